@@ -1,0 +1,123 @@
+"""CSV masters → bronze/<source>/ingest_date=, all columns as text (SPEC 3 and 4).
+
+A master whose content changed is a new snapshot; the snapshot of a day replaces an earlier one of the same day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import pandas as pd
+from pyspark.sql.types import StructType
+
+from cloud_analytics.config import MASTERS, Config, SourceContract
+from cloud_analytics.errors import UsageError
+from cloud_analytics.landing.csv_files import extra_columns, master_files, parse
+from cloud_analytics.landing.events import escape_glob
+from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.lake import Lake, Transaction
+from cloud_analytics.storage.schemas import columns
+
+STATE = "_state/masters"
+_META = ("raw", "fits_header", "record_number", "ingest_ts", "source_file", "batch_id")
+
+
+@dataclass
+class _Snapshot:
+    """A master as it lies in landing now."""
+
+    source: str
+    files: list[list[Any]]
+    content_hash: str
+    frame: pd.DataFrame
+    schema: StructType
+
+
+def schema(contract: SourceContract, extra: list[str] | None = None) -> StructType:
+    """Bronze columns of a master: its own as text, further ones of this snapshot, then metadata and `ingest_date`."""
+    fields = StructType()
+    for name in [*contract.required, *(extra or [])]:
+        fields.add(name, "string")
+    for field in columns(
+        "raw string, fits_header boolean, record_number bigint, ingest_ts timestamp, source_file string, batch_id string"
+    ):
+        fields.add(field)
+    return fields
+
+
+def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[str]]:
+    """Take in every master whose files changed, in one transaction; returns (new snapshots, missing masters).
+
+    Raises UsageError, before anything is written, when a header lacks required columns; the line names all of them.
+    """
+    files = FileSystem(lake.spark, landing)
+    state: dict[str, Any] = lake.state(STATE, {})
+    listed = {source: master_files(files, source) for source in MASTERS}
+    changed = {
+        source: found
+        for source, found in listed.items()
+        if [[info.name, info.length, info.modified] for info in found] != state.get(source, {}).get("files")
+    }
+    missing = [source for source, found in listed.items() if not found]
+    paths = [info.path for found in changed.values() for info in found]
+    contents: dict[str, bytes] = {}
+    if paths:
+        rows = lake.spark.read.format("binaryFile").load([escape_glob(path) for path in paths])
+        contents = {row.path: bytes(row.content) for row in rows.select("path", "content").collect()}
+    problems: list[str] = []
+    now = datetime.now(timezone.utc)
+    snapshots = []
+    for source, found in changed.items():
+        snapshot = _snapshot(source, [(info, contents[info.path]) for info in found], config.sources[source], now, problems)
+        snapshots.append(snapshot)
+    if problems:
+        raise UsageError("; ".join(problems) + "; add what is missing to the landing file and run again")
+    new = [item for item in snapshots if item.content_hash != state.get(item.source, {}).get("content")]
+    if snapshots:
+        with lake.transaction() as transaction:
+            day = now.date().isoformat()
+            with ThreadPoolExecutor(4) as pool:
+                for future in [pool.submit(_write, lake, transaction, item, day) for item in new]:
+                    future.result()
+            updated = dict(state)
+            for item in snapshots:
+                kept = dict(state.get(item.source, {}))
+                if item in new:
+                    kept = {"ingest_date": day, "content": item.content_hash, "version": transaction.number}
+                updated[item.source] = {**kept, "files": item.files}
+            transaction.put(STATE, updated)
+    return [item.source for item in new], missing
+
+
+def _snapshot(
+    source: str, found: list[tuple[Any, bytes]], contract: SourceContract, now: datetime, problems: list[str]
+) -> _Snapshot:
+    parsed = []
+    digest = hashlib.sha256()
+    for info, content in found:
+        header, records, problem = parse(content, info.name, contract)
+        digest.update(f"{info.name}\0{len(content)}\0".encode() + content)
+        if problem:
+            problems.append(problem)
+        parsed.append((info.name, header, records))
+    extra = [name for name in extra_columns([header for _, header, _ in parsed], contract) if name not in _META]
+    names = [*contract.required, *extra]
+    stamp = pd.Timestamp(now).tz_convert("UTC").tz_localize(None)
+    rows: list[list[Any]] = []
+    for name, _, records in parsed:
+        for record in records:
+            values = [record.values.get(column) for column in names]
+            rows.append([*values, record.raw, record.fits_header, len(rows), stamp, name, now.strftime("%Y%m%dT%H%M%S")])
+    frame = pd.DataFrame(rows, columns=[*names, *_META])
+    listed = [[info.name, info.length, info.modified] for info, _ in found]
+    return _Snapshot(source, listed, digest.hexdigest(), frame, schema(contract, extra))
+
+
+def _write(lake: Lake, transaction: Transaction, item: _Snapshot, day: str) -> None:
+    frame = lake.spark.createDataFrame(item.frame, item.schema)
+    folder = f"bronze/{item.source}/ingest_date={day}"
+    transaction.replace(folder, frame.coalesce(1))

@@ -1,0 +1,261 @@
+"""The configuration: YAML files in `conf/`, validated whole before anything runs.
+
+Every problem is reported at once, each with its file, its key and what is allowed. Secrets are not configuration: they
+come from the environment where they are used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cloud_analytics.errors import ConfigError
+
+EVENTS = "usage_events"
+MASTERS = (
+    "customers_orgs",
+    "users",
+    "resources",
+    "billing_monthly",
+    "support_tickets",
+    "nps_surveys",
+    "marketing_touches",
+)
+_DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day)s?\s*$")
+
+
+def parse_duration(text: str) -> timedelta:
+    """`2 hours` → timedelta; ValueError says what is allowed."""
+    match = _DURATION.match(text)
+    if not match:
+        raise ValueError("expected a duration such as '30 seconds', '15 minutes', '2 hours' or '1 day'")
+    return timedelta(**{match.group(2) + "s": int(match.group(1))})
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SparkSettings(_Section):
+    """How the Spark session is built; `conf` passes any further `spark.*` setting through."""
+
+    master: str = "local[*]"
+    app_name: str = "cloud-analytics"
+    driver_memory: str = Field("2g", pattern=r"^\d+[kmgKMG]$")
+    shuffle_partitions: int = Field(4, ge=1)
+    conf: dict[str, str] = Field(default_factory=dict)
+
+
+class StreamSettings(_Section):
+    """The speed layer: size of a micro-batch, and what counts as late."""
+
+    max_files_per_trigger: int = Field(500, ge=1)
+    watermark: timedelta = timedelta(hours=2)
+    late_alert_share: float = Field(0.5, ge=0, le=1)
+
+    @field_validator("watermark", mode="before")
+    @classmethod
+    def _duration(cls, value: Any) -> Any:
+        return parse_duration(value) if isinstance(value, str) else value
+
+
+class FxSettings(_Section):
+    """Foreign exchange: `identity` bills USD at rate 1, `as_billed` at the file's rate."""
+
+    usd_rate: Literal["identity", "as_billed"] = "identity"
+
+
+class SilverSettings(_Section):
+    """Thresholds of the Silver rules."""
+
+    future_tolerance_hours: int = Field(24, ge=0)
+    cost_noise_floor: Decimal = Decimal("-0.01")
+
+
+class ServingSettings(_Section):
+    """Where Gold is served."""
+
+    target: Literal["embedded", "cassandra", "astra", "none"] = "none"
+
+
+class PipelineSettings(_Section):
+    """conf/pipeline.yaml."""
+
+    landing: str = "data/landing"
+    lake: str = "data"
+    spark: SparkSettings = SparkSettings()
+    stream: StreamSettings = StreamSettings()
+    fx: FxSettings = FxSettings()
+    silver: SilverSettings = SilverSettings()
+    serving: ServingSettings = ServingSettings()
+
+
+class Taxonomy(_Section):
+    """conf/taxonomy.yaml: services, regions and metrics, with the aliases that may be written for them."""
+
+    services: list[str] = Field(min_length=1)
+    service_aliases: dict[str, str] = Field(default_factory=dict)
+    regions: list[str] = Field(min_length=1)
+    region_aliases: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, str | None] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _targets_exist(self) -> Taxonomy:
+        for name, aliases, words in (
+            ("service_aliases", self.service_aliases, self.services),
+            ("region_aliases", self.region_aliases, self.regions),
+        ):
+            for alias, target in aliases.items():
+                if target not in words:
+                    raise ValueError(f"{name}.{alias}: '{target}' is not one of {', '.join(words)}")
+        return self
+
+    def service_words(self) -> dict[str, str]:
+        """Every accepted spelling of a service, lower-cased, with the service it means."""
+        return {**{s: s for s in self.services}, **{a.strip().lower(): s for a, s in self.service_aliases.items()}}
+
+    def region_words(self) -> dict[str, str]:
+        """Every accepted spelling of a region, lower-cased, with its region_code."""
+        return {**{r: r for r in self.regions}, **{a.strip().lower(): r for a, r in self.region_aliases.items()}}
+
+    def metric_units(self) -> dict[str, str]:
+        """Metric → its unit; a metric without one is counted."""
+        return {metric: unit or "count" for metric, unit in self.metrics.items()}
+
+
+class EventAnomalySettings(_Section):
+    """Parameters of the event detectors (SPEC 7)."""
+
+    min_events: int = Field(10, ge=2)
+    zscore_threshold: float = Field(3.0, gt=0)
+    mad_threshold: float = Field(6.0, gt=0)
+    percentile: Decimal = Field(Decimal("0.95"), gt=0, lt=1)
+    percentile_factor: Decimal = Field(Decimal("2"), gt=0)
+    unit_price_threshold: float = Field(4.0, gt=0)
+    consensus: int = Field(2, ge=1, le=3)
+
+
+class DailyAnomalySettings(_Section):
+    """Parameters of the daily detector (SPEC 7)."""
+
+    history_days: int = Field(30, ge=1)
+    min_days: int = Field(10, ge=1)
+    score_threshold: float = Field(5.0, gt=0)
+    min_impact_usd: Decimal = Field(Decimal("10"), ge=0)
+
+
+class AnomalySettings(_Section):
+    """conf/anomalies.yaml."""
+
+    events: EventAnomalySettings = EventAnomalySettings()
+    daily: DailyAnomalySettings = DailyAnomalySettings()
+
+
+class SourceContract(_Section):
+    """One CSV master: natural key, columns its header must hold, closed vocabularies."""
+
+    key: list[str] = Field(min_length=1)
+    required: list[str] = Field(min_length=1)
+    vocabularies: dict[str, list[str]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> SourceContract:
+        for column in [*self.key, *self.vocabularies]:
+            if column not in self.required:
+                raise ValueError(f"column '{column}' is not among `required`")
+        return self
+
+
+class Config(_Section):
+    """The whole configuration, valid."""
+
+    pipeline: PipelineSettings
+    taxonomy: Taxonomy
+    anomalies: AnomalySettings
+    sources: dict[str, SourceContract]
+
+    def fingerprint(self) -> str:
+        """Hash of everything that decides what Silver and Gold hold; where and how it runs is left out."""
+        decisive = self.model_dump(mode="json")
+        decisive["pipeline"] = {name: decisive["pipeline"][name] for name in ("fx", "silver")}
+        return hashlib.sha256(yaml.safe_dump(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_FILES: dict[str, type[BaseModel]] = {"pipeline": PipelineSettings, "taxonomy": Taxonomy, "anomalies": AnomalySettings}
+
+
+def default_conf_dir() -> Path:
+    """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package."""
+    if "CLOUD_ANALYTICS_CONF" in os.environ:
+        return Path(os.environ["CLOUD_ANALYTICS_CONF"])
+    if Path("conf/pipeline.yaml").is_file():
+        return Path("conf")
+    package = Path(__file__).resolve().parent
+    packaged = package / "conf"
+    return packaged if packaged.is_dir() else package.parents[1] / "conf"
+
+
+def load(conf_dir: Path | None = None) -> Config:
+    """Read and validate every file of `conf_dir`; ConfigError lists all problems at once."""
+    folder = conf_dir or default_conf_dir()
+    problems: list[str] = []
+    parts: dict[str, Any] = {}
+    for name, model in _FILES.items():
+        raw = _read_yaml(folder / f"{name}.yaml", problems)
+        if raw is not None:
+            parts[name] = _validated(model, raw, f"{name}.yaml", problems)
+    raw_sources = _read_yaml(folder / "sources.yaml", problems)
+    if raw_sources is not None:
+        for name in sorted(set(MASTERS) ^ set(raw_sources)):
+            problems.append(
+                f"sources.yaml: {name}: " + ("is missing" if name in MASTERS else f"allowed are {', '.join(MASTERS)}")
+            )
+        parts["sources"] = {
+            name: _validated(SourceContract, raw, "sources.yaml", problems, prefix=f"{name}.")
+            for name, raw in raw_sources.items()
+        }
+    if problems:
+        raise ConfigError(problems)
+    return Config(**parts)
+
+
+def _read_yaml(path: Path, problems: list[str]) -> dict[str, Any] | None:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror}); give the folder with --conf")
+        return None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        problems.append(f"{path}: is not valid YAML{line}")
+        return None
+    if not isinstance(raw, dict):
+        problems.append(f"{path}: must hold keys and values")
+        return None
+    return raw
+
+
+def _validated(model: type[BaseModel], raw: Any, file: str, problems: list[str], prefix: str = "") -> Any:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        for item in error.errors():
+            key = prefix + ".".join(str(part) for part in item["loc"])
+            problems.append(f"{file}: {key.rstrip('.') or 'file'}: {_allowed(item)}")
+        return None
+
+
+def _allowed(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown key"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{message[0].lower()}{message[1:]} (found {item['input']!r})"

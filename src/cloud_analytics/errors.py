@@ -1,0 +1,29 @@
+"""Errors that people see: one line that says what to do, and the exit status that goes with it."""
+
+from __future__ import annotations
+
+
+class CloudAnalyticsError(Exception):
+    """Base of every expected failure; the command line prints its message as one line, without a traceback."""
+
+    exit_code = 1
+
+
+class PipelineError(CloudAnalyticsError):
+    """The data, the lake or a store broke a law or cannot be used (exit status 1)."""
+
+    exit_code = 1
+
+
+class UsageError(CloudAnalyticsError):
+    """Wrong usage, configuration or machine: the caller has to change something (exit status 2)."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The configuration is invalid; holds every problem found, not only the first."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("invalid configuration: " + "; ".join(problems))

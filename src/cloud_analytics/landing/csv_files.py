@@ -1,0 +1,73 @@
+"""CSV masters → records of text, with the original text of each (SPEC 3, RFC 4180).
+
+A quoted field may hold commas and newlines, so a record, not a line, is the unit. Masters are dimension tables: their
+files are read on the driver, one job for all that changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cloud_analytics.config import SourceContract
+from cloud_analytics.landing.text import BLANKS
+from cloud_analytics.storage.files import FileInfo, FileSystem
+
+csv.field_size_limit(2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One CSV record: fields by column name, the text it stood in, and whether it fits its header."""
+
+    values: dict[str, str]
+    raw: str
+    fits_header: bool
+
+
+def master_files(files: FileSystem, source: str) -> list[FileInfo]:
+    """`<source>.csv` and `<source>/*.csv`, by name; `_` and `.` names are half-written uploads."""
+    found = [info for info in files.files("", recursive=False) if info.name == f"{source}.csv"]
+    found += [info for info in files.files(source, recursive=False) if info.name.endswith(".csv")]
+    return sorted(found, key=lambda info: (info.name, info.path))
+
+
+def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:
+    """A file's bytes → (header, records, problem). The problem names the file and the columns its header lacks.
+
+    An empty file has no header, no records and no problem. Text that is no UTF-8 is replaced, never dropped.
+    """
+    text = content.decode("utf-8-sig", errors="replace")
+    rows = _rows(text)
+    first = next(rows, None)
+    if first is None:
+        return [], [], None
+    header = [name.strip(BLANKS) for name in first[0]]
+    lacking = [column for column in contract.required if column not in header]
+    if lacking:
+        return header, [], f"{file}: the header lacks the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}"
+    records = [Record(dict(zip(header, fields)), raw, len(fields) == len(header)) for fields, raw in rows]
+    return header, records, None
+
+
+def _rows(text: str) -> Iterator[tuple[list[str], str]]:
+    """Fields of each record with the text it came from; records of nothing but blanks are none."""
+    consumed: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in io.StringIO(text, newline=""):
+            consumed.append(line)
+            yield line
+
+    for fields in csv.reader(lines()):
+        raw = "".join(consumed).rstrip("\r\n")
+        consumed.clear()
+        if raw.strip(BLANKS):
+            yield fields, raw
+
+
+def extra_columns(headers: Sequence[Sequence[str]], contract: SourceContract) -> list[str]:
+    """Columns beyond the contract, in order of first appearance; Bronze keeps them."""
+    return list(dict.fromkeys(name for header in headers for name in header if name and name not in contract.required))

@@ -1,0 +1,95 @@
+"""Lines of usage_events_stream → typed events, each line with exactly one outcome (SPEC 3 and 4).
+
+Spark's JSON reading accepts `{…}{…}` and arrays and loses exact numbers; so lines are read as text, wrapped so that
+only a line that is exactly one object can parse, and long numbers are quoted first so that they keep every digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from cloud_analytics.landing.text import event_timestamp, without_blanks
+
+FOLDER = "usage_events_stream"
+NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"
+SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+
+FIELDS = (
+    "event_id",
+    "timestamp",
+    "org_id",
+    "resource_id",
+    "user_id",
+    "service",
+    "region",
+    "metric",
+    "value",
+    "unit",
+    "cost_usd_increment",
+    "schema_version",
+    "carbon_kg",
+    "genai_tokens",
+)
+_NUMERIC = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens", "schema_version")
+_SHAPE = "r array<struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">>, ok string"
+# Strict JSON, but NaN and Infinity parse: they are values that a rule judges, not broken lines.
+_STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "true", "mode": "PERMISSIVE"}
+# A bare number of 16 characters or more would pass through a double: quoted, its text stays as it is.
+_LONG_NUMBER = (
+    r'("(?:' + "|".join(_NUMERIC) + r')"\s*:\s*)'
+    r"(?=[-0-9.eE+]{16})(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])"
+)
+
+
+def is_event_file(name: str) -> bool:
+    """Whether a file name is one of the stream's; `_` and `.` names are half-written uploads."""
+    return name.endswith(SUFFIXES) and name[:1] not in "_."
+
+
+def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    """The non-blank lines of files: `raw` (text), `raw_bytes` (only where it is no UTF-8), `source_file` (bare name).
+
+    Lines end in `\\n` or `\\r\\n`; a byte order mark at the start of a file is skipped by the reader.
+    """
+    if not paths:
+        return spark.createDataFrame([], "raw string, raw_bytes binary, source_file string")
+    lines = spark.read.option("lineSep", "\n").text([escape_glob(path) for path in paths])
+    # The reader keeps the bytes as they are; decoding replaces what is no UTF-8, and so differs from it.
+    raw_bytes = F.when(F.decode(F.col("value").cast("binary"), "UTF-8") != F.col("value"), F.col("value").cast("binary"))
+    text = F.when(F.col("value").endswith("\r"), F.regexp_replace("value", "\r$", "")).otherwise(F.col("value"))
+    raw = F.when(raw_bytes.isNull(), text).otherwise(F.decode(raw_bytes, "UTF-8"))
+    # File names come as URIs, in which `+` stands for itself, unlike in url_decode.
+    name = F.element_at(F.split(F.input_file_name(), "/"), -1)
+    name = F.when(name.contains("%"), F.url_decode(F.regexp_replace(name, "\\+", "%2B"))).otherwise(name)
+    return lines.select(
+        raw.alias("raw"), raw_bytes.alias("raw_bytes"), name.alias("source_file")
+    ).where(without_blanks(F.col("raw")) != "")  # fmt: skip
+
+
+def escape_glob(path: str) -> str:
+    """A path that Spark's readers take literally, whatever characters its file name holds."""
+    return "".join("\\" + char if char in "*?[]{}\\" else char for char in path)
+
+
+def parse_lines(lines: DataFrame) -> DataFrame:
+    """`raw`, `raw_bytes`, `source_file` → the same with every field of FIELDS as text, `event_ts` and `is_json`.
+
+    A row before and after is one line. `is_json`: valid UTF-8 and exactly one JSON object; the fields are null
+    otherwise. A repeated key's last value counts; numbers keep their exact text.
+    """
+    raw = F.col("raw")
+    exact = F.when(raw.rlike("[0-9.eE+-]{16}"), F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)
+    wrapped = F.concat(F.lit('{"r":['), exact, F.lit('],"ok":1}'))
+    parsed = lines.withColumn("_parsed", F.from_json(wrapped, _SHAPE, _STRICT))
+    item = F.col("_parsed.r").getItem(0)
+    good: Column = (
+        (F.col("_parsed.ok") == "1") & (F.size("_parsed.r") == 1) & item.isNotNull()
+        & F.col("raw_bytes").isNull()
+    )  # fmt: skip
+    judged = parsed.withColumn("is_json", F.coalesce(good, F.lit(False)))
+    fields = [F.when(F.col("is_json"), item.getField(name)).alias(name) for name in FIELDS]
+    typed = judged.select("raw", "raw_bytes", "source_file", "is_json", *fields)
+    return typed.withColumn("event_ts", event_timestamp(F.col("timestamp")))

@@ -1,0 +1,73 @@
+"""Text → exact values: blanks, numbers and timestamps as SPEC 4 and 5 define them. Nothing passes through a float."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+# Every character that counts as blank space (Unicode's white space and the ASCII separators).
+BLANKS = "".join(
+    map(
+        chr,
+        [*range(0x09, 0x0E), *range(0x1C, 0x21), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F,
+         0x205F, 0x3000],
+    )
+)  # fmt: skip
+
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?0*[0-9]{1,3})?$"
+_TINY = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE]-[0-9]+$"
+_TIMESTAMP = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
+)
+LIMIT = "1000000000000"  # 10^12: magnitudes from here on are invalid
+
+
+def trimmed(text: Column) -> Column:
+    """Without surrounding blanks; null when nothing is left."""
+    return F.nullif(without_blanks(text), F.lit(""))
+
+
+def without_blanks(text: Column) -> Column:
+    """Without surrounding blanks; the empty string stays one."""
+    return F.btrim(text, F.lit(BLANKS))
+
+
+def decimal(text: Column, scale: int = 6) -> Column:
+    """A finite number text → DECIMAL(18, scale), rounded half-up; null when it is no number or too large.
+
+    Exponents beyond three digits are judged without computing them: tiny ones are 0, huge ones are no usable number.
+    """
+    number = without_blanks(text)
+    exact = F.when(number.rlike(_NUMBER), number.cast(f"decimal(38,{scale})")).when(number.rlike(_TINY), F.lit(0))
+    limit = F.lit(LIMIT if scale == 6 else "1" + "0" * (18 - scale)).cast("decimal(38,0)")
+    return F.when(F.abs(exact) < limit, exact).cast(f"decimal(18,{scale})")
+
+
+def event_timestamp(text: Column) -> Column:
+    """An ISO text with at least minutes → UTC timestamp; null for anything else, and for dates before the year 2000.
+
+    The year is judged as written; a zone that would push the instant past the year 9999 makes it unusable.
+    """
+    # Spark's cast also takes bare dates and hours (the pattern keeps those out), and wants a colon in the offset.
+    with_colon = F.regexp_replace(text, "([+-][0-9]{2})([0-9]{2})$", "$1:$2")
+    instant = F.when(text.rlike(_TIMESTAMP) & (F.substring(text, 1, 4) >= "2000"), with_colon.cast("timestamp"))
+    return F.when(F.year(instant) <= 9999, instant)
+
+
+def iso_date(text: Column) -> Column:
+    """`YYYY-MM-DD`, a real date → DATE; null for anything else."""
+    day = without_blanks(text)
+    return F.when(day.rlike(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), day.cast("date"))
+
+
+def iso_month(text: Column) -> Column:
+    """`YYYY-MM-DD` or `YYYY-MM` → DATE (the first day for a month); null for anything else."""
+    month = without_blanks(text)
+    first_day = F.when(month.rlike(r"^[0-9]{4}-[0-9]{2}$"), F.concat(month, F.lit("-01")).cast("date"))
+    return F.coalesce(iso_date(month), first_day)
+
+
+def boolean(text: Column) -> Column:
+    """true/false, yes/no, 1/0 in any case → BOOLEAN; null for anything else."""
+    word = F.lower(without_blanks(text))
+    return F.when(word.isin("true", "t", "yes", "y", "1"), True).when(word.isin("false", "f", "no", "n", "0"), False)

@@ -1,0 +1,148 @@
+"""Which step follows which: run, stream, reconcile, and the zones one by one. Nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cloud_analytics.bronze import events as bronze_events
+from cloud_analytics.bronze import masters as bronze_masters
+from cloud_analytics.bronze.events import MicroBatch
+from cloud_analytics.config import Config
+from cloud_analytics.errors import UsageError
+from cloud_analytics.gold import build as gold_build
+from cloud_analytics.landing.events import FOLDER
+from cloud_analytics.silver import build as silver_build
+from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.lake import Lake
+
+Progress = Callable[[str], None]
+
+
+def _silent(_line: str) -> None:
+    return None
+
+
+@dataclass
+class Outcome:
+    """What a command did. Empty lists mean that nothing was new."""
+
+    snapshots: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    batches: list[MicroBatch] = field(default_factory=list)
+    silver_masters: list[str] = field(default_factory=list)
+    silver_dates: list[str] = field(default_factory=list)
+    gold: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any zone changed."""
+        return bool(self.snapshots or self.batches or self.silver_masters or self.silver_dates or self.gold)
+
+
+@dataclass
+class Pipeline:
+    """The steps over one lake and one landing folder. Each may be repeated: where nothing is new it does nothing."""
+
+    lake: Lake
+    landing: str
+    config: Config
+    say: Progress = _silent
+
+    def run(self) -> Outcome:
+        """Take in what is there, then settle everything: the state a single clean run over this landing folder gives."""
+        outcome = Outcome()
+        with self.lake.writer():
+            self._bronze(outcome)
+            self._settle(outcome)
+        return outcome
+
+    def bronze(self) -> Outcome:
+        """Landing → Bronze."""
+        outcome = Outcome()
+        with self.lake.writer():
+            self._bronze(outcome)
+        return outcome
+
+    def silver(self) -> Outcome:
+        """Bronze → Silver, the dates and masters that changed."""
+        outcome = Outcome()
+        with self.lake.writer():
+            self._silver(outcome, whole_history=False)
+        return outcome
+
+    def gold(self) -> Outcome:
+        """Silver → Gold, what depends on the dates and masters that changed."""
+        outcome = Outcome()
+        with self.lake.writer():
+            outcome.gold = gold_build.build(self.lake, self.config)
+        return outcome
+
+    def stream(self, trigger: dict[str, Any]) -> Outcome:
+        """The speed layer: each micro-batch of events goes through Bronze, the touched dates of Silver, and their Gold."""
+        outcome = Outcome()
+        with self.lake.writer():
+            self._masters(outcome)
+            self._silver(outcome, whole_history=False)
+            outcome.gold.update(gold_build.build(self.lake, self.config))
+
+            def onward(batch: MicroBatch) -> None:
+                self._note(outcome, batch)
+                self._silver(outcome, whole_history=False)
+                outcome.gold.update(gold_build.build(self.lake, self.config))
+
+            if "availableNow" in trigger:
+                bronze_events.ingest_available(self.lake, self.landing, self.config, onward)
+            else:
+                bronze_events.wait(bronze_events.stream(self.lake, self.landing, self.config, trigger, onward))
+        return outcome
+
+    def reconcile(self) -> Outcome:
+        """The batch layer: Silver and Gold from the whole of Bronze."""
+        outcome = Outcome()
+        with self.lake.writer():
+            self._settle(outcome)
+        return outcome
+
+    def _bronze(self, outcome: Outcome) -> None:
+        self._masters(outcome)
+        self.say("bronze: usage events")
+        bronze_events.ingest_available(
+            self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch)
+        )
+
+    def _masters(self, outcome: Outcome) -> None:
+        files = FileSystem(self.lake.spark, self.landing)
+        if not files.exists(""):
+            raise UsageError(
+                f"the landing folder {files.root} does not exist;"
+                " give it with --landing, or make data with `cloud-analytics generate --out DIR`"
+            )
+        if not files.files("") and not self.lake.files.exists("bronze"):
+            raise UsageError(
+                f"the landing folder {files.root} holds no data;"
+                f" put CSV masters and {FOLDER}/*.jsonl there, or run `cloud-analytics generate --out {files.root}`"
+            )
+        self.say("bronze: masters")
+        outcome.snapshots, outcome.missing = bronze_masters.ingest(self.lake, self.landing, self.config)
+        for name in outcome.missing:
+            self.say(f"warning: no {name}.csv in {files.root}: its table is empty")
+
+    def _note(self, outcome: Outcome, batch: MicroBatch) -> None:
+        outcome.batches.append(batch)
+        self.say(f"bronze: micro-batch {batch.batch_id}: {batch.files} files, {batch.input_rows:,} lines")
+        if batch.late_alert:
+            self.say(f"warning: {batch.late_share:.0%} of micro-batch {batch.batch_id} is late; all of it is processed")
+
+    def _silver(self, outcome: Outcome, whole_history: bool) -> None:
+        outcome.silver_masters += silver_build.build_masters(self.lake, self.config)
+        outcome.silver_dates = sorted(
+            {*outcome.silver_dates, *silver_build.build_events(self.lake, self.config, whole_history)}
+        )
+
+    def _settle(self, outcome: Outcome) -> None:
+        self.say("silver")
+        self._silver(outcome, whole_history=True)
+        self.say("gold")
+        outcome.gold = gold_build.build(self.lake, self.config)

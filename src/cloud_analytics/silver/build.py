@@ -1,0 +1,144 @@
+"""The Silver step: which tables and dates are stale, and their replacement (the functions that do the work are pure)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from cloud_analytics.anomaly import events as scores
+from cloud_analytics.bronze import events as bronze_events
+from cloud_analytics.bronze import masters as bronze_masters
+from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.quality import quarantine
+from cloud_analytics.quality.events import BRONZE_ERRORS, judge
+from cloud_analytics.silver import masters, usage_events
+from cloud_analytics.storage.lake import Lake, Transaction
+from cloud_analytics.storage.schemas import BRONZE_EVENTS, SILVER_EVENTS, SILVER_MASTERS, conform
+
+EVENTS_TABLE = f"silver/{EVENTS}"
+MASTERS_STATE = "_state/silver_masters"
+EVENTS_STATE = "_state/silver_usage_events"
+_JOINED = ("customers_orgs", "resources", "users")
+_BASELINE_COLUMNS = ["org_id", "service", "metric", "cost_usd", "value"]
+
+
+def build_masters(lake: Lake, config: Config) -> list[str]:
+    """Rebuild each master whose snapshot or rules changed; returns their names."""
+    snapshots: dict[str, Any] = lake.state(bronze_masters.STATE, {})
+    built: dict[str, Any] = lake.state(MASTERS_STATE, {})
+    inputs = {name: [snapshots.get(name, {}).get("version", 0), config.fingerprint()] for name in MASTERS}
+    stale = [name for name in MASTERS if built.get(name, {}).get("inputs") != inputs[name]]
+    if not stale:
+        return []
+    with lake.transaction() as transaction:
+        with ThreadPoolExecutor(4) as pool:
+            for future in [pool.submit(_build_master, lake, transaction, config, name) for name in stale]:
+                future.result()
+        version = transaction.number
+        transaction.put(
+            MASTERS_STATE, {**built, **{name: {"inputs": inputs[name], "version": version} for name in stale}}
+        )
+    return stale
+
+
+def _build_master(lake: Lake, transaction: Transaction, config: Config, source: str) -> None:
+    day = lake.state(bronze_masters.STATE, {}).get(source, {}).get("ingest_date")
+    folder = f"bronze/{source}/ingest_date={day}"
+    bronze = lake.read(folder, bronze_masters.schema(config.sources[source]))
+    judged = masters.judge(bronze, source, config).persist(StorageLevel.MEMORY_ONLY)
+    try:
+        rejected = Observation()
+        counted = judged.observe(rejected, F.sum((F.size("errors") > 0).cast("bigint")).alias("rows"))
+        rows = conform(counted.where(F.size("errors") == 0), SILVER_MASTERS[source])
+        transaction.replace(f"silver/{source}", rows.coalesce(1))
+        rejects = None
+        if rejected.get["rows"]:
+            broken = judged.where(F.size("errors") > 0).withColumn("date", F.to_date("ingest_ts"))
+            rejects = quarantine.rejects(broken, source, config.fingerprint()).coalesce(1)
+        transaction.replace(quarantine.table(source), rejects, quarantine.PARTITIONS)
+    finally:
+        judged.unpersist()
+
+
+def build_events(lake: Lake, config: Config, whole_history: bool) -> list[str]:
+    """Rebuild the dates of usage_events whose Bronze, masters or rules changed; returns them.
+
+    `whole_history` (the batch layer) rebuilds every date when anything changed at all, so that copies of an event are
+    found across dates and scores see all events. Otherwise (the speed layer) only the touched dates are rebuilt.
+    """
+    bronze: dict[str, int] = lake.state(bronze_events.DATES, {})
+    state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}, "whole": None})
+    joined = [lake.state(MASTERS_STATE, {}).get(name, {}).get("version", 0) for name in _JOINED]
+    inputs = {date: [version, *joined, config.fingerprint()] for date, version in bronze.items()}
+    built = {date: entry["inputs"] for date, entry in state["dates"].items()}
+    everything = [sorted(inputs.items()), "whole"]
+    stale = sorted(date for date in {*inputs, *built} if inputs.get(date) != built.get(date))
+    if whole_history:
+        if state["whole"] == _plain(everything):
+            return []
+        stale = sorted({*inputs, *built})
+    if not stale:
+        return []
+    whole = set(stale) == {*inputs, *built}
+    read = [date for date in stale if date in bronze]
+    with lake.transaction() as transaction:
+        kept = {} if whole else {date: entry for date, entry in state["dates"].items() if date not in stale}
+        written = {date: {"inputs": inputs[date], "version": transaction.number} for date in read}
+        _build_dates(lake, transaction, config, read, set(stale), sorted(kept))
+        transaction.put(
+            EVENTS_STATE, {"dates": {**kept, **written}, "whole": _plain(everything) if whole else None}
+        )
+    return stale
+
+
+def _plain(value: Any) -> Any:
+    """As it reads after a round trip through JSON (tuples become lists)."""
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _build_dates(
+    lake: Lake, transaction: Transaction, config: Config, dates: list[str], replaced: set[str], kept: list[str]
+) -> None:
+    bronze = lake.read(bronze_events.TABLE, BRONZE_EVENTS, [f"date={date}" for date in dates])
+    judged = judge(bronze, config).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        facts = usage_events.census(judged).first()
+        assert facts is not None  # an aggregate without groups has one row
+        repeated = usage_events.repeated_ids(judged) if facts["copies"] else None
+        survivors, rejects = usage_events.split_copies(judged, repeated)
+        history = survivors.select(_BASELINE_COLUMNS)
+        if kept:
+            silver = lake.read(EVENTS_TABLE, SILVER_EVENTS, [f"date={date}" for date in kept])
+            history = history.unionByName(silver.select(_BASELINE_COLUMNS))
+        settings = config.anomalies.events
+        scored = scores.score(
+            usage_events.enrich(survivors, *[_master(lake, name) for name in _JOINED]),
+            scores.cost_baselines(history, settings),
+            scores.price_baselines(history, settings),
+            settings,
+        )
+        by_date = conform(scored, SILVER_EVENTS).repartition(max(1, min(len(dates), 64)), "date")
+        transaction.replace(
+            EVENTS_TABLE, by_date, ["date", "service"], lambda path: path.split("/")[0].removeprefix("date=") in replaced
+        )
+        broken = None
+        if facts["copies"] or facts["rejected"]:
+            broken = quarantine.rejects(rejects, EVENTS, config.fingerprint()).coalesce(1)
+
+        def judged_here(path: str) -> bool:
+            date, error_type = path.split("/")[:2]
+            return (
+                date.removeprefix("date=") in replaced and error_type.removeprefix("error_type=") not in BRONZE_ERRORS
+            )
+
+        transaction.replace(quarantine.table(EVENTS), broken, quarantine.PARTITIONS, judged_here)
+    finally:
+        judged.unpersist()
+
+
+def _master(lake: Lake, name: str) -> DataFrame:
+    return lake.read(f"silver/{name}", SILVER_MASTERS[name])

@@ -1,0 +1,230 @@
+"""The lake: zones of plain Parquet, changed only by transactions that replace whole partitions.
+
+The only writer of Parquet. A transaction writes everything aside (`_staging/`), then puts one journal file: from that
+moment it is decided. Then it moves the new files in, removes the old ones and stores the new state documents; each of
+these steps may be repeated, so the next start finishes what a killed process began. Without a journal, staging is
+waste and is thrown away. There is no moment at which a reader could see a row twice: old files go before new ones come.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.storage.files import FileSystem
+
+_STAGING = "_staging"
+_JOURNAL = "_state/journal.json"
+_STATE = "_state"
+
+
+def _nothing(_path: str) -> bool:
+    return False
+
+
+@dataclass
+class _Dataset:
+    """What a transaction does to one table folder."""
+
+    table: str
+    staged: str | None
+    remove: Callable[[str], bool]
+
+
+@dataclass
+class Transaction:
+    """Collects writes; nothing is visible before the `with` block ends well."""
+
+    lake: Lake
+    number: int
+    _lock: Any = field(default_factory=threading.Lock)
+    _datasets: list[_Dataset] = field(default_factory=list)
+    _documents: dict[str, Any] = field(default_factory=dict)
+    _lines: dict[str, str] = field(default_factory=dict)
+
+    def replace(
+        self,
+        table: str,
+        frame: DataFrame | None,
+        partition_by: Sequence[str] = (),
+        remove: Callable[[str], bool] = lambda _path: True,
+    ) -> str | None:
+        """Write `frame` aside as new files of `table`, and drop the existing files whose path (below the table) `remove` accepts.
+
+        Rows are spread over files as the frame is partitioned. Returns the staged folder (to read back before commit).
+        """
+        with self._lock:  # independent tables are written from several threads
+            staged = f"{_STAGING}/{self.number}/{len(self._datasets)}" if frame is not None else None
+            self._datasets.append(_Dataset(table, staged, remove))
+        if frame is not None and staged is not None:
+            writer = frame.write.mode("overwrite")
+            if partition_by:
+                writer = writer.partitionBy(*partition_by)
+            writer.parquet(self.lake.files.full(staged))
+        return staged
+
+    def append(self, table: str, frame: DataFrame, partition_by: Sequence[str]) -> None:
+        """Add files that this transaction owns (Bronze events, and lines that Bronze rejects)."""
+        self.replace(table, frame, partition_by, remove=_nothing)
+
+    def put(self, document: str, content: Any) -> None:
+        """Store a JSON document (a path below the lake, `.json` is added) together with the data."""
+        self._documents[document] = content
+
+    def put_lines(self, path: str, records: Sequence[dict[str, Any]]) -> None:
+        """Store a JSON Lines file (a path below the lake) together with the data."""
+        self._lines[path] = "".join(json.dumps(record) + "\n" for record in records)
+
+    def plan(self) -> dict[str, Any]:
+        """The journal: which files move where, which go, which documents are stored. Paths are relative to the lake."""
+        moves: list[list[str]] = []
+        removals: list[str] = []
+        for dataset in self._datasets:
+            base = f"{dataset.table}/"
+            if dataset.remove is not _nothing:
+                removals += [base + path for path in self.lake.relative_files(dataset.table) if dataset.remove(path)]
+            if dataset.staged is not None:
+                moves += [
+                    [f"{dataset.staged}/{path}", base + path] for path in self.lake.relative_files(dataset.staged)
+                ]
+        return {"number": self.number, "remove": removals, "move": moves, "documents": self._documents, "lines": self._lines}
+
+
+class Lake:
+    """A lake folder (local path or URI): its tables, state documents and transactions."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.files = FileSystem(spark, root)
+        self.root = self.files.root
+        self._documents: dict[str, Any] = {}
+
+    # reading
+
+    def path(self, table: str) -> str:
+        """Full path of a table or folder of the lake."""
+        return self.files.full(table)
+
+    def relative_files(self, table: str) -> list[str]:
+        """Data files of a table, relative to it."""
+        prefix = None
+        found = []
+        for info in self.files.files(table):
+            if prefix is None:
+                marker = f"/{table}/"
+                prefix = info.path.index(marker, len(self.root) - 1 if self.root in info.path else 0) + len(marker)
+            found.append(info.path[prefix:])
+        return found
+
+    def read(self, table: str, schema: StructType, paths: Iterable[str] | None = None) -> DataFrame:
+        """A table as a DataFrame with exactly `schema`; an absent or empty table has no rows.
+
+        `paths` (partition folders relative to the table) narrows what is listed and read.
+        """
+        if paths is None:
+            chosen = [table] if self.files.exists(table) else []
+        else:
+            chosen = [f"{table}/{path}" for path in paths if self.files.exists(f"{table}/{path}")]
+        if not chosen:
+            return self.spark.createDataFrame([], schema)
+        reader = self.spark.read.schema(schema).option("basePath", self.path(table))
+        return reader.parquet(*[self.path(path) for path in chosen])
+
+    def state(self, document: str, default: Any) -> Any:
+        """A JSON state document, or `default` when it was never stored."""
+        if document not in self._documents:
+            text = self.files.read_text(f"{document}.json")
+            self._documents[document] = default if text is None else json.loads(text)
+        return self._documents[document]
+
+    # writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Everything written inside becomes visible together, or not at all."""
+        number = max(int(self.state(f"{_STATE}/last_transaction", 0)) + 1, time.time_ns() // 1_000)
+        transaction = Transaction(self, number)
+        try:
+            yield transaction
+        except BaseException:
+            self.files.delete(f"{_STAGING}/{number}")
+            raise
+        transaction.put(f"{_STATE}/last_transaction", number)
+        plan = transaction.plan()
+        self.files.write_text(_JOURNAL, json.dumps(plan))
+        self._apply(plan)
+
+    def _apply(self, plan: dict[str, Any]) -> None:
+        for path in plan["remove"]:
+            self.files.delete(path)
+        folders: set[str] = set()
+        for source, target in plan["move"]:
+            folder = target.rsplit("/", 1)[0]
+            if folder not in folders:
+                self.files.make_folder(folder)
+                folders.add(folder)
+            if self.files.exists(source):
+                self.files.move(source, target)
+        self._drop_empty_folders(plan["remove"], folders)
+        for name, content in plan["documents"].items():
+            self.files.write_text(f"{name}.json", json.dumps(content))
+            self._documents[name] = content
+        for path, text in plan["lines"].items():
+            self.files.write_text(path, text)
+        self.files.delete(_JOURNAL)
+        self.files.delete(f"{_STAGING}/{plan['number']}")
+
+    def _drop_empty_folders(self, removed: Sequence[str], filled: set[str]) -> None:
+        # A partition without rows must not stay behind as an empty folder: readers would list it as a value.
+        for folder in sorted({path.rsplit("/", 1)[0] for path in removed} - filled, reverse=True):
+            while "=" in folder.rsplit("/", 1)[-1] and not self.files.files(folder):
+                self.files.delete(folder)
+                folder = folder.rsplit("/", 1)[0]
+
+    def recover(self) -> bool:
+        """Finish a transaction that was decided when its process died, and sweep waste; True when there was one."""
+        text = self.files.read_text(_JOURNAL)
+        if text is not None:
+            self._apply(json.loads(text))
+        self.files.delete(_STAGING)
+        self._documents.clear()
+        return text is not None
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """The right to write: one process a lake. A second one is told so; a dead holder's lock is void.
+
+        The lock is held by the operating system for local lakes, so a killed process releases it.
+        """
+        if "://" in self.root:
+            self.recover()
+            yield
+            return
+        import fcntl
+
+        folder = os.path.join(self.root, _STATE)
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "writer.lock"), "a+", encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                handle.seek(0)
+                raise UsageError(
+                    f"another run (process {handle.read().strip() or 'unknown'}) is writing to the lake {self.root};"
+                    " wait until it ends, or use another --lake"
+                ) from None
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+            self.recover()
+            yield
