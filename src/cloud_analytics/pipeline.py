@@ -51,7 +51,7 @@ class Pipeline:
     say: Progress = _silent
 
     def run(self) -> Outcome:
-        """Take in what is there, then settle everything: the state a single clean run over this landing folder gives."""
+        """Take in what is there, then settle it: the state that one clean run over this landing folder gives."""
         outcome = Outcome()
         with self.lake.writer():
             self._bronze(outcome)
@@ -80,7 +80,7 @@ class Pipeline:
         return outcome
 
     def stream(self, trigger: dict[str, Any]) -> Outcome:
-        """The speed layer: each micro-batch of events goes through Bronze, the touched dates of Silver, and their Gold."""
+        """The speed layer: each micro-batch goes through Bronze, its dates of Silver, and their Gold."""
         outcome = Outcome()
         with self.lake.writer():
             self._masters(outcome)
@@ -108,9 +108,7 @@ class Pipeline:
     def _bronze(self, outcome: Outcome) -> None:
         self._masters(outcome)
         self.say("bronze: usage events")
-        bronze_events.ingest_available(
-            self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch)
-        )
+        bronze_events.ingest_available(self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch))
 
     def _masters(self, outcome: Outcome) -> None:
         files = FileSystem(self.lake.spark, self.landing)

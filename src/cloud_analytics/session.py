@@ -14,13 +14,16 @@ from cloud_analytics.config import SparkSettings
 from cloud_analytics.runtime.java import require_java
 
 _QUIET_LOG4J = """\
-rootLogger.level = error
+rootLogger.level = warn
 rootLogger.appenderRef.stderr.ref = stderr
 appender.stderr.type = Console
 appender.stderr.name = stderr
 appender.stderr.target = SYSTEM_ERR
 appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+# As loud as the root: Spark announces a difference on every start.
+logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
+logger.gateway.level = warn
 # A failing task is reported once, by the driver, as one line; its three stack traces help nobody.
 logger.task.name = org.apache.spark
 logger.task.level = off

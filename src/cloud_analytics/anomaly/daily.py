@@ -1,4 +1,4 @@
-"""Daily anomaly scores (SPEC 7): a day's cost of an (org, service) against the median of its previous days with usage."""
+"""Daily anomaly scores (SPEC 7): a day's cost of an (org, service) against its previous days with usage."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ def score(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
 
     Too little history: expected and score are null. No spread (MAD 0): the score is null. No verdict in either case.
     """
-    previous = (
-        Window.partitionBy("org_id", "service").orderBy("usage_date").rowsBetween(-settings.history_days, -1)
-    )
+    previous = Window.partitionBy("org_id", "service").orderBy("usage_date").rowsBetween(-settings.history_days, -1)
     history = daily.withColumn("_costs", F.sort_array(F.collect_list("total_cost_usd").over(previous)))
     enough = F.size("_costs") >= settings.min_days
     judged = history.withColumn("expected_cost_usd", F.when(enough, _median(F.col("_costs"))))
@@ -29,7 +27,8 @@ def score(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
     ).withColumn(
         "is_anomaly",
         F.coalesce(
-            (F.col("anomaly_score") > settings.score_threshold) & (excess >= F.lit(settings.min_impact_usd)), F.lit(False)
+            (F.col("anomaly_score") > settings.score_threshold) & (excess >= F.lit(settings.min_impact_usd)),
+            F.lit(False),
         ),
     )
     return judged.drop("_costs")

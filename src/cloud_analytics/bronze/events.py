@@ -63,9 +63,7 @@ class MicroBatch:
 
 def landing_files(spark: SparkSession, landing: str) -> list[FileInfo]:
     """The event files that lie in the landing folder now."""
-    return [
-        info for info in FileSystem(spark, landing).files(FOLDER, recursive=False) if is_event_file(info.name)
-    ]
+    return [info for info in FileSystem(spark, landing).files(FOLDER, recursive=False) if is_event_file(info.name)]
 
 
 def stream(
@@ -87,7 +85,9 @@ def stream(
     )
 
     def foreach_batch(batch: DataFrame, number: int) -> None:
-        found = [FileInfo(row.path, row.length, int(row.modificationTime.timestamp() * 1000)) for row in batch.collect()]
+        found = [
+            FileInfo(row.path, row.length, int(row.modificationTime.timestamp() * 1000)) for row in batch.collect()
+        ]
         done = ingest(lake, config, found, f"{_checkpoint_id(lake)}-{number:06d}")
         if done is not None:
             after_batch(done)
@@ -111,7 +111,7 @@ def ingest_available(
     wait(stream(lake, landing, config, {"availableNow": True}, after_batch))
 
 
-def wait(query: StreamingQuery, timeout: float | None = None) -> None:
+def wait(query: StreamingQuery, timeout: int | None = None) -> None:
     """Wait for a query; a failure inside a micro-batch becomes one line."""
     try:
         query.awaitTermination(timeout)
@@ -227,7 +227,9 @@ def _write(
             transaction.put(LEDGER, ledger)
             transaction.put(DATES, dates)
             transaction.put(CLOCK, newest)
-            transaction.put(f"_metrics/micro_batches/{batch_id}", {**batch.__dict__, "ingest_ts": ingest_ts.isoformat()})
+            transaction.put(
+                f"_metrics/micro_batches/{batch_id}", {**batch.__dict__, "ingest_ts": ingest_ts.isoformat()}
+            )
     finally:
         parsed.unpersist()
     return batch

@@ -72,7 +72,9 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
     now = datetime.now(timezone.utc)
     snapshots = []
     for source, found in changed.items():
-        snapshot = _snapshot(source, [(info, contents[info.path]) for info in found], config.sources[source], now, problems)
+        snapshot = _snapshot(
+            source, [(info, contents[info.path]) for info in found], config.sources[source], now, problems
+        )
         snapshots.append(snapshot)
     if problems:
         raise UsageError("; ".join(problems) + "; add what is missing to the landing file and run again")
@@ -111,7 +113,9 @@ def _snapshot(
     for name, _, records in parsed:
         for record in records:
             values = [record.values.get(column) for column in names]
-            rows.append([*values, record.raw, record.fits_header, len(rows), stamp, name, now.strftime("%Y%m%dT%H%M%S")])
+            rows.append(
+                [*values, record.raw, record.fits_header, len(rows), stamp, name, now.strftime("%Y%m%dT%H%M%S")]
+            )
     frame = pd.DataFrame(rows, columns=[*names, *_META])
     listed = [[info.name, info.length, info.modified] for info, _ in found]
     return _Snapshot(source, listed, digest.hexdigest(), frame, schema(contract, extra))

@@ -26,11 +26,15 @@ def build(daily: DataFrame, resource_days: DataFrame) -> DataFrame:
     """
     culprit = F.max_by(F.col("resource_id"), F.struct(F.col("cost_usd"), F.col("_tie")))
     # The smallest id wins a tie: rank ids downwards within the day first, so that max_by can take them.
-    causes = _with_tie(resource_days).groupBy(*_KEY).agg(
-        *[F.sum(name).alias(name) for name in _COUNTS],
-        total_or_zero("anomalous_cost_usd").alias("anomalous_cost_usd"),
-        culprit.alias("top_resource_id"),
-        F.max("cost_usd").alias("top_resource_cost_usd"),
+    causes = (
+        _with_tie(resource_days)
+        .groupBy(*_KEY)
+        .agg(
+            *[F.sum(name).alias(name) for name in _COUNTS],
+            total_or_zero("anomalous_cost_usd").alias("anomalous_cost_usd"),
+            culprit.alias("top_resource_id"),
+            F.max("cost_usd").alias("top_resource_cost_usd"),
+        )
     )
     actual, expected = F.col("total_cost_usd"), F.col("expected_cost_usd")
     impact = (actual - expected).cast("decimal(28,8)")

@@ -10,7 +10,7 @@ RATIO = "decimal(38,10)"
 
 
 def ratio(numerator: Column, denominator: Column, factor: int = 1) -> Column:
-    """factor × numerator / denominator as DECIMAL with 10 decimals, rounded half-up; null where there is nothing to divide by."""
+    """factor × numerator / denominator with 10 decimals, rounded half-up; null where there is nothing to divide by."""
     top = (numerator.cast("decimal(28,6)") * F.lit(factor).cast("decimal(9,0)")).cast("decimal(32,6)")
     return F.when(denominator != 0, _exact(top / denominator.cast("decimal(24,6)")))
 
@@ -45,7 +45,7 @@ def or_unknown(name: str) -> Column:
 
 
 def resource_days(events: DataFrame) -> DataFrame:
-    """silver/usage_events → one row an (org, day, service, resource): the one pass over the events that all marts share."""
+    """silver/usage_events → one row an (org, day, service, resource): the one pass that all marts share."""
     is_metric = {name: F.col("metric") == name for name in ("requests", "cpu_hours", "storage_gb_hours")}
     value = {name: F.when(condition, F.col("value")) for name, condition in is_metric.items()}
     return events.groupBy("org_id", F.col("date").alias("usage_date"), "service", "resource_id").agg(

@@ -15,7 +15,7 @@ SCHEMA = columns(
 
 
 def build(tickets: DataFrame) -> DataFrame:
-    """silver/support_tickets → one row an (org, month, severity). Days from creation to resolution, resolved ones only."""
+    """silver/support_tickets → one row an (org, month, severity). Days are from creation to resolution."""
     days = F.datediff("resolved_at", "created_at")
     sums = tickets.groupBy("org_id", month("created_at").alias("month"), or_unknown("severity")).agg(
         F.count("*").alias("total_tickets"),

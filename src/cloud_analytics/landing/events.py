@@ -58,7 +58,9 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
         return spark.createDataFrame([], "raw string, raw_bytes binary, source_file string")
     lines = spark.read.option("lineSep", "\n").text([escape_glob(path) for path in paths])
     # The reader keeps the bytes as they are; decoding replaces what is no UTF-8, and so differs from it.
-    raw_bytes = F.when(F.decode(F.col("value").cast("binary"), "UTF-8") != F.col("value"), F.col("value").cast("binary"))
+    raw_bytes = F.when(
+        F.decode(F.col("value").cast("binary"), "UTF-8") != F.col("value"), F.col("value").cast("binary")
+    )
     text = F.when(F.col("value").endswith("\r"), F.regexp_replace("value", "\r$", "")).otherwise(F.col("value"))
     raw = F.when(raw_bytes.isNull(), text).otherwise(F.decode(raw_bytes, "UTF-8"))
     # File names come as URIs, in which `+` stands for itself, unlike in url_decode.

@@ -1,4 +1,4 @@
-"""The Silver step: which tables and dates are stale, and their replacement (the functions that do the work are pure)."""
+"""The Silver step: which tables and dates are stale, and their replacement (what they hold is computed elsewhere)."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool) -> list[str]:
         kept = {} if whole else {date: entry for date, entry in state["dates"].items() if date not in stale}
         written = {date: {"inputs": inputs[date], "version": transaction.number} for date in read}
         _build_dates(lake, transaction, config, read, set(stale), sorted(kept))
-        transaction.put(
-            EVENTS_STATE, {"dates": {**kept, **written}, "whole": _plain(everything) if whole else None}
-        )
+        transaction.put(EVENTS_STATE, {"dates": {**kept, **written}, "whole": _plain(everything) if whole else None})
     return stale
 
 
@@ -123,7 +121,10 @@ def _build_dates(
         )
         by_date = conform(scored, SILVER_EVENTS).repartition(max(1, min(len(dates), 64)), "date")
         transaction.replace(
-            EVENTS_TABLE, by_date, ["date", "service"], lambda path: path.split("/")[0].removeprefix("date=") in replaced
+            EVENTS_TABLE,
+            by_date,
+            ["date", "service"],
+            lambda path: path.split("/")[0].removeprefix("date=") in replaced,
         )
         broken = None
         if facts["copies"] or facts["rejected"]:

@@ -158,7 +158,8 @@ def judge(bronze: DataFrame, source: str, config: Config) -> DataFrame:
         missing = missing | column.isNull()
     checks = {"malformed_csv": ~F.col("fits_header"), "missing_key": missing, **rules.rejects}
     unknown = {
-        f"unknown_{name}": _given(name) & ~words[name].isin([w.upper() if name == "currency" else w.lower() for w in allowed])
+        f"unknown_{name}": _given(name)
+        & ~words[name].isin([w.upper() if name == "currency" else w.lower() for w in allowed])
         for name, allowed in contract.vocabularies.items()
     }
     judged = texts.select(

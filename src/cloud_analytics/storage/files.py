@@ -28,7 +28,7 @@ class FileSystem:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self._jvm: Any = spark.sparkContext._jvm
-        self._conf: Any = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[union-attr]
+        self._conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
         self.root = absolute(root)
         self._fs: Any = self._path("").getFileSystem(self._conf)
 

@@ -59,7 +59,7 @@ class Transaction:
         partition_by: Sequence[str] = (),
         remove: Callable[[str], bool] = lambda _path: True,
     ) -> str | None:
-        """Write `frame` aside as new files of `table`, and drop the existing files whose path (below the table) `remove` accepts.
+        """Write `frame` aside as new files of `table`, and drop the old ones whose path below it `remove` accepts.
 
         Rows are spread over files as the frame is partitioned. Returns the staged folder (to read back before commit).
         """
@@ -97,7 +97,13 @@ class Transaction:
                 moves += [
                     [f"{dataset.staged}/{path}", base + path] for path in self.lake.relative_files(dataset.staged)
                 ]
-        return {"number": self.number, "remove": removals, "move": moves, "documents": self._documents, "lines": self._lines}
+        return {
+            "number": self.number,
+            "remove": removals,
+            "move": moves,
+            "documents": self._documents,
+            "lines": self._lines,
+        }
 
 
 class Lake:

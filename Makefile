@@ -1,0 +1,36 @@
+# make run: everything on this machine.  make test: set up and pass the tests.  Both begin with make setup.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: setup run test test-all lint clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=python3.11 ..." % v)'
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m cloud_analytics.runtime
+	@touch $@
+
+run: setup
+	@ls data/landing/usage_events_stream >/dev/null 2>&1 || ls data/landing/*.csv >/dev/null 2>&1 || $(BIN)/cloud-analytics generate --out data/landing
+	@$(BIN)/cloud-analytics run
+
+test: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) data/bronze data/silver data/gold data/quarantine data/_*

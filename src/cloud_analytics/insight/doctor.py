@@ -1,0 +1,67 @@
+"""What a machine has and lacks for a run, each with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cloud_analytics.config import load
+from cloud_analytics.errors import CloudAnalyticsError
+from cloud_analytics.runtime.java import require_java
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `detail` says what was found, or what to do."""
+
+    what: str
+    good: bool
+    detail: str
+
+
+def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Finding]:
+    """Python, packages, Java, configuration, folders, processors and disk; starts nothing."""
+    findings = [
+        Finding(
+            "Python",
+            (3, 10) <= sys.version_info[:2] <= (3, 13),
+            f"{platform.python_version()} (3.10 to 3.13 are supported)",
+        )
+    ]
+    try:
+        found = version("pyspark")
+        findings.append(Finding("PySpark", found == "3.5.9", f"{found} (3.5.9 is what the connector is released for)"))
+    except PackageNotFoundError:
+        findings.append(Finding("PySpark", False, "not installed: run `make setup`"))
+    try:
+        java = require_java()
+        findings.append(Finding("Java", True, f"{java.version} from {java.source}"))
+    except CloudAnalyticsError as error:
+        findings.append(Finding("Java", False, str(error)))
+    try:
+        config = load(conf)
+        findings.append(Finding("configuration", True, "valid"))
+        landing, lake = landing or config.pipeline.landing, lake or config.pipeline.lake
+    except CloudAnalyticsError as error:
+        findings.append(Finding("configuration", False, str(error)))
+    for name, place in (("landing", landing), ("lake", lake)):
+        if place and "://" not in place:
+            findings.append(_folder(name, Path(place)))
+    findings.append(Finding("processors", True, str(os.cpu_count())))
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    findings.append(Finding("free disk", free > 1, f"{free:.1f} GiB"))
+    return findings
+
+
+def _folder(name: str, path: Path) -> Finding:
+    if name == "landing" and not path.is_dir():
+        advice = f"{path} does not exist: `cloud-analytics generate --out {path}` makes data"
+        return Finding(name, False, advice)
+    existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+    writable = os.access(existing, os.W_OK) or name == "landing"
+    return Finding(name, writable, f"{path}" if writable else f"{path} is not writable: choose another with --{name}")

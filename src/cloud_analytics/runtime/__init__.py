@@ -1,0 +1,1 @@
+"""What a run needs from the machine: a Java that Spark 3.5 works on."""

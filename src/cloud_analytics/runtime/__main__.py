@@ -1,0 +1,23 @@
+"""`python -m cloud_analytics.runtime`: the machine's part of `make setup`."""
+
+from __future__ import annotations
+
+import sys
+
+from cloud_analytics.errors import CloudAnalyticsError
+from cloud_analytics.runtime.java import ensure_java
+
+
+def main() -> int:
+    """Make sure that there is a Java; returns the exit status."""
+    try:
+        java = ensure_java()
+    except CloudAnalyticsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"Java {java.version} from {java.source}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
