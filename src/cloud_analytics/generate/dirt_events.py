@@ -1,0 +1,231 @@
+"""Hostile usage events: lines for the ordinary files, and files that are hostile as a whole."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from cloud_analytics.generate import catalog as c
+from cloud_analytics.generate.dirt_cases import ACCEPTED, DROP, REJECTED, REPEATED_KEYS, Changes, Raw
+from cloud_analytics.generate.events import carbon_text, clipped_noise
+from cloud_analytics.generate.ids import EventIds, topic_random
+from cloud_analytics.generate.masters import Resource
+from cloud_analytics.generate.settings import GeneratorSettings
+from cloud_analytics.generate.truth import IGNORED, SILVER, TruthBook
+
+Pairs = list[tuple[str, object]]
+"""An event's fields in order; a list, because keys may repeat."""
+
+BOM = b"\xef\xbb\xbf"
+LINES_IN_TRUNCATED_FILE = 200  # enough that part of them can be read before the file breaks off
+CRLF_FILE = "events_dirt_crlf.jsonl"
+
+
+@dataclass
+class EventDirt:
+    """All dirt of the event folder; small, whatever the number of events."""
+
+    lines: defaultdict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    """Lines to mix into the ordinary files, by their index."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Further files."""
+
+
+def encode(pairs: Pairs) -> str:
+    """One JSON object, spelled as the reference spells it."""
+    return "{" + ", ".join(f'"{k}": {v if isinstance(v, Raw) else json.dumps(v)}' for k, v in pairs) + "}"
+
+
+def survivor_outcomes(copies: Sequence[tuple[str, bytes]]) -> list[str]:
+    """Outcomes of valid copies (file name, line) of one event_id, by the contract's rule of the smallest."""
+    keys = [(name, line.strip()) for name, line in copies]
+    survivor = min(range(len(keys)), key=keys.__getitem__)
+    return [
+        SILVER if i == survivor else "duplicate_event" if key[1] == keys[survivor][1] else "conflicting_duplicate"
+        for i, key in enumerate(keys)
+    ]
+
+
+class DirtMaker:
+    """Makes the dirt and enters each line's outcome in the truth book."""
+
+    def __init__(self, settings: GeneratorSettings, resources: Sequence[Resource], truth: TruthBook) -> None:
+        self._settings, self._resources, self._truth = settings, resources, truth
+        self._rng: Random = topic_random(settings.seed, "dirt")
+        self._ids = EventIds(settings.seed, skip=settings.events)
+        self._dirt = EventDirt()
+
+    def make(self) -> EventDirt:
+        """All of it."""
+        for _ in range(self._settings.dirt_per_kind):
+            self._field_cases()
+            self._repeated_keys()
+            self._broken_lines()
+            self._blank_lines()
+            self._copies()
+        self._files()
+        return self._dirt
+
+    def _event(self, changes: Changes | None = None) -> Pairs:
+        """A good v2 event of an existing resource at the list price, with the changes."""
+        rng, changes = self._rng, changes or {}
+        resource = rng.choice(self._resources)
+        metric = rng.choice(tuple(c.METRIC_UNITS))
+        value = float(rng.randint(90, 150)) if metric == "requests" else round(rng.uniform(1, 8), 4)
+        # A service that is only spelled otherwise keeps its own price, so that the change alone is odd.
+        service = str(changes.get("service", "")).strip().lower()
+        price = c.UNIT_PRICES.get(service, c.UNIT_PRICES[resource.service])
+        day = rng.choice(self._settings.dates).isoformat()
+        fields: dict[str, object] = {
+            "event_id": self._ids.next(),
+            "timestamp": f"{day}T{rng.randrange(24):02}:{rng.randrange(60):02}:00Z",
+            "org_id": resource.org_id,
+            "resource_id": resource.resource_id,
+            "service": resource.service,
+            "region": resource.region,
+            "metric": metric,
+            "value": value,
+            "unit": c.METRIC_UNITS[metric],
+            "cost_usd_increment": round(value * price * clipped_noise(rng), 4),
+            "schema_version": 2,
+            "carbon_kg": Raw(carbon_text(value)),
+        }
+        fields.update(changes)
+        stamp = fields["timestamp"]
+        if isinstance(stamp, str) and not isinstance(stamp, Raw):
+            fields["timestamp"] = stamp.replace("{date}", day)
+        return [(key, value) for key, value in fields.items() if value is not DROP]
+
+    def _good(self) -> str:
+        return encode(self._event())
+
+    def _put(self, kind: str, outcome: str, line: str | bytes) -> None:
+        """Put a line into an ordinary file, by chance."""
+        self._dirt.lines[self._rng.randrange(self._settings.file_count)].append(_bytes(line))
+        self._truth.dirt(c.EVENTS, kind, outcome)
+
+    def _field_cases(self) -> None:
+        for case in (*ACCEPTED, *REJECTED):
+            self._put(case.kind, case.outcome, encode(self._event(case.changes)))
+
+    def _repeated_keys(self) -> None:
+        for key, first, last, outcome in REPEATED_KEYS:
+            pairs = self._event()
+            good = dict(pairs)[key]
+            changed = [(k, good if first is ... else first) if k == key else (k, v) for k, v in pairs]
+            self._put("repeated_key", outcome, encode([*changed, (key, good if last is ... else last)]))
+
+    def _broken_lines(self) -> None:
+        good = self._good
+        malformed: dict[str, Callable[[], str | bytes]] = {
+            "truncated_line": lambda: (line := good())[: len(line) * 2 // 3],
+            "two_objects": lambda: good() + good(),
+            "two_objects_apart": lambda: good() + " " + good(),
+            "array": lambda: f"[{good()}]",
+            "scalar": lambda: self._rng.choice(["42", '"text"', "null", "true"]),
+            "no_json": lambda: "value=12;unit=count",
+            "single_quotes": lambda: good().replace('"', "'"),
+            "bare_keys": lambda: good().replace('"event_id"', "event_id"),
+            "trailing_comma": lambda: good()[:-1] + ",}",
+            "trailing_text": lambda: good() + " end",
+            "comment": lambda: good()[:-1] + " /* odd */}",
+            "leading_zero": lambda: encode(self._event({"value": Raw("0120")})),
+            "invalid_utf8": lambda: _bytes(good()).replace(b'"region": "', b'"region": "\xff\xfe'),
+            "invalid_utf8_cut": lambda: _bytes(good()).replace(b'"region": "', b'"region": "\xc3'),
+            "invalid_utf8_surrogate": lambda: _bytes(good()).replace(b'"region": "', b'"region": "\xed\xa0\x80'),
+        }
+        for kind, make in malformed.items():
+            self._put(kind, "malformed_json", make())
+        self._put("empty_object", "invalid_timestamp", "{}")
+        self._put("surrounding_blanks", SILVER, f"  {good()} ")
+        self._put("lone_carriage_return", SILVER, good().replace(", ", ",\r", 1))
+        self._put("escaped_key", SILVER, good().replace('"metric"', '"me\\u0074ric"'))
+        self._put("no_blanks", SILVER, json.dumps(json.loads(good()), separators=(",", ":")))
+
+    def _blank_lines(self) -> None:
+        for line in ("", "   "):
+            self._put("blank_line", IGNORED, line)
+
+    def _copies(self) -> None:
+        """Copies of one event_id: their fate depends on file names, so they are placed here, not by chance."""
+        truth, files = self._truth, self._settings.file_count
+
+        def place(kind: str, lines: Sequence[str]) -> None:
+            chosen = [self._rng.randrange(files) for _ in lines]
+            copies = [(self._settings.event_file(index), _bytes(line)) for index, line in zip(chosen, lines)]
+            for index, (_, line), outcome in zip(chosen, copies, survivor_outcomes(copies)):
+                self._dirt.lines[index].append(line)
+                truth.dirt(c.EVENTS, kind, outcome)
+
+        pairs = self._event({"timestamp": "{date}T10:15:00Z"})
+        line, dates = encode(pairs), [day.isoformat() for day in self._settings.dates]
+        place("copy_identical", [line, line])
+        pairs = self._event()
+        place("copy_with_blanks_around", [encode(pairs), f" {encode(pairs)}  "])
+        pairs = self._event()
+        place("copy_conflicting", [encode(pairs), encode(_replace(pairs, "cost_usd_increment", 0.0123))])
+        pairs = self._event()
+        other_day = f"{self._rng.choice(dates)}T11:11:11Z"
+        place("copy_on_another_date", [encode(pairs), encode(_replace(pairs, "timestamp", other_day))])
+        pairs = self._event()
+        blank_id = _replace(pairs, "event_id", f" {dict(pairs)['event_id']} ")
+        place("copy_with_blank_id", [encode(pairs), encode(blank_id)])
+        line, other = encode(pairs := self._event()), encode(_replace(pairs, "region", "us-west-2"))
+        place("copies_of_both_sorts", [line, other, line])
+        pairs = self._event()
+        self._put("copy_that_is_invalid", SILVER, encode(pairs))
+        self._put("copy_that_is_invalid", "invalid_cost", encode(_replace(pairs, "cost_usd_increment", None)))
+
+    def _files(self) -> None:
+        files, good = self._dirt.files, [_bytes(self._good()) for _ in range(30)]
+        bad = b'{"event_id": "evt_half'
+        zipped = gzip.compress(b"".join(_bytes(self._good()) + b"\n" for _ in range(LINES_IN_TRUNCATED_FILE)), mtime=0)
+        twice = _bytes(self._good())
+        self._dirt.lines[0].append(twice)  # its copy ends in \r\n, which is no part of the text
+        crlf = [good[0], b"", good[1], b"  ", bad, twice]
+
+        files["events_dirt_bom.jsonl"] = BOM + _lines([*good[2:4], bad])
+        files[CRLF_FILE] = _lines(crlf, b"\r\n")
+        files["events_dirt_blank_lines.jsonl"] = b"\n\n" + _lines(good[4:6], b"\n\n")
+        files["events_dirt_no_last_newline.jsonl"] = b"\n".join(good[6:8])
+        files["events_dirt_json.json"] = _lines([*good[8:10], bad])
+        files["events_dirt_gzip.jsonl.gz"] = gzip.compress(_lines([*good[10:12], bad]), mtime=0)
+        files["events_dirt_gzip_bom_crlf.json.gz"] = gzip.compress(BOM + _lines(good[12:14], b"\r\n"), mtime=0)
+        members = (gzip.compress(_lines([line]), mtime=0) for line in good[14:16])
+        files["events_dirt_gzip_members.jsonl.gz"] = b"".join(members)
+        files["events dirt 100%.jsonl"] = _lines(good[16:18])  # a name that must not be taken for a URL
+        files["events_dirt_truncated.jsonl.gz"] = zipped[: len(zipped) * 3 // 5]
+        files["events_dirt_empty.jsonl"] = b""
+        files["events_dirt_empty.jsonl.gz"] = gzip.compress(b"", mtime=0)
+        files["events_dirt_only_blanks.jsonl"] = b"\n \r\n\n"
+        unread = ["_events_upload.jsonl", ".events_hidden.jsonl", "_events_upload.jsonl.gz", "events_part.jsonl.tmp"]
+        for name, line in zip(unread, good[18:22]):
+            files[name] = gzip.compress(_lines([line]), mtime=0) if name.endswith(".gz") else _lines([line])
+
+        for kind, lines in {
+            "file_bom": 2, "file_crlf": 2, "file_blank_lines": 2, "file_no_last_newline": 2, "file_json": 2,
+            "file_gzip": 2, "file_gzip_bom_crlf": 2, "file_gzip_members": 2, "file_odd_name": 2, "file_crlf_copy": 1,
+        }.items():  # fmt: skip
+            self._truth.dirt(c.EVENTS, kind, SILVER, lines)
+        for kind in ("file_bom", "file_crlf", "file_json", "file_gzip"):
+            self._truth.dirt(c.EVENTS, kind, "malformed_json")
+        self._truth.dirt(c.EVENTS, "file_crlf_copy", "duplicate_event")
+        self._truth.dirt(c.EVENTS, "file_truncated_gzip", "unreadable_file")
+        for kind, count in {"file_empty": 2, "file_only_blanks": 1, "file_ignored_name": len(unread)}.items():
+            self._truth.dirt(c.EVENTS, kind, IGNORED, count)
+
+
+def _bytes(line: str | bytes) -> bytes:
+    return line if isinstance(line, bytes) else line.encode()
+
+
+def _lines(lines: Sequence[bytes], end: bytes = b"\n") -> bytes:
+    return b"".join(line + end for line in lines)
+
+
+def _replace(pairs: Pairs, key: str, value: object) -> Pairs:
+    return [(k, value if k == key else v) for k, v in pairs]

@@ -1,0 +1,197 @@
+"""The seven masters: rows in the column order of the reference, with its contradictions and blanks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from random import Random
+
+from cloud_analytics.generate import catalog as c
+from cloud_analytics.generate.ids import MasterIds, topic_random
+from cloud_analytics.generate.settings import HISTORY_DAYS, GeneratorSettings
+
+Row = tuple[str, ...]
+"""Cells as they stand in the file, in the order of catalog.COLUMNS."""
+
+TICKETS_PER_ORG = 12.5
+TOUCHES_PER_ORG = 18.75
+IMPOSSIBLE_NPS = 101  # the reference holds one, outside -100..100
+ORGS_PER_IMPOSSIBLE_NPS = 80
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What events take over from the resource that sends them."""
+
+    resource_id: str
+    org_id: str
+    service: str
+    region: str
+
+
+def weighted(rng: Random, words: Mapping[str, float]) -> str:
+    """One of the words, by its weight."""
+    return rng.choices(tuple(words), weights=tuple(words.values()))[0]
+
+
+class Masters:
+    """Rows of every master. Orgs and resources are kept, since the others refer to them; the rest is made on the way.
+
+    `quirk` is called with the name of every oddity that is planted.
+    """
+
+    def __init__(self, settings: GeneratorSettings, quirk: Callable[[str], None]) -> None:
+        self._settings, self._quirk = settings, quirk
+        self._first = settings.start_date - timedelta(days=HISTORY_DAYS)
+        rng = topic_random(settings.seed, "org-keys")
+        org_keys, resource_keys = self._keys("org"), self._keys("res")
+        self.org_ids = [org_keys() for _ in range(settings.orgs)]
+        self.resources = [
+            Resource(
+                resource_keys(), org_id, rng.choices(c.SERVICES, weights=c.SERVICE_WEIGHTS)[0], rng.choice(c.REGIONS)
+            )
+            for org_id in self._owners(rng, settings.resource_count)
+        ]
+
+    def rows(self, source: str) -> Iterator[Row]:
+        """The clean rows of a master, made while they are read."""
+        rng = topic_random(self._settings.seed, source)
+        makers: dict[str, Callable[[Random], Iterator[Row]]] = {
+            "customers_orgs": self._org_rows,
+            "users": self._user_rows,
+            "resources": self._resource_rows,
+            "billing_monthly": self._invoice_rows,
+            "support_tickets": self._ticket_rows,
+            "nps_surveys": self._survey_rows,
+            "marketing_touches": self._touch_rows,
+        }
+        return makers[source](rng)
+
+    def _owners(self, rng: Random, count: int) -> list[str]:
+        """An org for each of `count` things: every org gets one while they last, the rest by chance."""
+        once = self.org_ids[:count]
+        owners = once + [rng.choice(self.org_ids) for _ in range(count - len(once))]
+        rng.shuffle(owners)
+        return owners
+
+    def _keys(self, prefix: str) -> Callable[[], str]:
+        """New keys with that prefix, one a call, the same sequence for every caller."""
+        ids = MasterIds(topic_random(self._settings.seed, f"{prefix}-ids"))
+        return lambda: ids.next(prefix)
+
+    def _day(self, rng: Random, first: int, before_end: int = 0) -> date:
+        """A date from `first` days after the beginning of the history to `before_end` days before the last event."""
+        begin = self._first + timedelta(days=first)
+        return begin + timedelta(days=rng.randrange((self._settings.end_date - begin).days - before_end + 1))
+
+    def _org_rows(self, rng: Random) -> Iterator[Row]:
+        for number, org_id in enumerate(self.org_ids):
+            plan = weighted(rng, c.PLAN_TIERS)
+            enterprise = rng.random() < 0.21  # whatever the plan says, as in the reference
+            if enterprise != (plan == "enterprise"):
+                self._quirk("enterprise_contradicts_plan")
+            score = "" if rng.random() < 0.14 else f"{round(rng.gauss(c.PLAN_NPS[plan], 25))}.0"
+            if number % ORGS_PER_IMPOSSIBLE_NPS == ORGS_PER_IMPOSSIBLE_NPS - 1:
+                score = f"{IMPOSSIBLE_NPS}.0"
+            if score and not -100 <= float(score) <= 100:
+                self._quirk("org_nps_out_of_range")
+            name = f"{rng.choice(c.NAME_STARTS)} {rng.choice(c.NAME_ENDS)} {number}"
+            signup = self._first + timedelta(days=rng.randrange(HISTORY_DAYS))
+            yield (
+                org_id, name, weighted(rng, c.INDUSTRIES), rng.choice(c.REGIONS), plan, str(enterprise),
+                signup.isoformat(), weighted(rng, c.SALES_REPS), weighted(rng, c.LIFECYCLE_STAGES),
+                weighted(rng, c.MARKETING_SOURCES), score,
+            )  # fmt: skip
+
+    def _user_rows(self, rng: Random) -> Iterator[Row]:
+        keys = self._keys("user")
+        for org_id in self._owners(rng, self._settings.user_count):
+            user_id = keys()
+            created, login = self._day(rng, 0, 20), self._day(rng, 10)
+            never = rng.random() < 0.174
+            if login < created and not never:
+                self._quirk("last_login_before_created")
+            yield (
+                user_id, org_id, f"{user_id}@example.com", weighted(rng, c.ROLES), str(rng.random() < 0.91),
+                created.isoformat(), "" if never else login.isoformat(),
+            )  # fmt: skip
+
+    def _resource_rows(self, rng: Random) -> Iterator[Row]:
+        for resource in self.resources:
+            tags = json.dumps(rng.sample(c.TAGS, rng.randint(1, 3))) if rng.random() < 0.79 else ""
+            created = self._day(rng, 0, 10).isoformat()
+            yield (
+                resource.resource_id, resource.org_id, resource.service, resource.region, created,
+                weighted(rng, c.STATES), tags,
+            )  # fmt: skip
+
+    def _invoice_rows(self, rng: Random) -> Iterator[Row]:
+        months, keys = billing_months(self._settings), self._keys("inv")
+        for org_id in self.org_ids:
+            for month in months:
+                subtotal = round(rng.gammavariate(4.2, 194.0), 2)
+                currency = weighted(rng, c.CURRENCIES)
+                rate = round(rng.gauss(*c.USD_RATES[currency]), 5)
+                taxes = round(0.21 * subtotal, 2)
+                credits = "" if rng.random() < 0.57 else repr(round(rng.expovariate(1 / 19), 2))
+                if rng.random() < 0.054:
+                    subtotal = -subtotal
+                    self._quirk("negative_subtotal")
+                if currency == "USD" and rate != 1:
+                    self._quirk("usd_rate_not_one")
+                yield (
+                    keys(), org_id, month, repr(subtotal), credits, repr(taxes),
+                    currency, repr(rate),
+                )  # fmt: skip
+
+    def _ticket_rows(self, rng: Random) -> Iterator[Row]:
+        keys = self._keys("tkt")
+        for _ in range(round(TICKETS_PER_ORG * self._settings.orgs)):
+            created = self._day(rng, 5)
+            resolved = (created + timedelta(days=int(rng.expovariate(1 / 4.8)))).isoformat()
+            if rng.random() < 0.24:
+                resolved = ""
+                self._quirk("ticket_unresolved")
+            csat = "" if rng.random() < 0.254 else f"{min(7, max(0, round(rng.gauss(3.3, 1.2))))}.0"
+            if csat in ("0.0", "6.0", "7.0"):
+                self._quirk("csat_out_of_range")
+            yield (
+                keys(), rng.choice(self.org_ids), rng.choice(c.CATEGORIES),
+                weighted(rng, c.SEVERITIES), created.isoformat(), resolved, csat, str(rng.random() < 0.095),
+            )  # fmt: skip
+
+    def _survey_rows(self, rng: Random) -> Iterator[Row]:
+        orgs = len(self.org_ids)
+        none, one = round(0.25 * orgs), round(0.35 * orgs)
+        surveys = [0] * none + [1] * one + [2] * (orgs - none - one)
+        rng.shuffle(surveys)
+        for org_id, count in zip(self.org_ids, surveys):
+            taken: set[date] = set()  # the key is (org, date): two surveys of an org never share a date
+            while len(taken) < count:
+                day = self._day(rng, 20)
+                if day in taken:
+                    continue
+                taken.add(day)
+                score = "" if rng.random() < 0.2 else f"{min(100, max(-100, round(rng.gauss(26, 16))))}.0"
+                yield org_id, day.isoformat(), score, weighted(rng, c.COMMENTS)
+
+    def _touch_rows(self, rng: Random) -> Iterator[Row]:
+        keys = self._keys("mkt")
+        for _ in range(round(TOUCHES_PER_ORG * self._settings.orgs)):
+            yield (
+                keys(), rng.choice(self.org_ids), rng.choice(c.CAMPAIGNS),
+                rng.choice(c.CHANNELS), self._day(rng, 0).isoformat(), str(rng.random() < 0.3),
+                str(rng.random() < 0.096),
+            )  # fmt: skip
+
+
+def billing_months(settings: GeneratorSettings) -> Sequence[str]:
+    """First days of the invoiced months: from the one before the first event to that of the last event."""
+    day = (settings.start_date.replace(day=1) - timedelta(days=1)).replace(day=1)
+    months = []
+    while day <= settings.end_date:
+        months.append(day.isoformat())
+        day = (day + timedelta(days=32)).replace(day=1)
+    return months

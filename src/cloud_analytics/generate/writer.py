@@ -1,0 +1,92 @@
+"""Writing a landing folder: masters, events, dirt and the truth, one file at a time and nothing kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloud_analytics.generate.anomalies import plan_anomalies
+from cloud_analytics.generate.calendar import Calendar
+from cloud_analytics.generate.catalog import EVENTS_FOLDER, MASTERS
+from cloud_analytics.generate.dirt_events import DirtMaker, EventDirt
+from cloud_analytics.generate.events import BLOCK, EventStream
+from cloud_analytics.generate.ids import topic_random
+from cloud_analytics.generate.master_files import arriving, write_masters
+from cloud_analytics.generate.masters import Masters
+from cloud_analytics.generate.settings import GeneratorSettings, GeneratorSummary
+from cloud_analytics.generate.truth import TRUTH_FILE, TruthBook
+
+
+def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite: bool = False) -> GeneratorSummary:
+    """Write a landing folder and its `_truth.json`; the same settings give the same bytes.
+
+    Raises FileExistsError when `out` already holds landing files and `overwrite` is false; with it they are removed
+    first. Each file appears under its name only when it is complete, so a stream may watch the folder meanwhile.
+    """
+    settings = settings or GeneratorSettings()
+    _make_room(out, overwrite)
+    rng = topic_random(settings.seed, "calendar")
+    with TruthBook(settings) as truth:
+        masters = Masters(settings, truth.plant)
+        files = write_masters(out, settings, masters, truth)
+        calendar = Calendar(settings, rng)
+        plan = plan_anomalies(settings, masters.resources, calendar, rng) if settings.anomalies else None
+        if plan:
+            truth.label(plan.labels)
+        dirt = DirtMaker(settings, masters.resources, truth).make() if settings.dirty else EventDirt()
+        stream = EventStream(settings, masters.resources, calendar, plan, truth)
+        files += _write_events(out / EVENTS_FOLDER, settings, stream, dirt)
+        with arriving(out / TRUTH_FILE) as path:
+            truth.write(path)
+        return GeneratorSummary(
+            out=out,
+            files=len(files),
+            bytes_written=sum(path.stat().st_size for path in files),
+            landing=dict(truth.landing),
+            silver=truth.silver(),
+            quarantine=truth.rejects(),
+            anomalies=dict(sorted(truth.anomalies.items())),
+        )
+
+
+def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream, dirt: EventDirt) -> list[Path]:
+    rng = topic_random(settings.seed, "dirt-places")
+    each, more = divmod(settings.events, settings.file_count)
+    written: list[Path] = []
+    for index in range(settings.file_count):
+        path = folder / settings.event_file(index)
+        left = each + (index < more)
+        strange = dirt.lines.get(index, [])
+        with arriving(path) as upload, upload.open("wb") as file:
+            while left:
+                lines = stream.block(min(left, BLOCK))
+                left -= len(lines)
+                if strange:
+                    mixed = [line.encode() for line in lines]
+                    for line in strange:
+                        mixed.insert(rng.randint(0, len(mixed)), line)
+                    strange = []
+                    file.write(b"\n".join(mixed) + b"\n")
+                else:
+                    file.write(("\n".join(lines) + "\n").encode())
+        written.append(path)
+    for name, content in dirt.files.items():
+        path = folder / name
+        with arriving(path) as upload:
+            upload.write_bytes(content)
+        written.append(path)
+    return written
+
+
+def _make_room(out: Path, overwrite: bool) -> None:
+    """Refuse a folder with landing files, or remove them (files only: what else lies in the folder stays)."""
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file: name a folder to generate into")
+    found = [path for name in MASTERS for path in (out / f"{name}.csv", *sorted((out / name).glob("*.csv")))]
+    found += [out / TRUTH_FILE, *sorted((out / EVENTS_FOLDER).glob("*.json*"))]
+    found = [path for path in found if path.is_file()]
+    if found and not overwrite:
+        raise FileExistsError(f"{out} already holds landing files ({found[0].name}): name another folder or overwrite")
+    for path in found:
+        path.unlink()
+        if path.parent.name in MASTERS and not any(path.parent.iterdir()):
+            path.parent.rmdir()  # an empty folder of parts would stand for an empty master beside the new CSV
