@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import SparkSettings
+from cloud_analytics.runtime.jars import spark_jars
 from cloud_analytics.runtime.java import require_java
 
 _QUIET_LOG4J = """\
@@ -46,8 +46,8 @@ _DEFAULTS = {
     # Everything the pipeline writes lies in a staging folder until its own commit: the faster committer is safe.
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-    # No .crc twin beside each file: half the file operations of the many small partitions.
-    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    # Neither a .crc twin beside each file nor a forked process for its permissions (see runtime/jars.py).
+    "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.NakedLocalFileSystem",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
@@ -55,15 +55,20 @@ _DEFAULTS = {
     "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
     "spark.sql.streaming.metricsEnabled": "false",
     "spark.sql.codegen.cache.maxEntries": "400",
+    # Rows are cached for one micro-batch only: packing them tightly costs more than it saves.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
+    # Medians collect a group's values; there are more groups than the default's 128 before it falls back to sorting.
+    "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "100000",
 }
 
 
-def build_session(settings: SparkSettings, jars: Sequence[Path] = ()) -> SparkSession:
+def build_session(settings: SparkSettings) -> SparkSession:
     """Start (or return) the session that every step uses.
 
-    Raises UsageError when the machine has no Java that Spark 3.5 runs on.
+    Raises UsageError when the machine has no Java that Spark 3.5 runs on, or lacks a jar and the network.
     """
     java = require_java()
+    jars = [str(jar) for jar in spark_jars()]
     os.environ["JAVA_HOME"] = str(java.home)
     # Workers must be the interpreter that runs the driver (Colab and pyenv have several).
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -78,13 +83,14 @@ def build_session(settings: SparkSettings, jars: Sequence[Path] = ()) -> SparkSe
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.extraJavaOptions": (
             f"-Duser.timezone=UTC -Dlog4j2.configurationFile={log4j.as_uri()} -XX:+UseParallelGC"
-            " -Xshare:auto -XX:ReservedCodeCacheSize=256m -Dderby.system.home=" + tempfile.gettempdir()
+            " -Xms768m -Xshare:auto -XX:ReservedCodeCacheSize=256m -Dderby.system.home=" + tempfile.gettempdir()
         ),
         "spark.sql.warehouse.dir": str(log4j.parent / "warehouse"),
         **settings.conf,
     }
-    if jars:
-        options["spark.jars"] = ",".join(str(jar) for jar in jars)
+    # File systems are looked up before spark.jars are loaded, so the class path has to name them.
+    options["spark.driver.extraClassPath"] = ":".join(jars)
+    options["spark.executor.extraClassPath"] = ":".join(jars)
     builder = SparkSession.builder.master(settings.master).appName(settings.app_name)
     for key, value in options.items():
         builder = builder.config(key, value)

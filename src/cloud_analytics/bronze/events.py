@@ -204,7 +204,8 @@ def _write(
                 transaction.append(TABLE, by_date, ["date", "batch_id"])
             if seen["rows"] > seen["events"] or unreadable:
                 rejected = _rejects(parsed.where(F.col("event_ts").isNull()), config, batch_id, ingest_ts)
-                rejected = rejected.unionByName(_unreadable(spark, unreadable, config, batch_id, ingest_ts))
+                if unreadable:
+                    rejected = rejected.unionByName(_unreadable(spark, unreadable, config, batch_id, ingest_ts))
                 transaction.append(quarantine.table(EVENTS), rejected.coalesce(1), quarantine.PARTITIONS)
             late = observed.get if seen["events"] else {}
             batch = MicroBatch(

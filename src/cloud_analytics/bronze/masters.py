@@ -43,7 +43,8 @@ def schema(contract: SourceContract, extra: list[str] | None = None) -> StructTy
     for name in [*contract.required, *(extra or [])]:
         fields.add(name, "string")
     for field in columns(
-        "raw string, fits_header boolean, record_number bigint, ingest_ts timestamp, source_file string, batch_id string"
+        "raw string, fits_header boolean, record_number bigint, ingest_ts timestamp, source_file string,"
+        " batch_id string"
     ):
         fields.add(field)
     return fields

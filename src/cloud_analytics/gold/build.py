@@ -43,7 +43,9 @@ _MASTER_MARTS: dict[str, tuple[StructType, str, Callable[[DataFrame, Config], Da
     "tickets_by_org_date": (
         tickets_by_org_date.SCHEMA, "support_tickets", lambda rows, _: tickets_by_org_date.build(rows)
     ),
-    "sla_breach_summary": (sla_breach_summary.SCHEMA, "support_tickets", lambda rows, _: sla_breach_summary.build(rows)),
+    "sla_breach_summary": (
+        sla_breach_summary.SCHEMA, "support_tickets", lambda rows, _: sla_breach_summary.build(rows)
+    ),
     "csat_trends": (csat_trends.SCHEMA, "support_tickets", lambda rows, _: csat_trends.build(rows)),
     "revenue_by_org_month": (
         revenue_by_org_month.SCHEMA,

@@ -20,7 +20,7 @@ _COUNTS = ["zscore_events", "mad_events", "percentile_events", "unit_price_event
 
 
 def build(daily: DataFrame, resource_days: DataFrame) -> DataFrame:
-    """The daily mart with the resource days of the same dates → its anomalous rows. Costs in USD, impact_pct in percent.
+    """The daily mart with the resource days of the same dates → its anomalous rows. USD; impact_pct in percent.
 
     top_resource_id is the resource with the highest cost that day (ties: the smallest id).
     """

@@ -9,7 +9,8 @@ from cloud_analytics.gold.measures import month, ratio
 from cloud_analytics.storage.schemas import columns, conform
 
 SCHEMA = columns(
-    "org_id string, month string, responses bigint, avg_csat decimal(38,10), tickets bigint, response_rate decimal(38,10)"
+    "org_id string, month string, responses bigint, avg_csat decimal(38,10), tickets bigint,"
+    " response_rate decimal(38,10)"
 )
 
 

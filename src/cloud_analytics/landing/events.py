@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cloud_analytics.landing.text import event_timestamp, without_blanks
+from cloud_analytics.landing.text import event_timestamp, has_text
 
 FOLDER = "usage_events_stream"
 NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"
@@ -68,7 +68,7 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     name = F.when(name.contains("%"), F.url_decode(F.regexp_replace(name, "\\+", "%2B"))).otherwise(name)
     return lines.select(
         raw.alias("raw"), raw_bytes.alias("raw_bytes"), name.alias("source_file")
-    ).where(without_blanks(F.col("raw")) != "")  # fmt: skip
+    ).where(has_text(F.col("raw")))  # fmt: skip
 
 
 def escape_glob(path: str) -> str:

@@ -30,6 +30,11 @@ def without_blanks(text: Column) -> Column:
     return F.btrim(text, F.lit(BLANKS))
 
 
+def has_text(text: Column) -> Column:
+    """Whether anything but blanks stands in it; stops at the first character that does."""
+    return text.rlike(f"[^{BLANKS}]")
+
+
 def decimal(text: Column, scale: int = 6) -> Column:
     """A finite number text → DECIMAL(18, scale), rounded half-up; null when it is no number or too large.
 

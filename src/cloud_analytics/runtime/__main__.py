@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from cloud_analytics.errors import CloudAnalyticsError
+from cloud_analytics.runtime.jars import spark_jars
 from cloud_analytics.runtime.java import ensure_java
 
 
@@ -12,10 +13,11 @@ def main() -> int:
     """Make sure that there is a Java; returns the exit status."""
     try:
         java = ensure_java()
+        jars = spark_jars()
     except CloudAnalyticsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"Java {java.version} from {java.source}")
+    print(f"Java {java.version} from {java.source}; {len(jars)} jar(s) in {jars[0].parent}")
     return 0
 
 

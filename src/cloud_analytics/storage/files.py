@@ -94,14 +94,17 @@ class FileSystem:
             return []
         base = self._fs.makeQualified(folder).toString().rstrip("/")
         found: list[FileInfo] = []
-        walk = self._fs.listFiles(folder, recursive)
-        while walk.hasNext():
-            status = walk.next()
-            full = status.getPath().toString()
-            inner = full[len(base) + 1 :]
-            if any(part[0] in "_." for part in inner.split("/") if part):
-                continue
-            found.append(FileInfo(full, int(status.getLen()), int(status.getModificationTime())))
+        # listStatus level by level: listFiles looks up owner and permissions of each file, which forks a process.
+        pending = [folder]
+        while pending:
+            for status in self._fs.listStatus(pending.pop()):
+                full = status.getPath().toString()
+                if any(part[0] in "_." for part in full[len(base) + 1 :].split("/") if part):
+                    continue
+                if not status.isDirectory():
+                    found.append(FileInfo(full, int(status.getLen()), int(status.getModificationTime())))
+                elif recursive:
+                    pending.append(status.getPath())
         return sorted(found)
 
     def folders(self, path: str) -> list[str]:

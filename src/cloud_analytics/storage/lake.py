@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from cloud_analytics.errors import UsageError
@@ -142,7 +143,9 @@ class Lake:
         else:
             chosen = [f"{table}/{path}" for path in paths if self.files.exists(f"{table}/{path}")]
         if not chosen:
-            return self.spark.createDataFrame([], schema)
+            # Not createDataFrame: that would start a Python worker for no rows.
+            nothing = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema]
+            return self.spark.range(0).select(*nothing)
         reader = self.spark.read.schema(schema).option("basePath", self.path(table))
         return reader.parquet(*[self.path(path) for path in chosen])
 
