@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.network import proxy_options, truststore_options, trusted_bundle
 
 _SETTINGS = """\
 <ivysettings>
@@ -69,8 +70,12 @@ def _resolve(artifact: Artifact, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as aside:
         settings = Path(aside) / "settings.xml"
         settings.write_text(_SETTINGS.format(cache=Path(aside) / "cache"), encoding="utf-8")
+        network = proxy_options()
+        bundle = trusted_bundle()
+        if bundle is not None:
+            network += truststore_options(bundle, Path(aside) / "trusted.jks")
         command = [
-            str(require_java().home / "bin" / "java"), "-jar", str(ivy), "-settings", str(settings),
+            str(require_java().home / "bin" / "java"), *network, "-jar", str(ivy), "-settings", str(settings),
             "-dependency", artifact.organisation, artifact.module, artifact.version,
             "-notransitive", "-retrieve", f"{aside}/[artifact]-[revision].[ext]", "-types", "jar",
         ]  # fmt: skip
