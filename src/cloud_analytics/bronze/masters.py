@@ -23,7 +23,7 @@ from cloud_analytics.storage.lake import Lake, Transaction
 from cloud_analytics.storage.schemas import columns
 
 STATE = "_state/masters"
-_META = ("raw", "fits_header", "record_number", "ingest_ts", "source_file", "batch_id")
+_META = ("raw", "raw_bytes", "fits_header", "record_number", "ingest_ts", "source_file", "batch_id")
 
 
 @dataclass
@@ -43,8 +43,8 @@ def schema(contract: SourceContract, extra: list[str] | None = None) -> StructTy
     for name in [*contract.required, *(extra or [])]:
         fields.add(name, "string")
     for field in columns(
-        "raw string, fits_header boolean, record_number bigint, ingest_ts timestamp, source_file string,"
-        " batch_id string"
+        "raw string, raw_bytes binary, fits_header boolean, record_number bigint, ingest_ts timestamp,"
+        " source_file string, batch_id string"
     ):
         fields.add(field)
     return fields

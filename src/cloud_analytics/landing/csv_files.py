@@ -20,11 +20,15 @@ csv.field_size_limit(2**31 - 1)
 
 @dataclass(frozen=True)
 class Record:
-    """One CSV record: fields by column name, the text it stood in, and whether it fits its header."""
+    """One CSV record: fields by column name, the text it stood in, and whether it can be trusted.
+
+    `fits_header`: valid UTF-8 and as many fields as the header. `raw_bytes` holds the bytes of what is no UTF-8.
+    """
 
     values: dict[str, str]
     raw: str
     fits_header: bool
+    raw_bytes: bytes | None = None
 
 
 def master_files(files: FileSystem, source: str) -> list[FileInfo]:
@@ -37,9 +41,9 @@ def master_files(files: FileSystem, source: str) -> list[FileInfo]:
 def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:
     """A file's bytes → (header, records, problem). The problem names the file and the columns its header lacks.
 
-    An empty file has no header, no records and no problem. Text that is no UTF-8 is replaced, never dropped.
+    An empty file has no header, no records and no problem. Text that is no UTF-8 is marked, never dropped.
     """
-    text = content.decode("utf-8-sig", errors="replace")
+    text = content.decode("utf-8-sig", errors="surrogateescape")
     rows = _rows(text)
     first = next(rows, None)
     if first is None:
@@ -48,8 +52,15 @@ def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str
     lacking = [column for column in contract.required if column not in header]
     if lacking:
         return header, [], f"{file}: the header lacks the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}"
-    records = [Record(dict(zip(header, fields)), raw, len(fields) == len(header)) for fields, raw in rows]
-    return header, records, None
+    return header, [_record(header, fields, raw) for fields, raw in rows], None
+
+
+def _record(header: list[str], fields: list[str], raw: str) -> Record:
+    original = raw.encode("utf-8", errors="surrogateescape")
+    readable = original.decode("utf-8", errors="replace")
+    if readable == raw:
+        return Record(dict(zip(header, fields)), raw, len(fields) == len(header))
+    return Record({}, readable, False, original)
 
 
 def _rows(text: str) -> Iterator[tuple[list[str], str]]:

@@ -51,9 +51,11 @@ def event_timestamp(text: Column) -> Column:
 
     The year is judged as written; a zone that would push the instant past the year 9999 makes it unusable.
     """
-    # Spark's cast also takes bare dates and hours (the pattern keeps those out), and wants a colon in the offset.
-    with_colon = F.regexp_replace(text, "([+-][0-9]{2})([0-9]{2})$", "$1:$2")
-    instant = F.when(text.rlike(_TIMESTAMP) & (F.substring(text, 1, 4) >= "2000"), with_colon.cast("timestamp"))
+    # Spark's cast also takes bare dates and hours (the pattern keeps those out), and wants seconds before a zone and a
+    # colon in an offset.
+    complete = F.regexp_replace(text, "^(.{16})([Z+-])", "$1:00$2")
+    complete = F.regexp_replace(complete, "([+-][0-9]{2})([0-9]{2})$", "$1:$2")
+    instant = F.when(text.rlike(_TIMESTAMP) & (F.substring(text, 1, 4) >= "2000"), complete.cast("timestamp"))
     return F.when(F.year(instant) <= 9999, instant)
 
 

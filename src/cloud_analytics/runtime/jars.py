@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.java import require_java
-from cloud_analytics.runtime.network import proxy_options, truststore_options, trusted_bundle
+from cloud_analytics.runtime.network import proxy_options, trusted_bundle, truststore_options
 
 _SETTINGS = """\
 <ivysettings>

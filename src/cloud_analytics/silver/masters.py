@@ -148,7 +148,7 @@ def judge(bronze: DataFrame, source: str, config: Config) -> DataFrame:
     contract, rules = config.sources[source], TABLES[source]()
     texts = bronze.select(
         *[trimmed(F.col(name)).alias(f"_{name}") for name in contract.required],
-        "raw", "fits_header", "record_number", "ingest_ts", "source_file", "batch_id",
+        "raw", "raw_bytes", "fits_header", "record_number", "ingest_ts", "source_file", "batch_id",
     )  # fmt: skip
     words = {name: F.upper(f"_{name}") if name == "currency" else F.lower(f"_{name}") for name in contract.vocabularies}
     columns = {name: words.get(name, F.col(f"_{name}")) for name in contract.required} | rules.typed
@@ -166,7 +166,7 @@ def judge(bronze: DataFrame, source: str, config: Config) -> DataFrame:
         *[column.alias(name) for name, column in columns.items()],
         messages(checks).alias("errors"),
         messages({**unknown, **rules.warnings}).alias("warnings"),
-        "raw", "record_number", "ingest_ts", "source_file", "batch_id",
+        "raw", "raw_bytes", "record_number", "ingest_ts", "source_file", "batch_id",
     )  # fmt: skip
     # Among the valid rows of one key the last of the last file by name survives.
     valid = F.size("errors") == 0

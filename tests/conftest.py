@@ -1,0 +1,48 @@
+"""What the tests that run Spark share: one session, the shipped configuration, a pipeline over two folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cloud_analytics import config as configuration
+from cloud_analytics.config import Config, SparkSettings
+from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.storage.lake import Lake
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+MakePipeline = Callable[..., Pipeline]
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    """The configuration that ships with the project."""
+    return configuration.load(REPOSITORY / "conf")
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """One small session for all tests; it starts with the first test that asks for it."""
+    from cloud_analytics.session import build_session
+
+    session = build_session(SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2))
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def make_pipeline(spark: SparkSession, config: Config) -> MakePipeline:
+    """`make_pipeline(landing, lake, max_files_per_trigger=500)` → a pipeline over these folders."""
+
+    def make(landing: Path, lake: Path, max_files_per_trigger: int | None = None) -> Pipeline:
+        chosen = config
+        if max_files_per_trigger is not None:
+            stream = config.pipeline.stream.model_copy(update={"max_files_per_trigger": max_files_per_trigger})
+            chosen = config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"stream": stream})})
+        return Pipeline(Lake(spark, str(lake)), str(landing), chosen)
+
+    return make

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from cloud_analytics.landing import text
+
+
+def _values(spark: SparkSession, texts: list[str | None], typed: Column) -> list[object]:
+    rows = [(number, value) for number, value in enumerate(texts)]
+    frame = spark.createDataFrame(rows, "n int, t string")
+    return [row[0] for row in frame.orderBy("n").select(typed).collect()]
+
+
+def test_decimals_keep_every_digit_and_round_half_up(spark: SparkSession) -> None:
+    cases = {
+        "1.5": Decimal("1.5"),
+        " 7 ": Decimal(7),
+        "999999999999.999999": Decimal("999999999999.999999"),
+        "999999999999.9999995": None,  # rounds to 10^12
+        "1e12": None,
+        "-1e-7": Decimal(0),
+        "0.0000005": Decimal("0.000001"),
+        "-0.0100005": Decimal("-0.010001"),
+        "1e-999999999": Decimal(0),
+        "1e999999999": None,
+        ".5": Decimal("0.5"),
+        "5.": Decimal(5),
+        "NaN": None,
+        "Infinity": None,
+        "true": None,
+        "1_000": None,
+        "0x10": None,
+        "": None,
+    }
+    assert _values(spark, list(cases), text.decimal(F.col("t"))) == list(cases.values())
+
+
+@pytest.mark.parametrize(
+    ("texts", "usable"),
+    [
+        (
+            [
+                "2025-08-17T01:55:00Z",
+                "2025-08-17 01:55",
+                "2025-08-17T01:55:00.123456789+02:00",
+                "2025-08-17T01:55-0300",
+                "2025-08-17T01:55Z",
+                "2025-08-17 01:55:01.5",
+                "2000-01-01T00:00:00+05:00",
+            ],
+            True,
+        ),
+        (
+            [
+                "2025-08-17",
+                "2025-08-17T10",
+                "2025-02-30T00:00Z",
+                "1999-12-31T23:59:59-05:00",
+                "2025-08-17T25:00Z",
+                "2025-08-17t01:55z",
+                " 2025-08-17T01:55Z",
+                "20250817T0155Z",
+                "1755395700",
+                "9999-12-31T23:00-05:00",
+            ],
+            False,
+        ),
+    ],
+)
+def test_timestamps(spark: SparkSession, texts: list[str], usable: bool) -> None:
+    seen = _values(spark, list(texts), text.event_timestamp(F.col("t")))
+    assert [value is not None for value in seen] == [usable] * len(texts)
+
+
+def test_offsets_are_taken_to_utc(spark: SparkSession) -> None:
+    written = text.event_timestamp(F.col("t")).cast("string")
+    assert _values(spark, ["2025-08-17T01:55+0130", "2025-08-17T01:55:00-02:00"], written) == [
+        "2025-08-17 00:25:00",
+        "2025-08-17 03:55:00",
+    ]
+
+
+def test_blanks_are_more_than_spaces(spark: SparkSession) -> None:
+    assert _values(spark, ["\t a \u00a0", " \u2003 ", None], text.trimmed(F.col("t"))) == ["a", None, None]
+
+
+def test_months_and_dates(spark: SparkSession) -> None:
+    month = text.iso_month(F.col("t")).cast("string")
+    assert _values(spark, ["2025-06", "2025-06-15", "2025-13", "June"], month) == [
+        "2025-06-01",
+        "2025-06-15",
+        None,
+        None,
+    ]
+    day = text.iso_date(F.col("t")).cast("string")
+    assert _values(spark, ["2025-06-15", "2025-06", "2025-06-15T10:00"], day) == ["2025-06-15", None, None]

@@ -1,0 +1,105 @@
+"""Transactions: all or nothing, whatever the moment at which the process dies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.schemas import columns
+
+SCHEMA = columns("n bigint, date string")
+
+
+def _frame(spark: SparkSession, *rows: tuple[int, str]) -> DataFrame:
+    return spark.createDataFrame(list(rows), SCHEMA).coalesce(1)
+
+
+def _rows(lake: Lake) -> list[tuple[int, str]]:
+    return sorted((row.n, row.date) for row in lake.read("silver/t", SCHEMA).collect())
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Lake:
+    lake = Lake(spark, str(tmp_path / "a lake"))
+    with lake.transaction() as transaction:
+        transaction.replace("silver/t", _frame(spark, (1, "a"), (2, "b")), ["date"])
+        transaction.put("_state/x", {"version": 1})
+    return lake
+
+
+def test_a_partition_is_replaced_and_the_others_stay(spark: SparkSession, lake: Lake) -> None:
+    with lake.transaction() as transaction:
+        transaction.replace("silver/t", _frame(spark, (9, "a")), ["date"], lambda path: path.startswith("date=a"))
+    assert _rows(lake) == [(2, "b"), (9, "a")]
+
+
+def test_a_partition_without_rows_goes_with_its_folder(lake: Lake) -> None:
+    with lake.transaction() as transaction:
+        transaction.replace("silver/t", None, remove=lambda path: path.startswith("date=a"))
+    assert _rows(lake) == [(2, "b")]
+    assert lake.files.folders("silver/t") == ["date=b"]
+
+
+def test_a_failure_before_the_commit_changes_nothing(spark: SparkSession, lake: Lake) -> None:
+    def die() -> None:
+        with lake.transaction() as transaction:
+            transaction.replace("silver/t", _frame(spark, (9, "a")), ["date"])
+            transaction.put("_state/x", {"version": 2})
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        die()
+    again = Lake(spark, lake.root)
+    assert not again.recover()
+    assert _rows(again) == [(1, "a"), (2, "b")]
+    assert again.state("_state/x", None) == {"version": 1}
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
+    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    calls = 0
+
+    def dying(original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if committed() and calls > step:
+                raise _Killed
+            return original(*args, **kwargs)
+
+        return call
+
+    def committed() -> bool:
+        return (Path(lake.root) / "_state" / "journal.json").exists()
+
+    with monkeypatch.context() as patched:
+        for name in ("delete", "move", "write_text", "make_folder"):
+            original = getattr(lake.files, name)
+            patched.setattr(lake.files, name, dying(original))
+        try:
+            with lake.transaction() as transaction:
+                transaction.replace("silver/t", _frame(spark, (8, "a"), (9, "c")), ["date"])
+                transaction.put("_state/x", {"version": 2})
+        except _Killed:
+            pass
+    again = Lake(spark, lake.root)
+    with again.writer():
+        assert _rows(again) == [(8, "a"), (9, "c")]
+        assert again.state("_state/x", None) == {"version": 2}
+        assert not again.files.exists("_staging")
+
+
+def test_a_second_writer_is_told_so(spark: SparkSession, lake: Lake) -> None:
+    with lake.writer(), pytest.raises(UsageError, match="another run"), Lake(spark, lake.root).writer():
+        pass

@@ -1,0 +1,49 @@
+"""What a person sees when a call is wrong: one line that says what to do, exit status 2, no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def _call(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cloud_analytics", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=180)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--landing", "no/such/folder"), "does not exist; give it with --landing"),
+        (("run", "--conf", "no/such/conf"), "cannot be read"),
+        (("run", "--nonsense"), "No such option"),
+        (("stream", "--trigger", "soon"), "expected a duration"),
+        (("generate", "--out", "x", "--events", "0"), "events"),
+    ],
+)
+def test_a_bad_call_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    lake = ("--lake", str(tmp_path / "lake")) if arguments[:2] == ("run", "--landing") else ()
+    done = _call(*arguments, *lake)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_empty_landing_folder_and_a_lacking_column_are_told(tmp_path: Path) -> None:
+    lake = ("--lake", str(tmp_path / "lake"))
+    done = _call("run", "--landing", str(tmp_path), *lake)
+    assert done.returncode == 2
+    assert "holds no data" in done.stderr
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    (landing / "users.csv").write_text("user_id,org_id\nu1,o1\n", encoding="utf-8")
+    done = _call("run", "--landing", str(landing), *lake)
+    assert done.returncode == 2
+    assert "users.csv: the header lacks the columns email, role, active, created_at, last_login" in done.stderr
+    assert not (tmp_path / "lake" / "bronze").exists()
