@@ -38,7 +38,7 @@ def build(daily: DataFrame, resource_days: DataFrame) -> DataFrame:
     )
     actual, expected = F.col("total_cost_usd"), F.col("expected_cost_usd")
     impact = (actual - expected).cast("decimal(28,8)")
-    percent = F.when(expected != 0, (impact * F.lit(100)).cast("decimal(30,8)") / expected.cast("decimal(26,8)"))
+    percent = F.when(expected != 0, (impact * F.lit(100)).cast("decimal(26,8)") / expected.cast("decimal(24,8)"))
     joined = daily.join(causes, _KEY).where(F.col("is_anomaly") | (F.col("anomalous_events") > 0))
     return conform(
         joined.withColumn("actual_cost_usd", actual)
