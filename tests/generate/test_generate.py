@@ -16,7 +16,6 @@ from statistics import median
 from typing import Any
 
 import pytest
-from tests.oracle import compute
 
 from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, GeneratorSummary, generate, writer
 from cloud_analytics.generate.calendar import Calendar, draw_days
@@ -28,6 +27,7 @@ from cloud_analytics.generate.events import EventStream
 from cloud_analytics.generate.ids import topic_random
 from cloud_analytics.generate.masters import Masters
 from cloud_analytics.generate.truth import TruthBook
+from tests.oracle import compute
 
 SMALL = GeneratorSettings(events=2_000, days=20, orgs=12)
 DIRTY = replace(SMALL, dirty=True, dirt_per_kind=2)

@@ -102,8 +102,8 @@ def judge(raw: str | bytes, source_file: str, ingest_ts: datetime, params: Param
     if row["service"] is None:
         errors.add("unknown_service")
 
-    row["region"] = word_of(record.get("region"))
-    row["region_code"] = params.region_code(row["region"])
+    row["region"] = blank_to_none(text_of(record.get("region")))  # as written
+    row["region_code"] = params.region_code(word_of(record.get("region")))
     if row["region_code"] is None:
         warnings.append("unknown_region")
 

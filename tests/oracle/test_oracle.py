@@ -163,7 +163,7 @@ def test_rejected_events(tmp_path: Path, changes: dict[str, Any], errors: list[s
         ({"schema_version": "1"}, {"schema_version": 1, "carbon_kg": None}),
         ({"schema_version": 1, "carbon_kg": -1}, {"carbon_kg": None, "warnings": []}),
         ({"service": " GenAI ", "genai_tokens": "12"}, {"service": "genai", "genai_tokens": Decimal(12)}),
-        ({"region": "EU-West-1 "}, {"region": "eu-west-1", "region_code": "eu-west-1"}),
+        ({"region": "EU-West-1 "}, {"region": "EU-West-1", "region_code": "eu-west-1"}),
         ({"region": "mars"}, {"region": "mars", "region_code": None, "warnings": ["unknown_region"]}),
         ({"value": " 1.5 "}, {"value": Decimal("1.5")}),
         ({"value": None}, {"value": None, "warnings": ["missing_value"], "unit": "count"}),

@@ -77,7 +77,8 @@ def test_dates_and_months() -> None:
     assert parse_date("2025-02-29") is None
     assert parse_date("2025-1-1") is None
     assert parse_date("2025-01-01T00:00") is None
-    assert parse_month("2025-06") == parse_month("2025-06-15") == date(2025, 6, 1)
+    assert parse_month("2025-06") == date(2025, 6, 1)
+    assert parse_month("2025-06-15") == date(2025, 6, 15)
     assert parse_month("2025-13") is None
 
 

@@ -75,11 +75,10 @@ def parse_date(text: str | None) -> date | None:
 
 
 def parse_month(text: str | None) -> date | None:
-    """The first day of the month that `YYYY-MM` or `YYYY-MM-DD` names, else None."""
+    """The day of a `YYYY-MM-DD` as written, the first day of a `YYYY-MM`, else None."""
     if _MONTH.fullmatch(text or ""):
         return parse_date(f"{text}-01")
-    day = parse_date(text)
-    return day.replace(day=1) if day else None
+    return parse_date(text)
 
 
 def parse_bool(text: str) -> bool | None:

@@ -74,7 +74,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
     snapshots = []
     for source, found in changed.items():
         snapshot = _snapshot(
-            source, [(info, contents[info.path]) for info in found], config.sources[source], now, problems
+            source, [(info, contents.get(info.path, b"")) for info in found], config.sources[source], now, problems
         )
         snapshots.append(snapshot)
     if problems:
@@ -115,7 +115,16 @@ def _snapshot(
         for record in records:
             values = [record.values.get(column) for column in names]
             rows.append(
-                [*values, record.raw, record.fits_header, len(rows), stamp, name, now.strftime("%Y%m%dT%H%M%S")]
+                [
+                    *values,
+                    record.raw,
+                    record.raw_bytes,
+                    record.fits_header,
+                    len(rows),
+                    stamp,
+                    name,
+                    now.strftime("%Y%m%dT%H%M%S"),
+                ]
             )
     frame = pd.DataFrame(rows, columns=[*names, *_META])
     listed = [[info.name, info.length, info.modified] for info, _ in found]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from pyspark import StorageLevel
@@ -159,9 +160,9 @@ def _event_marts(
             causes = fresh.unionByName(resource_days(_silver(lake, more)))
         considered = {*fresh_dates, *more}
         suspicious = daily.where(F.col("usage_date").cast("string").isin(sorted(considered)))
-        last = dates[-1] if dates else since
+        last, windows_since = _summary_dates(totals, since, known.get("org_service_cost_summary", {}))
         marts = {
-            "org_service_cost_summary": (org_service_cost_summary.build(totals, last, since), None),
+            "org_service_cost_summary": (org_service_cost_summary.build(totals, last, windows_since), None),
             "genai_tokens_by_org_date": (genai_tokens_by_org_date.build(fresh_totals), set(stale)),
             "carbon_impact": (carbon_impact.build(fresh), set(stale)),
             "cost_anomaly_mart": (cost_anomaly_mart.build(suspicious, causes), {*stale, *more}),
@@ -174,6 +175,18 @@ def _event_marts(
     finally:
         for frame in (fresh, totals, daily):
             frame.unpersist()
+
+
+def _summary_dates(totals: DataFrame, since: str, known: dict[str, Any]) -> tuple[str, str]:
+    """The last usage date (a date of nothing but rejects is none), and the first date whose windows may have changed.
+
+    The summary goes on to the last usage date of the data: when that moves on, so do the days since the old one.
+    """
+    newest = totals.agg(F.max("usage_date").cast("string").alias("day")).first()
+    last = newest["day"] if newest is not None and newest["day"] is not None else since
+    if not known:
+        return last, since
+    return last, min(since, (date.fromisoformat(max(known)) + timedelta(days=1)).isoformat())
 
 
 def _silver(lake: Lake, dates: list[str]) -> DataFrame:

@@ -11,9 +11,9 @@ RATIO = "decimal(38,10)"
 
 def ratio(numerator: Column, denominator: Column, factor: int = 1) -> Column:
     """factor × numerator / denominator with 10 decimals, rounded half-up; null where there is nothing to divide by."""
-    # Spark gives a quotient the digits that its operands' types leave over: these types leave 12 decimals.
-    top = (numerator.cast("decimal(28,6)") * F.lit(factor).cast("decimal(9,0)")).cast("decimal(26,6)")
-    return F.when(denominator != 0, (top / denominator.cast("decimal(24,6)")).cast(RATIO))
+    # A quotient gets 38 − (digits before the point) decimals: 22 + 6 of those here leave the 10 that are promised.
+    top = (numerator.cast("decimal(28,6)") * F.lit(factor).cast("decimal(9,0)")).cast("decimal(28,6)")
+    return F.when(denominator != 0, (top / denominator.cast("decimal(28,6)")).cast(RATIO))
 
 
 def total(column: Column | str, kind: str = MONEY) -> Column:

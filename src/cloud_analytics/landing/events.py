@@ -87,9 +87,13 @@ def parse_lines(lines: DataFrame) -> DataFrame:
     wrapped = F.concat(F.lit('{"r":['), exact, F.lit('],"ok":1}'))
     parsed = lines.withColumn("_parsed", F.from_json(wrapped, _SHAPE, _STRICT))
     item = F.col("_parsed.r").getItem(0)
+    # `{…}],"x":[{}` would close the wrapping array and open another: such a line cannot stand where a value must.
+    closes_array = raw.rlike(r"\}\s*\]\s*,")
+    alone = F.from_json(F.concat(F.lit('{"r":'), exact, F.lit(',"ok":1}')), "r string, ok string", _STRICT)
+    whole = F.when(closes_array, alone.getField("ok") == "1").otherwise(True)
     good: Column = (
         (F.col("_parsed.ok") == "1") & (F.size("_parsed.r") == 1) & item.isNotNull()
-        & F.col("raw_bytes").isNull()
+        & F.col("raw_bytes").isNull() & whole
     )  # fmt: skip
     judged = parsed.withColumn("is_json", F.coalesce(good, F.lit(False)))
     fields = [F.when(F.col("is_json"), item.getField(name)).alias(name) for name in FIELDS]

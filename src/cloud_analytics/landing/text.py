@@ -15,8 +15,8 @@ BLANKS = "".join(
 )  # fmt: skip
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?0*[0-9]{1,3})?$"
-_TINY = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE]-[0-9]+$"
-_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
+_TINY = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)[eE]-|(0+\.?0*|\.0+)[eE]\+?)[0-9]+$"  # zero whatever its exponent, too
+_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?\z"
 LIMIT = "1000000000000"  # 10^12: magnitudes from here on are invalid
 
 
@@ -41,7 +41,9 @@ def decimal(text: Column, scale: int = 6) -> Column:
     Exponents beyond three digits are judged without computing them: tiny ones are 0, huge ones are no usable number.
     """
     number = without_blanks(text)
-    exact = F.when(number.rlike(_NUMBER), number.cast(f"decimal(38,{scale})")).when(number.rlike(_TINY), F.lit(0))
+    exact = F.coalesce(
+        F.when(number.rlike(_NUMBER), number.cast(f"decimal(38,{scale})")), F.when(number.rlike(_TINY), F.lit(0))
+    )
     limit = F.lit(LIMIT if scale == 6 else "1" + "0" * (18 - scale)).cast("decimal(38,0)")
     return F.when(F.abs(exact) < limit, exact).cast(f"decimal(18,{scale})")
 

@@ -105,6 +105,6 @@ def _master_records(lake: Lake, landing: str, config: Config) -> dict[str, int]:
         rows = lake.spark.read.format("binaryFile").load(paths).select("path", "content").collect()
         contents = {row.path: bytes(row.content) for row in rows}
     return {
-        source: sum(len(parse(contents[info.path], info.name, config.sources[source])[1]) for info in infos)
+        source: sum(len(parse(contents.get(info.path, b""), info.name, config.sources[source])[1]) for info in infos)
         for source, infos in found.items()
     }
