@@ -205,9 +205,7 @@ def _write(
         touched = tuple(sorted(seen["dates"]))
         with lake.transaction() as transaction:
             if seen["events"]:
-                # One task a date writes each partition as one file.
-                by_date = events.repartition(min(len(touched), 200), "date")
-                transaction.append(TABLE, by_date, ["date", "batch_id"])
+                transaction.append(TABLE, lake.by_date(events, len(touched)), ["date", "batch_id"])
             if seen["rows"] > seen["events"] or unreadable:
                 rejected = _rejects(parsed.where(F.col("event_ts").isNull()), config, batch_id, ingest_ts)
                 if unreadable:

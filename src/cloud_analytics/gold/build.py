@@ -206,7 +206,9 @@ def _replace(
     The frame covers the dates from `since` on, or just those of `scope`; `since` None: a mart that is one partition.
     """
     column = partition_column(mart)
-    frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
+    cached_by_caller = frame.is_cached
+    if not cached_by_caller:
+        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         key = F.col(column).cast("string") if column else F.lit("")
         digest = F.sum(F.xxhash64(*frame.columns).cast("decimal(20,0)")).cast("string")
@@ -225,5 +227,6 @@ def _replace(
                 lambda path: column is None or path.split("/")[0].partition("=")[2] in going,
             )
     finally:
-        frame.unpersist()
+        if not cached_by_caller:
+            frame.unpersist()
     return _Change(mart, {**{p: v for p, v in known.items() if p not in covered}, **now}, changed)

@@ -119,7 +119,7 @@ def _build_dates(
             scores.price_baselines(history, settings),
             settings,
         )
-        by_date = conform(scored, SILVER_EVENTS).repartition(max(1, min(len(dates), 64)), "date")
+        by_date = lake.by_date(conform(scored, SILVER_EVENTS), len(dates))
         transaction.replace(
             EVENTS_TABLE,
             by_date,

@@ -158,6 +158,11 @@ class Lake:
 
     # writing
 
+    def by_date(self, frame: DataFrame, dates: int) -> DataFrame:
+        """Rows of a date brought together, so that each partition is one file; two tasks a core, not one a date."""
+        tasks = max(1, min(dates, 2 * self.spark.sparkContext.defaultParallelism))
+        return frame.repartition(tasks, "date")
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Everything written inside becomes visible together, or not at all."""
