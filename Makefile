@@ -33,4 +33,5 @@ lint: setup
 	@$(BIN)/mypy
 
 clean:
+	@if [ -x $(BIN)/cloud-analytics ] && [ -d data/_cassandra ]; then $(BIN)/cloud-analytics cassandra stop; fi
 	rm -rf $(VENV) data/bronze data/silver data/gold data/quarantine data/_*

@@ -212,6 +212,32 @@ def doctor(landing: str | None, lake: str | None, conf: Path | None) -> None:
         sys.exit(2)
 
 
+@cli.command()
+@click.argument("action", type=click.Choice(["start", "stop", "status"]))
+@_options("lake", "conf")
+@_FORMAT
+def cassandra(action: str, lake: str | None, conf: Path | None, output: str) -> None:
+    """The embedded Cassandra node of this lake: start it, stop it, or say how it is."""
+    from cloud_analytics.config import load
+    from cloud_analytics.serving.node import EmbeddedNode
+
+    folder = lake or load(conf).pipeline.lake
+    if "://" in folder:
+        raise UsageError(f"the embedded node needs a local lake, and {folder} is none: give a folder with --lake")
+    node = EmbeddedNode(Path(folder).resolve() / "_cassandra")
+    if action == "start":
+        node.start()
+    elif action == "stop":
+        node.stop()
+    status = node.status()
+    if output == "json":
+        click.echo(json.dumps(status))
+    elif status["running"]:
+        click.echo(f"Cassandra answers on {status['host']}:{status['port']} (process {status['pid']}).")
+    else:
+        click.echo("Cassandra is not running; `cloud-analytics cassandra start` starts it.")
+
+
 def _console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 110)
 

@@ -1,23 +1,23 @@
-"""`python -m cloud_analytics.runtime`: the machine's part of `make setup`."""
+"""`python -m cloud_analytics.runtime [setup]`: the machine's part of `make setup`."""
 
 from __future__ import annotations
 
 import sys
 
 from cloud_analytics.errors import CloudAnalyticsError
-from cloud_analytics.runtime.jars import spark_jars
+from cloud_analytics.runtime.jars import cache_folder, cassandra_classpath, connector_jars, spark_jars
 from cloud_analytics.runtime.java import ensure_java
 
 
 def main() -> int:
-    """Make sure that there is a Java; returns the exit status."""
+    """Make sure that there are a Java and every jar; returns the exit status."""
     try:
         java = ensure_java()
-        jars = spark_jars()
+        jars = [*spark_jars(print), *connector_jars(print), *cassandra_classpath(print)]
     except CloudAnalyticsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"Java {java.version} from {java.source}; {len(jars)} jar(s) in {jars[0].parent}")
+    print(f"Java {java.version} from {java.source}; {len(jars)} jars in {cache_folder() / 'jars'}")
     return 0
 
 

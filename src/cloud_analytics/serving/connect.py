@@ -1,0 +1,128 @@
+"""Connections to Cassandra from Python: plain dates and decimals, LOCAL_QUORUM, and failures as one line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cloud_analytics.errors import PipelineError, UsageError
+
+if TYPE_CHECKING:  # the driver takes 0.2 s to import: only who connects pays
+    from cassandra.cluster import Session
+
+Row = dict[str, Any]
+
+
+def connect(
+    hosts: str | Sequence[str],
+    port: int,
+    *,
+    keyspace: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    local_dc: str = "datacenter1",
+    connect_timeout: float = 10.0,
+    request_timeout: float = 30.0,
+) -> Session:
+    """A session whose rows are dicts of plain Python values; end it with `disconnect`, or use `connected`.
+
+    `local_dc` is where the contact points lie; `datacenter1` is what a single node calls itself.
+    """
+    cluster_module, policies = _driver()
+    contact_points = [hosts] if isinstance(hosts, str) else list(hosts)
+    from cassandra import ConsistencyLevel
+    from cassandra.auth import PlainTextAuthProvider
+
+    profile = cluster_module.ExecutionProfile(
+        load_balancing_policy=policies.TokenAwarePolicy(policies.DCAwareRoundRobinPolicy(local_dc=local_dc)),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        request_timeout=request_timeout,
+        row_factory=_rows,
+    )
+    cluster = cluster_module.Cluster(
+        contact_points,
+        port=port,
+        auth_provider=PlainTextAuthProvider(username, password or "") if username else None,
+        execution_profiles={cluster_module.EXEC_PROFILE_DEFAULT: profile},
+        connect_timeout=connect_timeout,
+        control_connection_timeout=connect_timeout,
+        reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, 10.0),
+        schema_metadata_enabled=False,  # nobody here asks the driver about tables; reading them all costs 0.1 s
+    )
+    try:
+        with readable_errors(f"cannot reach Cassandra at {', '.join(contact_points)}, port {port}"):
+            return cluster.connect(keyspace)
+    except BaseException:
+        cluster.shutdown()
+        raise
+
+
+def disconnect(session: Session) -> None:
+    """Close a session with its cluster and threads."""
+    session.cluster.shutdown()
+
+
+@contextmanager
+def connected(hosts: str | Sequence[str], port: int, **options: Any) -> Iterator[Session]:
+    """`with connected(host, port) as session:`: `connect`, and closed at the end."""
+    session = connect(hosts, port, **options)
+    try:
+        yield session
+    finally:
+        disconnect(session)
+
+
+@contextmanager
+def readable_errors(doing: str) -> Iterator[None]:
+    """Turn what the driver raises inside into a PipelineError of one line that begins with `doing`."""
+    _driver()
+    from cassandra import AuthenticationFailed, DriverException, OperationTimedOut
+    from cassandra.cluster import NoHostAvailable
+
+    try:
+        yield
+    except AuthenticationFailed as error:
+        raise PipelineError(f"{doing}: wrong user name or password") from error
+    except NoHostAvailable as error:
+        reasons = list(error.errors.values() if isinstance(error.errors, dict) else error.errors)
+        if any(isinstance(reason, AuthenticationFailed) for reason in reasons):
+            raise PipelineError(f"{doing}: wrong user name or password") from error
+        why = _line(reasons[0]) if reasons else _line(error)
+        raise PipelineError(f"{doing} ({why}): is it running, and are host, port and data centre right?") from error
+    except OperationTimedOut as error:
+        raise PipelineError(f"{doing}: no answer in time; try again, or look at the node's load") from error
+    except DriverException as error:
+        raise PipelineError(f"{doing}: {_line(error)}") from error
+
+
+def _driver() -> tuple[Any, Any]:
+    """The driver's modules, quiet: what matters is raised, and its log lines would only repeat it."""
+    log = logging.getLogger("cassandra")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL)
+    try:
+        import cassandra.cluster
+        import cassandra.policies
+    except ImportError as error:
+        raise UsageError("cassandra-driver is not installed: run `make setup`") from error
+    except Exception as error:  # DependencyException: the driver was built without libev, on Python 3.12 or newer
+        raise UsageError(
+            "cassandra-driver has no event loop on this Python:"
+            " run `pip install --only-binary :all: 'cassandra-driver>=3.29.3'`, whose wheels bring libev"
+        ) from error
+    return cassandra.cluster, cassandra.policies
+
+
+def _rows(names: list[str], rows: Sequence[Sequence[Any]]) -> list[Row]:
+    """Rows as dicts; the driver's own Date becomes datetime.date, which pandas, JSON and CSV know."""
+    from cassandra.util import Date
+
+    return [
+        {name: value.date() if isinstance(value, Date) else value for name, value in zip(names, row)} for row in rows
+    ]
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,88 @@
+"""What the embedded node asks of the operating system: ports, processes, and whether something speaks CQL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+# Below the ports that systems hand out to outgoing connections, so that a kept port is still free at the next start.
+_PORTS = range(20_000, 32_000)
+_OPTIONS_FRAME = bytes.fromhex("04 00 0000 05 00000000")  # version 4, stream 0, OPTIONS, no body
+_SUPPORTED = 0x06
+_PROC = Path("/proc/self/cmdline").exists()  # macOS has none: there `ps` is asked
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether a CQL server answers OPTIONS there: what a driver asks first, without the import of a driver."""
+    try:
+        with socket.create_connection((host, port), timeout=2.0) as connection:
+            connection.settimeout(5.0)
+            connection.sendall(_OPTIONS_FRAME)
+            header = connection.recv(9, socket.MSG_WAITALL)
+    except OSError:
+        return False
+    return len(header) == 9 and header[4] == _SUPPORTED
+
+
+def free_ports(host: str, wanted: Sequence[int | None]) -> list[int]:
+    """A free port for each of `wanted`: that port itself if nobody has it, else another."""
+    chosen: list[int] = []
+    for port in wanted:
+        while port is None or port in chosen or not _is_free(host, port):
+            port = random.choice(_PORTS)
+        chosen.append(port)
+    return chosen
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def find(argument: str, likely: int | None = None) -> int | None:
+    """The process with this argument on its command line; `likely` is looked at first."""
+    if likely is not None and f" {argument} " in _command(likely):
+        return likely
+    return next((pid for pid in _pids() if f" {argument} " in _command(pid)), None)
+
+
+def _pids() -> list[int]:
+    listed = os.listdir("/proc") if _PROC else _ps("-A", "-o", "pid=").split()
+    return [int(entry) for entry in listed if entry.isdigit()]
+
+
+def _command(pid: int) -> str:
+    """A process's command line between blanks; empty if it is gone."""
+    if not _PROC:
+        return f" {_ps('-p', str(pid), '-o', 'command=').strip()} "
+    try:
+        return " " + os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _ps(*options: str) -> str:
+    return subprocess.run(["ps", "-ww", *options], capture_output=True, text=True, check=False).stdout
+
+
+def send(pid: int, sign: signal.Signals) -> None:
+    """Signal a process; one that is gone already is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sign)
+
+
+def environment() -> dict[str, str]:
+    """The daemon's environment: a UTF-8 locale, so that Java can open paths with any letters, and few memory arenas."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ("JAVA_TOOL_OPTIONS", "LC_ALL")}
+    return {**inherited, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}

@@ -1,0 +1,181 @@
+"""The jar cache: filled once, by one process, whole or not at all; afterwards it asks neither network nor JVM."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.runtime import jar_cache, lockfile, versions
+from cloud_analytics.runtime.ivy import DownloadError
+from cloud_analytics.runtime.java import find_java
+from cloud_analytics.runtime.lockfile import JarSet, LockedJar, write_lock
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONTENTS = {"alpha-1.0.jar": b"first", "beta-2.0-native.jar": b"second"}
+TOY = JarSet("toy", "two toys", ("org.toy:alpha:1.0",), ())
+
+
+def toy_jars() -> list[LockedJar]:
+    def jar(name: str, revision: str, classifier: str, content: bytes) -> LockedJar:
+        return LockedJar("org.toy", name, revision, classifier, len(content), hashlib.sha256(content).hexdigest())
+
+    return [jar("alpha", "1.0", "", b"first"), jar("beta", "2.0", "native", b"second")]
+
+
+def fetch(_: JarSet, folder: Path) -> None:
+    for name, content in CONTENTS.items():
+        (folder / name).write_bytes(content)
+
+
+def must_not_fetch(_: JarSet, __: Path) -> None:
+    raise AssertionError("the cache was complete")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache in a folder with a blank in its name, and a lock of two toy jars."""
+    folder = tmp_path / "my cache"
+    monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(folder))
+    monkeypatch.setattr(lockfile, "_FOLDER", tmp_path / "locks")
+    write_lock(TOY, toy_jars(), TOY.lock_path)
+    return folder
+
+
+def names(cache: Path) -> set[str]:
+    """What lies in the cache beside lock files."""
+    return {path.name for path in (cache / "jars").iterdir() if not path.name.endswith(".lock")}
+
+
+def test_the_first_call_fills_the_cache_and_the_second_only_looks(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    first = jar_cache.ensure(TOY, said.append, fetch)
+    monkeypatch.setattr(subprocess, "Popen", must_not_fetch)
+    second = jar_cache.ensure(TOY, said.append, must_not_fetch)
+    assert first == second
+    assert {path.name: path.read_bytes() for path in first} == CONTENTS
+    assert len(said) == 1
+    assert "2 jar(s)" in said[0]
+    assert names(cache) == {f"toy-{TOY.digest()}"}
+
+
+@pytest.mark.parametrize("harm", ["truncate", "delete", "delete everything"])
+def test_a_damaged_cache_is_filled_again(cache: Path, harm: str) -> None:
+    jars = jar_cache.ensure(TOY, None, fetch)
+    if harm == "truncate":
+        jars[0].write_bytes(b"fir")
+    elif harm == "delete":
+        jars[1].unlink()
+    else:
+        shutil.rmtree(cache)
+    assert {path.name: path.read_bytes() for path in jar_cache.ensure(TOY, None, fetch)} == CONTENTS
+    assert names(cache) == {f"toy-{TOY.digest()}"}
+
+
+def test_what_a_killed_process_left_is_removed(cache: Path) -> None:
+    (cache / "jars" / ".toy-abandoned.part").mkdir(parents=True)
+    jar_cache.ensure(TOY, None, fetch)
+    assert names(cache) == {f"toy-{TOY.digest()}"}
+
+
+def test_a_jar_with_other_bytes_is_refused(cache: Path) -> None:
+    def forged(_: JarSet, folder: Path) -> None:
+        fetch(_, folder)
+        (folder / "alpha-1.0.jar").write_bytes(b"forge")
+
+    with pytest.raises(UsageError, match=r"alpha-1\.0\.jar .*SHA-256 differs"):
+        jar_cache.ensure(TOY, None, forged)
+    assert names(cache) == set()
+
+
+def test_a_failed_download_is_one_line_and_leaves_nothing(cache: Path) -> None:
+    def offline(_: JarSet, __: Path) -> None:
+        raise DownloadError("no address for repo1.maven.org")
+
+    with pytest.raises(UsageError) as failure:
+        jar_cache.ensure(TOY, None, offline)
+    message = str(failure.value)
+    assert "\n" not in message
+    assert "two toys" in message
+    assert "no address for repo1.maven.org" in message
+    assert "make setup" in message
+    assert names(cache) == set()
+    jar_cache.ensure(TOY, None, fetch)
+
+
+def test_a_cache_that_cannot_be_written_says_which_variable_to_set(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="set CLOUD_ANALYTICS_CACHE"):
+        jar_cache.ensure(TOY, None, fetch)
+
+
+def _ensure_slowly(locks: str, log: str) -> None:
+    """One of several processes that need the same jars."""
+
+    def slow(jar_set: JarSet, folder: Path) -> None:
+        with open(log, "a", encoding="utf-8") as out:
+            out.write("fetched\n")
+        time.sleep(0.5)
+        fetch(jar_set, folder)
+
+    lockfile._FOLDER = Path(locks)
+    assert len(jar_cache.ensure(TOY, None, slow)) == 2
+
+
+def test_of_several_processes_one_downloads(cache: Path, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    log = tmp_path / "log"
+    processes = [context.Process(target=_ensure_slowly, args=(str(tmp_path / "locks"), str(log))) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert log.read_text() == "fetched\n"
+    assert names(cache) == {f"toy-{TOY.digest()}"}
+
+
+def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert jar_cache.cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("CLOUD_ANALYTICS_CACHE")
+    assert jar_cache.cache_folder() == tmp_path / "xdg" / "cloud-analytics"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert jar_cache.cache_folder() == tmp_path / "home" / ".cache" / "cloud-analytics"
+
+
+@pytest.mark.skipif(find_java() is None, reason="needs a Java")
+def test_ivy_behind_a_dead_proxy_fails_soon_and_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(UsageError) as failure:
+        jar_cache.ensure(lockfile.FILE_SYSTEM)
+    assert "\n" not in str(failure.value)
+    assert "refused" in str(failure.value)
+
+
+@pytest.mark.parametrize("jar_set", lockfile.JAR_SETS, ids=lambda jar_set: jar_set.name)
+def test_a_lock_holds_the_pinned_packages_and_nothing_that_spark_ships(jar_set: JarSet) -> None:
+    jars = jar_set.jars()
+    coordinates = {jar.coordinate for jar in jars}
+    assert set(jar_set.packages) <= coordinates
+    assert len({jar.file_name for jar in jars}) == len(jars)
+    if jar_set is lockfile.SPARK:
+        assert not [jar for jar in jars if jar.organisation in ("org.scala-lang", "org.slf4j", "org.apache.spark")]
+
+
+def test_pyspark_is_pinned_to_the_same_version_everywhere() -> None:
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'"pyspark=={versions.PYSPARK}"' in project

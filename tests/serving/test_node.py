@@ -1,0 +1,245 @@
+"""The embedded node: a real Cassandra that keeps what it acknowledged, whoever is killed."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from cloud_analytics.errors import PipelineError
+from cloud_analytics.serving import daemon
+from cloud_analytics.serving.connect import Row, connect, connected, disconnect, readable_errors
+from cloud_analytics.serving.node import EmbeddedNode, NodeSettings
+
+pytestmark = pytest.mark.cassandra
+
+SCHEMA = (
+    "CREATE KEYSPACE IF NOT EXISTS k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+    "CREATE TABLE IF NOT EXISTS k.costs (org_id text, usage_date date, cost decimal, PRIMARY KEY (org_id, usage_date))",
+    "CREATE TABLE IF NOT EXISTS k.numbers (id int PRIMARY KEY)",
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of one node for the whole module, in a path that Java must not stumble over."""
+    home = tmp_path_factory.mktemp("my läke") / "_cassandra"
+    yield home
+    EmbeddedNode(home).stop()
+
+
+@pytest.fixture
+def node(home: Path) -> EmbeddedNode:
+    """The node, running; a new object, as another process would have."""
+    node = EmbeddedNode(home)
+    with connected("127.0.0.1", node.start()) as session:
+        for statement in SCHEMA:
+            session.execute(statement)
+    return node
+
+
+def port_of(node: EmbeddedNode) -> int:
+    return int(node.status()["port"])
+
+
+def select(node: EmbeddedNode, query: str) -> list[Row]:
+    with connected("127.0.0.1", port_of(node)) as session:
+        return list(session.execute(query))
+
+
+def kill(node: EmbeddedNode) -> None:
+    """What the kernel does to it when memory runs out."""
+    os.kill(node.status()["pid"], signal.SIGKILL)
+    until = time.monotonic() + 10
+    while node.status()["pid"] is not None:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_it_outlives_the_process_that_started_it(home: Path) -> None:
+    code = "import sys; from pathlib import Path; from cloud_analytics.serving.node import EmbeddedNode;"
+    code += "print(EmbeddedNode(Path(sys.argv[1])).start())"
+    done = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=True)
+    status = EmbeddedNode(home).status()
+    assert status == {"running": True, "host": "127.0.0.1", "port": int(done.stdout), "pid": status["pid"]}
+    assert os.getsid(status["pid"]) != os.getsid(0)
+
+
+def test_values_come_back_as_they_went(node: EmbeddedNode) -> None:
+    with connected("127.0.0.1", port_of(node), keyspace="k") as session:
+        insert = session.prepare("INSERT INTO costs (org_id, usage_date, cost) VALUES (?, ?, ?)")
+        session.execute(insert, ("org_ñ", datetime.date(2025, 1, 31), Decimal("-0.010000")))
+        session.execute(insert, ("org_ñ", datetime.date(1969, 12, 31), None))
+        rows = list(session.execute("SELECT * FROM costs"))
+        assert session.cluster.profile_manager.default.consistency_level == 6  # LOCAL_QUORUM
+    assert rows == [
+        {"org_id": "org_ñ", "usage_date": datetime.date(1969, 12, 31), "cost": None},
+        {"org_id": "org_ñ", "usage_date": datetime.date(2025, 1, 31), "cost": Decimal("-0.010000")},
+    ]
+    assert isinstance(rows[1]["usage_date"], datetime.date)
+
+
+def test_starting_a_running_node_changes_nothing(node: EmbeddedNode) -> None:
+    before = node.status()
+    began = time.monotonic()
+    assert node.start() == before["port"]
+    assert time.monotonic() - began < 1
+    assert node.status() == before
+
+
+def test_only_loopback_is_listened_on(node: EmbeddedNode) -> None:
+    listening = Path(f"/proc/{node.status()['pid']}/net/tcp")
+    if not listening.exists():
+        pytest.skip("no /proc here")
+    kept = node._kept()
+    for line in listening.read_text().splitlines()[1:]:
+        address, port = line.split()[1].split(":")
+        if int(port, 16) in (kept["native_port"], kept["storage_port"]):
+            assert address in ("0100007F", "7F000001")
+
+
+def test_memory_stays_below_one_gigabyte(node: EmbeddedNode) -> None:
+    asked = ["ps", "-o", "rss=", "-p", str(node.status()["pid"])]
+    kilobytes = int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+    assert kilobytes < 1_000_000
+
+
+def test_kill_9_loses_no_acknowledged_write(node: EmbeddedNode) -> None:
+    acknowledged: list[int] = []
+    before = node.status()
+    session = connect("127.0.0.1", before["port"], keyspace="k", request_timeout=5)
+    insert = session.prepare("INSERT INTO numbers (id) VALUES (?)")
+
+    def write(first: int) -> None:
+        for number in range(first, 1_000_000, 8):
+            try:
+                session.execute(insert, (number,))
+            except Exception:
+                return
+            acknowledged.append(number)
+
+    writers = [threading.Thread(target=write, args=(first,)) for first in range(8)]
+    for writer in writers:
+        writer.start()
+    until = time.monotonic() + 30
+    while len(acknowledged) < 300 and time.monotonic() < until:
+        time.sleep(0.01)
+    kill(node)
+    for writer in writers:
+        writer.join()
+    disconnect(session)
+    assert len(acknowledged) >= 300
+
+    assert node.start() == before["port"]
+    assert node.status()["pid"] != before["pid"]
+    assert set(acknowledged) <= {row["id"] for row in select(node, "SELECT id FROM k.numbers")}
+
+
+def test_a_stale_state_file_names_nobody(node: EmbeddedNode) -> None:
+    kill(node)
+    node._keep(pid=os.getpid())  # the number was given to another process since
+    assert node.status()["running"] is False
+    assert node.stop() is False
+    port = node.start()
+    assert node.status()["pid"] != os.getpid()
+    node._keep(pid=None)  # the starter was killed before it could note the process
+    assert EmbeddedNode(node.home).status()["pid"] is not None
+    assert EmbeddedNode(node.home).start() == port
+
+
+def test_stop_and_start_again_keep_port_and_rows(node: EmbeddedNode) -> None:
+    with connected("127.0.0.1", port_of(node)) as session:
+        session.execute("INSERT INTO k.numbers (id) VALUES (-1)")
+    before = node.status()
+    assert node.stop() is True
+    assert node.status() == {"running": False, "host": "127.0.0.1", "port": before["port"], "pid": None}
+    assert daemon.find(f"-Dcloud_analytics.home={node.home}", before["pid"]) is None
+    assert node.stop() is False
+    assert node.start() == before["port"]
+    assert select(node, "SELECT id FROM k.numbers WHERE id = -1") == [{"id": -1}]
+
+
+def test_a_port_that_someone_took_is_chosen_anew(node: EmbeddedNode) -> None:
+    with connected("127.0.0.1", port_of(node)) as session:
+        session.execute("INSERT INTO k.numbers (id) VALUES (-2)")
+    kept = node._kept()
+    node.stop()
+    with (
+        socket.create_server(("127.0.0.1", kept["native_port"])),
+        socket.create_server(("127.0.0.1", kept["storage_port"])),
+    ):
+        assert node.status()["running"] is False
+        chosen = node.start()
+    assert chosen != kept["native_port"]
+    assert select(node, "SELECT id FROM k.numbers WHERE id = -2") == [{"id": -2}]
+
+
+def test_several_starters_start_one_node(node: EmbeddedNode) -> None:
+    node.stop()
+    ports: list[int] = []
+    starters = [threading.Thread(target=lambda: ports.append(EmbeddedNode(node.home).start())) for _ in range(3)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert ports == [port_of(node)] * 3
+    marker = f" -Dcloud_analytics.home={node.home} "
+    assert len([pid for pid in daemon._pids() if marker in daemon._command(pid)]) == 1
+
+
+def test_errors_of_statements_are_one_line(node: EmbeddedNode) -> None:
+    with (
+        connected("127.0.0.1", port_of(node)) as session,
+        pytest.raises(PipelineError) as failure,
+        readable_errors("cannot read the costs"),
+    ):
+        session.execute("SELECT nothing FROM k.costs")
+    assert str(failure.value).startswith("cannot read the costs: ")
+    assert "\n" not in str(failure.value)
+
+
+def test_a_node_that_hangs_is_reported_and_stopped(node: EmbeddedNode) -> None:
+    os.kill(node.status()["pid"], signal.SIGSTOP)
+    impatient = EmbeddedNode(node.home, NodeSettings(start_timeout=1, stop_timeout=1))
+    with pytest.raises(PipelineError, match="does not answer after 1 s: see .*system.log"):
+        impatient.start()
+    assert impatient.stop() is True
+    assert impatient.status()["running"] is False
+
+
+def test_a_start_that_fails_says_where_to_look(node: EmbeddedNode) -> None:
+    node.stop()
+    wrong = EmbeddedNode(node.home, NodeSettings(extra_yaml={"no_such_option": 1}))
+    with pytest.raises(PipelineError, match="ended while it started: see .*system.log") as failure:
+        wrong.start()
+    assert "\n" not in str(failure.value)
+    assert wrong.status()["running"] is False
+
+
+def test_an_unreachable_node_is_one_line(node: EmbeddedNode) -> None:
+    port = port_of(node)
+    node.stop()
+    with pytest.raises(PipelineError) as failure:
+        connect("127.0.0.1", port, connect_timeout=2)
+    assert str(failure.value).startswith(f"cannot reach Cassandra at 127.0.0.1, port {port} (")
+    assert "\n" not in str(failure.value)
+
+
+def test_a_home_deleted_under_its_node_leaves_no_process(node: EmbeddedNode) -> None:
+    first = node.status()["pid"]
+    shutil.rmtree(node.home)
+    assert EmbeddedNode(node.home).stop() is True
+    assert daemon.find(f"-Dcloud_analytics.home={node.home}", first) is None
+    assert EmbeddedNode(node.home).start() > 0
+    assert select(node, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = 'k'") == []
