@@ -16,8 +16,7 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
-from cloud_analytics.landing.csv_files import extra_columns, master_files, parse
-from cloud_analytics.landing.events import escape_glob
+from cloud_analytics.landing.csv_files import extra_columns, master_files, parse, read_contents
 from cloud_analytics.storage.files import FileSystem
 from cloud_analytics.storage.lake import Lake, Transaction
 from cloud_analytics.storage.schemas import columns
@@ -64,17 +63,13 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
         if [[info.name, info.length, info.modified] for info in found] != state.get(source, {}).get("files")
     }
     missing = [source for source, found in listed.items() if not found]
-    paths = [info.path for found in changed.values() for info in found]
-    contents: dict[str, bytes] = {}
-    if paths:
-        rows = lake.spark.read.format("binaryFile").load([escape_glob(path) for path in paths])
-        contents = {row.path: bytes(row.content) for row in rows.select("path", "content").collect()}
+    contents = read_contents(lake.spark, [info for found in changed.values() for info in found])
     problems: list[str] = []
     now = datetime.now(timezone.utc)
     snapshots = []
     for source, found in changed.items():
         snapshot = _snapshot(
-            source, [(info, contents.get(info.path, b"")) for info in found], config.sources[source], now, problems
+            source, [(info, contents[info.path]) for info in found], config.sources[source], now, problems
         )
         snapshots.append(snapshot)
     if problems:

@@ -11,7 +11,10 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pyspark.sql import SparkSession
+
 from cloud_analytics.config import SourceContract
+from cloud_analytics.landing.events import escape_glob
 from cloud_analytics.landing.text import BLANKS
 from cloud_analytics.storage.files import FileInfo, FileSystem
 
@@ -36,6 +39,15 @@ def master_files(files: FileSystem, source: str) -> list[FileInfo]:
     found = [info for info in files.files("", recursive=False) if info.name == f"{source}.csv"]
     found += [info for info in files.files(source, recursive=False) if info.name.endswith(".csv")]
     return sorted(found, key=lambda info: (info.name, info.path))
+
+
+def read_contents(spark: SparkSession, files: Sequence[FileInfo]) -> dict[str, bytes]:
+    """Bytes of each file by its path, in one job; Spark's reader leaves empty files out, so they are filled in."""
+    contents = {info.path: b"" for info in files}
+    if contents:
+        rows = spark.read.format("binaryFile").load([escape_glob(path) for path in contents])
+        contents |= {row.path: bytes(row.content) for row in rows.select("path", "content").collect()}
+    return contents
 
 
 def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:

@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.landing.csv_files import master_files, parse
-from cloud_analytics.landing.events import escape_glob, read_lines
+from cloud_analytics.landing.csv_files import master_files, parse, read_contents
+from cloud_analytics.landing.events import read_lines
 from cloud_analytics.quality import quarantine
 from cloud_analytics.storage.files import FileSystem
 from cloud_analytics.storage.lake import Lake
@@ -99,12 +99,8 @@ def _event_lines(lake: Lake, landing: str) -> int:
 def _master_records(lake: Lake, landing: str, config: Config) -> dict[str, int]:
     files = FileSystem(lake.spark, landing)
     found = {source: master_files(files, source) for source in MASTERS}
-    paths = [escape_glob(info.path) for infos in found.values() for info in infos]
-    contents: dict[str, bytes] = {}
-    if paths:
-        rows = lake.spark.read.format("binaryFile").load(paths).select("path", "content").collect()
-        contents = {row.path: bytes(row.content) for row in rows}
+    contents = read_contents(lake.spark, [info for infos in found.values() for info in infos])
     return {
-        source: sum(len(parse(contents.get(info.path, b""), info.name, config.sources[source])[1]) for info in infos)
+        source: sum(len(parse(contents[info.path], info.name, config.sources[source])[1]) for info in infos)
         for source, infos in found.items()
     }
