@@ -37,7 +37,9 @@ def _options(*names: str) -> Callable[[Any], Any]:
             "--conf", metavar="DIR", type=click.Path(path_type=Path), help="Configuration folder [default: conf]."
         ),
         "serving": click.option(
-            "--serving", type=click.Choice(["none"]), help="Where Gold is served; `none` is the only target yet."
+            "--serving",
+            type=click.Choice(["embedded", "none"]),
+            help="Where Gold is served: the lake's own Cassandra node, or nowhere [default: embedded].",
         ),
         "quiet": click.option("--quiet", is_flag=True, help="No progress lines."),
     }
@@ -61,7 +63,7 @@ def cli() -> None:
 
 @contextmanager
 def _pipeline(
-    landing: str | None, lake: str | None, conf: Path | None, quiet: bool = False
+    landing: str | None, lake: str | None, conf: Path | None, quiet: bool = False, serving: str | None = "none"
 ) -> Iterator[tuple[Pipeline, Config]]:
     """A pipeline over a started Spark session; everything that can be wrong without Spark is checked before."""
     from cloud_analytics.config import load
@@ -84,19 +86,20 @@ def _pipeline(
         status.start()
     try:
         from cloud_analytics.pipeline import Pipeline
+        from cloud_analytics.serving.target import open_target
         from cloud_analytics.session import build_session
         from cloud_analytics.storage.lake import Lake
 
-        spark = build_session(config.pipeline.spark)
-        try:
-            yield (
-                Pipeline(Lake(spark, lake or config.pipeline.lake), landing or config.pipeline.landing, config, say),
-                config,
-            )
-        finally:
-            if status is not None:
-                status.stop()
-            spark.stop()
+        folder = lake or config.pipeline.lake
+        with open_target(config, folder, serving, say) as target:
+            spark = build_session(config.pipeline.spark)
+            try:
+                zones = Lake(spark, folder)
+                yield Pipeline(zones, landing or config.pipeline.landing, config, say, target), config
+            finally:
+                if status is not None:
+                    status.stop()
+                spark.stop()
     finally:
         if status is not None:
             status.stop()
@@ -105,8 +108,8 @@ def _pipeline(
 @cli.command()
 @_options("landing", "lake", "serving", "conf", "quiet")
 def run(landing: str | None, lake: str | None, serving: str | None, conf: Path | None, quiet: bool) -> None:
-    """Everything: landing to Gold, then the audit and the headline figures."""
-    with _pipeline(landing, lake, conf, quiet) as (pipeline, config):
+    """Everything: landing to Gold to the serving tables, then the audit and the headline figures."""
+    with _pipeline(landing, lake, conf, quiet, serving) as (pipeline, config):
         from cloud_analytics.insight.headline import headline
         from cloud_analytics.quality.audit import audit as conduct
 
@@ -145,18 +148,50 @@ _zone("reconcile", "The batch layer: Silver and Gold from the whole of Bronze.")
 
 
 @cli.command()
-@_options("landing", "lake", "conf", "quiet")
+@_options("lake", "serving", "conf", "quiet")
+@click.option("--check", is_flag=True, help="Then compare every table with its mart, row by row.")
+def serve(lake: str | None, serving: str | None, conf: Path | None, quiet: bool, check: bool) -> None:
+    """Gold to the serving tables: the partitions that changed since they were loaded."""
+    with _pipeline(None, lake, conf, quiet, serving) as (pipeline, _):
+        if pipeline.target is None:
+            raise UsageError("the serving target is `none`: choose another one with --serving")
+        outcome = pipeline.serve()
+        comparisons = []
+        if check:
+            from cloud_analytics.serving.check import compare
+
+            pipeline.say("comparing the tables with Gold")
+            with pipeline.target.session() as session:
+                comparisons = compare(pipeline.lake, session)
+    _print_outcome(outcome)
+    for found in comparisons:
+        verdict = "equal" if found.equal else f"DIFFER: {found.only_served} only served, {found.only_gold} only in Gold"
+        click.echo(f"{found.table}: {found.rows:,} rows, gold/{found.mart}: {found.gold_rows:,} rows: {verdict}")
+    if not all(found.equal for found in comparisons):
+        sys.exit(1)
+
+
+@cli.command()
+@_options("landing", "lake", "serving", "conf", "quiet")
 @click.option("--follow", is_flag=True, help="Keep watching the landing folder until interrupted.")
 @click.option("--trigger", default="30 seconds", show_default=True, help="With --follow: time between micro-batches.")
-def stream(landing: str | None, lake: str | None, conf: Path | None, quiet: bool, follow: bool, trigger: str) -> None:
-    """The speed layer: each micro-batch of events goes through Bronze, its dates of Silver and their Gold."""
+def stream(
+    landing: str | None,
+    lake: str | None,
+    serving: str | None,
+    conf: Path | None,
+    quiet: bool,
+    follow: bool,
+    trigger: str,
+) -> None:
+    """The speed layer: each micro-batch of events goes through Bronze, its dates of Silver and Gold, and is served."""
     from cloud_analytics.config import parse_duration
 
     try:
         parse_duration(trigger)
     except ValueError as error:
         raise UsageError(f"--trigger {trigger!r}: {error}") from None
-    with _pipeline(landing, lake, conf, quiet) as (pipeline, _):
+    with _pipeline(landing, lake, conf, quiet, serving) as (pipeline, _):
         outcome = pipeline.stream({"processingTime": trigger} if follow else {"availableNow": True})
     _print_outcome(outcome)
 
@@ -219,14 +254,12 @@ def doctor(landing: str | None, lake: str | None, conf: Path | None) -> None:
 def cassandra(action: str, lake: str | None, conf: Path | None, output: str) -> None:
     """The embedded Cassandra node of this lake: start it, stop it, or say how it is."""
     from cloud_analytics.config import load
-    from cloud_analytics.serving.node import EmbeddedNode
+    from cloud_analytics.serving.target import embedded_node
 
-    folder = lake or load(conf).pipeline.lake
-    if "://" in folder:
-        raise UsageError(f"the embedded node needs a local lake, and {folder} is none: give a folder with --lake")
-    node = EmbeddedNode(Path(folder).resolve() / "_cassandra")
+    node = embedded_node(lake or load(conf).pipeline.lake)
     if action == "start":
         node.start()
+        node.stay()
     elif action == "stop":
         node.stop()
     status = node.status()
@@ -256,6 +289,8 @@ def _print_outcome(outcome: Outcome) -> None:
         parts.append(f"Silver: {len(outcome.silver_masters)} masters, {len(outcome.silver_dates)} dates")
     if outcome.gold:
         parts.append(f"Gold: {sum(outcome.gold.values())} partitions of {len(outcome.gold)} marts")
+    if outcome.served:
+        parts.append(f"served: {sum(outcome.served.values()):,} rows of {len(outcome.served)} tables")
     click.echo("Done: " + "; ".join(parts) + ".")
 
 

@@ -40,6 +40,10 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(**{match.group(2) + "s": int(match.group(1))})
 
 
+def _duration(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,10 +65,7 @@ class StreamSettings(_Section):
     watermark: timedelta = timedelta(hours=2)
     late_alert_share: float = Field(0.5, ge=0, le=1)
 
-    @field_validator("watermark", mode="before")
-    @classmethod
-    def _duration(cls, value: Any) -> Any:
-        return parse_duration(value) if isinstance(value, str) else value
+    _durations = field_validator("watermark", mode="before")(_duration)
 
 
 class FxSettings(_Section):
@@ -81,9 +82,12 @@ class SilverSettings(_Section):
 
 
 class ServingSettings(_Section):
-    """Where Gold is served."""
+    """Where Gold is served, and for how long a store that does not answer is tried again."""
 
-    target: Literal["embedded", "cassandra", "astra", "none"] = "none"
+    target: Literal["embedded", "none"] = "embedded"
+    patience: timedelta = timedelta(minutes=1)
+
+    _durations = field_validator("patience", mode="before")(_duration)
 
 
 class PipelineSettings(_Section):

@@ -15,6 +15,10 @@ class PipelineError(CloudAnalyticsError):
     exit_code = 1
 
 
+class StoreUnavailable(PipelineError):
+    """The serving store does not answer, or is overrun: the same call may succeed later."""
+
+
 class UsageError(CloudAnalyticsError):
     """Wrong usage, configuration or machine: the caller has to change something (exit status 2)."""
 

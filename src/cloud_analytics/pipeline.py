@@ -13,6 +13,8 @@ from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold import build as gold_build
 from cloud_analytics.landing.events import FOLDER
+from cloud_analytics.serving import load
+from cloud_analytics.serving.target import Target
 from cloud_analytics.silver import build as silver_build
 from cloud_analytics.storage.files import FileSystem
 from cloud_analytics.storage.lake import Lake
@@ -34,21 +36,27 @@ class Outcome:
     silver_masters: list[str] = field(default_factory=list)
     silver_dates: list[str] = field(default_factory=list)
     gold: dict[str, int] = field(default_factory=dict)
+    served: dict[str, int] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
-        """Whether any zone changed."""
-        return bool(self.snapshots or self.batches or self.silver_masters or self.silver_dates or self.gold)
+        """Whether any zone or serving table changed."""
+        zones = (self.snapshots, self.batches, self.silver_masters, self.silver_dates, self.gold, self.served)
+        return any(zones)
 
 
 @dataclass
 class Pipeline:
-    """The steps over one lake and one landing folder. Each may be repeated: where nothing is new it does nothing."""
+    """The steps over one lake and one landing folder. Each may be repeated: where nothing is new it does nothing.
+
+    Without a target nothing is served.
+    """
 
     lake: Lake
     landing: str
     config: Config
     say: Progress = _silent
+    target: Target | None = None
 
     def run(self) -> Outcome:
         """Take in what is there, then settle it: the state that one clean run over this landing folder gives."""
@@ -56,6 +64,7 @@ class Pipeline:
         with self.lake.writer():
             self._bronze(outcome)
             self._settle(outcome)
+            self._serve(outcome)
         return outcome
 
     def bronze(self) -> Outcome:
@@ -79,18 +88,23 @@ class Pipeline:
             outcome.gold = gold_build.build(self.lake, self.config)
         return outcome
 
+    def serve(self) -> Outcome:
+        """Gold → the serving tables, what changed since they were loaded."""
+        outcome = Outcome()
+        with self.lake.writer():
+            self._serve(outcome)
+        return outcome
+
     def stream(self, trigger: dict[str, Any]) -> Outcome:
-        """The speed layer: each micro-batch goes through Bronze, its dates of Silver, and their Gold."""
+        """The speed layer: each micro-batch goes through Bronze, its dates of Silver, their Gold, and is served."""
         outcome = Outcome()
         with self.lake.writer():
             self._masters(outcome)
-            self._silver(outcome, whole_history=False)
-            outcome.gold.update(gold_build.build(self.lake, self.config))
+            self._onward(outcome)
 
             def onward(batch: MicroBatch) -> None:
                 self._note(outcome, batch)
-                self._silver(outcome, whole_history=False)
-                outcome.gold.update(gold_build.build(self.lake, self.config))
+                self._onward(outcome)
 
             if "availableNow" in trigger:
                 bronze_events.ingest_available(self.lake, self.landing, self.config, onward)
@@ -138,6 +152,17 @@ class Pipeline:
         outcome.silver_dates = sorted(
             {*outcome.silver_dates, *silver_build.build_events(self.lake, self.config, whole_history)}
         )
+
+    def _onward(self, outcome: Outcome) -> None:
+        self._silver(outcome, whole_history=False)
+        outcome.gold.update(gold_build.build(self.lake, self.config))
+        self._serve(outcome)
+
+    def _serve(self, outcome: Outcome) -> None:
+        if self.target is not None:
+            self.say("serving")
+            written = load.serve(self.lake, self.target, self.config.pipeline.serving.patience, self.say)
+            outcome.served = {**outcome.served, **{t: outcome.served.get(t, 0) + rows for t, rows in written.items()}}
 
     def _settle(self, outcome: Outcome) -> None:
         self.say("silver")

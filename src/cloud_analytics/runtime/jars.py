@@ -11,9 +11,9 @@ __all__ = ["cache_folder", "cassandra_classpath", "connector_jars", "spark_jars"
 
 
 def spark_jars(say: Say | None = None) -> list[Path]:
-    """The jars a session needs on its class path.
+    """The jars a session needs on its class path: a local file system, and the Cassandra connector.
 
     Hadoop's own local file system forks `chmod` for each file and folder it makes (there is no native library in
     pyspark); this one asks the JVM, which took one reference run from 54 to 47 s.
     """
-    return ensure(FILE_SYSTEM, say)
+    return [*ensure(FILE_SYSTEM, say), *connector_jars(say)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cloud_analytics.errors import PipelineError, UsageError
+from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
 
 if TYPE_CHECKING:  # the driver takes 0.2 s to import: only who connects pays
     from cassandra.cluster import Session
@@ -76,9 +76,12 @@ def connected(hosts: str | Sequence[str], port: int, **options: Any) -> Iterator
 
 @contextmanager
 def readable_errors(doing: str) -> Iterator[None]:
-    """Turn what the driver raises inside into a PipelineError of one line that begins with `doing`."""
+    """Turn what the driver raises inside into a PipelineError of one line that begins with `doing`.
+
+    It is a StoreUnavailable where trying again may help: no node answers, or they are too busy.
+    """
     _driver()
-    from cassandra import AuthenticationFailed, DriverException, OperationTimedOut
+    from cassandra import AuthenticationFailed, DriverException, OperationTimedOut, RequestExecutionException
     from cassandra.cluster import NoHostAvailable
 
     try:
@@ -90,9 +93,11 @@ def readable_errors(doing: str) -> Iterator[None]:
         if any(isinstance(reason, AuthenticationFailed) for reason in reasons):
             raise PipelineError(f"{doing}: wrong user name or password") from error
         why = _line(reasons[0]) if reasons else _line(error)
-        raise PipelineError(f"{doing} ({why}): is it running, and are host, port and data centre right?") from error
+        raise StoreUnavailable(f"{doing} ({why}): is it running, and are host, port and data centre right?") from error
     except OperationTimedOut as error:
-        raise PipelineError(f"{doing}: no answer in time; try again, or look at the node's load") from error
+        raise StoreUnavailable(f"{doing}: no answer in time; try again, or look at the node's load") from error
+    except RequestExecutionException as error:  # timeouts, unavailable replicas, overload
+        raise StoreUnavailable(f"{doing}: {_line(error)}") from error
     except DriverException as error:
         raise PipelineError(f"{doing}: {_line(error)}") from error
 

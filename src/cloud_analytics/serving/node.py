@@ -7,6 +7,8 @@ inherits the open file): the kernel takes it back at the moment of death, so no 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.resources
 import json
 import os
@@ -14,7 +16,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,24 @@ class EmbeddedNode:
         self.home = Path(home).absolute()
         self.settings = settings or NodeSettings()
         self._process: subprocess.Popen[bytes] | None = None
+
+    @contextmanager
+    def in_use(self, say: Say | None = None) -> Iterator[int]:
+        """Have the node running meanwhile, on this CQL port. Its last user ends it, unless it was asked to `stay`."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "users.lock").open("a") as users:
+            fcntl.flock(users, fcntl.LOCK_SH)  # of any number of processes, taken back by the kernel when one dies
+            try:
+                yield self.start(say)
+            finally:
+                if not self._kept().get("stays"):
+                    with contextlib.suppress(BlockingIOError):  # others use it
+                        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        self.stop()
+
+    def stay(self) -> None:
+        """Keep the node running when its last user leaves, until `stop`."""
+        self._keep(stays=True)
 
     def start(self, say: Say | None = None) -> int:
         """Have the node running, and return its CQL port; returns at once if it runs already.
@@ -86,6 +107,8 @@ class EmbeddedNode:
         if not self.home.is_dir():
             return self._end_orphan()
         with self._one_starter():
+            if self._kept():
+                self._keep(stays=False)
             if not self._alive():
                 return self._end_orphan()
             for sign, patience in ((signal.SIGTERM, self.settings.stop_timeout), (signal.SIGKILL, 10.0)):
