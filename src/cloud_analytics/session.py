@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -94,6 +95,8 @@ def build_session(settings: SparkSettings) -> SparkSession:
     builder = SparkSession.builder.master(settings.master).appName(settings.app_name)
     for key, value in options.items():
         builder = builder.config(key, value)
+    # An error inside foreachBatch is raised where the query is waited for; py4j would print its traceback as well.
+    logging.getLogger("py4j.clientserver").setLevel(logging.CRITICAL)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     return session

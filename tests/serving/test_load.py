@@ -1,0 +1,256 @@
+"""Law 6 on a real Cassandra: tables hold what Gold holds, whatever was loaded before, how often and in which order."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cloud_analytics.config import Config
+from cloud_analytics.errors import StoreUnavailable
+from cloud_analytics.gold import build as gold
+from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.serving.check import compare
+from cloud_analytics.serving.load import serve
+from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.serving.target import Target, table_ids
+from cloud_analytics.storage.lake import Lake
+from tests.integration import hostile
+from tests.integration.test_laws import write_landing
+
+pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
+
+OpenLake = Callable[..., Pipeline]
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with EmbeddedNode(tmp_path_factory.mktemp("node") / "_cassandra").in_use() as port:
+        yield port
+
+
+@pytest.fixture
+def target(port: int, request: pytest.FixtureRequest) -> Target:
+    """Each test has a keyspace of its own."""
+    return Target((HOST,), port, keyspace=request.node.name.removeprefix("test_")[:40])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, config: Config) -> Path:
+    """A folder with a landing and a lake whose Gold was never served. One organisation lives of storage alone."""
+    folder = tmp_path_factory.mktemp("built")
+    alone = hostile.event("alone", org_id="org_alone", service="storage", timestamp="2025-05-21T10:00:00Z")
+    write_landing(folder / "landing", {"all.jsonl": [*hostile.regular(12), alone]})
+    Pipeline(Lake(spark, str(folder / "lake")), str(folder / "landing"), config).run()
+    return folder
+
+
+@pytest.fixture
+def open_lake(built: Path, tmp_path: Path, spark: SparkSession, config: Config, target: Target) -> OpenLake:
+    """`open_lake(config=...)` → a pipeline over this test's own copy of the lake, with its target."""
+    shutil.copytree(built / "lake", tmp_path / "lake")
+
+    def open_it(chosen: Config = config) -> Pipeline:
+        return Pipeline(Lake(spark, str(tmp_path / "lake")), str(built / "landing"), chosen, target=target)
+
+    return open_it
+
+
+def without_storage(config: Config) -> Config:
+    """Rules that reject what they took before: events of storage."""
+    services = [service for service in config.taxonomy.services if service != "storage"]
+    taxonomy = config.taxonomy.model_copy(update={"services": services, "service_aliases": {}})
+    return config.model_copy(update={"taxonomy": taxonomy})
+
+
+def unequal(pipeline: Pipeline) -> list[str]:
+    assert pipeline.target is not None
+    with pipeline.target.session() as session:
+        found = compare(pipeline.lake, session)
+    assert len(found) == 7
+    return [f"{c.table}: {c.only_served} only served, {c.only_gold} only in Gold" for c in found if not c.equal]
+
+
+def writetimes(target: Target) -> list[int]:
+    with target.session() as session:
+        rows = session.execute("SELECT writetime(total_cost_usd) AS at FROM finops_daily_usage")
+        return sorted(row["at"] for row in rows)
+
+
+def test_tables_hold_what_gold_holds_and_a_second_load_writes_nothing(open_lake: OpenLake, target: Target) -> None:
+    written = open_lake().serve().served
+    assert set(written) == set(tables())
+    assert unequal(open_lake()) == []
+    before = writetimes(target)
+    assert open_lake().serve().served == {}
+    assert writetimes(target) == before
+    with target.session() as session:
+        row = session.execute("SELECT ttl(total_cost_usd) AS seconds FROM finops_daily_usage LIMIT 1").one()
+        assert 0.99 * 90 * 86400 < row["seconds"] <= 90 * 86400
+
+
+def test_what_a_correction_removes_goes_and_no_reader_finds_a_partition_empty(
+    open_lake: OpenLake, target: Target, config: Config
+) -> None:
+    open_lake().serve()
+    reader = Reader(target)
+    outcome = open_lake(without_storage(config)).run()
+    assert reader.stop() == []
+    assert set(outcome.served) >= {"finops_daily_usage", "org_service_cost_summary"}
+    assert unequal(open_lake()) == []
+    with target.session() as session:
+        for table in ("finops_daily_usage", "carbon_daily"):
+            assert list(session.execute(f"SELECT * FROM {table} WHERE org_id = 'org_alone'")) == []
+        ranks = "SELECT service FROM org_service_cost_summary WHERE org_id = 'org_a' AND summary_date = '2025-05-31'"
+        assert "storage" not in {row["service"] for row in session.execute(ranks)}
+    assert set(open_lake(config).run().served) >= {"finops_daily_usage"}
+    assert unequal(open_lake()) == []
+
+
+class Reader:
+    """Reads two partitions that always have rows, again and again, and notes what it finds empty."""
+
+    QUERIES = (
+        "SELECT * FROM finops_daily_usage WHERE org_id = 'org_a'",
+        "SELECT * FROM org_service_cost_summary WHERE org_id = 'org_a' AND summary_date = '2025-05-31'",
+    )
+
+    def __init__(self, target: Target) -> None:
+        self.target, self.ended, self.reads = target, threading.Event(), 0
+        self.empty: list[str] = []
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def read(self) -> None:
+        with self.target.session() as session:
+            while not self.ended.is_set():
+                self.empty += [query for query in self.QUERIES if not list(session.execute(query))]
+                self.reads += 1
+                time.sleep(0.02)
+
+    def stop(self) -> list[str]:
+        self.ended.set()
+        self.thread.join()
+        assert self.reads > 50
+        return self.empty
+
+
+def test_a_lost_checkpoint_loads_nothing_twice(open_lake: OpenLake, target: Target) -> None:
+    pipeline = open_lake()
+    pipeline.serve()
+    before = writetimes(target)
+    pipeline.lake.files.delete("_checkpoints")
+    (document,) = state_of(pipeline.lake)
+    forget_log(pipeline.lake, document)
+    assert open_lake().serve().served == {}
+    assert writetimes(target) == before
+
+
+def test_without_memory_all_is_loaded_again_and_strangers_go(open_lake: OpenLake, target: Target) -> None:
+    pipeline = open_lake()
+    pipeline.serve()
+    with target.session() as session:
+        for org, day in (("org_a", "2025-05-21"), ("ghost", "2025-05-21"), ("ghost", "1999-01-01")):
+            session.execute(
+                f"INSERT INTO finops_daily_usage (org_id, usage_date, service) VALUES ('{org}', '{day}', 'magic')"
+            )
+    (document,) = state_of(pipeline.lake)
+    pipeline.lake.files.delete(f"{document}.json")
+    assert set(open_lake().serve().served) == set(tables())
+    assert unequal(open_lake()) == []
+
+
+def test_a_late_write_of_an_earlier_load_changes_nothing(open_lake: OpenLake, target: Target) -> None:
+    open_lake().serve()
+    with target.session() as session:
+        early = min(writetimes(target)) - 1
+        (document,) = state_of(open_lake().lake)
+        open_lake().lake.files.delete(f"{document}.json")
+        open_lake().serve()  # the slices are now cleared up to a later moment
+        session.execute(
+            "INSERT INTO finops_daily_usage (org_id, usage_date, service, total_cost_usd)"
+            f" VALUES ('org_a', '2025-05-21', 'late', 1) USING TIMESTAMP {early}"
+        )
+    assert unequal(open_lake()) == []
+
+
+def test_rows_are_written_again_before_they_expire(open_lake: OpenLake, target: Target) -> None:
+    pipeline = open_lake()
+    pipeline.serve()
+    before = max(writetimes(target))
+    (document,) = state_of(pipeline.lake)
+    state = pipeline.lake.state(document, {})
+    age = 46 * 86_400 * 1_000_000
+    old = {p: [version, at - age] for p, (version, at) in state["partitions"]["org_daily_usage_by_service"].items()}
+    partitions = {**state["partitions"], "org_daily_usage_by_service": old}
+    with pipeline.lake.transaction() as transaction:
+        transaction.put(document, {**state, "partitions": partitions})
+    assert set(open_lake().serve().served) == {"finops_daily_usage"}
+    assert min(writetimes(target)) > before
+    assert open_lake().serve().served == {}
+
+
+def test_a_table_that_was_dropped_comes_back(open_lake: OpenLake, target: Target) -> None:
+    open_lake().serve()
+    with target.writing_session() as session:
+        ids = table_ids(session)
+        session.execute("DROP TABLE carbon_daily")
+    assert open_lake().serve().served["carbon_daily"] > 0
+    assert unequal(open_lake()) == []
+    with target.writing_session() as session:
+        assert {name for name, one in table_ids(session).items() if one != ids[name]} == {"carbon_daily"}
+
+
+def test_a_load_that_failed_half_way_is_finished_by_the_next(
+    open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cloud_analytics.serving import load
+
+    write, calls = load.upsert, []
+
+    def fail_on_the_third(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise StoreUnavailable("the node went away")
+        write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(load, "upsert", fail_on_the_third)
+    with pytest.raises(StoreUnavailable, match="went away"):
+        serve(open_lake().lake, target)
+    monkeypatch.undo()
+    assert open_lake().serve().served
+    assert unequal(open_lake()) == []
+
+
+def test_a_store_that_is_away_is_waited_for_as_long_as_was_asked(open_lake: OpenLake, target: Target) -> None:
+    from datetime import timedelta
+
+    nowhere = replace(target, port=1)
+    lines: list[str] = []
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="cannot reach Cassandra"):
+        serve(open_lake().lake, nowhere, timedelta(seconds=3), lines.append)
+    assert 1 < time.monotonic() - began < 15
+    assert "trying again in 1 s" in lines[0]
+
+
+def state_of(lake: Lake) -> list[str]:
+    return [
+        f"_state/{info.name.removesuffix('.json')}"
+        for info in lake.files.files("_state")
+        if info.name.startswith("serving_")
+    ]
+
+
+def forget_log(lake: Lake, document: str) -> None:
+    """As if no record had been seen, so that the stream runs again from its first one."""
+    with lake.transaction() as transaction:
+        transaction.put(document, {**lake.state(document, {}), "log": 0})
+    assert lake.files.files(gold.CHANGE_LOG)
