@@ -209,6 +209,12 @@ def test_errors_of_statements_are_one_line(node: EmbeddedNode) -> None:
     assert "\n" not in str(failure.value)
 
 
+def test_a_keyspace_that_does_not_exist_is_named(node: EmbeddedNode) -> None:
+    with pytest.raises(PipelineError, match="cannot use the keyspace nope: .*does not exist") as failure:
+        connect("127.0.0.1", port_of(node), keyspace="nope")
+    assert "\n" not in str(failure.value)
+
+
 def test_a_node_that_hangs_is_reported_and_stopped(node: EmbeddedNode) -> None:
     os.kill(node.status()["pid"], signal.SIGSTOP)
     impatient = EmbeddedNode(node.home, NodeSettings(start_timeout=1, stop_timeout=1))
