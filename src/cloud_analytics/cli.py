@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from cloud_analytics import __version__
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
+from cloud_analytics.serving.tables import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,7 +260,6 @@ def cassandra(action: str, lake: str | None, conf: Path | None, output: str) -> 
     node = embedded_node(lake or load(conf).pipeline.lake)
     if action == "start":
         node.start()
-        node.stay()
     elif action == "stop":
         node.stop()
     status = node.status()
@@ -269,6 +269,63 @@ def cassandra(action: str, lake: str | None, conf: Path | None, output: str) -> 
         click.echo(f"Cassandra answers on {status['host']}:{status['port']} (process {status['pid']}).")
     else:
         click.echo("Cassandra is not running; `cloud-analytics cassandra start` starts it.")
+
+
+@cli.command()
+@click.argument("question", type=click.Choice([table.query for table in tables().values()]))
+@click.option("--org", required=True, metavar="ORG", help="The organisation's id.")
+@click.option("--from", "since", metavar="DATE", help="First date (revenue: month), included. Not for top-services.")
+@click.option("--to", "until", metavar="DATE", help="Last date, included; for top-services the date [default: newest].")
+@click.option("--top", type=int, metavar="N", help="At most N rows: the newest, highest rank or largest impact.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    help="A table for people, rounded; JSON and CSV keep every digit.",
+)
+@click.option("--explain", is_flag=True, help="Print the CQL, as cqlsh takes it, instead of running it.")
+@_options("lake", "serving", "conf")
+def query(
+    question: str,
+    org: str,
+    since: str | None,
+    until: str | None,
+    top: int | None,
+    output: str,
+    explain: bool,
+    lake: str | None,
+    serving: str | None,
+    conf: Path | None,
+) -> None:
+    """Answer a question about one organisation from its serving table, without Spark.
+
+    Rows are newest first; top-services are by rank, and anomalies with --top by impact. DATE is YYYY-MM-DD, for
+    revenue also YYYY-MM.
+    """
+    from cloud_analytics.serving import queries
+
+    asked = queries.request(question, org, since, until, top)
+    if explain:
+        click.echo(queries.explain(asked))
+        return
+    from cloud_analytics.config import load
+    from cloud_analytics.insight import answers
+    from cloud_analytics.serving.target import open_session
+
+    config = load(conf)
+    progress = Console(stderr=True)
+    with (
+        progress.status("asking Cassandra") if progress.is_terminal else nullcontext(),
+        open_session(config, lake or config.pipeline.lake, serving) as session,
+    ):
+        answer = queries.answer(session, asked)
+    if output == "json":
+        click.echo(answers.as_json(answer))
+    elif output == "csv":
+        click.echo(answers.as_csv(answer), nl=False)
+    else:
+        answers.print_table(answer, Console(highlight=False, width=None if sys.stdout.isatty() else 10_000))
 
 
 def _console() -> Console:

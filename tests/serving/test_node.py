@@ -209,6 +209,12 @@ def test_errors_of_statements_are_one_line(node: EmbeddedNode) -> None:
     assert "\n" not in str(failure.value)
 
 
+def test_a_keyspace_that_does_not_exist_is_named(node: EmbeddedNode) -> None:
+    with pytest.raises(PipelineError, match="cannot use the keyspace nope: .*does not exist") as failure:
+        connect("127.0.0.1", port_of(node), keyspace="nope")
+    assert "\n" not in str(failure.value)
+
+
 def test_a_node_that_hangs_is_reported_and_stopped(node: EmbeddedNode) -> None:
     os.kill(node.status()["pid"], signal.SIGSTOP)
     impatient = EmbeddedNode(node.home, NodeSettings(start_timeout=1, stop_timeout=1))
@@ -248,3 +254,20 @@ def test_a_home_deleted_under_its_node_leaves_no_process(node: EmbeddedNode) -> 
     assert daemon.find(f"-Dcloud_analytics.home={node.home}", first) is None
     assert EmbeddedNode(node.home).start() > 0
     assert select(node, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = 'k'") == []
+
+
+def test_the_last_user_ends_the_node_unless_it_was_told_to_start(tmp_path: Path) -> None:
+    node = EmbeddedNode(tmp_path / "_cassandra")
+    with node.in_use() as port:
+        with EmbeddedNode(node.home).in_use() as same:
+            assert same == port
+        assert node.status()["running"]
+    assert not node.status()["running"]
+    node.start()
+    with EmbeddedNode(node.home).in_use() as same:
+        assert same == port
+    assert node.status()["running"]
+    assert node.stop()
+    with node.in_use():
+        pass
+    assert not node.status()["running"]

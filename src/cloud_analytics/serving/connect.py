@@ -53,7 +53,12 @@ def connect(
     )
     try:
         with readable_errors(f"cannot reach Cassandra at {', '.join(contact_points)}, port {port}"):
-            return cluster.connect(keyspace)
+            session = cluster.connect()
+        if keyspace is not None:
+            # Not by `connect(keyspace)`: if there is no such keyspace, the driver then says that no host can be had.
+            with readable_errors(f"cannot use the keyspace {keyspace}"):
+                session.set_keyspace(keyspace)
+        return session
     except BaseException:
         cluster.shutdown()
         raise

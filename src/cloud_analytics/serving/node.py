@@ -53,29 +53,30 @@ class EmbeddedNode:
         self.settings = settings or NodeSettings()
         self._process: subprocess.Popen[bytes] | None = None
 
+    def start(self, say: Say | None = None) -> int:
+        """Have the node running until `stop`, and return its CQL port; returns at once if it runs already.
+
+        Raises PipelineError if it does not answer in time, UsageError if Java or the jars cannot be had.
+        """
+        port = self._running(say)
+        self._keep(stays=True)
+        return port
+
     @contextmanager
     def in_use(self, say: Say | None = None) -> Iterator[int]:
-        """Have the node running meanwhile, on this CQL port. Its last user ends it, unless it was asked to `stay`."""
+        """Have the node running meanwhile, on this CQL port. Its last user ends it, unless it was told to `start`."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "users.lock").open("a") as users:
             fcntl.flock(users, fcntl.LOCK_SH)  # of any number of processes, taken back by the kernel when one dies
             try:
-                yield self.start(say)
+                yield self._running(say)
             finally:
                 if not self._kept().get("stays"):
                     with contextlib.suppress(BlockingIOError):  # others use it
                         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         self.stop()
 
-    def stay(self) -> None:
-        """Keep the node running when its last user leaves, until `stop`."""
-        self._keep(stays=True)
-
-    def start(self, say: Say | None = None) -> int:
-        """Have the node running, and return its CQL port; returns at once if it runs already.
-
-        Raises PipelineError if it does not answer in time, UsageError if Java or the jars cannot be had.
-        """
+    def _running(self, say: Say | None) -> int:
         port = self._kept().get("native_port")
         if self._alive() and port and daemon.answers(HOST, port):
             return int(port)
@@ -131,6 +132,11 @@ class EmbeddedNode:
             "port": port,
             "pid": self._pid() if alive else None,
         }
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the node was ever started."""
+        return (self.home / "data").is_dir()
 
     @property
     def _log(self) -> Path:

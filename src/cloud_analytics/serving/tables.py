@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from cloud_analytics.gold import build as gold
-
 KEYSPACE = "cloud_analytics"
 # table → the Gold mart it holds, row for row
 MARTS = {
@@ -46,6 +44,8 @@ class Table:
     @property
     def slice_key(self) -> tuple[str, ...]:
         """`org_id`, with the date where the mart has one partition a date."""
+        from cloud_analytics.gold import build as gold  # imports pyspark, 1 s that queries need not wait for
+
         column = gold.partition_column(self.mart)
         return ("org_id", column) if column else ("org_id",)
 

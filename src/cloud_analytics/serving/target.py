@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.serving.connect import connected, readable_errors
 from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.queries import NOTHING_SERVED, served
 from cloud_analytics.serving.tables import KEYSPACE, tables
 
 if TYPE_CHECKING:
@@ -33,12 +34,7 @@ class Target:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A driver session in the keyspace; PipelineError if nothing was ever served there."""
-        with connected(self.hosts, self.port, local_dc=self.local_dc) as session:
-            if not _keyspace_exists(session, self.keyspace):
-                raise PipelineError(
-                    "nothing was served yet: run `cloud-analytics run` or `cloud-analytics serve` first"
-                )
-            session.set_keyspace(self.keyspace)
+        with served(), connected(self.hosts, self.port, keyspace=self.keyspace, local_dc=self.local_dc) as session:
             yield session
 
     @contextmanager
@@ -94,7 +90,9 @@ def open_target(
 
 @contextmanager
 def open_session(config: Config, lake: str, choice: str | None = None, say: Say | None = None) -> Iterator[Session]:
-    """A driver session for questions; UsageError where nothing is served."""
+    """A driver session for questions; UsageError or PipelineError where nothing is or was served."""
+    if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).has_data:
+        raise PipelineError(NOTHING_SERVED)  # a node would have to start only to say the same
     with open_target(config, lake, choice, say) as target:
         if target is None:
             raise UsageError(

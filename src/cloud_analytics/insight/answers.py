@@ -1,0 +1,135 @@
+"""Answers for people (a table), for scripts (JSON) and for spreadsheets (CSV).
+
+The table rounds to what people read. JSON and CSV lose nothing: every number is written plainly (never 1E+3) with all
+the digits that are stored; a script that counts on more than 15 of them parses decimals (`parse_float=Decimal`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from cloud_analytics.serving.queries import Answer, Request
+from cloud_analytics.serving.units import unit
+
+_HEADER_WIDTH = 10  # names longer than this go on at an underscore, in a second line
+
+
+def as_json(answer: Answer) -> str:
+    """`{"question", "table", "org_id", "columns": [{"name", "type", "unit"}], "rows": [{…}]}`, a row a line.
+
+    Numbers are JSON numbers, dates are ISO texts; what is unknown is null, and so is a score that is not finite.
+    """
+    columns = [
+        {"name": name, "type": kind, "unit": found.name if (found := unit(name)) else None}
+        for name, kind in answer.request.table.columns.items()
+    ]
+    head = {
+        "question": answer.request.table.query,
+        "table": answer.request.table.name,
+        "org_id": answer.request.org,
+        "columns": columns,
+    }
+    rows = ",\n  ".join(
+        "{" + ", ".join(f"{json.dumps(name)}: {_json_value(row[name])}" for name in answer.columns) + "}"
+        for row in answer.rows
+    )
+    # The json module cannot write a Decimal as it stands: the rows are put into the place of the closing brace.
+    return f'{json.dumps(head)[:-1]}, "rows": [' + (f"\n  {rows}\n" if rows else "") + "]}"
+
+
+def as_csv(answer: Answer) -> str:
+    """RFC 4180 with a header of plain column names and `\\n` line ends; what is unknown is empty."""
+    lines = [answer.columns, *([_plain(row[name]) for name in answer.columns] for row in answer.rows)]
+    return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
+
+
+def print_table(answer: Answer, console: Console) -> None:
+    """A table with units under the names; columns that the console is too narrow for are named instead."""
+    asked = answer.request
+    if not answer.rows:
+        console.print(f"no rows for {asked.org}{_range(asked)}", markup=False, soft_wrap=True)
+        return
+    shown = [name for name in answer.columns if name != "org_id"]
+    hidden: list[str] = []
+    while len(shown) > 1 and _width(table := _table(answer, shown), console) > console.width:
+        hidden.insert(0, shown.pop())
+    console.print(_table(answer, shown) if hidden else table)
+    if hidden:
+        note = f"too narrow for {', '.join(hidden)}: see --format csv or json"
+        console.print(note, markup=False, soft_wrap=True)
+
+
+def _table(answer: Answer, names: list[str]) -> Table:
+    title = Text(f"{answer.request.table.query} of {answer.request.org}")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for name in names:
+        found = unit(name)
+        header = Text(_folded(name) + (f"\n{_folded(found.name, ' ')}" if found else ""))
+        table.add_column(header, justify="right" if found else "left", no_wrap=True)
+    for row in answer.rows:
+        table.add_row(*(Text(_shown(name, row[name])) for name in names))
+    return table
+
+
+def _width(table: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+
+
+def _folded(name: str, at: str = "_") -> str:
+    """A name in lines of at most `_HEADER_WIDTH`, as far as its parts allow."""
+    lines = [""]
+    for part in name.replace(at, at + "\0").split("\0"):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > _HEADER_WIDTH:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def _range(asked: Request) -> str:
+    since, until = asked.since, asked.until
+    if asked.by_summary:
+        return f" on {until}" if until else ""
+    if since and until:
+        return f" between {since} and {until}"
+    return f" from {since} on" if since else f" up to {until}" if until else ""
+
+
+def _shown(name: str, value: Any) -> str:
+    found = unit(name)
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.{found.decimals}f}" if found else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    """A value as text that needs no interpretation; nothing for what is unknown."""
+    if value is None or isinstance(value, float) and not math.isfinite(value):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _json_value(value: Any) -> str:
+    text = _plain(value)
+    return json.dumps(text) if isinstance(value, str | date) else text or "null"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
