@@ -111,22 +111,28 @@ def _pipeline(
 def run(landing: str | None, lake: str | None, serving: str | None, conf: Path | None, quiet: bool) -> None:
     """Everything: landing to Gold to the serving tables, then the audit and the headline figures."""
     with _pipeline(landing, lake, conf, quiet, serving) as (pipeline, config):
+        from cloud_analytics.insight.demo import demo, print_demo
         from cloud_analytics.insight.headline import headline
         from cloud_analytics.quality.audit import audit as conduct
 
         outcome = pipeline.run()
         pipeline.say("audit")
         result = conduct(pipeline.lake, pipeline.landing, config)
-        figures = headline(pipeline.lake)
+        found = headline(pipeline.lake)
+        answers = []
+        if pipeline.target is not None and found.top_org is not None:
+            with pipeline.target.session() as session:
+                answers = demo(session, found.top_org)
     _print_outcome(outcome)
     _print_audit(result)
     table = Table(title="Headline figures", title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")
-    for name, value in figures:
+    for name, value in found.figures:
         table.add_row(name, value)
     _console().print(table)
-    click.echo(f"Gold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json")
+    print_demo(answers, _console())
+    click.echo(f"\nGold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json")
     if not result.balanced:
         sys.exit(1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -53,25 +54,34 @@ def as_csv(answer: Answer) -> str:
     return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
 
 
-def print_table(answer: Answer, console: Console) -> None:
-    """A table with units under the names; columns that the console is too narrow for are named instead."""
+def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -> None:
+    """A table with units under the names; columns that the console is too narrow for are named instead.
+
+    `columns` chooses some of them, and leaves out the title.
+    """
     asked = answer.request
     if not answer.rows:
         console.print(f"no rows for {asked.org}{_range(asked)}", markup=False, soft_wrap=True)
         return
-    shown = [name for name in answer.columns if name != "org_id"]
+    shown = list(columns) or [name for name in answer.columns if name != "org_id"]
+    title = None if columns else f"{asked.table.query} of {asked.org}"
     hidden: list[str] = []
-    while len(shown) > 1 and _width(table := _table(answer, shown), console) > console.width:
+    while len(shown) > 1 and _width(table := _table(answer, shown, title), console) > console.width:
         hidden.insert(0, shown.pop())
-    console.print(_table(answer, shown) if hidden else table)
+    console.print(_table(answer, shown, title) if hidden else table)
     if hidden:
         note = f"too narrow for {', '.join(hidden)}: see --format csv or json"
         console.print(note, markup=False, soft_wrap=True)
 
 
-def _table(answer: Answer, names: list[str]) -> Table:
-    title = Text(f"{answer.request.table.query} of {answer.request.org}")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+def _table(answer: Answer, names: list[str], title: str | None) -> Table:
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
     for name in names:
         found = unit(name)
         header = Text(_folded(name) + (f"\n{_folded(found.name, ' ')}" if found else ""))

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold.build import DAILY, SCHEMAS, table
 from cloud_analytics.storage.lake import Lake
 
+_SUMS = {
+    "cost": "total_cost_usd",
+    "requests": "total_requests",
+    "cpu": "total_cpu_hours",
+    "storage": "total_storage_gb_hours",
+    "tokens": "total_genai_tokens",
+    "carbon": "total_carbon_kg",
+    "anomalies": "int(is_anomaly)",
+}
 
-def headline(lake: Lake) -> list[tuple[str, str]]:
-    """(figure, value with its unit) from Gold: one job over the two marts that hold them."""
-    daily = lake.read(table(DAILY), SCHEMAS[DAILY]).agg(
-        F.count("*").alias("rows"),
-        F.sum("total_cost_usd").alias("cost"),
-        F.sum("total_requests").alias("requests"),
-        F.sum("total_cpu_hours").alias("cpu"),
-        F.sum("total_storage_gb_hours").alias("storage"),
-        F.sum("total_genai_tokens").alias("tokens"),
-        F.sum("total_carbon_kg").alias("carbon"),
-        F.sum(F.col("is_anomaly").cast("int")).alias("anomalies"),
+
+@dataclass(frozen=True)
+class Headline:
+    """(figure, value with its unit), and the organisation whose usage cost the most (None where there is no usage)."""
+
+    figures: list[tuple[str, str]]
+    top_org: str | None
+
+
+def headline(lake: Lake) -> Headline:
+    """Read from Gold: one job over the two marts that hold the figures."""
+    by_org = lake.read(table(DAILY), SCHEMAS[DAILY]).groupBy("org_id")
+    orgs = by_org.agg(F.count("*").alias("rows"), *[F.sum(F.expr(text)).alias(name) for name, text in _SUMS.items()])
+    daily = orgs.agg(
+        *[F.sum(name).alias(name) for name in ("rows", *_SUMS)],
+        F.max_by("org_id", F.struct("cost", "org_id")).alias("top_org"),
     )
     mart = "revenue_by_org_month"
     revenue = lake.read(table(mart), SCHEMAS[mart]).agg(
@@ -26,9 +42,9 @@ def headline(lake: Lake) -> list[tuple[str, str]]:
     )
     row = daily.crossJoin(revenue).first()
     assert row is not None  # aggregates without groups have one row
-    return [
+    figures = [
         ("cost of usage", f"{row.cost or 0:,.2f} USD"),
-        ("rows of daily usage", f"{row.rows:,}"),
+        ("rows of daily usage", f"{row.rows or 0:,}"),
         ("requests", f"{row.requests or 0:,}"),
         ("CPU hours", f"{row.cpu or 0:,.1f} h"),
         ("storage", f"{row.storage or 0:,.1f} GB h"),
@@ -37,3 +53,4 @@ def headline(lake: Lake) -> list[tuple[str, str]]:
         ("anomalous days (org, service)", f"{row.anomalies or 0:,}"),
         ("net revenue", f"{row.revenue or 0:,.2f} USD in {row.months:,} org months"),
     ]
+    return Headline(figures, row.top_org)
