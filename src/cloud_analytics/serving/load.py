@@ -24,7 +24,7 @@ from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.gold import build as gold
 from cloud_analytics.serving.tables import Table, tables
 from cloud_analytics.serving.target import Target, table_ids
-from cloud_analytics.serving.write import delete, partition_keys, slices, upsert
+from cloud_analytics.serving.write import delete, forget_connections, partition_keys, slices, upsert
 from cloud_analytics.storage.lake import Lake
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def serve(
             if time.monotonic() + pause > give_up:
                 raise
             say(f"warning: {error}; trying again in {pause:.0f} s")
+            forget_connections(lake.spark)
         time.sleep(pause)
         pause = min(2 * pause, 30.0)
 
@@ -61,9 +62,7 @@ def _serve(lake: Lake, target: Target, say: Callable[[str], None]) -> dict[str, 
         checkpoint = f"_checkpoints/serving_{identity}"
         if not loader.state["clock"]:  # tables that nobody has loaded, or nobody remembers to: everything is due
             lake.files.delete(checkpoint)
-            # A session that the connector kept open learns of new tables only after a second: none is kept.
-            jvm: Any = lake.spark.sparkContext._jvm
-            jvm.com.datastax.spark.connector.cql.CassandraConnector.evictCache()
+            forget_connections(lake.spark)  # one that is open learns of new tables only after a second
         if loader.behind():
             _stream(lake, checkpoint, loader)
         loader.load(loader.expiring())

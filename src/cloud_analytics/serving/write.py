@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.errors import StoreUnavailable
@@ -47,6 +47,12 @@ def upsert(rows: DataFrame, table: Table, target: Target, writetime: int) -> Non
         )
     except (Py4JError, AnalysisException) as error:
         raise StoreUnavailable(f"cannot write {table.name}: {_cause(error)}") from error
+
+
+def forget_connections(spark: SparkSession) -> None:
+    """Have the connector open new sessions: those it keeps know the nodes and tables of before."""
+    jvm: Any = spark.sparkContext._jvm
+    jvm.com.datastax.spark.connector.cql.CassandraConnector.evictCache()
 
 
 def partition_keys(session: Session, table: Table) -> Keys:
