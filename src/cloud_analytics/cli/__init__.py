@@ -1,0 +1,55 @@
+"""The command line (SPEC 9): thin commands over the pipeline; one line an error, exit status 0, 1 or 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from cloud_analytics import __version__
+from cloud_analytics.cli import flow, machine, quality, questions
+from cloud_analytics.errors import CloudAnalyticsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="cloud-analytics")
+def cli() -> None:
+    """Cloud provider analytics: landing → bronze → silver → gold, every input line accounted for.
+
+    Start with `cloud-analytics generate --out data/landing` and `cloud-analytics run`.
+    """
+
+
+for _module in (flow, questions, quality, machine):
+    for _command in vars(_module).values():
+        if isinstance(_command, click.Command):
+            cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point: errors that people cause or can mend are one line, without a traceback."""
+    debug = bool(os.environ.get("CLOUD_ANALYTICS_DEBUG"))
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"error: {error.format_message()}", err=True)
+        sys.exit(2)
+    except CloudAnalyticsError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        line = next((text for text in str(error).splitlines() if text.strip()), type(error).__name__)
+        click.echo(
+            f"error: {type(error).__name__}: {line[:300]} (set CLOUD_ANALYTICS_DEBUG=1 for the traceback)", err=True
+        )
+        sys.exit(1)

@@ -1,0 +1,145 @@
+"""The data's way: run, bronze, silver, gold, serve, stream, reconcile."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from cloud_analytics.cli.options import console, open_pipeline, options
+from cloud_analytics.cli.quality import print_audit
+from cloud_analytics.errors import UsageError
+
+if TYPE_CHECKING:
+    from cloud_analytics.pipeline import Outcome
+
+
+@click.command()
+@options("landing", "lake", "serving", "conf", "quiet")
+def run(landing: str | None, lake: str | None, serving: str | None, conf: Path | None, quiet: bool) -> None:
+    """Everything: landing to Gold to the serving tables, then the audit and the headline figures."""
+    with open_pipeline(landing, lake, conf, quiet, serving) as (pipeline, config):
+        from cloud_analytics.insight.demo import demo, print_demo
+        from cloud_analytics.insight.headline import headline
+        from cloud_analytics.quality.audit import audit as conduct
+
+        outcome = pipeline.run()
+        pipeline.say("audit")
+        result = conduct(pipeline.lake, pipeline.landing, config)
+        found = headline(pipeline.lake)
+        answers = []
+        if pipeline.target is not None and found.top_org is not None:
+            with pipeline.target.session() as session:
+                answers = demo(session, found.top_org)
+    _print_outcome(outcome)
+    print_audit(result)
+    table = Table(title="Headline figures", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in found.figures:
+        table.add_row(name, value)
+    console().print(table)
+    print_demo(answers, console())
+    click.echo(f"\nGold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json")
+    if not result.balanced:
+        sys.exit(1)
+
+
+def _zone(name: str, text: str) -> click.Command:
+    @options("landing", "lake", "conf", "quiet")
+    def command(landing: str | None, lake: str | None, conf: Path | None, quiet: bool) -> None:
+        with open_pipeline(landing, lake, conf, quiet) as (pipeline, _):
+            outcome = getattr(pipeline, name)()
+        _print_outcome(outcome)
+
+    command.__doc__ = text
+    return click.command(name)(command)
+
+
+bronze = _zone("bronze", "Landing to Bronze: new master snapshots and new event files.")
+silver = _zone("silver", "Bronze to Silver: the dates and masters that changed.")
+gold = _zone("gold", "Silver to Gold: what depends on the dates and masters that changed.")
+
+
+@click.command()
+@options("landing", "lake", "conf", "quiet")
+@click.option("--compact", is_flag=True, help="First merge Bronze's small files of finished dates.")
+def reconcile(landing: str | None, lake: str | None, conf: Path | None, quiet: bool, compact: bool) -> None:
+    """The batch layer: Silver and Gold from the whole of Bronze."""
+    with open_pipeline(landing, lake, conf, quiet) as (pipeline, _):
+        outcome = pipeline.reconcile(compact)
+    _print_outcome(outcome)
+
+
+@click.command()
+@options("lake", "serving", "conf", "quiet")
+@click.option("--check", is_flag=True, help="Then compare every table with its mart, row by row.")
+def serve(lake: str | None, serving: str | None, conf: Path | None, quiet: bool, check: bool) -> None:
+    """Gold to the serving tables: the partitions that changed since they were loaded."""
+    with open_pipeline(None, lake, conf, quiet, serving) as (pipeline, _):
+        if pipeline.target is None:
+            raise UsageError("the serving target is `none`: choose another one with --serving")
+        outcome = pipeline.serve()
+        comparisons = []
+        if check:
+            from cloud_analytics.serving.check import compare
+
+            pipeline.say("comparing the tables with Gold")
+            with pipeline.target.session() as session:
+                comparisons = compare(pipeline.lake, session)
+    _print_outcome(outcome)
+    for found in comparisons:
+        verdict = "equal" if found.equal else f"DIFFER: {found.only_served} only served, {found.only_gold} only in Gold"
+        click.echo(f"{found.table}: {found.rows:,} rows, gold/{found.mart}: {found.gold_rows:,} rows: {verdict}")
+    if not all(found.equal for found in comparisons):
+        sys.exit(1)
+
+
+@click.command()
+@options("landing", "lake", "serving", "conf", "quiet")
+@click.option("--follow", is_flag=True, help="Keep watching the landing folder until interrupted.")
+@click.option("--trigger", default="30 seconds", show_default=True, help="With --follow: time between micro-batches.")
+def stream(
+    landing: str | None,
+    lake: str | None,
+    serving: str | None,
+    conf: Path | None,
+    quiet: bool,
+    follow: bool,
+    trigger: str,
+) -> None:
+    """The speed layer: each micro-batch of events goes through Bronze, its dates of Silver and Gold, and is served."""
+    from cloud_analytics.config import parse_duration
+
+    try:
+        parse_duration(trigger)
+    except ValueError as error:
+        raise UsageError(f"--trigger {trigger!r}: {error}") from None
+    with open_pipeline(landing, lake, conf, quiet, serving) as (pipeline, _):
+        outcome = pipeline.stream({"processingTime": trigger} if follow else {"availableNow": True})
+    _print_outcome(outcome)
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    if not outcome.changed:
+        click.echo("Nothing new: every zone is as it was.")
+        return
+    parts = []
+    if outcome.snapshots:
+        parts.append(f"{len(outcome.snapshots)} master snapshots")
+    if outcome.batches:
+        rows, files = sum(b.input_rows for b in outcome.batches), sum(b.files for b in outcome.batches)
+        parts.append(f"{rows:,} event lines of {files} files")
+    if outcome.compaction:
+        done = outcome.compaction
+        parts.append(f"{done.dates} dates compacted, {done.files_before} files into {done.files_after}")
+    if outcome.silver_masters or outcome.silver_dates:
+        parts.append(f"Silver: {len(outcome.silver_masters)} masters, {len(outcome.silver_dates)} dates")
+    if outcome.gold:
+        parts.append(f"Gold: {sum(outcome.gold.values())} partitions of {len(outcome.gold)} marts")
+    if outcome.served:
+        parts.append(f"served: {sum(outcome.served.values()):,} rows of {len(outcome.served)} tables")
+    click.echo("Done: " + "; ".join(parts) + ".")

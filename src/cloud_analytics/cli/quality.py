@@ -1,0 +1,51 @@
+"""What can be trusted: audit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
+
+if TYPE_CHECKING:
+    from cloud_analytics.quality.audit import Audit
+
+
+@click.command()
+@options("landing", "lake", "conf")
+@FORMAT
+def audit(landing: str | None, lake: str | None, conf: Path | None, output: str) -> None:
+    """The conservation law: landing lines = Silver rows + quarantined rows, for every source."""
+    with open_pipeline(landing, lake, conf) as (pipeline, config):
+        from cloud_analytics.quality.audit import audit as conduct
+
+        result = conduct(pipeline.lake, pipeline.landing, config)
+    if output == "json":
+        click.echo(json.dumps(result.as_json()))
+    else:
+        print_audit(result)
+    if not result.balanced:
+        sys.exit(1)
+
+
+def print_audit(result: Audit) -> None:
+    """A row a source, with what was rejected and why."""
+    table = Table(title="Audit: landing = silver + quarantine", title_justify="left")
+    table.add_column("source")
+    for name in ("landing", "silver", "quarantine"):
+        table.add_column(name, justify="right")
+    table.add_column("rejected as")
+    table.add_column("balanced")
+    for name, source in result.sources.items():
+        reasons = ", ".join(f"{kind} {count:,}" for kind, count in source.quarantine.items())
+        rejected = sum(source.quarantine.values())
+        verdict = "yes" if source.balanced else "[red]NO[/red]"
+        table.add_row(name, f"{source.landing:,}", f"{source.silver:,}", f"{rejected:,}", reasons, verdict)
+    console().print(table)
+    if result.archived:
+        click.echo(f"{result.archived:,} event files have left landing: their lines are counted as Bronze holds them.")
