@@ -45,9 +45,20 @@ def test_a_file_that_is_missing_or_no_yaml_is_named(conf: Path) -> None:
     assert any("taxonomy.yaml" in problem and "not valid YAML" in problem for problem in caught.value.problems)
 
 
+def test_a_compaction_setting_is_checked(conf: Path) -> None:
+    _edit(conf / "pipeline.yaml", "finished_after: 2 days", "finished_after: soon")
+    _edit(conf / "pipeline.yaml", "min_files: 4", "min_files: 1")
+    with pytest.raises(ConfigError) as caught:
+        load(conf)
+    text = "\n".join(caught.value.problems)
+    assert "pipeline.yaml: compaction.finished_after: expected a duration" in text
+    assert "pipeline.yaml: compaction.min_files: input should be greater than or equal to 2 (found 1)" in text
+
+
 def test_only_what_decides_figures_is_in_the_fingerprint(conf: Path) -> None:
     before = load(conf).fingerprint()
     _edit(conf / "pipeline.yaml", "max_files_per_trigger: 500", "max_files_per_trigger: 7")
+    _edit(conf / "pipeline.yaml", "min_files: 4", "min_files: 40")
     assert load(conf).fingerprint() == before
     _edit(conf / "pipeline.yaml", "usd_rate: identity", "usd_rate: as_billed")
     assert load(conf).fingerprint() != before

@@ -12,10 +12,10 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from cloud_analytics.errors import ConfigError
 
@@ -40,8 +40,7 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(**{match.group(2) + "s": int(match.group(1))})
 
 
-def _duration(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else value
+Duration = Annotated[timedelta, BeforeValidator(lambda text: parse_duration(text) if isinstance(text, str) else text)]
 
 
 class _Section(BaseModel):
@@ -62,10 +61,16 @@ class StreamSettings(_Section):
     """The speed layer: size of a micro-batch, and what counts as late."""
 
     max_files_per_trigger: int = Field(500, ge=1)
-    watermark: timedelta = timedelta(hours=2)
+    watermark: Duration = timedelta(hours=2)
     late_alert_share: float = Field(0.5, ge=0, le=1)
 
-    _durations = field_validator("watermark", mode="before")(_duration)
+
+class CompactionSettings(_Section):
+    """When `reconcile --compact` merges the micro-batches of a date in Bronze."""
+
+    finished_after: Duration = timedelta(days=2)
+    min_files: int = Field(4, ge=2)
+    max_rows_per_file: int = Field(5_000_000, ge=1)
 
 
 class FxSettings(_Section):
@@ -85,9 +90,7 @@ class ServingSettings(_Section):
     """Where Gold is served, and for how long a store that does not answer is tried again."""
 
     target: Literal["embedded", "none"] = "embedded"
-    patience: timedelta = timedelta(minutes=1)
-
-    _durations = field_validator("patience", mode="before")(_duration)
+    patience: Duration = timedelta(minutes=1)
 
 
 class PipelineSettings(_Section):
@@ -97,6 +100,7 @@ class PipelineSettings(_Section):
     lake: str = "data"
     spark: SparkSettings = SparkSettings()
     stream: StreamSettings = StreamSettings()
+    compaction: CompactionSettings = CompactionSettings()
     fx: FxSettings = FxSettings()
     silver: SilverSettings = SilverSettings()
     serving: ServingSettings = ServingSettings()

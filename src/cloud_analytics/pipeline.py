@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloud_analytics.bronze import events as bronze_events
+from cloud_analytics.bronze import compact
 from cloud_analytics.bronze import masters as bronze_masters
-from cloud_analytics.bronze.events import MicroBatch
+from cloud_analytics.bronze.compact import Compaction
+from cloud_analytics.bronze.events import EventFeed
+from cloud_analytics.bronze.ingest import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold import build as gold_build
@@ -36,13 +38,14 @@ class Outcome:
     silver_masters: list[str] = field(default_factory=list)
     silver_dates: list[str] = field(default_factory=list)
     gold: dict[str, int] = field(default_factory=dict)
+    compaction: Compaction | None = None
     served: dict[str, int] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
         """Whether any zone or serving table changed."""
-        zones = (self.snapshots, self.batches, self.silver_masters, self.silver_dates, self.gold, self.served)
-        return any(zones)
+        zones = self.snapshots or self.batches or self.silver_masters or self.silver_dates or self.gold
+        return bool(zones or self.compaction or self.served)
 
 
 @dataclass
@@ -106,23 +109,27 @@ class Pipeline:
                 self._note(outcome, batch)
                 self._onward(outcome)
 
+            feed = EventFeed(self.lake, self.landing, self.config, onward)
             if "availableNow" in trigger:
-                bronze_events.ingest_available(self.lake, self.landing, self.config, onward)
+                feed.available()
             else:
-                bronze_events.wait(bronze_events.stream(self.lake, self.landing, self.config, trigger, onward))
+                feed.follow(trigger["processingTime"])
         return outcome
 
-    def reconcile(self) -> Outcome:
-        """The batch layer: Silver and Gold from the whole of Bronze."""
+    def reconcile(self, compaction: bool = False) -> Outcome:
+        """The batch layer: Silver and Gold from the whole of Bronze, whose small files are merged before if asked."""
         outcome = Outcome()
         with self.lake.writer():
+            if compaction:
+                self.say("bronze: compaction")
+                outcome.compaction = compact.compact(self.lake, self.config)
             self._settle(outcome)
         return outcome
 
     def _bronze(self, outcome: Outcome) -> None:
         self._masters(outcome)
         self.say("bronze: usage events")
-        bronze_events.ingest_available(self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch))
+        EventFeed(self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch)).available()
 
     def _masters(self, outcome: Outcome) -> None:
         files = FileSystem(self.lake.spark, self.landing)
@@ -143,7 +150,8 @@ class Pipeline:
 
     def _note(self, outcome: Outcome, batch: MicroBatch) -> None:
         outcome.batches.append(batch)
-        self.say(f"bronze: micro-batch {batch.batch_id}: {batch.files} files, {batch.input_rows:,} lines")
+        again = f" ({batch.files_again} of them again)" if batch.files_again else ""
+        self.say(f"bronze: micro-batch {batch.batch_id}: {batch.files} files{again}, {batch.input_rows:,} lines")
         if batch.late_alert:
             self.say(f"warning: {batch.late_share:.0%} of micro-batch {batch.batch_id} is late; all of it is processed")
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cloud_analytics.bronze.events import MicroBatch
+from cloud_analytics.bronze.ingest import MicroBatch
 from cloud_analytics.landing.events import FOLDER, NAME_PATTERN
 from cloud_analytics.storage.files import absolute
 from cloud_analytics.storage.lake import Lake

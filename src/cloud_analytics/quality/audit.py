@@ -1,6 +1,7 @@
 """The conservation law, source by source: landing lines = Silver rows + quarantined rows (SPEC 2 and 9).
 
 Landing is counted from its own files, Silver and quarantine from their Parquet; no figure is taken from the pipeline.
+Event files that were archived after they were ingested can only be counted as Bronze holds them.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F
 
+from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.landing.csv_files import master_files, parse, read_contents
 from cloud_analytics.landing.events import read_lines
 from cloud_analytics.quality import quarantine
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.quality.events import BRONZE_ERRORS
+from cloud_analytics.storage.files import FileInfo, FileSystem
 from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
+from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,10 @@ class SourceAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """The audit of a lake against its landing folder."""
+    """The audit of a lake against its landing folder; `archived` event files have left it since they were ingested."""
 
     sources: dict[str, SourceAudit]
+    archived: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -60,7 +64,10 @@ class Audit:
 
 def audit(lake: Lake, landing: str, config: Config) -> Audit:
     """Count every source; one Spark job for landing lines and one for the zones."""
-    landed = {EVENTS: _event_lines(lake, landing), **_master_records(lake, landing, config)}
+    files = landing_files(lake.spark, landing)
+    archived = ledger.archived(lake, files)
+    lines = _event_lines(lake, files) + _archived_lines(lake, archived)
+    landed = {EVENTS: lines, **_master_records(lake, landing, config)}
     counts: dict[tuple[str, str, str], int] = {}
     zones = None
     for source in (EVENTS, *MASTERS):
@@ -82,18 +89,27 @@ def audit(lake: Lake, landing: str, config: Config) -> Audit:
     for source in (EVENTS, *MASTERS):
         rejected = {key[2]: n for key, n in sorted(counts.items()) if key[:2] == (source, "quarantine")}
         sources[source] = SourceAudit(landed[source], counts.get((source, "silver", ""), 0), rejected)
-    return Audit(sources)
+    return Audit(sources, len(archived))
 
 
-def _event_lines(lake: Lake, landing: str) -> int:
+def _event_lines(lake: Lake, files: list[FileInfo]) -> int:
     unreadable = lake.read(quarantine.table(EVENTS), QUARANTINE).where("error_type = 'unreadable_file'")
-    files = landing_files(lake.spark, landing)
     broken: set[str] = set()
     if lake.files.exists(quarantine.table(EVENTS)) and any(info.name.endswith(".gz") for info in files):
         broken = {row.source_file for row in unreadable.select("source_file").collect()}
     readable = [info.path for info in files if info.name not in broken]
     lines = read_lines(lake.spark, readable).count() if readable else 0
     return lines + sum(info.name in broken for info in files)
+
+
+def _archived_lines(lake: Lake, names: list[str]) -> int:
+    """Lines of these files as Bronze holds or rejected them, so that the law still binds what follows Bronze."""
+    if not names:
+        return 0
+    accepted = lake.read(ledger.TABLE, BRONZE_EVENTS).select("source_file")
+    rejects = lake.read(quarantine.table(EVENTS), QUARANTINE).where(F.col("error_type").isin(*BRONZE_ERRORS))
+    lines = accepted.unionByName(rejects.select("source_file"))
+    return lines.where(F.col("source_file").isin(names)).count()
 
 
 def _master_records(lake: Lake, landing: str, config: Config) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from cloud_analytics.anomaly import events as scores
-from cloud_analytics.bronze import events as bronze_events
+from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.quality import quarantine
@@ -70,7 +70,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool) -> list[str]:
     `whole_history` (the batch layer) rebuilds every date when anything changed at all, so that copies of an event are
     found across dates and scores see all events. Otherwise (the speed layer) only the touched dates are rebuilt.
     """
-    bronze: dict[str, int] = lake.state(bronze_events.DATES, {})
+    bronze: dict[str, int] = lake.state(ledger.DATES, {})
     state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}, "whole": None})
     joined = [lake.state(MASTERS_STATE, {}).get(name, {}).get("version", 0) for name in _JOINED]
     inputs = {date: [version, *joined, config.fingerprint()] for date, version in bronze.items()}
@@ -101,7 +101,7 @@ def _plain(value: Any) -> Any:
 def _build_dates(
     lake: Lake, transaction: Transaction, config: Config, dates: list[str], replaced: set[str], kept: list[str]
 ) -> None:
-    bronze = lake.read(bronze_events.TABLE, BRONZE_EVENTS, [f"date={date}" for date in dates])
+    bronze = lake.read(ledger.TABLE, BRONZE_EVENTS, [f"date={date}" for date in dates])
     judged = judge(bronze, config).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         facts = usage_events.census(judged).first()

@@ -33,6 +33,16 @@ def _nothing(_path: str) -> bool:
     return False
 
 
+def partition_folder(path: str) -> str:
+    """`date=2025-06-10/service=genai/part-0.parquet` → the folder of the file."""
+    return path.rpartition("/")[0]
+
+
+def partition_values(folder: str) -> dict[str, str]:
+    """`date=2025-06-10/service=genai` → {"date": "2025-06-10", "service": "genai"}."""
+    return dict(part.split("=", 1) for part in folder.split("/") if "=" in part)
+
+
 @dataclass
 class _Dataset:
     """What a transaction does to one table folder."""
@@ -59,16 +69,18 @@ class Transaction:
         frame: DataFrame | None,
         partition_by: Sequence[str] = (),
         remove: Callable[[str], bool] = lambda _path: True,
+        rows_per_file: int = 0,
     ) -> str | None:
         """Write `frame` aside as new files of `table`, and drop the old ones whose path below it `remove` accepts.
 
-        Rows are spread over files as the frame is partitioned. Returns the staged folder (to read back before commit).
+        Rows are spread over files as the frame is partitioned, and by `rows_per_file` where it is not 0. Returns the
+        staged folder (to read back before commit).
         """
         with self._lock:  # independent tables are written from several threads
             staged = f"{_STAGING}/{self.number}/{len(self._datasets)}" if frame is not None else None
             self._datasets.append(_Dataset(table, staged, remove))
         if frame is not None and staged is not None:
-            writer = frame.write.mode("overwrite")
+            writer = frame.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
             if partition_by:
                 writer = writer.partitionBy(*partition_by)
             writer.parquet(self.lake.files.full(staged))

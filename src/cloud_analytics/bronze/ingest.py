@@ -1,0 +1,191 @@
+"""One micro-batch: files → Bronze rows and Bronze rejects, with their ledger entries, in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from cloud_analytics.bronze import ledger
+from cloud_analytics.bronze.retract import retract
+from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.landing.events import FOLDER, escape_glob, is_event_file, parse_lines, read_lines
+from cloud_analytics.quality import quarantine
+from cloud_analytics.quality.events import judge
+from cloud_analytics.storage.files import FileInfo
+from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.schemas import BRONZE_EVENTS, conform
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one micro-batch did. Lateness in seconds; `touched` are the event dates whose rows it changed.
+
+    `files_again` of its files had been ingested before, with another content.
+    """
+
+    batch_id: str
+    files: int
+    files_again: int
+    input_rows: int
+    rejected_rows: int
+    late_rows: int
+    max_lateness_seconds: int | None
+    p95_lateness_seconds: float | None
+    watermark_would_drop: int
+    late_share: float
+    late_alert: bool
+    duration_seconds: float
+    touched: tuple[str, ...]
+
+
+def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str) -> MicroBatch | None:
+    """Ingest the files that are not in the ledger as they are, in one transaction; None when there are none.
+
+    A file that the ledger knows otherwise is read again: its earlier rows go in the same transaction. What is entered
+    in the ledger is the file as it was *before* it was read: should it grow meanwhile, it differs again.
+    """
+    started = time.monotonic()
+    # By name: a name with glob characters makes Spark's stream list the other files of its micro-batch again.
+    files = list({info.name: info for info in found if is_event_file(info.name)}.values())
+    new = sorted([*ledger.new(lake, files), *ledger.changed(lake, files)])
+    if not new:
+        return None
+    ingest_ts = datetime.now(timezone.utc)
+    try:
+        batch = _write(lake, config, new, [], batch_id, ingest_ts, started)
+    except Exception:
+        # Reading is optimistic: only when it fails is each compressed file tried alone.
+        unreadable = [info for info in new if info.name.endswith(".gz") and not _readable(lake.spark, info)]
+        if not unreadable:
+            raise
+        readable = [info for info in new if info not in unreadable]
+        batch = _write(lake, config, readable, unreadable, batch_id, ingest_ts, started)
+    return batch
+
+
+def _readable(spark: SparkSession, info: FileInfo) -> bool:
+    try:
+        spark.read.option("lineSep", "\n").text(escape_glob(info.path)).agg(F.sum(F.length("value"))).collect()
+    except Exception:
+        return False
+    return True
+
+
+def _write(
+    lake: Lake,
+    config: Config,
+    files: Sequence[FileInfo],
+    unreadable: Sequence[FileInfo],
+    batch_id: str,
+    ingest_ts: datetime,
+    started: float,
+) -> MicroBatch:
+    spark, settings = lake.spark, config.pipeline.stream
+    watermark = int(settings.watermark.total_seconds())
+    lines = parse_lines(read_lines(spark, [info.path for info in files]))
+    # Parsed once: the batch's newest timestamp is needed before the first row can be written.
+    parsed = lines.persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        in_time = F.col("event_ts") <= F.lit(ingest_ts)
+        seen = parsed.agg(
+            F.count("*").alias("rows"),
+            F.count("event_ts").alias("events"),
+            F.max(F.when(in_time, F.unix_seconds("event_ts"))).alias("newest"),
+            F.collect_set(F.date_format("event_ts", "yyyy-MM-dd")).alias("dates"),
+        ).first()
+        assert seen is not None  # an aggregate without groups has one row
+        before = lake.state(ledger.CLOCK, None)
+        newest = max((value for value in (before, seen["newest"]) if value is not None), default=None)
+        observed = Observation()
+        events = (
+            parsed.where(F.col("event_ts").isNotNull())
+            .withColumn("date", F.to_date("event_ts"))
+            .withColumn("batch_id", F.lit(batch_id))
+            .withColumn("ingest_ts", F.lit(ingest_ts))
+            .withColumn("lateness_seconds", F.lit(newest).cast("bigint") - F.unix_seconds("event_ts"))
+            .withColumn("is_late", F.coalesce(F.col("lateness_seconds") > watermark, F.lit(False)))
+        )
+        lost = F.unix_seconds("event_ts") < F.lit(before).cast("bigint") - watermark
+        events = conform(events, BRONZE_EVENTS).observe(
+            observed,
+            F.sum(F.col("is_late").cast("bigint")).alias("late"),
+            F.max("lateness_seconds").alias("max"),
+            F.percentile("lateness_seconds", 0.95).alias("p95"),
+            F.sum(lost.cast("bigint")).alias("lost"),
+        )
+        written = set(seen["dates"])
+        entered = {info.name: [info.length, info.modified, batch_id] for info in (*files, *unreadable)}
+        with lake.transaction() as transaction:
+            again = entered.keys() & ledger.entries(lake).keys()
+            retracted = retract(lake, transaction, again)
+            if written:
+                transaction.append(ledger.TABLE, lake.by_date(events, len(written)), ledger.PARTITIONS)
+            if seen["rows"] > seen["events"] or unreadable:
+                rejected = _rejects(parsed.where(F.col("event_ts").isNull()), config, batch_id, ingest_ts)
+                if unreadable:
+                    rejected = rejected.unionByName(_unreadable(spark, unreadable, config, batch_id, ingest_ts))
+                transaction.append(quarantine.table(EVENTS), rejected.coalesce(1), quarantine.PARTITIONS)
+            late = observed.get if written else {}
+            batch = MicroBatch(
+                batch_id=batch_id,
+                files=len(entered),
+                files_again=len(again),
+                input_rows=seen["rows"],
+                rejected_rows=seen["rows"] - seen["events"] + len(unreadable),
+                late_rows=late.get("late") or 0,
+                max_lateness_seconds=late.get("max"),
+                p95_lateness_seconds=late.get("p95"),
+                watermark_would_drop=late.get("lost") or 0,
+                late_share=(late.get("late") or 0) / seen["rows"] if seen["rows"] else 0.0,
+                late_alert=bool(seen["rows"]) and (late.get("late") or 0) / seen["rows"] > settings.late_alert_share,
+                duration_seconds=round(time.monotonic() - started, 3),
+                touched=tuple(sorted({*written, *retracted})),
+            )
+            transaction.put(ledger.LEDGER, {**ledger.entries(lake), **entered})
+            emptied = {date for date, rows_left in retracted.items() if not rows_left} - written
+            versions = {**lake.state(ledger.DATES, {}), **dict.fromkeys(batch.touched, transaction.number)}
+            transaction.put(ledger.DATES, {date: n for date, n in versions.items() if date not in emptied})
+            transaction.put(ledger.CLOCK, newest)
+            transaction.put(
+                f"_metrics/micro_batches/{batch_id}", {**batch.__dict__, "ingest_ts": ingest_ts.isoformat()}
+            )
+    finally:
+        parsed.unpersist()
+    return batch
+
+
+def _rejects(lines: DataFrame, config: Config, batch_id: str, ingest_ts: datetime) -> DataFrame:
+    """Lines without a usable timestamp → quarantine rows that hold their other errors too."""
+    framed = (
+        lines.withColumn("date", F.lit(None).cast("date"))
+        .withColumn("ingest_ts", F.lit(ingest_ts))
+        .withColumn("is_late", F.lit(False))
+        .withColumn("batch_id", F.lit(batch_id))
+    )
+    # The judged columns leave out what only broken lines have.
+    judged = judge(framed.where("is_json"), config).withColumn("raw_bytes", F.lit(None).cast("binary"))
+    columns = ["errors", "raw", "raw_bytes", "source_file", "ingest_ts", "batch_id", "date"]
+    timeless = judged.withColumn("errors", F.concat(F.array(F.lit("invalid_timestamp")), "errors")).select(columns)
+    malformed = framed.where(~F.col("is_json")).withColumn("errors", F.array(F.lit("malformed_json"))).select(columns)
+    return quarantine.rejects(timeless.unionByName(malformed), EVENTS, config.fingerprint())
+
+
+def _unreadable(
+    spark: SparkSession, files: Sequence[FileInfo], config: Config, batch_id: str, ingest_ts: datetime
+) -> DataFrame:
+    """A file that cannot be read to its end is one record; what can be recovered is the file itself, by its name."""
+    frame = spark.createDataFrame([(info.name,) for info in files], "source_file string")
+    frame = (
+        frame.withColumn("errors", F.array(F.lit("unreadable_file")))
+        .withColumn("raw", F.concat(F.lit(f"{FOLDER}/"), F.col("source_file")))
+        .withColumn("ingest_ts", F.lit(ingest_ts))
+        .withColumn("batch_id", F.lit(batch_id))
+        .withColumn("date", F.lit(None).cast("date"))
+    )
+    return quarantine.rejects(frame, EVENTS, config.fingerprint())

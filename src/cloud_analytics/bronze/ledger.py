@@ -1,0 +1,43 @@
+"""What Bronze knows of the event files: which it ingested, as they then were, and the version of each date.
+
+Kept in state documents of the lake, committed together with the rows they speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from cloud_analytics.config import EVENTS
+from cloud_analytics.storage.files import FileInfo
+from cloud_analytics.storage.lake import Lake
+
+TABLE = f"bronze/{EVENTS}"
+PARTITIONS = ("date", "batch_id")
+COMPACTED = "compacted-"  # how the batch_id of a partition begins that holds the rows of many micro-batches
+LEDGER = f"_state/{EVENTS}_ledger"  # what `entries` returns
+DATES = f"_state/{EVENTS}_bronze_dates"  # date that has rows → number of the transaction that last changed them
+CLOCK = f"_state/{EVENTS}_clock"  # newest event time seen, in seconds since 1970
+
+
+def entries(lake: Lake) -> dict[str, list[Any]]:
+    """File name → [length, modification time in milliseconds, batch_id]."""
+    known: dict[str, list[Any]] = lake.state(LEDGER, {})
+    return known
+
+
+def new(lake: Lake, files: Iterable[FileInfo]) -> list[FileInfo]:
+    """The files that were never ingested."""
+    known = entries(lake)
+    return [info for info in files if info.name not in known]
+
+
+def changed(lake: Lake, files: Iterable[FileInfo]) -> list[FileInfo]:
+    """The files that were ingested, and have another length or modification time since."""
+    known = entries(lake)
+    return [info for info in files if info.name in known and known[info.name][:2] != [info.length, info.modified]]
+
+
+def archived(lake: Lake, files: Iterable[FileInfo]) -> list[str]:
+    """Names of the files that were ingested and are not among these any more."""
+    return sorted(set(entries(lake)) - {info.name for info in files})

@@ -1,0 +1,69 @@
+"""Takes back what was read from files that have changed since: their rows in Bronze, and the lines it rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from cloud_analytics.bronze import ledger
+from cloud_analytics.config import EVENTS
+from cloud_analytics.quality import quarantine
+from cloud_analytics.quality.events import BRONZE_ERRORS
+from cloud_analytics.storage.lake import Lake, Transaction, partition_folder, partition_values
+from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE
+
+
+def retract(lake: Lake, transaction: Transaction, names: Collection[str]) -> dict[str, bool]:
+    """Remove every row of these files, as a part of the transaction.
+
+    Returns the event dates that lose rows, with whether rows of other files are left there.
+    """
+    if not names:
+        return {}
+    going = F.col("source_file").isin(sorted(names))
+    rejects = quarantine.table(EVENTS)
+    rejected = [
+        folder for folder, values in _partitions(lake, rejects).items() if values["error_type"] in BRONZE_ERRORS
+    ]
+    _remove(lake, transaction, rejects, QUARANTINE, quarantine.PARTITIONS, rejected, going)
+    known = ledger.entries(lake)
+    batches = {known[name][2] for name in names}
+    partitions = _partitions(lake, ledger.TABLE)
+    written = [
+        folder
+        for folder, values in partitions.items()
+        if values["batch_id"] in batches or values["batch_id"].startswith(ledger.COMPACTED)
+    ]
+    left = _remove(lake, transaction, ledger.TABLE, BRONZE_EVENTS, ledger.PARTITIONS, written, going)
+    full = {values["date"] for folder, values in partitions.items() if left.get(folder, True)}
+    return {date: date in full for date in (partitions[folder]["date"] for folder in left)}
+
+
+def _remove(
+    lake: Lake,
+    transaction: Transaction,
+    table: str,
+    schema: StructType,
+    partition_by: Sequence[str],
+    among: Sequence[str],
+    going: Column,
+) -> dict[str, int]:
+    """Rewrite those of these partitions that hold going rows without them; returns their folders with the rows left."""
+    if not among:
+        return {}
+    counts = F.count("*").alias("rows"), F.count(F.when(going, True)).alias("going")
+    found = lake.read(table, schema, among).groupBy(*partition_by).agg(*counts).where("going > 0").collect()
+    left = {"/".join(f"{name}={row[name]}" for name in partition_by): row.rows - row.going for row in found}
+    if left:
+        kept = lake.by_date(lake.read(table, schema, left).where(~going), len(left)) if any(left.values()) else None
+        transaction.replace(table, kept, partition_by, lambda path: partition_folder(path) in left)
+    return left
+
+
+def _partitions(lake: Lake, table: str) -> dict[str, dict[str, str]]:
+    """Partition folder → its values, for each that holds a file."""
+    folders = sorted({partition_folder(path) for path in lake.relative_files(table)})
+    return {folder: partition_values(folder) for folder in folders}

@@ -1,0 +1,150 @@
+"""Landing files that grow, are rewritten or leave after they were ingested: each line counts once, whatever happens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud_analytics.bronze.events import EventFeed
+from cloud_analytics.bronze.ingest import MicroBatch
+from cloud_analytics.quality.audit import Audit, audit
+from tests.bronze import lakes
+from tests.conftest import MakePipeline
+from tests.integration.agreement import rows_of
+from tests.integration.test_laws import differing, reject_counts, silver_and_gold
+
+pytestmark = pytest.mark.spark
+
+
+def audited(make_pipeline: MakePipeline, landing: Path, lake: Path) -> Audit:
+    pipeline = make_pipeline(landing, lake)
+    return audit(pipeline.lake, str(landing), pipeline.config)
+
+
+def test_changed_files_give_the_state_of_a_clean_run(
+    base: Path, clean: Path, make_pipeline: MakePipeline, tmp_path: Path
+) -> None:
+    landing, lake = lakes.copy(base, tmp_path)
+    assert len(lakes.FILES["b_rewritten.jsonl"]) == len(lakes.LATER["b_rewritten.jsonl"])
+    assert reject_counts(lake)["usage_events", "unreadable_file"] == 1
+    assert (lake / "bronze/usage_events/date=2025-06-20").is_dir()
+    lakes.write(landing, lakes.LATER)
+    assert not audited(make_pipeline, landing, lake).balanced
+    (batch,) = make_pipeline(landing, lake, 1).run().batches
+    assert (batch.files, batch.files_again) == (5, 5)
+    assert batch.touched == tuple(f"2025-06-{day}" for day in (10, 11, 12, 13, 20))
+
+    assert lakes.bronze(lake) == lakes.bronze(clean)
+    assert differing(silver_and_gold(lake), silver_and_gold(clean)) == []
+    assert reject_counts(lake) == reject_counts(clean)
+    assert reject_counts(lake)["usage_events", "unreadable_file"] == 0
+    for zone in ("bronze", "silver"):
+        assert not (lake / f"{zone}/usage_events/date=2025-06-20").exists()
+    assert audited(make_pipeline, landing, lake).balanced
+    assert not make_pipeline(landing, lake).run().changed
+
+
+def test_files_that_become_empty_leave_no_event(base: Path, make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    landing, lake = lakes.copy(base, tmp_path)
+    lakes.write(landing, dict.fromkeys(lakes.FILES, b""))
+    make_pipeline(landing, lake).run()
+    assert lakes.bronze(lake) == {"events": {}, "rejects": {}}
+    for table in ("silver/usage_events", "gold/org_daily_usage_by_service", "gold/org_service_cost_summary"):
+        assert rows_of(lake, table) == []
+    assert audited(make_pipeline, landing, lake).balanced
+    assert not make_pipeline(landing, lake).run().changed
+
+
+def test_a_touch_of_all_files_is_one_micro_batch_that_changes_no_figure(
+    base: Path, make_pipeline: MakePipeline, tmp_path: Path
+) -> None:
+    landing, lake = lakes.copy(base, tmp_path)
+    before, bronze_before = silver_and_gold(lake), lakes.bronze(lake)
+    for name in lakes.FILES:
+        os.utime(landing / "usage_events_stream" / name)
+    outcome = make_pipeline(landing, lake, 1).run()
+    assert [batch.files_again for batch in outcome.batches] == [len(lakes.FILES)]
+    assert outcome.gold == {}
+    assert lakes.bronze(lake) == bronze_before
+    assert differing(silver_and_gold(lake), before) == []
+
+
+def test_archived_files_keep_their_rows_and_the_audit_counts_them(
+    base: Path, make_pipeline: MakePipeline, tmp_path: Path
+) -> None:
+    landing, lake = lakes.copy(base, tmp_path)
+    before = audited(make_pipeline, landing, lake)
+    assert before.balanced
+    for name in ("b_rewritten.jsonl", "c_truncated.jsonl.gz", "f_stays.jsonl"):
+        (landing / "usage_events_stream" / name).unlink()
+    assert not make_pipeline(landing, lake).run().changed
+    after = audited(make_pipeline, landing, lake)
+    assert (after.sources, after.archived) == (before.sources, 3)
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", [None, 0, 2, 9])
+def test_a_death_while_files_are_read_again_loses_and_doubles_nothing(
+    step: int | None, base: Path, make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the commit (None), or at that file operation after it."""
+    landing, lake = lakes.copy(base, tmp_path)
+    lakes.write(landing, lakes.LATER)
+    pipeline = make_pipeline(landing, lake)
+    calls = 0
+
+    def dying(original: Any) -> Any:
+        def call(*args: Any) -> Any:
+            nonlocal calls
+            if (lake / "_state/journal.json").exists():
+                if calls == (step or 0):
+                    raise _Killed
+                calls += 1
+            elif step is None and args[0] == "_state/journal.json":
+                raise _Killed
+            return original(*args)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for name in ("delete", "move", "write_text"):
+            patched.setattr(pipeline.lake.files, name, dying(getattr(pipeline.lake.files, name)))
+        with pytest.raises(_Killed):
+            pipeline.bronze()
+    assert len(make_pipeline(landing, lake).bronze().batches) == (1 if step is None else 0)
+
+    lines = [line for data in {**lakes.FILES, **lakes.LATER}.values() if not data.startswith(b"\x1f\x8b")
+             for line in data.splitlines()]  # fmt: skip
+    assert sum(sum(rows.values()) for rows in lakes.bronze(lake).values()) == len(lines) + 40
+    assert make_pipeline(landing, lake).lake.state("_state/usage_events_bronze_dates", {}).keys() == {
+        f"2025-06-{day}" for day in (10, 11, 12, 13)
+    }
+
+
+def test_a_following_stream_reads_changed_and_empty_files(
+    base: Path, make_pipeline: MakePipeline, tmp_path: Path
+) -> None:
+    landing, lake = lakes.copy(base, tmp_path)
+    pipeline = make_pipeline(landing, lake)
+    lakes.write(landing, {"g_new.jsonl": lakes.content(lakes.on(10, "g1"))})
+    batches: list[MicroBatch] = []
+
+    def after(batch: MicroBatch) -> None:
+        batches.append(batch)
+        if "g_new.jsonl" in pipeline.lake.state("_state/usage_events_ledger", {}) and not batch.files_again:
+            lakes.write(landing, {**lakes.LATER, "h_empty.jsonl": b""})
+        if sum(done.files_again for done in batches) == 5:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        EventFeed(pipeline.lake, str(landing), pipeline.config, after).follow("1 second")
+    assert not pipeline.lake.spark.streams.active
+    assert "h_empty.jsonl" in pipeline.lake.state("_state/usage_events_ledger", {})
+    ids = [row["event_id"] for row in rows_of(lake, "bronze/usage_events") if row["source_file"][:2] in ("a_", "g_")]
+    assert sorted(ids) == ["a1", "a2", "a3", "g1"]
