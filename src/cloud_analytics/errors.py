@@ -31,3 +31,14 @@ class ConfigError(UsageError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("invalid configuration: " + "; ".join(problems))
+
+
+def cause_line(error: BaseException) -> str:
+    """An unexpected error as one line: the innermost cause where it comes from the JVM, else its own first line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    if causes:
+        return causes[-1][:300]
+    # py4j puts the JVM's exception behind a line of its own.
+    own = next((line.removeprefix(": ") for line in lines[1:2] if line.startswith(": ")), "")
+    return (own or f"{type(error).__name__}: {lines[0] if lines else 'no message'}")[:300]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime, timedelta, timezone
 
 from cloud_analytics.bronze import compact
 from cloud_analytics.bronze import masters as bronze_masters
@@ -16,8 +17,10 @@ from cloud_analytics.errors import UsageError
 from cloud_analytics.gold import build as gold_build
 from cloud_analytics.landing.events import FOLDER
 from cloud_analytics.serving import load
+from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver import build as silver_build
+from cloud_analytics.storage.compare import RowChanges
 from cloud_analytics.storage.files import FileSystem
 from cloud_analytics.storage.lake import Lake
 
@@ -26,6 +29,10 @@ Progress = Callable[[str], None]
 
 def _silent(_line: str) -> None:
     return None
+
+
+def _clock(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%H:%M:%S UTC")
 
 
 @dataclass
@@ -40,12 +47,25 @@ class Outcome:
     gold: dict[str, int] = field(default_factory=dict)
     compaction: Compaction | None = None
     served: dict[str, int] = field(default_factory=dict)
+    row_changes: dict[str, RowChanges] = field(default_factory=dict)  # table of Silver → rows; by `reconcile`
 
     @property
     def changed(self) -> bool:
         """Whether any zone or serving table changed."""
         zones = self.snapshots or self.batches or self.silver_masters or self.silver_dates or self.gold
         return bool(zones or self.compaction or self.served)
+
+    def add_served(self, written: dict[str, int]) -> None:
+        """Count rows that were loaded, by table."""
+        self.served = {**self.served, **{table: self.served.get(table, 0) + rows for table, rows in written.items()}}
+
+    def standing(self, behind_since: float | None) -> str:
+        """One line for who watches a stream: what came in, how late, and whether serving keeps up."""
+        lines, late = sum(batch.input_rows for batch in self.batches), sum(batch.late_rows for batch in self.batches)
+        share = f" ({late / lines:.0%} late)" if lines else ""
+        last = f", the last took {self.batches[-1].duration_seconds:.1f} s" if self.batches else ""
+        behind = f"; serving is behind since {_clock(behind_since)}" if behind_since is not None else ""
+        return f"following: {len(self.batches)} micro-batches, {lines:,} lines{share}{last}{behind}"
 
 
 @dataclass
@@ -64,7 +84,7 @@ class Pipeline:
     def run(self) -> Outcome:
         """Take in what is there, then settle it: the state that one clean run over this landing folder gives."""
         outcome = Outcome()
-        with self.lake.writer():
+        with self.lake.feeder(), self.lake.writer():
             self._bronze(outcome)
             self._settle(outcome)
             self._serve(outcome)
@@ -73,7 +93,7 @@ class Pipeline:
     def bronze(self) -> Outcome:
         """Landing → Bronze."""
         outcome = Outcome()
-        with self.lake.writer():
+        with self.lake.feeder(), self.lake.writer():
             self._bronze(outcome)
         return outcome
 
@@ -98,32 +118,61 @@ class Pipeline:
             self._serve(outcome)
         return outcome
 
-    def stream(self, trigger: dict[str, Any]) -> Outcome:
+    def stream(self) -> Outcome:
         """The speed layer: each micro-batch goes through Bronze, its dates of Silver, their Gold, and is served."""
         outcome = Outcome()
-        with self.lake.writer():
+
+        def onward(batch: MicroBatch) -> None:
+            self._note(outcome, batch)
+            self._onward(outcome)
+            self._serve(outcome)
+
+        with self.lake.feeder(), self.lake.writer():
             self._masters(outcome)
             self._onward(outcome)
+            self._serve(outcome)
+            EventFeed(self.lake, self.landing, self.config, onward).available()
+        return outcome
 
-            def onward(batch: MicroBatch) -> None:
-                self._note(outcome, batch)
+    def follow(self, interval: timedelta, stop: threading.Event) -> Outcome:
+        """`stream`, and go on with what arrives until `stop`: something every interval, served when the store is there.
+
+        Between its micro-batches other commands may write to the lake; what they changed in Gold is served, too.
+        """
+        outcome = Outcome()
+        server = Deferred(lambda: self._load(timedelta(0)), self.say)
+
+        def serve() -> None:
+            if self.target is not None:
+                outcome.add_served(server())
+            self.say(outcome.standing(server.behind_since))
+
+        def onward(batch: MicroBatch) -> None:
+            self._note(outcome, batch)
+            self._onward(outcome)
+            serve()
+
+        with self.lake.feeder():
+            with self.lake.writer(by_turns=True):
+                self._masters(outcome)
                 self._onward(outcome)
-
-            feed = EventFeed(self.lake, self.landing, self.config, onward)
-            if "availableNow" in trigger:
-                feed.available()
-            else:
-                feed.follow(trigger["processingTime"])
+                serve()
+            EventFeed(self.lake, self.landing, self.config, onward).follow(interval, stop, serve)
         return outcome
 
     def reconcile(self, compaction: bool = False) -> Outcome:
-        """The batch layer: Silver and Gold from the whole of Bronze, whose small files are merged before if asked."""
+        """The batch layer: masters as they lie in landing, Silver and Gold from the whole of Bronze.
+
+        Bronze's small files are merged before, if asked. The outcome tells which rows of Silver changed.
+        """
         outcome = Outcome()
         with self.lake.writer():
+            if FileSystem(self.lake.spark, self.landing).exists(""):
+                self._masters(outcome)
             if compaction:
                 self.say("bronze: compaction")
                 outcome.compaction = compact.compact(self.lake, self.config)
-            self._settle(outcome)
+            self._settle(outcome, compare=True)
         return outcome
 
     def _bronze(self, outcome: Outcome) -> None:
@@ -151,29 +200,32 @@ class Pipeline:
     def _note(self, outcome: Outcome, batch: MicroBatch) -> None:
         outcome.batches.append(batch)
         again = f" ({batch.files_again} of them again)" if batch.files_again else ""
-        self.say(f"bronze: micro-batch {batch.batch_id}: {batch.files} files{again}, {batch.input_rows:,} lines")
+        self.say(f"done: micro-batch {batch.batch_id}: {batch.files} files{again}, {batch.input_rows:,} lines")
         if batch.late_alert:
             self.say(f"warning: {batch.late_share:.0%} of micro-batch {batch.batch_id} is late; all of it is processed")
 
-    def _silver(self, outcome: Outcome, whole_history: bool) -> None:
-        outcome.silver_masters += silver_build.build_masters(self.lake, self.config)
-        outcome.silver_dates = sorted(
-            {*outcome.silver_dates, *silver_build.build_events(self.lake, self.config, whole_history)}
-        )
+    def _silver(self, outcome: Outcome, whole_history: bool, compare: bool = False) -> None:
+        changes = outcome.row_changes if compare else None
+        outcome.silver_masters += silver_build.build_masters(self.lake, self.config, changes)
+        dates = silver_build.build_events(self.lake, self.config, whole_history, changes)
+        outcome.silver_dates = sorted({*outcome.silver_dates, *dates})
 
     def _onward(self, outcome: Outcome) -> None:
         self._silver(outcome, whole_history=False)
-        outcome.gold.update(gold_build.build(self.lake, self.config))
-        self._serve(outcome)
+        for mart, partitions in gold_build.build(self.lake, self.config).items():
+            outcome.gold[mart] = outcome.gold.get(mart, 0) + partitions
 
     def _serve(self, outcome: Outcome) -> None:
         if self.target is not None:
-            self.say("serving")
-            written = load.serve(self.lake, self.target, self.config.pipeline.serving.patience, self.say)
-            outcome.served = {**outcome.served, **{t: outcome.served.get(t, 0) + rows for t, rows in written.items()}}
+            outcome.add_served(self._load(self.config.pipeline.serving.patience))
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _load(self, patience: timedelta) -> dict[str, int]:
+        assert self.target is not None  # who calls has looked
+        self.say("serving")
+        return load.serve(self.lake, self.target, patience, self.say)
+
+    def _settle(self, outcome: Outcome, compare: bool = False) -> None:
         self.say("silver")
-        self._silver(outcome, whole_history=True)
+        self._silver(outcome, whole_history=True, compare=compare)
         self.say("gold")
         outcome.gold = gold_build.build(self.lake, self.config)

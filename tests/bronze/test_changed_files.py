@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +145,7 @@ def test_a_following_stream_reads_changed_and_empty_files(
             raise _Killed
 
     with pytest.raises(_Killed):
-        EventFeed(pipeline.lake, str(landing), pipeline.config, after).follow("1 second")
+        EventFeed(pipeline.lake, str(landing), pipeline.config, after).follow(timedelta(seconds=1), threading.Event())
     assert not pipeline.lake.spark.streams.active
     assert "h_empty.jsonl" in pipeline.lake.state("_state/usage_events_ledger", {})
     ids = [row["event_id"] for row in rows_of(lake, "bronze/usage_events") if row["source_file"][:2] in ("a_", "g_")]

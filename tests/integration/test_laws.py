@@ -168,7 +168,7 @@ def test_stream_and_reconcile_agree_but_for_scores(
 ) -> None:
     landing = write_landing(tmp_path / "landing", split(day_lines(), 3, 4))
     lake = tmp_path / "lake"
-    outcome = make_pipeline(landing, lake, 2).stream({"availableNow": True})
+    outcome = make_pipeline(landing, lake, 2).stream()
     assert len(outcome.batches) == 2
     ignored = {*METADATA, *SCORES, "total_cost_usd_capped"}
     streamed, rejected = silver_and_gold(lake, ignored), reject_counts(lake)
@@ -187,11 +187,11 @@ def test_stream_fills_the_days_without_usage_before_a_new_last_day(make_pipeline
     """A new last usage date gives the cost windows of every organisation further dates, not just that one."""
     early = [hostile.event(f"early_{n}", org_id=f"org_{n % 2}", timestamp=f"2025-06-0{n}T10:00Z") for n in range(1, 5)]
     landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": early}), tmp_path / "lake"
-    make_pipeline(landing, lake).stream({"availableNow": True})
+    make_pipeline(landing, lake).stream()
     late = hostile.event("late", org_id="org_0", timestamp="2025-06-09T10:00:00Z")
     beyond = hostile.event("rejected", service="moon", timestamp="2025-06-12T10:00:00Z")  # no usage: not the last day
     (landing / "usage_events_stream" / "b.jsonl").write_text(f"{late}\n{beyond}\n")
-    make_pipeline(landing, lake).stream({"availableNow": True})
+    make_pipeline(landing, lake).stream()
     summary = rows_of(lake, "gold/org_service_cost_summary")
     assert sorted(row["summary_date"].day for row in summary if row["org_id"] == "org_1") == list(range(1, 10))
     assert sorted(row["summary_date"].day for row in summary if row["org_id"] == "org_0") == list(range(2, 10))

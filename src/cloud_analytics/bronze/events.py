@@ -14,8 +14,10 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from pyspark.errors import StreamingQueryException
@@ -25,7 +27,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import MicroBatch, ingest
-from cloud_analytics.config import EVENTS, Config, parse_duration
+from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.landing.events import FOLDER, NAME_PATTERN, is_event_file
 from cloud_analytics.storage.files import FileInfo, FileSystem
@@ -37,12 +39,17 @@ def landing_files(spark: SparkSession, landing: str) -> list[FileInfo]:
     return [info for info in FileSystem(spark, landing).files(FOLDER, recursive=False) if is_event_file(info.name)]
 
 
+class _Stopping(Exception):
+    """A micro-batch comes after the end was asked for: it fails, so that the next start gets it again."""
+
+
 @dataclass
 class EventFeed:
     """The event files of a landing folder on their way into a lake.
 
     `after_batch` runs at the end of each micro-batch that ingested something, in the thread that ingested it; the
-    micro-batches of the query and of the sweep take turns.
+    micro-batches of the query and of the sweep take turns. Whoever calls holds the right to take in event files, and
+    `available` the right to write as well; `follow` takes that one for each turn.
     """
 
     lake: Lake
@@ -50,26 +57,42 @@ class EventFeed:
     config: Config
     after_batch: Callable[[MicroBatch], None] = lambda _batch: None
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _stopping: threading.Event = field(default_factory=threading.Event, init=False)
+    _failures: list[Exception] = field(default_factory=list, init=False)
+    _by_turns: bool = field(default=False, init=False)
 
     def available(self) -> None:
         """Ingest everything that is there now, then stop. Nothing starts when the ledger knows every file as it is."""
         found = landing_files(self.lake.spark, self.landing)
         new = ledger.new(self.lake, found)
         if new:
-            _ended(self._start({"availableNow": True}))
+            query = self._start({"availableNow": True})
+            with self._own_failure():
+                query.awaitTermination()
         if new or ledger.changed(self.lake, found):
-            self._sweep()
+            with self._taking_turns():
+                self._sweep()
 
-    def follow(self, interval: str) -> None:
-        """Watch the folder until the process is interrupted: a micro-batch and a sweep every `interval`."""
-        query = self._start({"processingTime": interval})
-        seconds = max(1, int(parse_duration(interval).total_seconds()))
+    def follow(self, interval: timedelta, stop: threading.Event, idle: Callable[[], None] = lambda: None) -> None:
+        """Watch the folder until `stop`: a micro-batch, a sweep and a call of `idle`, every interval.
+
+        The micro-batch that runs when it is asked to stop is finished first; one that has not begun comes again.
+        """
+        self._by_turns = True
+        query = self._start({"processingTime": f"{max(1, int(interval.total_seconds()))} seconds"})
         try:
-            while not _ended(query, seconds):
-                # Also a new file may wait here for its turn in the stream: not more of them than a micro-batch takes.
-                self._sweep(self.config.pipeline.stream.max_files_per_trigger)
+            while _waited(query, interval.total_seconds(), stop):
+                with self._taking_turns():
+                    # Also a new file may wait here for the stream: not more of them than a micro-batch takes.
+                    self._sweep(self.config.pipeline.stream.max_files_per_trigger)
+                    idle()
+            if not stop.is_set():
+                with self._own_failure():
+                    query.awaitTermination()
         finally:
-            query.stop()  # the micro-batch that runs is finished first
+            self._stopping.set()
+            with self._turn:
+                query.stop()
 
     def _start(self, trigger: dict[str, Any]) -> StreamingQuery:
         files = (
@@ -91,8 +114,13 @@ class EventFeed:
         )
 
     def _micro_batch(self, batch: DataFrame, number: int) -> None:
-        found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
-        self._take(ledger.new(self.lake, found), f"{number:06d}")
+        try:
+            found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
+            with self._taking_turns():
+                self._take(ledger.new(self.lake, found), f"{number:06d}")
+        except Exception as error:
+            self._failures.append(error)
+            raise
 
     def _sweep(self, most: int | None = None) -> None:
         """Ingest what the stream does not bring: changed files, and those that its source leaves out.
@@ -105,10 +133,33 @@ class EventFeed:
         self._take(chosen, f"sweep-{time.time_ns() // 1_000_000}")
 
     def _take(self, found: Sequence[FileInfo], name: str) -> None:
-        with self._turn:
-            done = ingest(self.lake, self.config, found, f"{self._checkpoint_id()}-{name}")
-            if done is not None:
-                self.after_batch(done)
+        done = ingest(self.lake, self.config, found, f"{self._checkpoint_id()}-{name}")
+        if done is not None:
+            self.after_batch(done)
+
+    @contextmanager
+    def _taking_turns(self) -> Iterator[None]:
+        while not self._turn.acquire(timeout=0.1):
+            if self._stopping.is_set():
+                raise _Stopping
+        try:
+            if self._stopping.is_set():
+                raise _Stopping
+            with self.lake.writer(by_turns=True) if self._by_turns else nullcontext():
+                yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _own_failure(self) -> Iterator[None]:
+        """What failed inside a micro-batch is raised as it was; Spark's own failures become one line."""
+        try:
+            yield
+        except StreamingQueryException as error:
+            if self._failures:
+                raise self._failures[0] from error
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise PipelineError(f"the streaming query stopped: {lines[0][:300]}") from error
 
     def _checkpoint(self) -> str:
         # One for each landing folder: a query cannot go on in another folder than the one it began in.
@@ -121,10 +172,10 @@ class EventFeed:
         return str(json.loads(text)["id"])[:8] if text else "no-query"
 
 
-def _ended(query: StreamingQuery, seconds: int | None = None) -> bool:
-    """Wait for a query to end, or these seconds; a failure inside a micro-batch becomes one line."""
-    try:
-        return query.awaitTermination(seconds) is not False
-    except StreamingQueryException as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        raise PipelineError(f"the streaming query stopped: {lines[0][:300]}") from error
+def _waited(query: StreamingQuery, seconds: float, stop: threading.Event) -> bool:
+    """Whether these seconds passed while the query ran and nobody asked to stop."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if stop.wait(min(0.2, seconds)) or not query.isActive:
+            return False
+    return True

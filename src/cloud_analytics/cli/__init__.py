@@ -9,7 +9,8 @@ import click
 
 from cloud_analytics import __version__
 from cloud_analytics.cli import flow, machine, quality, questions
-from cloud_analytics.errors import CloudAnalyticsError
+from cloud_analytics.cli.signals import end_well_on_sigterm
+from cloud_analytics.errors import CloudAnalyticsError, cause_line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -30,6 +31,7 @@ for _module in (flow, questions, quality, machine):
 def main() -> None:
     """Entry point: errors that people cause or can mend are one line, without a traceback."""
     debug = bool(os.environ.get("CLOUD_ANALYTICS_DEBUG"))
+    end_well_on_sigterm()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
@@ -48,8 +50,5 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        line = next((text for text in str(error).splitlines() if text.strip()), type(error).__name__)
-        click.echo(
-            f"error: {type(error).__name__}: {line[:300]} (set CLOUD_ANALYTICS_DEBUG=1 for the traceback)", err=True
-        )
+        click.echo(f"error: {cause_line(error)} (CLOUD_ANALYTICS_DEBUG=1 shows the traceback)", err=True)
         sys.exit(1)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cloud_analytics.cli.options import console, open_pipeline, options
 from cloud_analytics.cli.quality import print_audit
+from cloud_analytics.cli.signals import asked_to_stop
 from cloud_analytics.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ gold = _zone("gold", "Silver to Gold: what depends on the dates and masters that
 @options("landing", "lake", "conf", "quiet")
 @click.option("--compact", is_flag=True, help="First merge Bronze's small files of finished dates.")
 def reconcile(landing: str | None, lake: str | None, conf: Path | None, quiet: bool, compact: bool) -> None:
-    """The batch layer: Silver and Gold from the whole of Bronze."""
+    """The batch layer: masters that changed, then Silver and Gold from the whole of Bronze; says what that changed."""
     with open_pipeline(landing, lake, conf, quiet) as (pipeline, _):
         outcome = pipeline.reconcile(compact)
     _print_outcome(outcome)
+    for table, rows in outcome.row_changes.items():
+        verdict = f"{rows.added:,} rows added, {rows.removed:,} removed, {rows.changed:,} changed" if rows else "no row"
+        click.echo(f"{table}: {verdict}{'' if rows else ' changed'}")
 
 
 @click.command()
@@ -115,11 +119,15 @@ def stream(
     from cloud_analytics.config import parse_duration
 
     try:
-        parse_duration(trigger)
+        interval = parse_duration(trigger)
     except ValueError as error:
         raise UsageError(f"--trigger {trigger!r}: {error}") from None
     with open_pipeline(landing, lake, conf, quiet, serving) as (pipeline, _):
-        outcome = pipeline.stream({"processingTime": trigger} if follow else {"availableNow": True})
+        if follow:
+            with asked_to_stop() as stop:
+                outcome = pipeline.follow(interval, stop)
+        else:
+            outcome = pipeline.stream()
     _print_outcome(outcome)
 
 

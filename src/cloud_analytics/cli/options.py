@@ -67,8 +67,12 @@ def open_pipeline(
     status = console.status("starting Spark") if show else None
 
     def say(line: str) -> None:
-        if line.startswith("warning:"):
+        kind, _, text = line.partition(": ")
+        if kind == "warning":
             console.print(line, highlight=False, style="yellow")
+        elif kind == "done":
+            if not quiet:
+                console.print(text, highlight=False)
         elif status is not None:
             status.update(line)
 

@@ -32,6 +32,7 @@ from cloud_analytics.gold import (
 )
 from cloud_analytics.gold.measures import resource_days
 from cloud_analytics.silver import build as silver
+from cloud_analytics.storage.compare import row_hash
 from cloud_analytics.storage.lake import Lake, Transaction
 from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
 
@@ -211,7 +212,7 @@ def _replace(
         frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         key = F.col(column).cast("string") if column else F.lit("")
-        digest = F.sum(F.xxhash64(*frame.columns).cast("decimal(20,0)")).cast("string")
+        digest = F.sum(row_hash(frame.columns).cast("decimal(20,0)")).cast("string")
         found = frame.groupBy(key.alias("key")).agg(digest.alias("hash"), F.count("*").alias("rows")).collect()
         now = {row.key: [row.hash, row.rows] for row in found}
         covered = {p for p in known if column is None or (p in scope if scope is not None else p >= (since or ""))}

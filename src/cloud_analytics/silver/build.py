@@ -16,18 +16,20 @@ from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judge
 from cloud_analytics.silver import masters, usage_events
+from cloud_analytics.storage.compare import RowChanges, row_changes
 from cloud_analytics.storage.lake import Lake, Transaction
 from cloud_analytics.storage.schemas import BRONZE_EVENTS, SILVER_EVENTS, SILVER_MASTERS, conform
 
 EVENTS_TABLE = f"silver/{EVENTS}"
 MASTERS_STATE = "_state/silver_masters"
 EVENTS_STATE = "_state/silver_usage_events"
+Changes = dict[str, RowChanges]  # table → what its replacement changed
 _JOINED = ("customers_orgs", "resources", "users")
 _BASELINE_COLUMNS = ["org_id", "service", "metric", "cost_usd", "value"]
 
 
-def build_masters(lake: Lake, config: Config) -> list[str]:
-    """Rebuild each master whose snapshot or rules changed; returns their names."""
+def build_masters(lake: Lake, config: Config, changes: Changes | None = None) -> list[str]:
+    """Rebuild each master whose snapshot or rules changed; returns their names. `changes` collects what it changed."""
     snapshots: dict[str, Any] = lake.state(bronze_masters.STATE, {})
     built: dict[str, Any] = lake.state(MASTERS_STATE, {})
     inputs = {name: [snapshots.get(name, {}).get("version", 0), config.fingerprint()] for name in MASTERS}
@@ -36,7 +38,7 @@ def build_masters(lake: Lake, config: Config) -> list[str]:
         return []
     with lake.transaction() as transaction:
         with ThreadPoolExecutor(4) as pool:
-            for future in [pool.submit(_build_master, lake, transaction, config, name) for name in stale]:
+            for future in [pool.submit(_build_master, lake, transaction, config, name, changes) for name in stale]:
                 future.result()
         version = transaction.number
         transaction.put(
@@ -45,7 +47,7 @@ def build_masters(lake: Lake, config: Config) -> list[str]:
     return stale
 
 
-def _build_master(lake: Lake, transaction: Transaction, config: Config, source: str) -> None:
+def _build_master(lake: Lake, transaction: Transaction, config: Config, source: str, changes: Changes | None) -> None:
     day = lake.state(bronze_masters.STATE, {}).get(source, {}).get("ingest_date")
     folder = f"bronze/{source}/ingest_date={day}"
     bronze = lake.read(folder, bronze_masters.schema(config.sources[source]))
@@ -54,7 +56,10 @@ def _build_master(lake: Lake, transaction: Transaction, config: Config, source: 
         rejected = Observation()
         counted = judged.observe(rejected, F.sum((F.size("errors") > 0).cast("bigint")).alias("rows"))
         rows = conform(counted.where(F.size("errors") == 0), SILVER_MASTERS[source])
-        transaction.replace(f"silver/{source}", rows.coalesce(1))
+        staged = transaction.replace(f"silver/{source}", rows.coalesce(1))
+        if changes is not None and staged is not None:
+            before, now = (lake.read(table, SILVER_MASTERS[source]) for table in (f"silver/{source}", staged))
+            changes[f"silver/{source}"] = row_changes(before, now, config.sources[source].key)
         rejects = None
         if rejected.get["rows"]:
             broken = judged.where(F.size("errors") > 0).withColumn("date", F.to_date("ingest_ts"))
@@ -64,11 +69,12 @@ def _build_master(lake: Lake, transaction: Transaction, config: Config, source: 
         judged.unpersist()
 
 
-def build_events(lake: Lake, config: Config, whole_history: bool) -> list[str]:
+def build_events(lake: Lake, config: Config, whole_history: bool, changes: Changes | None = None) -> list[str]:
     """Rebuild the dates of usage_events whose Bronze, masters or rules changed; returns them.
 
     `whole_history` (the batch layer) rebuilds every date when anything changed at all, so that copies of an event are
     found across dates and scores see all events. Otherwise (the speed layer) only the touched dates are rebuilt.
+    `changes` collects which rows that changed, at the price of one more job.
     """
     bronze: dict[str, int] = lake.state(ledger.DATES, {})
     state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}, "whole": None})
@@ -88,7 +94,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool) -> list[str]:
     with lake.transaction() as transaction:
         kept = {} if whole else {date: entry for date, entry in state["dates"].items() if date not in stale}
         written = {date: {"inputs": inputs[date], "version": transaction.number} for date in read}
-        _build_dates(lake, transaction, config, read, set(stale), sorted(kept))
+        _build_dates(lake, transaction, config, read, set(stale), sorted(kept), changes)
         transaction.put(EVENTS_STATE, {"dates": {**kept, **written}, "whole": _plain(everything) if whole else None})
     return stale
 
@@ -99,7 +105,13 @@ def _plain(value: Any) -> Any:
 
 
 def _build_dates(
-    lake: Lake, transaction: Transaction, config: Config, dates: list[str], replaced: set[str], kept: list[str]
+    lake: Lake,
+    transaction: Transaction,
+    config: Config,
+    dates: list[str],
+    replaced: set[str],
+    kept: list[str],
+    changes: Changes | None,
 ) -> None:
     bronze = lake.read(ledger.TABLE, BRONZE_EVENTS, [f"date={date}" for date in dates])
     judged = judge(bronze, config).persist(StorageLevel.MEMORY_AND_DISK)
@@ -120,12 +132,15 @@ def _build_dates(
             settings,
         )
         by_date = lake.by_date(conform(scored, SILVER_EVENTS), len(dates))
-        transaction.replace(
+        staged = transaction.replace(
             EVENTS_TABLE,
             by_date,
             ["date", "service"],
             lambda path: path.split("/")[0].removeprefix("date=") in replaced,
         )
+        if changes is not None and staged is not None:
+            before = lake.read(EVENTS_TABLE, SILVER_EVENTS, [f"date={date}" for date in sorted(replaced)])
+            changes[EVENTS_TABLE] = row_changes(before, lake.read(staged, SILVER_EVENTS), ["event_id"])
         broken = None
         if facts["copies"] or facts["rejected"]:
             broken = quarantine.rejects(rejects, EVENTS, config.fingerprint()).coalesce(1)

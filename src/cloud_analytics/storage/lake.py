@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from cloud_analytics.errors import UsageError
 from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.locks import held
 
 _STAGING = "_staging"
 _JOURNAL = "_state/journal.json"
@@ -227,30 +227,22 @@ class Lake:
         return text is not None
 
     @contextmanager
-    def writer(self) -> Iterator[None]:
+    def writer(self, by_turns: bool = False) -> Iterator[None]:
         """The right to write: one process a lake. A second one is told so; a dead holder's lock is void.
 
-        The lock is held by the operating system for local lakes, so a killed process releases it.
+        `by_turns`: a stream that is followed takes it for each micro-batch, so that other commands can run between.
         """
-        if "://" in self.root:
+        with self._held("writer", f"writing to the lake {self.root}", by_turns):
             self.recover()
             yield
-            return
-        import fcntl
 
-        folder = os.path.join(self.root, _STATE)
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, "writer.lock"), "a+", encoding="utf-8") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                handle.seek(0)
-                raise UsageError(
-                    f"another run (process {handle.read().strip() or 'unknown'}) is writing to the lake {self.root};"
-                    " wait until it ends, or use another --lake"
-                ) from None
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
-            self.recover()
+    @contextmanager
+    def feeder(self) -> Iterator[None]:
+        """The right to take in event files: one process a lake, for as long as its streaming query may run."""
+        with self._held("feeder", f"taking in event files for the lake {self.root}"):
             yield
+
+    def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[None]:
+        if "://" in self.root:
+            return nullcontext()
+        return held(os.path.join(self.root, _STATE), name, doing, by_turns)

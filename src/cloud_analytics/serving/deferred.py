@@ -1,0 +1,40 @@
+"""Serving beside a stream: while the store is away the lake moves on, and what was missed is loaded when it is back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cloud_analytics.errors import StoreUnavailable
+
+_FIRST_PAUSE = 2.0
+_LONGEST_PAUSE = 120.0
+
+
+@dataclass
+class Deferred:
+    """Calls `load`, but not before the pause that a failure asks for is over; the pause doubles up to two minutes."""
+
+    load: Callable[[], dict[str, int]]
+    say: Callable[[str], None]
+    behind_since: float | None = field(default=None, init=False)  # seconds since 1970
+    _pause: float = field(default=_FIRST_PAUSE, init=False)
+    _not_before: float = field(default=0.0, init=False)
+
+    def __call__(self) -> dict[str, int]:
+        """Rows loaded by table; none when it was not tried, or the store is away."""
+        if time.monotonic() < self._not_before:
+            return {}
+        try:
+            written = self.load()
+        except StoreUnavailable as error:
+            self.behind_since = self.behind_since or time.time()
+            self.say(f"warning: {error}; the lake moves on, and serving is tried again in {self._pause:.0f} s")
+            self._not_before = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            return {}
+        if self.behind_since is not None:
+            self.say("done: the serving store is back and has caught up")
+        self.behind_since, self._pause = None, _FIRST_PAUSE
+        return written
