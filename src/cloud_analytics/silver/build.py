@@ -140,7 +140,7 @@ def _build_dates(
         )
         if changes is not None and staged is not None:
             before = lake.read(EVENTS_TABLE, SILVER_EVENTS, [f"date={date}" for date in sorted(replaced)])
-            changes[EVENTS_TABLE] = row_changes(before, lake.read(staged, SILVER_EVENTS), ["event_id"])
+            changes[EVENTS_TABLE] = row_changes(before, lake.read(staged, SILVER_EVENTS), ["event_id", "date"])
         broken = None
         if facts["copies"] or facts["rejected"]:
             broken = quarantine.rejects(rejects, EVENTS, config.fingerprint()).coalesce(1)
