@@ -1,0 +1,42 @@
+"""Late data in numbers, and the usual recipe run beside ours on the same files: it loses what ours keeps."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cloud_analytics.insight.lateness import micro_batches, usual_recipe
+from tests.conftest import MakePipeline
+from tests.integration import hostile
+from tests.integration.agreement import rows_of
+from tests.integration.test_laws import write_landing
+
+pytestmark = pytest.mark.spark
+
+
+def test_what_a_watermark_loses_is_counted_and_the_recipe_loses_it(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    def events(day: int, count: int) -> list[str]:
+        return [hostile.event(f"d{day}_{n}", timestamp=f"2025-06-{day:02}T10:00:00Z") for n in range(count)]
+
+    # The files come newest first: behind the first one, every other lies further back than two hours.
+    files = {"a.jsonl": events(20, 6), "b.jsonl": events(19, 3), "c.jsonl": [*events(18, 2), *events(21, 1)]}
+    landing, lake = write_landing(tmp_path / "landing", files), tmp_path / "lake"
+    pipeline = make_pipeline(landing, lake, 1)
+    for number, name in enumerate(sorted(files)):  # the order of micro-batches of one file is that of their age
+        os.utime(landing / "usage_events_stream" / name, (1_700_000_000 + number, 1_700_000_000 + number))
+    pipeline.run()
+
+    batches = micro_batches(pipeline.lake)
+    assert list(batches["input_rows"]) == [6, 3, 3]
+    assert list(batches["late_rows"]) == [0, 3, 2]
+    assert list(batches["watermark_would_drop"]) == [0, 3, 2]
+    assert list(batches["late_alert"]) == [False, True, True]
+    assert batches["max_lateness_seconds"][2] == 3 * 86_400
+    assert len(rows_of(lake, "silver/usage_events")) == 12
+
+    outcome = usual_recipe(pipeline.lake.spark, str(landing), 1, timedelta(hours=2))
+    # Spark 3.5 filters late rows by the watermark of the micro-batch before: b still comes through, c's old rows do not.
+    assert (outcome.rows, outcome.kept, outcome.lost_share) == (12, 10, pytest.approx(2 / 12))
