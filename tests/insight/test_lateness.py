@@ -38,5 +38,5 @@ def test_what_a_watermark_loses_is_counted_and_the_recipe_loses_it(make_pipeline
     assert len(rows_of(lake, "silver/usage_events")) == 12
 
     outcome = usual_recipe(pipeline.lake.spark, str(landing), 1, timedelta(hours=2))
-    # Spark 3.5 filters late rows by the watermark of the micro-batch before: b still comes through, c's old rows do not.
+    # Spark 3.5 filters late rows by the watermark before the last: b still comes through, old rows of c do not.
     assert (outcome.rows, outcome.kept, outcome.lost_share) == (12, 10, pytest.approx(2 / 12))

@@ -53,8 +53,8 @@ def lateness(
     console().print(table)
     if outcome:
         click.echo(
-            f"The usual recipe, {files_per_trigger} files a trigger: of {outcome.rows:,} lines {outcome.kept:,} come out,"
-            f" {outcome.lost_share:.1%} are lost (true duplicates among them). The pipeline lost none."
+            f"The usual recipe, {files_per_trigger} files a trigger: {outcome.kept:,} of {outcome.rows:,} lines,"
+            f" {outcome.lost_share:.1%} lost (true duplicates among them). The pipeline lost none."
         )
 
 
