@@ -18,8 +18,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from cloud_analytics.errors import ConfigError
+from cloud_analytics.quality.rules import EVENTS as EVENTS
+from cloud_analytics.quality.rules import Rule, RuleBook, inconsistencies
 
-EVENTS = "usage_events"
 MASTERS = (
     "customers_orgs",
     "users",
@@ -79,13 +80,6 @@ class FxSettings(_Section):
     usd_rate: Literal["identity", "as_billed"] = "identity"
 
 
-class SilverSettings(_Section):
-    """Thresholds of the Silver rules."""
-
-    future_tolerance_hours: int = Field(24, ge=0)
-    cost_noise_floor: Decimal = Decimal("-0.01")
-
-
 class ServingSettings(_Section):
     """Where Gold is served, and for how long a store that does not answer is tried again."""
 
@@ -102,7 +96,6 @@ class PipelineSettings(_Section):
     stream: StreamSettings = StreamSettings()
     compaction: CompactionSettings = CompactionSettings()
     fx: FxSettings = FxSettings()
-    silver: SilverSettings = SilverSettings()
     serving: ServingSettings = ServingSettings()
 
 
@@ -189,15 +182,27 @@ class Config(_Section):
     taxonomy: Taxonomy
     anomalies: AnomalySettings
     sources: dict[str, SourceContract]
+    rules: RuleBook
+
+    def rules_of(self, source: str) -> list[Rule]:
+        """Every rule of a source in the order of precedence."""
+        contract = self.sources.get(source)
+        return self.rules.of(source, list(contract.vocabularies) if contract else [])
 
     def fingerprint(self) -> str:
-        """Hash of everything that decides what Silver and Gold hold; where and how it runs is left out."""
-        decisive = self.model_dump(mode="json")
-        decisive["pipeline"] = {name: decisive["pipeline"][name] for name in ("fx", "silver")}
+        """Hash of everything that decides what Silver and Gold hold; not where and how it runs, nor wording."""
+        decisive = self.model_dump(mode="json", exclude={"rules"})
+        decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
+        decisive["rules"] = self.rules.without_messages()
         return hashlib.sha256(yaml.safe_dump(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_FILES: dict[str, type[BaseModel]] = {"pipeline": PipelineSettings, "taxonomy": Taxonomy, "anomalies": AnomalySettings}
+_FILES: dict[str, type[BaseModel]] = {
+    "pipeline": PipelineSettings,
+    "taxonomy": Taxonomy,
+    "anomalies": AnomalySettings,
+    "rules": RuleBook,
+}
 
 
 def default_conf_dir() -> Path:
@@ -220,6 +225,8 @@ def load(conf_dir: Path | None = None) -> Config:
         raw = _read_yaml(folder / f"{name}.yaml", problems)
         if raw is not None:
             parts[name] = _validated(model, raw, f"{name}.yaml", problems)
+        if raw is not None and name == "rules":
+            problems += [f"rules.yaml: {problem}" for problem in inconsistencies(raw, MASTERS)]
     raw_sources = _read_yaml(folder / "sources.yaml", problems)
     if raw_sources is not None:
         for name in sorted(set(MASTERS) ^ set(raw_sources)):
@@ -257,9 +264,22 @@ def _validated(model: type[BaseModel], raw: Any, file: str, problems: list[str],
         return model.model_validate(raw)
     except ValidationError as error:
         for item in error.errors():
-            key = prefix + ".".join(str(part) for part in item["loc"])
+            key = prefix + ".".join(_named(raw, item["loc"]))
             problems.append(f"{file}: {key.rstrip('.') or 'file'}: {_allowed(item)}")
         return None
+
+
+def _named(raw: Any, location: tuple[int | str, ...]) -> list[str]:
+    """The parts of a key; an item of a list goes by its id, where it has one."""
+    parts = []
+    for part in location:
+        try:
+            raw = raw[part]
+        except (KeyError, IndexError, TypeError):
+            raw = None
+        name = raw.get("id") if isinstance(part, int) and isinstance(raw, dict) else None
+        parts.append(str(part if name is None else name))
+    return parts
 
 
 def _allowed(item: Any) -> str:

@@ -16,6 +16,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold import build as gold_build
 from cloud_analytics.landing.events import FOLDER
+from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
@@ -80,6 +81,9 @@ class Pipeline:
     config: Config
     say: Progress = _silent
     target: Target | None = None
+
+    def __post_init__(self) -> None:
+        verify_rules(self.lake, self.config)
 
     def run(self) -> Outcome:
         """Take in what is there, then settle it: the state that one clean run over this landing folder gives."""

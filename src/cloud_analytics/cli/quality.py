@@ -1,4 +1,4 @@
-"""What can be trusted: audit."""
+"""What can be trusted: audit, rules."""
 
 from __future__ import annotations
 
@@ -31,6 +31,33 @@ def audit(landing: str | None, lake: str | None, conf: Path | None, output: str)
         print_audit(result)
     if not result.balanced:
         sys.exit(1)
+
+
+@click.command()
+@click.option("--source", metavar="SOURCE", help="Only the rules of one source.")
+@options("lake", "conf")
+@FORMAT
+def rules(source: str | None, lake: str | None, conf: Path | None, output: str) -> None:
+    """Every rule of quality: severity, message, and how many records of this lake break it."""
+    from cloud_analytics.quality.selection import check_source
+
+    check_source(source)
+    with open_pipeline(None, lake, conf) as (pipeline, config):
+        from cloud_analytics.quality.catalogue import catalogue
+
+        found = [rule for rule in catalogue(pipeline.lake, config) if source in (None, rule["source"])]
+    if output == "json":
+        click.echo(json.dumps({"rules": found}))
+        return
+    table = Table(title="Rules, in the order of precedence", title_justify="left")
+    for name in ("source", "rule", "severity"):
+        table.add_column(name, overflow="fold")
+    table.add_column("records", justify="right")
+    table.add_column("broken when")
+    for rule in found:
+        count = f"{rule['records']:,}" if rule["records"] else ""
+        table.add_row(rule["source"], rule["id"], rule["severity"], count, rule["message"])
+    console().print(table)
 
 
 def print_audit(result: Audit) -> None:

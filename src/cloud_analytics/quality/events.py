@@ -1,32 +1,28 @@
-"""The rules of usage events (SPEC 5): each check is a Column that is true where a record breaks it.
-
-`judge` evaluates every rule once a row; the order of ERROR_ORDER decides which one names the rejection.
-"""
+"""Usage events before the rules, and after: Bronze's texts normalised, then judged by conf/rules.yaml (SPEC 5)."""
 
 from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
-from cloud_analytics.config import Config
+from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.landing.text import decimal, trimmed
+from cloud_analytics.quality import conditions, rules
+from cloud_analytics.storage.schemas import columns
 
-BRONZE_ERRORS = ("malformed_json", "invalid_timestamp", "unreadable_file")
-ERROR_ORDER = (
-    "malformed_json",
-    "invalid_timestamp",
-    "missing_key",
-    "unsupported_schema_version",
-    "unknown_service",
-    "unknown_metric",
-    "invalid_cost",
-    "negative_cost",
-    "invalid_value",
-    "negative_quantity",
-    "unit_mismatch",
-    "future_timestamp",
+BRONZE_ERRORS = rules.BRONZE
+_ONLY_FOR_RULES = columns(
+    "service_text string, metric_unit string, value_text string, cost_usd_text string, schema_version_text string,"
+    " carbon_kg_text string, genai_tokens_text string"
 )
-DUPLICATES = ("duplicate_event", "conflicting_duplicate")
+_KEPT = columns(
+    "event_id string, event_ts timestamp, date date, org_id string, resource_id string, user_id string,"
+    " service string, region string, region_code string, metric string, value decimal(18,6), unit string,"
+    " unit_imputed boolean, cost_usd decimal(18,6), schema_version int, carbon_kg decimal(18,6),"
+    " genai_tokens decimal(18,6), raw string, source_file string, ingest_ts timestamp, is_late boolean, batch_id string"
+)
+NORMALISED = StructType([*_KEPT, *_ONLY_FOR_RULES])  # what the rules may speak of
 
 
 def lookup(words: dict[str, str], key: Column) -> Column:
@@ -36,80 +32,45 @@ def lookup(words: dict[str, str], key: Column) -> Column:
 
 
 def normalise(events: DataFrame, config: Config) -> DataFrame:
-    """Bronze columns → Silver's names and types, beside helper columns `_…` that the checks read. One event a row."""
+    """Bronze columns → Silver's names and types, beside what the rules read. One event a row.
+
+    `<column>_text` is what was written, `metric_unit` the unit of the metric; v1 rows have neither carbon nor tokens.
+    """
     taxonomy = config.taxonomy
     version = F.col("schema_version")
-    keeps_v2_fields = F.coalesce(version != "1", F.lit(True))  # v1 rows have neither carbon nor tokens
+    keeps_v2_fields = F.coalesce(version != "1", F.lit(True))
     metric = trimmed(F.lower("metric"))
     metric_unit = lookup(taxonomy.metric_units(), metric)
     unit = trimmed(F.lower("unit"))
-    value = decimal(F.col("value"))
     service = trimmed(F.lower("service"))
-    return events.select(
-        trimmed(F.col("event_id")).alias("event_id"),
-        "event_ts",
-        "date",
-        trimmed(F.col("org_id")).alias("org_id"),
-        trimmed(F.col("resource_id")).alias("resource_id"),
-        trimmed(F.col("user_id")).alias("user_id"),
-        service.alias("_service_word"),
-        lookup(taxonomy.service_words(), service).alias("service"),
-        trimmed(F.col("region")).alias("region"),
-        lookup(taxonomy.region_words(), trimmed(F.lower("region"))).alias("region_code"),
-        metric.alias("metric"),
-        metric_unit.alias("_metric_unit"),
-        F.col("value").alias("_value_text"),
-        value.alias("value"),
-        F.when(unit.isNull() & F.col("value").isNotNull(), metric_unit).otherwise(unit).alias("unit"),
-        (unit.isNull() & F.col("value").isNotNull()).alias("unit_imputed"),
-        decimal(F.col("cost_usd_increment")).alias("cost_usd"),
-        F.when(version.isin("1", "2"), version.cast("int")).alias("schema_version"),
-        F.when(keeps_v2_fields, decimal(F.col("carbon_kg"))).alias("carbon_kg"),
-        F.when(keeps_v2_fields, decimal(F.col("genai_tokens"))).alias("genai_tokens"),
-        (keeps_v2_fields & F.col("carbon_kg").isNotNull()).alias("_carbon_given"),
-        (keeps_v2_fields & F.col("genai_tokens").isNotNull()).alias("_tokens_given"),
-        "raw",
-        "source_file",
-        "ingest_ts",
-        "is_late",
-        "batch_id",
-    )
-
-
-def checks(config: Config) -> dict[str, Column]:
-    """error_type → true where a normalised event breaks the rule, in the order of precedence."""
-    silver = config.pipeline.silver
-    tolerance = F.expr(f"interval {silver.future_tolerance_hours} hours")
-    return {
-        "missing_key": F.col("event_id").isNull() | F.col("org_id").isNull() | F.col("resource_id").isNull(),
-        "unsupported_schema_version": F.col("schema_version").isNull(),
-        "unknown_service": F.col("service").isNull(),
-        "unknown_metric": F.col("_metric_unit").isNull(),
-        "invalid_cost": F.col("cost_usd").isNull(),
-        "negative_cost": F.col("cost_usd") < F.lit(silver.cost_noise_floor),
-        "invalid_value": F.col("_value_text").isNotNull() & F.col("value").isNull(),
-        "negative_quantity": (F.col("value") < 0) | (F.col("carbon_kg") < 0) | (F.col("genai_tokens") < 0),
-        "unit_mismatch": F.col("unit") != F.col("_metric_unit"),
-        "future_timestamp": F.col("event_ts") > F.col("ingest_ts") + tolerance,
+    cost = F.col("cost_usd_increment")
+    normalised = {
+        "event_id": trimmed(F.col("event_id")),
+        "org_id": trimmed(F.col("org_id")),
+        "resource_id": trimmed(F.col("resource_id")),
+        "user_id": trimmed(F.col("user_id")),
+        "service_text": service,
+        "service": lookup(taxonomy.service_words(), service),
+        "region": trimmed(F.col("region")),
+        "region_code": lookup(taxonomy.region_words(), trimmed(F.lower("region"))),
+        "metric": metric,
+        "metric_unit": metric_unit,
+        "value_text": F.col("value"),
+        "value": decimal(F.col("value")),
+        "unit": F.when(unit.isNull() & F.col("value").isNotNull(), metric_unit).otherwise(unit),
+        "unit_imputed": unit.isNull() & F.col("value").isNotNull(),
+        "cost_usd_text": cost,
+        "cost_usd": decimal(cost),
+        "schema_version_text": version,
+        "schema_version": F.when(version.isin("1", "2"), version.cast("int")),
+        "carbon_kg_text": F.when(keeps_v2_fields, F.col("carbon_kg")),
+        "carbon_kg": F.when(keeps_v2_fields, decimal(F.col("carbon_kg"))),
+        "genai_tokens_text": F.when(keeps_v2_fields, F.col("genai_tokens")),
+        "genai_tokens": F.when(keeps_v2_fields, decimal(F.col("genai_tokens"))),
     }
-
-
-def _warnings() -> Column:
-    found = {
-        "missing_value": F.col("_value_text").isNull(),
-        "unknown_region": F.col("region_code").isNull(),
-        "invalid_carbon_kg": F.col("_carbon_given") & F.col("carbon_kg").isNull(),
-        "invalid_genai_tokens": F.col("_tokens_given") & F.col("genai_tokens").isNull(),
-    }
-    return messages(found)
-
-
-def messages(found: dict[str, Column]) -> Column:
-    """The names whose condition is true, as an array in the given order."""
-    return F.array_compact(F.array(*[F.when(condition, F.lit(name)) for name, condition in found.items()]))
+    return events.select(*[normalised.get(name, F.col(name)).alias(name) for name in NORMALISED.names])
 
 
 def judge(events: DataFrame, config: Config) -> DataFrame:
     """Bronze events → normalised events with `errors` (empty: passed) and `warnings`. One event a row, none dropped."""
-    judged = normalise(events, config)
-    return judged.withColumn("errors", messages(checks(config))).withColumn("warnings", _warnings())
+    return conditions.apply(normalise(events, config), config, EVENTS, _KEPT.names)

@@ -13,7 +13,7 @@ from cloud_analytics.anomaly import events as scores
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.quality import quarantine
+from cloud_analytics.quality import metrics, quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judge
 from cloud_analytics.silver import masters, usage_events
 from cloud_analytics.storage.compare import RowChanges, row_changes
@@ -38,8 +38,8 @@ def build_masters(lake: Lake, config: Config, changes: Changes | None = None) ->
         return []
     with lake.transaction() as transaction:
         with ThreadPoolExecutor(4) as pool:
-            for future in [pool.submit(_build_master, lake, transaction, config, name, changes) for name in stale]:
-                future.result()
+            pending = {name: pool.submit(_build_master, lake, transaction, config, name, changes) for name in stale}
+            metrics.record(transaction, config, {name: future.result() for name, future in pending.items()})
         version = transaction.number
         transaction.put(
             MASTERS_STATE, {**built, **{name: {"inputs": inputs[name], "version": version} for name in stale}}
@@ -47,24 +47,37 @@ def build_masters(lake: Lake, config: Config, changes: Changes | None = None) ->
     return stale
 
 
-def _build_master(lake: Lake, transaction: Transaction, config: Config, source: str, changes: Changes | None) -> None:
+def _build_master(
+    lake: Lake, transaction: Transaction, config: Config, source: str, changes: Changes | None
+) -> dict[str, Any]:
     day = lake.state(bronze_masters.STATE, {}).get(source, {}).get("ingest_date")
     folder = f"bronze/{source}/ingest_date={day}"
     bronze = lake.read(folder, bronze_masters.schema(config.sources[source]))
     judged = masters.judge(bronze, source, config).persist(StorageLevel.MEMORY_ONLY)
     try:
-        rejected = Observation()
-        counted = judged.observe(rejected, F.sum((F.size("errors") > 0).cast("bigint")).alias("rows"))
-        rows = conform(counted.where(F.size("errors") == 0), SILVER_MASTERS[source])
+        verdicts = Observation()
+        passed = F.size("errors") == 0
+        rows = conform(
+            judged.observe(
+                verdicts,
+                F.count_if(passed).alias("silver"),
+                F.count_if(~passed).alias("quarantine"),
+                *metrics.tally("errors", metrics.rejecting(config, source)),
+                *metrics.tally("warnings", metrics.warning(config, source), passed),
+            ).where(passed),
+            SILVER_MASTERS[source],
+        )
         staged = transaction.replace(f"silver/{source}", rows.coalesce(1))
         if changes is not None and staged is not None:
             before, now = (lake.read(table, SILVER_MASTERS[source]) for table in (f"silver/{source}", staged))
             changes[f"silver/{source}"] = row_changes(before, now, config.sources[source].key)
+        counts = verdicts.get
         rejects = None
-        if rejected.get["rows"]:
-            broken = judged.where(F.size("errors") > 0).withColumn("date", F.to_date("ingest_ts"))
+        if counts["quarantine"]:
+            broken = judged.where(~passed).withColumn("date", F.to_date("ingest_ts"))
             rejects = quarantine.rejects(broken, source, config.fingerprint()).coalesce(1)
         transaction.replace(quarantine.table(source), rejects, quarantine.PARTITIONS)
+        return metrics.verdicts(counts["silver"], counts["quarantine"], counts)
     finally:
         judged.unpersist()
 
@@ -131,6 +144,10 @@ def _build_dates(
             scores.price_baselines(history, settings),
             settings,
         )
+        accepted, refused = Observation(), Observation()
+        scored = scored.observe(
+            accepted, *metrics.tally("warnings", metrics.warning(config, EVENTS)), *metrics.matches()
+        )
         by_date = lake.by_date(conform(scored, SILVER_EVENTS), len(dates))
         staged = transaction.replace(
             EVENTS_TABLE,
@@ -143,6 +160,9 @@ def _build_dates(
             changes[EVENTS_TABLE] = row_changes(before, lake.read(staged, SILVER_EVENTS), ["event_id", "date"])
         broken = None
         if facts["copies"] or facts["rejected"]:
+            rejects = rejects.observe(
+                refused, F.count("*").alias("rows"), *metrics.tally("errors", metrics.rejecting(config, EVENTS))
+            )
             broken = quarantine.rejects(rejects, EVENTS, config.fingerprint()).coalesce(1)
 
         def judged_here(path: str) -> bool:
@@ -152,6 +172,12 @@ def _build_dates(
             )
 
         transaction.replace(quarantine.table(EVENTS), broken, quarantine.PARTITIONS, judged_here)
+        # Spark plans rows that turn out to be none away, and what observes them: then no observation ever comes.
+        kept_counts = accepted.get if facts["ids"] else {}
+        lost_counts = refused.get if broken is not None else {}
+        verdicts = metrics.verdicts(facts["ids"], lost_counts.get("rows", 0), {**kept_counts, **lost_counts})
+        joins = metrics.match_rates(kept_counts)
+        metrics.record(transaction, config, {EVENTS: {"dates": dates, **verdicts, "joins": joins}})
     finally:
         judged.unpersist()
 

@@ -24,11 +24,15 @@ def repeated_ids(judged: DataFrame) -> DataFrame:
 
 
 def census(judged: DataFrame) -> DataFrame:
-    """One row: `rejected`, how many records broke a rule, and `copies`, how many ids several valid records carry."""
+    """One row: `rejected`, how many records broke a rule, and of the ids of valid records, `ids`, `copies`.
+
+    `ids` is how many there are (each becomes one row of Silver), `copies` how many of them several records carry.
+    """
     passed = F.size("errors") == 0
     ids = judged.groupBy(F.when(passed, F.col("event_id")).alias("event_id"), passed.alias("passed")).count()
     return ids.agg(
         F.coalesce(F.sum(F.when(~F.col("passed"), F.col("count"))), F.lit(0)).alias("rejected"),
+        F.count_if("passed").alias("ids"),
         F.coalesce(F.sum((F.col("passed") & (F.col("count") > 1)).cast("bigint")), F.lit(0)).alias("copies"),
     )
 
@@ -58,7 +62,10 @@ def split_copies(judged: DataFrame, repeated: DataFrame | None) -> tuple[DataFra
 
 
 def enrich(events: DataFrame, orgs: DataFrame, resources: DataFrame, users: DataFrame) -> DataFrame:
-    """Events with the attributes of their organisation, resource and user; unmatched ones read `unknown`."""
+    """Events with the attributes of their organisation, resource and user; unmatched ones read `unknown`.
+
+    `user_matched` is null for an event without a user_id.
+    """
     org = orgs.select("org_id", "org_name", "industry", "plan_tier", "hq_region", F.lit(True).alias("_org"))
     resource = resources.select(
         "resource_id",
@@ -66,13 +73,14 @@ def enrich(events: DataFrame, orgs: DataFrame, resources: DataFrame, users: Data
         F.col("state").alias("resource_state"),
         F.lit(True).alias("_resource"),
     )
-    user = users.select("user_id", "role", "active")
+    user = users.select("user_id", "role", "active", F.lit(True).alias("_user"))
     joined = (
         events.join(F.broadcast(org), "org_id", "left")
         .join(F.broadcast(resource), "resource_id", "left")
         .join(F.broadcast(user), "user_id", "left")
         .withColumn("org_matched", F.col("_org").isNotNull())
         .withColumn("resource_matched", F.col("_resource").isNotNull())
+        .withColumn("user_matched", F.when(F.col("user_id").isNotNull(), F.col("_user").isNotNull()))
     )
     unknown = {name: _or_unknown(name, "org_matched") for name in ("org_name", "industry", "plan_tier", "hq_region")}
     unknown |= {name: _or_unknown(name, "resource_matched") for name in ("resource_type", "resource_state")}

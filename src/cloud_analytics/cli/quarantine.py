@@ -1,0 +1,168 @@
+"""What was rejected, why, and what becomes of it: quarantine list, show, replay."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+
+from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
+from cloud_analytics.cli.quality import print_audit
+
+if TYPE_CHECKING:
+    from cloud_analytics.quality.replay import Replay
+
+
+@click.group()
+def quarantine() -> None:
+    """Rejected records: an overview, the records themselves, and their way back after a rule or an alias changed."""
+
+
+def _selecting(command: Any) -> Any:
+    """The options that narrow what is meant."""
+    for option in (
+        click.option("--to", "until", metavar="DATE", help="Last date, included."),
+        click.option(
+            "--from", "since", metavar="DATE", help="First date (of the event, else of the ingest), included."
+        ),
+        click.option("--error-type", metavar="RULE", help="Only records rejected as this."),
+        click.option("--source", metavar="SOURCE", help="Only records of one source."),
+    ):
+        command = option(command)
+    return command
+
+
+@quarantine.command("list")
+@_selecting
+@options("lake", "conf")
+@FORMAT
+def _list(
+    source: str | None,
+    error_type: str | None,
+    since: str | None,
+    until: str | None,
+    lake: str | None,
+    conf: Path | None,
+    output: str,
+) -> None:
+    """How many records were rejected, as what, and whether another rule or alias could let them pass."""
+    from cloud_analytics.config import load
+    from cloud_analytics.quality.selection import select
+
+    selection = select(load(conf), source, error_type, since, until)
+    with open_pipeline(None, lake, conf) as (pipeline, config):
+        from cloud_analytics.quality.quarantine import overview
+
+        groups = overview(pipeline.lake, selection, config)
+    total = sum(group["records"] for group in groups)
+    if output == "json":
+        click.echo(json.dumps({"groups": groups, "records": total}))
+        return
+    table = Table(title=f"Quarantine: {total:,} records", title_justify="left")
+    for name in ("source", "rejected as"):
+        table.add_column(name, overflow="fold")
+    table.add_column("records", justify="right")
+    for name in ("dates", "replay", "why"):
+        table.add_column(name)
+    for group in groups:
+        dates = " – ".join(dict.fromkeys((group["first_date"], group["last_date"])))
+        replay = "yes" if group["replayable"] else "no"
+        table.add_row(
+            group["source"], group["error_type"], f"{group['records']:,}", dates, replay, group["message"] or ""
+        )
+    console().print(table)
+
+
+@quarantine.command("show")
+@_selecting
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most N records.")
+@options("lake", "conf")
+@FORMAT
+def _show(
+    source: str | None,
+    error_type: str | None,
+    since: str | None,
+    until: str | None,
+    limit: int,
+    lake: str | None,
+    conf: Path | None,
+    output: str,
+) -> None:
+    """The rejected records as they came, each with its file and everything that is wrong with it."""
+    from cloud_analytics.config import load
+    from cloud_analytics.quality.selection import select
+
+    selection = select(load(conf), source, error_type, since, until)
+    with open_pipeline(None, lake, conf) as (pipeline, config):
+        from cloud_analytics.quality.quarantine import show
+
+        found = show(pipeline.lake, selection, config, limit)
+    if output == "json":
+        click.echo(json.dumps({"records": found}))
+        return
+    for record in found:
+        click.secho(f"{record['source']}  {record['date']}  {record['source_file']}", bold=True)
+        for error in record["errors"]:
+            click.echo(f"  {error['id']}: {error['message'] or 'a rule that is not declared any more'}")
+        click.echo(f"  {record['raw']}")
+    if not found:
+        click.echo("no such records")
+    elif len(found) == limit:
+        click.echo(f"the first {limit}; --limit shows more, `quarantine list` counts all")
+
+
+@quarantine.command("replay")
+@options("landing", "lake", "conf", "quiet")
+@FORMAT
+def _replay(landing: str | None, lake: str | None, conf: Path | None, quiet: bool, output: str) -> None:
+    """Judge everything again after a rule or an alias changed: records that pass now flow into Silver and Gold.
+
+    The same steps as `reconcile`, then the audit. Exit status 1 when that does not balance.
+    """
+    with open_pipeline(landing, lake, conf, quiet) as (pipeline, config):
+        from cloud_analytics.quality.audit import audit
+        from cloud_analytics.quality.replay import replay
+
+        done = replay(pipeline)
+        pipeline.say("audit")
+        result = audit(pipeline.lake, pipeline.landing, config)
+    if output == "json":
+        click.echo(json.dumps({**done.as_json(), "audit": result.as_json()}))
+    else:
+        _print_replay(done)
+        print_audit(result)
+    if not result.balanced:
+        sys.exit(1)
+
+
+def _print_replay(done: Replay) -> None:
+    if not done.outcome.changed:
+        click.echo("Nothing to replay: no rule, alias or master has changed since the records were judged.")
+    else:
+        rejected = sum(verdict.rejected_now for verdict in done.verdicts)
+        gold = sum(done.outcome.gold.values())
+        click.echo(f"{done.passed:,} quarantined records pass now; {gold:,} partitions of Gold changed with them.")
+        if rejected:
+            click.echo(f"{rejected:,} records of Silver are rejected now.")
+        if gold:
+            click.echo("Next: cloud-analytics serve")
+    table = Table(title="Quarantine, judged again", title_justify="left")
+    for name in ("source", "rejected as"):
+        table.add_column(name, overflow="fold")
+    for name in ("before", "pass now", "rejected now"):
+        table.add_column(name, justify="right")
+    for verdict in done.verdicts:
+        passed = f"{verdict.passed:,}" if verdict.replayable else "cannot"
+        row = (f"{verdict.quarantined:,}", passed, f"{verdict.rejected_now:,}")
+        table.add_row(verdict.source, verdict.error_type, *row)
+    console().print(table)
+    broken = sum(verdict.quarantined for verdict in done.verdicts if not verdict.replayable)
+    if broken:
+        click.echo(
+            f"{broken:,} records cannot be replayed: their text itself is broken, and no rule can read it."
+            " Correct the file in landing: `run` reads a changed file again."
+        )

@@ -1,0 +1,143 @@
+"""conf/rules.yaml: which rules there are, in the order of their precedence. Knows nothing of Spark.
+
+What can be said of the rules without Spark is checked here; whether their conditions mean something, by
+`quality/conditions.py`, before anything is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+
+EVENTS = "usage_events"
+SHARED = "masters"  # the group of rules that all CSV masters have
+Severity = Literal["reject", "nullify", "warn"]
+
+# Verdicts that steps of the pipeline give themselves: on lines that Bronze cannot read, and among copies of one key.
+BRONZE = ("malformed_json", "invalid_timestamp", "unreadable_file")
+COPIES: dict[str, tuple[str, ...]] = {EVENTS: ("duplicate_event", "conflicting_duplicate"), SHARED: ("duplicate_key",)}
+_STEPS: dict[str, dict[str, tuple[str, ...]]] = {"bronze": {EVENTS: BRONZE}, "copies": COPIES}
+# Checks in Python (quality/checks.py) → whether they are one rule for each closed vocabulary of a source.
+CHECKS = {"blank_key": False, "outside_vocabulary": True}
+# What the layers behind Silver rely on: these rules may be reworded, not removed or made milder.
+_ESSENTIAL = {
+    EVENTS: ("missing_key", "unsupported_schema_version", "unknown_service", "unknown_metric", "invalid_cost"),
+    SHARED: ("malformed_csv", "missing_key"),
+    "billing_monthly": ("invalid_date", "invalid_number", "invalid_rate"),
+    "support_tickets": ("invalid_date",),
+    "nps_surveys": ("invalid_date",),
+    "marketing_touches": ("invalid_date",),
+}
+# And the columns of events that no rule may set null.
+_NEVER_NULL = ("event_id", "event_ts", "date", "org_id", "resource_id", "service", "metric", "cost_usd")
+
+
+class Rule(BaseModel):
+    """One rule: a condition that is true where a record breaks it, and what follows from that."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*(<column>)?$")
+    severity: Severity
+    when: str | None = Field(None, min_length=1)
+    check: str | None = None
+    column: str | None = None
+    message: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Rule:
+        if (self.when is None) == (self.check is None):
+            raise ValueError("give either `when` (a condition) or `check` (the name of one)")
+        if (self.severity == "nullify") != (self.column is not None):
+            raise ValueError("`column` names what severity nullify sets null, and belongs to no other severity")
+        return self
+
+    @property
+    def by_step(self) -> bool:
+        """Whether a step of the pipeline gives this verdict, and no condition on one record does."""
+        return self.check in _STEPS
+
+    def of_column(self, column: str) -> Rule:
+        """The rule for one column, where the declared one stands for several."""
+        texts = {"id": self.id.replace("<column>", column), "message": self.message.replace("<column>", column)}
+        return self.model_copy(update={**texts, "column": column})
+
+
+class RuleBook(RootModel[dict[str, list[Rule]]]):
+    """conf/rules.yaml: group (a source, or `masters`) → its rules in the order of precedence."""
+
+    def of(self, source: str, vocabularies: Sequence[str] = ()) -> list[Rule]:
+        """Every rule of a source, those of its copies last; `vocabularies` are its columns with a closed word list."""
+        declared = self.root.get(source, [])
+        if source != EVENTS:
+            declared = [*self.root.get(SHARED, []), *declared]
+        rules: list[Rule] = []
+        for rule in declared:
+            each = CHECKS.get(rule.check or "", False)
+            rules += [rule.of_column(column) for column in vocabularies] if each else [rule]
+        return sorted(rules, key=lambda rule: rule.check == "copies")
+
+    def without_messages(self) -> dict[str, Any]:
+        """What decides verdicts: everything but the wording."""
+        return {
+            group: [rule.model_dump(mode="json", exclude={"message"}) for rule in rules]
+            for group, rules in self.root.items()
+        }
+
+
+def inconsistencies(raw: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
+    """`key: problem` for what is wrong with the rules as a whole, in a file whose single rules may be wrong as well."""
+    allowed = (EVENTS, SHARED, *sources)
+    found = [f"{group}: unknown source; allowed are {', '.join(allowed)}" for group in raw if group not in allowed]
+    groups = {
+        group: [rule for rule in rules if isinstance(rule, dict)]
+        for group, rules in raw.items()
+        if group in allowed and isinstance(rules, list)
+    }
+    for group, rules in groups.items():
+        above = groups.get(SHARED, []) if group in sources else []
+        counts = Counter(str(rule.get("id")) for rule in [*above, *rules])
+        own = {str(rule.get("id")) for rule in rules}
+        found += [f"{group}.{name}.id: is declared {n} times" for name, n in counts.items() if n > 1 and name in own]
+        found += [problem for rule in rules for problem in _misplaced(group, rule)]
+        found += _out_of_order(group, rules)
+    for group in (EVENTS, SHARED, *sources):
+        given = {str(rule.get("id")): rule.get("severity") for rule in groups.get(group, [])}
+        steps = [name for verdicts in _STEPS.values() for name in verdicts.get(group, ())]
+        for name in (*steps, *_ESSENTIAL.get(group, ())):
+            if given.get(name) != "reject":
+                found.append(f"{group}.{name}: must be declared with severity reject: what follows relies on it")
+    return found
+
+
+def _misplaced(group: str, rule: dict[str, Any]) -> list[str]:
+    """A check that is unknown or gives no such verdict, and a column that must not be null."""
+    name, check, found = str(rule.get("id")), rule.get("check"), []
+    if check in _STEPS:
+        verdicts = _STEPS[check].get(group, ())
+        if name not in verdicts:
+            found.append(f"{group}.{name}.check: '{check}' gives here only: {', '.join(verdicts) or 'nothing'}")
+    elif check is not None:
+        available = tuple(_STEPS) if group == EVENTS else (*CHECKS, "copies")
+        if check not in available:
+            found.append(f"{group}.{name}.check: unknown check '{check}'; allowed are {', '.join(available)}")
+        elif CHECKS.get(check, False) != name.endswith("<column>"):
+            found.append(f"{group}.{name}.id: ends in <column> exactly with a check of several columns")
+    elif name in {verdict for verdicts in _STEPS.values() for verdict in verdicts.get(group, ())}:
+        found.append(f"{group}.{name}.when: this verdict is a step's; allowed is `check`")
+    if group == EVENTS and rule.get("column") in _NEVER_NULL:
+        found.append(f"{group}.{name}.column: '{rule['column']}' must not be null; reject the record instead")
+    return found
+
+
+def _out_of_order(group: str, rules: list[dict[str, Any]]) -> list[str]:
+    """Bronze speaks before any condition can, and copies are judged among the records that passed them all."""
+    place = {"bronze": 0, "copies": 2}
+    rejects = [rule for rule in rules if rule.get("severity") == "reject"]
+    places = [place.get(str(rule.get("check")), 1) for rule in rejects]
+    if places == sorted(places):
+        return []
+    return [f"{group}: the order of rejects is: check bronze, conditions, check copies"]

@@ -1,0 +1,30 @@
+"""Whether every condition of conf/rules.yaml means something to Spark; asked before anything is read."""
+
+from __future__ import annotations
+
+from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.errors import ConfigError
+from cloud_analytics.quality import conditions, events
+from cloud_analytics.silver import masters
+from cloud_analytics.silver.build import MASTERS_STATE
+from cloud_analytics.storage.lake import Lake
+
+_verified: set[str] = set()  # fingerprints: a process that opens many pipelines looks once
+
+
+def verify_rules(lake: Lake, config: Config) -> None:
+    """Parse and analyse each condition; no job runs. ConfigError lists every problem with its file and key.
+
+    A lake whose Silver was judged by the same rules has answered already.
+    """
+    known = {entry["inputs"][1] for entry in lake.state(MASTERS_STATE, {}).values()}
+    if config.fingerprint() in _verified | known:
+        return
+    schemas = {EVENTS: events.NORMALISED, **{source: masters.normalised(source, config) for source in MASTERS}}
+    problems: dict[str, str] = {}
+    for source, schema in schemas.items():
+        # A rule that all masters share is wrong once.
+        problems = {**conditions.problems(lake.spark.createDataFrame([], schema), config, source), **problems}
+    if problems:
+        raise ConfigError([f"rules.yaml: {key}: {problem}" for key, problem in problems.items()])
+    _verified.add(config.fingerprint())
