@@ -79,7 +79,8 @@ def show(lake: Lake, selection: Selection, config: Config, limit: int) -> list[d
     `raw_base64` holds the bytes of a text that is no UTF-8, and is null otherwise.
     """
     order = ["source", "date", "error_type", "source_file", "raw"]
-    rows = records(lake, selection).orderBy(*order).limit(limit).collect()
+    moment = F.date_format("ingest_ts", "yyyy-MM-dd'T'HH:mm:ss'Z'")
+    rows = records(lake, selection).withColumn("ingest_ts", moment).orderBy(*order).limit(limit).collect()
     words = messages(config)
     return [_as_record(row, words) for row in rows]
 
@@ -97,7 +98,7 @@ def _as_record(row: Row, words: dict[tuple[str, str], str]) -> dict[str, Any]:
         "errors": [{"id": name, "message": words.get((row.source, name))} for name in row.errors],
         "replayable": in_reach_of_rules(row.source, row.error_type),
         "source_file": row.source_file,
-        "ingest_ts": row.ingest_ts.isoformat(),
+        "ingest_ts": row.ingest_ts,
         "rule_version": row.rule_version,
         "raw": row.raw,
         "raw_base64": base64.b64encode(row.raw_bytes).decode() if row.raw_bytes is not None else None,

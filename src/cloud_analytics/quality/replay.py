@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -64,16 +63,12 @@ class Replay:
 def replay(pipeline: Pipeline) -> Replay:
     """Reconcile, and say what became of the quarantined records; where no rule changed, nothing is done."""
     lake = pipeline.lake
-    # Kept aside in full: reconcile replaces the files that it is read from.
-    before = _rejected(quarantine.records(lake, Selection()), "was").persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        before.count()
-        outcome = pipeline.reconcile()
-        now = _rejected(quarantine.records(lake, Selection()), "is")
-        verdicts = _compared(before, now)
-    finally:
-        before.unpersist()
-    return Replay(outcome, verdicts)
+    # Kept aside: reconcile replaces the files that this is read from. (A cached frame would answer for what is read
+    # from the same folder later, too.)
+    before = _rejected(quarantine.records(lake, Selection()), "was").localCheckpoint()
+    outcome = pipeline.reconcile()
+    now = _rejected(quarantine.records(lake, Selection()), "is")
+    return Replay(outcome, _compared(before, now))
 
 
 def _rejected(records: DataFrame, when: str) -> DataFrame:

@@ -1,0 +1,156 @@
+"""conf/rules.yaml: what is wrong with it is told at once, and what people write there decides verdicts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cloud_analytics.bronze import masters as bronze_masters
+from cloud_analytics.config import MASTERS, Config, load
+from cloud_analytics.errors import ConfigError
+from cloud_analytics.quality import conditions, events
+from cloud_analytics.quality.verify import verify_rules
+from cloud_analytics.silver import masters
+from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.schemas import BRONZE_EVENTS
+from tests.conftest import REPOSITORY
+
+Edit = Callable[[dict[str, list[dict[str, Any]]]], None]
+WARN = {"severity": "warn", "message": "for this test"}
+REJECT = {"severity": "reject", "message": "for this test"}
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Callable[[Edit], Path]:
+    """The shipped configuration, its rules edited."""
+    conf = Path(shutil.copytree(REPOSITORY / "conf", tmp_path / "conf"))
+
+    def edit(change: Edit) -> Path:
+        path = conf / "rules.yaml"
+        rules = yaml.safe_load(path.read_text(encoding="utf-8"))
+        change(rules)
+        path.write_text(yaml.safe_dump(rules, sort_keys=False), encoding="utf-8")
+        return conf
+
+    return edit
+
+
+def rule(rules: dict[str, list[dict[str, Any]]], group: str, name: str) -> dict[str, Any]:
+    return next(item for item in rules[group] if item["id"] == name)
+
+
+def test_every_problem_of_the_file_is_told_at_once(edited: Callable[[Edit], Path]) -> None:
+    def spoil(rules: dict[str, list[dict[str, Any]]]) -> None:
+        rules["toasters"] = []
+        rules["users"].append({"id": "invalid_date", "when": "true", **REJECT})
+        rules["users"].append({"id": "missing_key", "when": "true", **REJECT})  # the masters have one
+        rules["users"].append({"id": "Odd Name", "when": "true", **WARN})
+        rules["usage_events"].append({"id": "late", "check": "sundial", **WARN})
+        rules["usage_events"].append({"id": "both", "check": "bronze", "when": "true", **WARN})
+        rules["usage_events"].append({"id": "no_cost", "column": "cost_usd", "when": "true", "message": "m",
+                                      "severity": "nullify"})  # fmt: skip
+        rules["usage_events"].append({"id": "after_copies", "when": "true", **REJECT})
+        rule(rules, "usage_events", "negative_cost")["severity"] = "shout"
+        rule(rules, "usage_events", "unknown_service")["severity"] = "warn"
+        del rules["billing_monthly"]
+
+    with pytest.raises(ConfigError) as caught:
+        load(edited(spoil))
+    text = "\n".join(caught.value.problems)
+    for expected in (
+        "rules.yaml: toasters: unknown source; allowed are usage_events, masters, customers_orgs",
+        "rules.yaml: users.invalid_date.id: is declared 2 times",
+        "rules.yaml: users.missing_key.id: is declared 2 times",
+        "rules.yaml: users.Odd Name.id: string should match pattern",
+        "rules.yaml: usage_events.late.check: unknown check 'sundial'; allowed are bronze, copies",
+        "rules.yaml: usage_events.both: give either `when` (a condition) or `check`",
+        "rules.yaml: usage_events.no_cost.column: 'cost_usd' must not be null",
+        "rules.yaml: usage_events: the order of rejects is: check bronze, conditions, check copies",
+        "rules.yaml: usage_events.negative_cost.severity: input should be 'reject', 'nullify' or 'warn'",
+        "rules.yaml: usage_events.unknown_service: must be declared with severity reject",
+        "rules.yaml: billing_monthly.invalid_rate: must be declared with severity reject",
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [
+        ("cost_usd <", "syntax error"),
+        ("price > 1", "with name `price` cannot be resolved"),
+        ("cost_usd", "must be true or false, and is decimal(18,6)"),
+        ("rand() > 0.5", "must not depend on the clock or on chance"),
+        ("event_ts > now()", "must not depend on the clock or on chance"),
+        ("count(*) OVER (PARTITION BY event_id) > 1", "must look at one record alone"),
+        ("count(*) > 1", "GROUP BY"),
+    ],
+)
+def test_a_condition_that_spark_cannot_evaluate_is_told(
+    when: str, problem: str, edited: Callable[[Edit], Path], spark: SparkSession, tmp_path: Path
+) -> None:
+    def spoil(rules: dict[str, list[dict[str, Any]]]) -> None:
+        rules["usage_events"].insert(0, {"id": "odd", "when": when, **WARN})
+        rules["nps_surveys"].append({"id": "lost", "when": "true", "column": "nothing", "message": "m",
+                                     "severity": "nullify"})  # fmt: skip
+
+    with pytest.raises(ConfigError) as caught:
+        verify_rules(Lake(spark, str(tmp_path / "lake")), load(edited(spoil)))
+    first, second = caught.value.problems
+    assert first.startswith("rules.yaml: usage_events.odd.when: ")
+    assert problem in first
+    assert first.endswith(f"(found {when!r})")
+    assert second.startswith("rules.yaml: nps_surveys.lost.column: unknown column; allowed are org_id, survey_date")
+
+
+def test_the_columns_that_rules_are_checked_against_are_those_they_see(spark: SparkSession, config: Config) -> None:
+    seen = events.normalise(spark.createDataFrame([], BRONZE_EVENTS), config)
+    assert seen.dtypes == spark.createDataFrame([], events.NORMALISED).dtypes
+    for source in MASTERS:
+        bronze = spark.createDataFrame([], bronze_masters.schema(config.sources[source]))
+        seen = masters.normalise(bronze, source, config)
+        assert seen.dtypes == spark.createDataFrame([], masters.normalised(source, config)).dtypes
+
+
+def test_wording_is_not_in_the_fingerprint_and_the_rest_of_a_rule_is(edited: Callable[[Edit], Path]) -> None:
+    before = load(REPOSITORY / "conf").fingerprint()
+
+    def reword(rules: dict[str, list[dict[str, Any]]]) -> None:
+        rule(rules, "usage_events", "negative_cost")["message"] = "Too cheap."
+
+    def reorder(rules: dict[str, list[dict[str, Any]]]) -> None:
+        rules["usage_events"].insert(5, rules["usage_events"].pop(4))
+
+    def loosen(rules: dict[str, list[dict[str, Any]]]) -> None:
+        rule(rules, "usage_events", "negative_cost")["when"] = "cost_usd < -1"
+
+    assert load(edited(reword)).fingerprint() == before
+    prints = {before, load(edited(reorder)).fingerprint(), load(edited(loosen)).fingerprint()}
+    assert len(prints) == 3
+
+
+def test_nullify_takes_the_attribute_after_all_conditions_have_seen_it(
+    edited: Callable[[Edit], Path], spark: SparkSession
+) -> None:
+    def add(rules: dict[str, list[dict[str, Any]]]) -> None:
+        rules["usage_events"] += [
+            {"id": "no_value", "severity": "nullify", "column": "value", "when": "value > 100", "message": "m"},
+            {"id": "unknowable", "severity": "nullify", "column": "value", "when": "value > NULL", "message": "m"},
+            {"id": "large", "when": "value > 99", **WARN},
+        ]
+
+    config = load(edited(add))
+    rows = spark.createDataFrame([("a", 100), ("b", 101)], "event_id string, value int")
+    for field in events.NORMALISED:
+        if field.name not in rows.columns:
+            rows = rows.withColumn(field.name, F.lit(None).cast(field.dataType))
+    judged = conditions.apply(rows, config, "usage_events", ["event_id", "value"])
+    found = {row.event_id: (row.value, row.warnings) for row in judged.collect()}
+    usual = ["missing_value", "unknown_region"]
+    assert found == {"a": (100, [*usual, "large"]), "b": (None, [*usual, "no_value", "large"])}
