@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
@@ -56,7 +57,7 @@ def rules(source: str | None, lake: str | None, conf: Path | None, output: str) 
     table.add_column("broken when")
     for rule in found:
         count = f"{rule['records']:,}" if rule["records"] else ""
-        table.add_row(rule["source"], rule["id"], rule["severity"], count, rule["message"])
+        table.add_row(rule["source"], rule["id"], rule["severity"], count, escape(rule["message"]))
     console().print(table)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
@@ -72,7 +73,7 @@ def _list(
         dates = " – ".join(dict.fromkeys((group["first_date"], group["last_date"])))
         replay = "yes" if group["replayable"] else "no"
         table.add_row(
-            group["source"], group["error_type"], f"{group['records']:,}", dates, replay, group["message"] or ""
+            group["source"], group["error_type"], f"{group['records']:,}", dates, replay, escape(group["message"] or "")
         )
     console().print(table)
 
@@ -108,11 +109,16 @@ def _show(
         click.secho(f"{record['source']}  {record['date']}  {record['source_file']}", bold=True)
         for error in record["errors"]:
             click.echo(f"  {error['id']}: {error['message'] or 'a rule that is not declared any more'}")
-        click.echo(f"  {record['raw']}")
+        click.echo(f"  {_printable(record['raw'])}")
     if not found:
         click.echo("no such records")
     elif len(found) == limit:
         click.echo(f"the first {limit}; --limit shows more, `quarantine list` counts all")
+
+
+def _printable(text: str) -> str:
+    """What anybody may have sent, in one line and without control over the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 @quarantine.command("replay")

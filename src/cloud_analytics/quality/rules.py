@@ -115,7 +115,7 @@ def inconsistencies(raw: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
 
 def _misplaced(group: str, rule: dict[str, Any]) -> list[str]:
     """A check that is unknown or gives no such verdict, and a column that must not be null."""
-    name, check, found = str(rule.get("id")), rule.get("check"), []
+    name, check, found = str(rule.get("id")), str(rule["check"]) if rule.get("check") is not None else None, []
     if check in _STEPS:
         verdicts = _STEPS[check].get(group, ())
         if name not in verdicts:
