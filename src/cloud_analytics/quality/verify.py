@@ -23,8 +23,8 @@ def verify_rules(lake: Lake, config: Config) -> None:
     schemas = {EVENTS: events.NORMALISED, **{source: masters.normalised(source, config) for source in MASTERS}}
     problems: dict[str, str] = {}
     for source, schema in schemas.items():
-        # A rule that all masters share is wrong once.
-        problems = {**conditions.problems(lake.spark.createDataFrame([], schema), config, source), **problems}
+        for key, problem in conditions.problems(lake.spark.createDataFrame([], schema), config, source).items():
+            problems.setdefault(key, problem)  # a rule that all masters share is wrong once
     if problems:
         raise ConfigError([f"rules.yaml: {key}: {problem}" for key, problem in problems.items()])
     _verified.add(config.fingerprint())
