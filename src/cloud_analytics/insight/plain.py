@@ -11,7 +11,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Decimals as texts that keep every digit, dates as ISO texts, what is not finite as None; the rest as it stands."""
+    """Decimals as texts that keep every digit, dates as ISO texts, None for what is not finite."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, date):  # a datetime is one, too
