@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cloud_analytics.insight.plain import plain
-from cloud_analytics.insight.profile import Gap, SourceProfile, describe, gaps, profile
+from cloud_analytics.insight.profile import Gap, SourceProfile, gaps, profile
+from cloud_analytics.insight.profile_words import describe, summary
 from tests.conftest import MakePipeline
 from tests.integration.hostile import event
 
@@ -36,26 +37,27 @@ def test_gaps_of_days_and_months() -> None:
     assert gaps([], "day") == gaps([date(2025, 1, 1)], "month") == []
 
 
+@pytest.fixture(scope="module")
+def found(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SourceProfile]:
+    folder = tmp_path_factory.mktemp("profile")
+    stream = folder / "landing" / "usage_events_stream"
+    stream.mkdir(parents=True)
+    (folder / "landing" / "customers_orgs.csv").write_text(ORGS)
+    (folder / "landing" / "billing_monthly.csv").write_text(BILLING)
+    lines = [
+        event("e1", value=5, timestamp="2025-06-10T10:00Z"),
+        event("e2", value="7.5", unit=None, timestamp="2025-06-13T10:00Z", service="GenAI", user_id="user_x"),
+        event("e3", value=None, org_id="org_none", region="mars", timestamp="2025-06-13T11:00Z"),
+        event("e4", service="moon", timestamp="2025-06-13T11:00Z"),
+    ]
+    (stream / "part.jsonl").write_text("\n".join(lines))
+    pipeline = make_pipeline(folder / "landing", folder / "lake")
+    pipeline.run()
+    return profile(pipeline.lake, pipeline.config)
+
+
 @pytest.mark.spark
 class TestProfile:
-    @pytest.fixture(scope="class")
-    def found(self, make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SourceProfile]:
-        folder = tmp_path_factory.mktemp("profile")
-        stream = folder / "landing" / "usage_events_stream"
-        stream.mkdir(parents=True)
-        (folder / "landing" / "customers_orgs.csv").write_text(ORGS)
-        (folder / "landing" / "billing_monthly.csv").write_text(BILLING)
-        lines = [
-            event("e1", value=5, timestamp="2025-06-10T10:00Z"),
-            event("e2", value="7.5", unit=None, timestamp="2025-06-13T10:00Z", service="GenAI", user_id="user_x"),
-            event("e3", value=None, org_id="org_none", region="mars", timestamp="2025-06-13T11:00Z"),
-            event("e4", service="moon", timestamp="2025-06-13T11:00Z"),
-        ]
-        (stream / "part.jsonl").write_text("\n".join(lines))
-        pipeline = make_pipeline(folder / "landing", folder / "lake")
-        pipeline.run()
-        return profile(pipeline.lake, pipeline.config)
-
     def test_events(self, found: dict[str, SourceProfile]) -> None:
         events = found["usage_events"]
         assert (events.rows, events.quarantined) == (3, {"unknown_service": 1})
@@ -102,7 +104,7 @@ class TestProfile:
         assert rows["value"][2:] == ("1", "~2", "5 to 7.5 (mean 6.25)")
         assert rows["service (as written)"][4] == "compute 2, GenAI 1, moon 1"
         assert "date: 2025-06-10 to 2025-06-13, 2 days with rows, 2 without (2025-06-11 to 2025-06-12)" in (
-            found["usage_events"].summary()
+            summary(found["usage_events"])
         )
 
 
@@ -112,4 +114,4 @@ def test_an_empty_lake_and_one_source(make_pipeline: MakePipeline, tmp_path: Pat
     found = profile(pipeline.lake, pipeline.config, ["users"])
     assert list(found) == ["users"]
     assert (found["users"].rows, found["users"].columns["user_id"].nulls) == (0, 0)
-    assert found["users"].summary() == ["0 rows"]
+    assert summary(found["users"]) == ["0 rows"]

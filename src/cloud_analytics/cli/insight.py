@@ -1,9 +1,12 @@
-"""What the data are and where a figure comes from: profile."""
+"""What the data are and where a figure comes from: profile, trace."""
 
 from __future__ import annotations
 
 import json
+import sys
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
@@ -11,6 +14,10 @@ from rich.table import Table
 
 from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
 from cloud_analytics.config import EVENTS, MASTERS
+from cloud_analytics.errors import UsageError
+
+if TYPE_CHECKING:
+    from cloud_analytics.insight.trace import Place, Trace
 
 
 @click.command()
@@ -29,7 +36,7 @@ def profile(sources: tuple[str, ...], lake: str | None, conf: Path | None, outpu
     if output == "json":
         click.echo(json.dumps(plain(found), ensure_ascii=False))
         return
-    from cloud_analytics.insight.profile import describe
+    from cloud_analytics.insight.profile_words import describe, summary
 
     for source, profiled in found.items():
         table = Table(title=f"\n[bold]{source}[/bold]", title_justify="left", show_edge=False)
@@ -41,5 +48,71 @@ def profile(sources: tuple[str, ...], lake: str | None, conf: Path | None, outpu
         for row in describe(profiled):
             table.add_row(*(escape(text) for text in row))
         console().print(table)
-        for line in profiled.summary():
+        for line in summary(profiled):
             click.echo(f"  {line}")
+
+
+@click.command()
+@click.option("--org", required=True, metavar="ORG", help="The organisation's id.")
+@click.option("--date", "day", required=True, metavar="DATE", help="UTC date of the usage, YYYY-MM-DD.")
+@click.option("--service", required=True, metavar="SERVICE", help="The service.")
+@options("landing", "lake", "conf")
+@FORMAT
+def trace(
+    org: str, day: str, service: str, landing: str | None, lake: str | None, conf: Path | None, output: str
+) -> None:
+    """A figure of the daily mart back to its events, landing files and lines; exit status 1 if they do not add up."""
+    try:
+        usage_date = date.fromisoformat(day)
+    except ValueError:
+        raise UsageError(f"--date {day!r}: expected a date YYYY-MM-DD of the calendar") from None
+    with open_pipeline(landing, lake, conf) as (pipeline, config):
+        from cloud_analytics.insight.plain import plain
+        from cloud_analytics.insight.trace import trace as follow
+
+        found = follow(pipeline.lake, pipeline.landing, config, org, usage_date, service)
+    if output == "json":
+        click.echo(json.dumps({**plain(found), "agrees": found.agrees}, ensure_ascii=False))
+    else:
+        _print_trace(found)
+    if not found.agrees:
+        sys.exit(1)
+
+
+def _print_trace(found: Trace) -> None:
+    title = f"{found.org_id}, {found.usage_date}, {found.service}"
+    events = Table(title=f"[bold]{escape(title)}: events[/bold]", title_justify="left", show_edge=False)
+    for name in ("landing file: line", "event_id", "resource", "metric"):
+        events.add_column(name)
+    for name in ("value", "cost USD"):
+        events.add_column(name, justify="right")
+    for item in found.events:
+        event = item.event
+        value = "" if event["value"] is None else f"{event['value']:,f}"
+        words = (_where(item.place), event["event_id"], event["resource_id"], event["metric"])
+        events.add_row(*map(escape, words), value, f"{event['cost_usd']:,f}")
+    console().print(events)
+    if found.rejected:
+        rejected = Table(title="\n[bold]Quarantined lines beside them[/bold]", title_justify="left", show_edge=False)
+        for name in ("landing file: line", "rejected as", "event_id"):
+            rejected.add_column(name)
+        for line in found.rejected:
+            rejected.add_row(*map(escape, (_where(line.place), ", ".join(line.errors), line.event_id or "–")))
+        console().print(rejected)
+    click.echo()
+    for check in found.checks:
+        lines = "" if check.from_lines is None else f" = {check.from_lines:,f} in the landing lines"
+        sign = "=" if check.mart == check.events else "≠"
+        verdict = "ok" if check.equal else "DIFFERS"
+        click.echo(
+            f"  {verdict}  {check.figure}: Gold {_figure(check.mart)} {sign} {_figure(check.events)} events{lines}"
+        )
+
+
+def _where(place: Place) -> str:
+    where = place.source_file if place.line is None else f"{place.source_file}: {place.line}"
+    return f"{where} ({place.note})" if place.note else where
+
+
+def _figure(value: object) -> str:
+    return "none" if value is None else f"{value:,}"

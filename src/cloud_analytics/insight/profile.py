@@ -24,8 +24,7 @@ from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 
 MOST_WORDS = 50  # of each column; the rest is counted together
-_SHOWN = 8  # words, or gaps, of a table for people
-_RSD = 0.01  # relative standard deviation of an estimated number of distinct values
+_SKETCH = 14  # log2 of the sketch's size: distinct values are estimated to about 1 %
 _AS_WRITTEN = ("service", "region", "metric", "unit", "schema_version")
 _QUANTITIES = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens")
 _EVENT_WORDS = (
@@ -111,30 +110,6 @@ class SourceProfile:
     matches: dict[str, Match]
     dates: DateProfile
     as_written: dict[str, ColumnProfile] = field(default_factory=dict)
-
-    def summary(self) -> list[str]:
-        """What is not of one column, in lines for people."""
-        rejected = sum(self.quarantined.values())
-        lines = [
-            f"{self.rows:,} rows" + (f", {rejected:,} quarantined ({_counted(self.quarantined)})" if rejected else "")
-        ]
-        if self.warnings:
-            lines.append(f"warnings: {_counted(self.warnings)}")
-        lines += [
-            f"{found.matched:,} of {found.of:,} match {name} ({found.rate:.1%})"
-            for name, found in self.matches.items()
-            if found.rate is not None
-        ]
-        dates = self.dates
-        if dates.first is not None:
-            missing = sum(gap.length for gap in dates.gaps)
-            shown = ", ".join(_span(gap, dates.step) for gap in dates.gaps[:_SHOWN])
-            more = f", and {len(dates.gaps) - _SHOWN:,} more" if len(dates.gaps) > _SHOWN else ""
-            lines.append(
-                f"{dates.column}: {dates.first} to {dates.last}, {dates.with_rows:,} {dates.step}s with rows,"
-                f" {missing:,} without" + (f" ({shown}{more})" if shown else "")
-            )
-        return lines
 
 
 @dataclass(frozen=True)
@@ -223,7 +198,9 @@ def _figures(table: _Table, name: str) -> Column:
         # The set itself: a dozen `count(distinct)` in one aggregate multiply the rows and take a minute to plan.
         distinct = F.size(F.collect_set(column)).cast("bigint")
     else:
-        distinct = F.approx_count_distinct(column, _RSD)  # exact ones would shuffle every value of every column
+        # A sketch, because exact counts would shuffle every value of every column. (approx_count_distinct keeps its
+        # registers as 1,600 columns of the plan for each column.)
+        distinct = F.hll_sketch_estimate(F.hll_sketch_agg(column.cast("string"), _SKETCH))
     return F.struct(
         F.lit(name).alias("name"),
         (F.count("*") - F.count(column)).alias("nulls"),
@@ -334,48 +311,9 @@ def _month(day: date) -> int:
     return day.year * 12 + day.month - 1
 
 
-def _counted(words: dict[str, int]) -> str:
-    return ", ".join(f"{word} {rows:,}" for word, rows in words.items())
-
-
-def _span(gap: Gap, step: str) -> str:
-    first, last = (str(day)[: 10 if step == "day" else 7] for day in (gap.first, gap.last))
-    return first if first == last else f"{first} to {last}"
-
-
 def _next(day: date, step: str) -> date:
     return day + timedelta(days=1) if step == "day" else date((_month(day) + 1) // 12, (_month(day) + 1) % 12 + 1, 1)
 
 
 def _previous(day: date, step: str) -> date:
     return day - timedelta(days=1) if step == "day" else date((_month(day) - 1) // 12, (_month(day) - 1) % 12 + 1, 1)
-
-
-def describe(profiled: SourceProfile) -> list[tuple[str, str, str, str, str]]:
-    """A source's columns in words: name, type, nulls, distinct (~ where estimated), range or vocabulary."""
-    named = {**profiled.columns, **{f"{name} (as written)": found for name, found in profiled.as_written.items()}}
-    return [
-        (
-            name,
-            found.type,
-            f"{found.nulls:,}",
-            f"{'' if found.is_exact else '~'}{found.distinct:,}",
-            _content(found),
-        )
-        for name, found in named.items()
-    ]
-
-
-def _content(found: ColumnProfile) -> str:
-    if found.vocabulary is not None:
-        words = [f"{word} {rows:,}" for word, rows in list(found.vocabulary.items())[:_SHOWN]]
-        more = found.distinct - len(words)
-        return ", ".join(words) + (f", and {more:,} more" if more > 0 else "")
-    if found.lowest is None:
-        return ""
-    mean = "" if found.mean is None else f" (mean {found.mean:,.4g})"
-    return f"{_short(found.lowest)} to {_short(found.highest)}{mean}"
-
-
-def _short(text: str) -> str:
-    return text.rstrip("0").rstrip(".") if "." in text else text
