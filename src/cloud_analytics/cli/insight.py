@@ -1,4 +1,4 @@
-"""What the data are and where a figure comes from: profile, trace."""
+"""What the data are and where a figure comes from: profile, trace, validate."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cloud_analytics.errors import UsageError
 
 if TYPE_CHECKING:
     from cloud_analytics.insight.trace import Place, Trace
+    from cloud_analytics.validation.checks import Validation
 
 
 @click.command()
@@ -116,3 +117,50 @@ def _where(place: Place) -> str:
 
 def _figure(value: object) -> str:
     return "none" if value is None else f"{value:,}"
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="Exit status 1 when one of them is false.")
+@options("landing", "lake", "serving", "conf")
+@FORMAT
+def validate(
+    strict: bool, landing: str | None, lake: str | None, serving: str | None, conf: Path | None, output: str
+) -> None:
+    """Assumptions A1-A5 and milestones M1-M6 on this data: verdict, evidence, and what follows where one is false."""
+    with open_pipeline(landing, lake, conf) as (pipeline, config):
+        from cloud_analytics.insight.plain import plain
+        from cloud_analytics.serving.target import embedded_node, open_session
+        from cloud_analytics.validation.checkout import find_checkout
+        from cloud_analytics.validation.validate import validate as check
+
+        folder = lake or config.pipeline.lake
+        target = serving or config.pipeline.serving.target
+        served = target != "none" and (target != "embedded" or ("://" not in folder and embedded_node(folder).has_data))
+        ask = (lambda: open_session(config, folder, serving, pipeline.say)) if served else None
+        found = check(pipeline.lake, pipeline.landing, config, ask, find_checkout())
+    if output == "json":
+        checks = [{**plain(item), "verdict": item.verdict.value} for item in found.checks]
+        click.echo(json.dumps({"checks": checks, "false": found.false}, ensure_ascii=False))
+    else:
+        _print_validation(found)
+    if strict and found.false:
+        sys.exit(1)
+
+
+def _print_validation(found: Validation) -> None:
+    words = {
+        "holds": "[green]holds[/green]",
+        "false": "[red]FALSE[/red]",
+        "not_checked": "[yellow]not checked[/yellow]",
+    }
+    table = Table(title="Assumptions and milestones", title_justify="left", show_lines=True)
+    for name, width in (("", 2), ("statement", 24), ("verdict", 11)):
+        table.add_column(name, width=width)
+    table.add_column("evidence")
+    for check in found.checks:
+        evidence = escape(check.evidence)
+        if check.verdict.value == "false":
+            evidence += f"\n[bold]consequence:[/bold] {escape(check.consequence)}"
+        table.add_row(check.id, escape(check.statement), words[check.verdict.value], evidence)
+    console().print(table)
+    click.echo(f"False: {', '.join(found.false)}." if found.false else "None of them is false.")
