@@ -1,4 +1,4 @@
-"""One lake for what looks at lakes: every kind of hostile input, and an organisation whose lines stand in odd places."""
+"""One lake for what looks at lakes: every kind of hostile input, and an organisation with lines in odd places."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ def line(event_id: str, cost: Any = 1.25, **changes: Any) -> str:
 
 
 TWICE = line("t_twice", " 2.5000005 ")
+OTHER = line("t_other", service="storage")
+HOURS = line("t_hours", metric="cpu_hours", unit="hours", value="3.5")
 TRACED: dict[str, bytes] = {
     # Blank lines, CRLF, one line twice, a rejected one, and one of another service.
-    "t_crlf.jsonl": "\r\n".join(
-        ["", TWICE, "", line("t_negative", -5), TWICE, line("t_other", service="storage"), line("t_hours", metric="cpu_hours",
-         unit="hours", value="3.5")]
-    ).encode(),
+    "t_crlf.jsonl": "\r\n".join(["", TWICE, "", line("t_negative", -5), TWICE, OTHER, HOURS]).encode(),
     "t_bom.jsonl": b"\xef\xbb\xbf" + (line("t_bom") + "\n" + line("t_twice", 9) + "\n").encode(),
     "t_packed.jsonl.gz": gzip.compress(("\n\n" + line("t_packed", value=None, service=" Compute ") + "\n").encode()),
     "t_gone.jsonl": (line("t_gone") + "\n").encode(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,9 +40,9 @@ class TestValidation:
         # Hostile data: other versions, late, not JSON, other records of a key, unreadable files, 34 % quarantined.
         assert {name for name in IDS[:9] if verdicts[name] == "false"} == {"A2", "A3", "A4", "A5", "M1", "M2"}
         assert verdicts["A1"] == verdicts["M3"] == verdicts["M4"] == "holds"
-        assert found["A2"].figures["versions"]["3"] == 2
+        assert found["A2"].figures["versions"]["3"] == 3
         assert found["A3"].figures["late"] > 0
-        assert found["A4"].figures == {"lines": 791, "malformed_json": 44, "unreadable_files": 3}
+        assert found["A4"].figures == {"lines": 789, "malformed_json": 44, "unreadable_files": 3}
         assert found["A5"].figures["a_run_would_change"] == []
         assert sum(found["A5"].figures["keys_twice_in_silver"].values()) == 0
         assert found["A5"].figures["other_records_of_a_key"]["usage_events: conflicting_duplicate"] == 9
@@ -68,8 +69,6 @@ class TestValidation:
         finally:
             added.unlink()
             billing.write_bytes(before)
-            import os
-
             os.utime(billing, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
         assert changes == ["1 new event files", "masters in landing that are not in Bronze as they are"]
         changes = what_a_run_would_change(pipeline.lake, pipeline.landing, other_rules)
@@ -81,7 +80,7 @@ class TestIndependentRoute:
     def test_it_agrees_on_hostile_data(self, pipeline: Pipeline) -> None:
         found = compare(Path(pipeline.landing), Path(pipeline.lake.root), pipeline.config)
         assert found.equal, [mart for mart in found.marts if not mart.equal]
-        assert found.lines == 791
+        assert found.lines == 789
         assert found.marts[0].gold_rows > 100
 
     def test_it_sees_a_line_that_gold_lacks(self, pipeline: Pipeline) -> None:
