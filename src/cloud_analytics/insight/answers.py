@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -19,10 +20,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from cloud_analytics.insight.alerts import reason
 from cloud_analytics.serving.queries import Answer, Request
 from cloud_analytics.serving.units import unit
 
 _HEADER_WIDTH = 10  # names longer than this go on at an underscore, in a second line
+_SENTENCE_WIDTH = 22  # a reason goes on in more lines, but is not narrower than this
 
 
 def as_json(answer: Answer) -> str:
@@ -64,17 +67,20 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
         console.print(f"no rows for {asked.org}{_range(asked)}", markup=False, soft_wrap=True)
         return
     shown = list(columns) or [name for name in answer.columns if name != "org_id"]
+    if asked.table.query == "anomalies" and not columns:  # in words, derived from the row: no column of the table
+        answer = replace(answer, rows=[{**row, "reason": reason(row)} for row in answer.rows])
+        shown.insert(shown.index("impact_pct"), "reason")
     title = None if columns else f"{asked.table.query} of {asked.org}"
     hidden: list[str] = []
-    while len(shown) > 1 and _width(table := _table(answer, shown, title), console) > console.width:
+    while len(shown) > 1 and _width(table := _table(answer, shown, title, console), console) > console.width:
         hidden.insert(0, shown.pop())
-    console.print(_table(answer, shown, title) if hidden else table)
+    console.print(_table(answer, shown, title, console) if hidden else table)
     if hidden:
         note = f"too narrow for {', '.join(hidden)}: see --format csv or json"
         console.print(note, markup=False, soft_wrap=True)
 
 
-def _table(answer: Answer, names: list[str], title: str | None) -> Table:
+def _table(answer: Answer, names: list[str], title: str | None, console: Console) -> Table:
     table = Table(
         title=Text(title) if title else None,
         title_justify="left",
@@ -85,7 +91,9 @@ def _table(answer: Answer, names: list[str], title: str | None) -> Table:
     for name in names:
         found = unit(name)
         header = Text(_folded(name) + (f"\n{_folded(found.name, ' ')}" if found else ""))
-        table.add_column(header, justify="right" if found else "left", no_wrap=True)
+        wraps = name == "reason"
+        width = max(_SENTENCE_WIDTH, console.width // 4) if wraps else None
+        table.add_column(header, justify="right" if found else "left", no_wrap=not wraps, max_width=width)
     for row in answer.rows:
         table.add_row(*(Text(_shown(name, row[name])) for name in names))
     return table

@@ -1,0 +1,166 @@
+"""What the data are and where a figure comes from: profile, trace, validate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
+from cloud_analytics.config import EVENTS, MASTERS
+from cloud_analytics.errors import UsageError
+
+if TYPE_CHECKING:
+    from cloud_analytics.insight.trace import Place, Trace
+    from cloud_analytics.validation.checks import Validation
+
+
+@click.command()
+@click.option(
+    "--source", "sources", multiple=True, type=click.Choice([EVENTS, *MASTERS]), help="Only this source; repeatable."
+)
+@options("lake", "conf")
+@FORMAT
+def profile(sources: tuple[str, ...], lake: str | None, conf: Path | None, output: str) -> None:
+    """Each source as Silver holds it: nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates."""
+    with open_pipeline(None, lake, conf) as (pipeline, config):
+        from cloud_analytics.insight.plain import plain
+        from cloud_analytics.insight.profile import profile as examine
+
+        found = examine(pipeline.lake, config, sources or (EVENTS, *MASTERS))
+    if output == "json":
+        click.echo(json.dumps(plain(found), ensure_ascii=False))
+        return
+    from cloud_analytics.insight.profile_words import describe, summary
+
+    for source, profiled in found.items():
+        table = Table(title=f"\n[bold]{source}[/bold]", title_justify="left", show_edge=False)
+        for name in ("column", "type"):
+            table.add_column(name)
+        for name in ("nulls", "distinct"):
+            table.add_column(name, justify="right")
+        table.add_column("range, or words with their rows")
+        for row in describe(profiled):
+            table.add_row(*(escape(text) for text in row))
+        console().print(table)
+        for line in summary(profiled):
+            click.echo(f"  {line}")
+
+
+@click.command()
+@click.option("--org", required=True, metavar="ORG", help="The organisation's id.")
+@click.option("--date", "day", required=True, metavar="DATE", help="UTC date of the usage, YYYY-MM-DD.")
+@click.option("--service", required=True, metavar="SERVICE", help="The service.")
+@options("landing", "lake", "conf")
+@FORMAT
+def trace(
+    org: str, day: str, service: str, landing: str | None, lake: str | None, conf: Path | None, output: str
+) -> None:
+    """A figure of the daily mart back to its events, landing files and lines; exit status 1 if they do not add up."""
+    try:
+        usage_date = date.fromisoformat(day)
+    except ValueError:
+        raise UsageError(f"--date {day!r}: expected a date YYYY-MM-DD of the calendar") from None
+    with open_pipeline(landing, lake, conf) as (pipeline, config):
+        from cloud_analytics.insight.plain import plain
+        from cloud_analytics.insight.trace import trace as follow
+
+        found = follow(pipeline.lake, pipeline.landing, config, org, usage_date, service)
+    if output == "json":
+        click.echo(json.dumps({**plain(found), "agrees": found.agrees}, ensure_ascii=False))
+    else:
+        _print_trace(found)
+    if not found.agrees:
+        sys.exit(1)
+
+
+def _print_trace(found: Trace) -> None:
+    title = f"{found.org_id}, {found.usage_date}, {found.service}"
+    events = Table(title=f"[bold]{escape(title)}: events[/bold]", title_justify="left", show_edge=False)
+    for name in ("landing file: line", "event_id", "resource", "metric"):
+        events.add_column(name)
+    for name in ("value", "cost USD"):
+        events.add_column(name, justify="right")
+    for item in found.events:
+        event = item.event
+        value = "" if event["value"] is None else f"{event['value']:,f}"
+        words = (_where(item.place), event["event_id"], event["resource_id"], event["metric"])
+        events.add_row(*map(escape, words), value, f"{event['cost_usd']:,f}")
+    console().print(events)
+    if found.rejected:
+        rejected = Table(title="\n[bold]Quarantined lines beside them[/bold]", title_justify="left", show_edge=False)
+        for name in ("landing file: line", "rejected as", "event_id"):
+            rejected.add_column(name)
+        for line in found.rejected:
+            rejected.add_row(*map(escape, (_where(line.place), ", ".join(line.errors), line.event_id or "–")))
+        console().print(rejected)
+    click.echo()
+    for check in found.checks:
+        lines = "" if check.from_lines is None else f" = {check.from_lines:,f} in the landing lines"
+        sign = "=" if check.mart == check.events else "≠"
+        verdict = "ok" if check.equal else "DIFFERS"
+        click.echo(
+            f"  {verdict}  {check.figure}: Gold {_figure(check.mart)} {sign} {_figure(check.events)} events{lines}"
+        )
+
+
+def _where(place: Place) -> str:
+    where = place.source_file if place.line is None else f"{place.source_file}: {place.line}"
+    return f"{where} ({place.note})" if place.note else where
+
+
+def _figure(value: object) -> str:
+    return "none" if value is None else f"{value:,}"
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="Exit status 1 when one of them is false.")
+@options("landing", "lake", "serving", "conf")
+@FORMAT
+def validate(
+    strict: bool, landing: str | None, lake: str | None, serving: str | None, conf: Path | None, output: str
+) -> None:
+    """Assumptions A1-A5 and milestones M1-M6 on this data: verdict, evidence, and what follows where one is false."""
+    with open_pipeline(landing, lake, conf) as (pipeline, config):
+        from cloud_analytics.insight.plain import plain
+        from cloud_analytics.serving.target import embedded_node, open_session
+        from cloud_analytics.validation.checkout import find_checkout
+        from cloud_analytics.validation.validate import validate as check
+
+        folder = lake or config.pipeline.lake
+        target = serving or config.pipeline.serving.target
+        served = target != "none" and (target != "embedded" or ("://" not in folder and embedded_node(folder).has_data))
+        ask = (lambda: open_session(config, folder, serving, pipeline.say)) if served else None
+        found = check(pipeline.lake, pipeline.landing, config, ask, find_checkout())
+    if output == "json":
+        checks = [{**plain(item), "verdict": item.verdict.value} for item in found.checks]
+        click.echo(json.dumps({"checks": checks, "false": found.false}, ensure_ascii=False))
+    else:
+        _print_validation(found)
+    if strict and found.false:
+        sys.exit(1)
+
+
+def _print_validation(found: Validation) -> None:
+    words = {
+        "holds": "[green]holds[/green]",
+        "false": "[red]FALSE[/red]",
+        "not_checked": "[yellow]not checked[/yellow]",
+    }
+    table = Table(title="Assumptions and milestones", title_justify="left", show_lines=True)
+    for name, width in (("", 2), ("statement", 24), ("verdict", 11)):
+        table.add_column(name, width=width)
+    table.add_column("evidence")
+    for check in found.checks:
+        evidence = escape(check.evidence)
+        if check.verdict.value == "false":
+            evidence += f"\n[bold]consequence:[/bold] {escape(check.consequence)}"
+        table.add_row(check.id, escape(check.statement), words[check.verdict.value], evidence)
+    console().print(table)
+    click.echo(f"False: {', '.join(found.false)}." if found.false else "None of them is false.")

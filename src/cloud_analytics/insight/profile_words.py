@@ -1,0 +1,72 @@
+"""A profile in words: the rows of a table for people, and the lines below it."""
+
+from __future__ import annotations
+
+from cloud_analytics.insight.profile import ColumnProfile, Gap, SourceProfile
+
+_SHOWN = 8  # words, or gaps
+
+
+def summary(profiled: SourceProfile) -> list[str]:
+    """What is not of one column, in lines for people."""
+    rejected = sum(profiled.quarantined.values())
+    lines = [
+        f"{profiled.rows:,} rows"
+        + (f", {rejected:,} quarantined ({_counted(profiled.quarantined)})" if rejected else "")
+    ]
+    if profiled.warnings:
+        lines.append(f"warnings: {_counted(profiled.warnings)}")
+    lines += [
+        f"{found.matched:,} of {found.of:,} match {name} ({found.rate:.1%})"
+        for name, found in profiled.matches.items()
+        if found.rate is not None
+    ]
+    dates = profiled.dates
+    if dates.first is not None:
+        missing = sum(gap.length for gap in dates.gaps)
+        shown = ", ".join(_span(gap, dates.step) for gap in dates.gaps[:_SHOWN])
+        more = f", and {len(dates.gaps) - _SHOWN:,} more" if len(dates.gaps) > _SHOWN else ""
+        lines.append(
+            f"{dates.column}: {dates.first} to {dates.last}, {dates.with_rows:,} {dates.step}s with rows,"
+            f" {missing:,} without" + (f" ({shown}{more})" if shown else "")
+        )
+    return lines
+
+
+def describe(profiled: SourceProfile) -> list[tuple[str, str, str, str, str]]:
+    """A source's columns in words: name, type, nulls, distinct (~ where estimated), range or vocabulary."""
+    named = {**profiled.columns, **{f"{name} (as written)": found for name, found in profiled.as_written.items()}}
+    return [
+        (
+            name,
+            found.type,
+            f"{found.nulls:,}",
+            f"{'' if found.is_exact else '~'}{found.distinct:,}",
+            _content(found),
+        )
+        for name, found in named.items()
+    ]
+
+
+def _content(found: ColumnProfile) -> str:
+    if found.vocabulary is not None:
+        words = [f"{word} {rows:,}" for word, rows in list(found.vocabulary.items())[:_SHOWN]]
+        more = found.distinct - len(words)
+        return ", ".join(words) + (f", and {more:,} more" if more > 0 else "")
+    if found.lowest is None:
+        return ""
+    mean = "" if found.mean is None else f" (mean {found.mean:,.4g})"
+    return f"{_short(found.lowest)} to {_short(found.highest)}{mean}"
+
+
+def _short(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _counted(words: dict[str, int]) -> str:
+    return ", ".join(f"{word} {rows:,}" for word, rows in words.items())
+
+
+def _span(gap: Gap, step: str) -> str:
+    first, last = (str(day)[: 10 if step == "day" else 7] for day in (gap.first, gap.last))
+    return first if first == last else f"{first} to {last}"

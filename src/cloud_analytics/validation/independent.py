@@ -1,0 +1,208 @@
+"""Gold once more, by another route: DuckDB over the landing files, sharing no code with the pipeline.
+
+Python cuts the files into lines (the bytes that are no UTF-8 cannot enter DuckDB); parsing, rules, duplicates and sums
+are SQL (independent.sql). Both sides are then compared row by row, exactly: no rounding, no tolerance.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.resources
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from cloud_analytics.config import Config
+
+_FOLDER = "usage_events_stream"
+_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+_BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+_MASTERS = ("billing_monthly", "support_tickets", "nps_surveys", "marketing_touches")
+# mart → (view of independent.sql, key, the columns that are compared)
+_MARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "org_daily_usage_by_service": (
+        "daily",
+        ("org_id", "usage_date", "service"),
+        ("total_events", "total_cost_usd", "total_requests", "total_cpu_hours", "total_storage_gb_hours",
+         "total_carbon_kg", "total_genai_tokens"),
+    ),
+    "revenue_by_org_month": (
+        "revenue",
+        ("org_id", "billing_month"),
+        ("gross_revenue_usd", "credits_applied_usd", "taxes_usd", "net_revenue_usd", "total_due_usd", "invoice_count"),
+    ),
+    "tickets_by_org_date": (
+        "tickets", ("org_id", "ticket_date", "severity"), ("total_tickets", "open_tickets", "sla_breach_count")
+    ),
+    "nps_by_org_month": ("surveys", ("org_id", "month"), ("surveys",)),
+    "campaign_performance": ("campaigns", ("campaign", "channel", "month"), ("touches", "clicks", "conversions")),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MartComparison:
+    """A mart on both routes: rows, the rows that differ, and of each column its sum in Gold and from landing."""
+
+    mart: str
+    gold_rows: int
+    landing_rows: int
+    differing_rows: int
+    sums: dict[str, tuple[Any, Any]]
+    organisations: int | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether every row agrees in every compared column."""
+        return not self.differing_rows and all(gold == landing for gold, landing in self.sums.values())
+
+
+@dataclass(frozen=True)
+class IndependentRoute:
+    """What DuckDB made of the landing files: marts compared with Gold, and what it rejected and why."""
+
+    marts: list[MartComparison]
+    lines: int
+    rejected: dict[str, int]
+
+    @property
+    def equal(self) -> bool:
+        """Whether the two routes agree."""
+        return all(mart.equal for mart in self.marts)
+
+
+def compare(landing: Path, lake: Path, config: Config) -> IndependentRoute:
+    """Compute the marts from the landing files and compare them with the lake's; both must be local folders."""
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 2; SET TimeZone = 'UTC'")
+        unreadable = _load_lines(connection, landing)
+        for source in _MASTERS:
+            _load_master(connection, landing, source, config.sources[source].required)
+        _load_settings(connection, lake, config)
+        connection.execute((importlib.resources.files(__package__) / "independent.sql").read_text(encoding="utf-8"))
+        rejected = dict(
+            connection.execute(
+                "SELECT coalesce(error_type, duplicate) AS cause, count(*) FROM events"
+                " WHERE cause IS NOT NULL GROUP BY cause ORDER BY cause"
+            ).fetchall()
+        )
+        if unreadable:
+            rejected["unreadable_file"] = unreadable
+        lines = _one(connection, "SELECT count(*) FROM lines")[0] + unreadable
+        return IndependentRoute([_compare(connection, lake, mart) for mart in _MARTS], lines, rejected)
+
+
+def _visible(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name.endswith(endings) and path.name[0] not in "_.")
+
+
+def _load_lines(connection: duckdb.DuckDBPyConnection, landing: Path) -> int:
+    """Fill `lines`, a file at a time; returns how many files cannot be read to their end."""
+    connection.execute("CREATE TABLE lines (source_file VARCHAR, line VARCHAR)")
+    unreadable = 0
+    for path in _visible(landing / _FOLDER, _ENDINGS):
+        try:
+            content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+        except (OSError, EOFError, zlib.error):
+            unreadable += 1
+            continue
+        texts = pa.array(_texts(content), pa.string())
+        batch = pa.table({"source_file": pa.repeat(pa.scalar(path.name), len(texts)), "line": texts})
+        connection.register("batch", batch)
+        connection.execute("INSERT INTO lines SELECT source_file, line FROM batch")
+        connection.unregister("batch")
+    return unreadable
+
+
+def _texts(content: bytes) -> Iterator[str]:
+    for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        try:
+            text = line.removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError:
+            text = "not UTF-8"  # no JSON either: rejected as malformed_json
+        if text.strip(_BLANKS):
+            yield text
+
+
+def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: str, columns: Sequence[str]) -> None:
+    names = ", ".join(f'"{column}"' for column in columns)
+    connection.execute(
+        f"CREATE TABLE {source} ({', '.join(f'{column!r} VARCHAR' for column in columns)})".replace("'", '"')
+    )
+    single = landing / f"{source}.csv"
+    files = [*([single] if single.is_file() else []), *_visible(landing / source, (".csv",))]
+    for path in sorted(files, key=lambda path: path.name):
+        if path.read_bytes().removeprefix(b"\xef\xbb\xbf").strip():
+            # A record that does not fit its header is skipped, as the contract rejects it.
+            connection.execute(
+                f"INSERT INTO {source} SELECT {names} FROM read_csv(?, header = true, delim = ',', quote = '\"',"
+                " escape = '\"', all_varchar = true, auto_detect = true, ignore_errors = true, strict_mode = true,"
+                " normalize_names = false, null_padding = false, parallel = false)",
+                [str(path)],
+            )
+
+
+def _load_settings(connection: duckdb.DuckDBPyConnection, lake: Path, config: Config) -> None:
+    connection.execute("CREATE TABLE services (word VARCHAR, name VARCHAR)")
+    taxonomy = config.taxonomy
+    words = {**{name: name for name in taxonomy.services}, **taxonomy.service_aliases}
+    connection.executemany("INSERT INTO services VALUES (?, ?)", [[w.strip().lower(), n] for w, n in words.items()])
+    connection.execute("CREATE TABLE metrics (name VARCHAR, unit VARCHAR)")
+    connection.executemany(
+        "INSERT INTO metrics VALUES (?, ?)", [[n, u or "count"] for n, u in taxonomy.metrics.items()]
+    )
+    silver = config.pipeline.silver
+    for name, value in (
+        ("blanks", _BLANKS),
+        ("cost_floor", silver.cost_noise_floor),
+        ("tolerance_hours", silver.future_tolerance_hours),
+        ("usd_is_1", config.pipeline.fx.usd_rate == "identity"),
+    ):
+        connection.execute(f"SET VARIABLE {name} = ?", [value])
+    bronze = lake / "bronze" / "usage_events"
+    connection.execute("CREATE TABLE ingested (source_file VARCHAR, ingest_ts TIMESTAMP)")
+    if any(bronze.rglob("*.parquet")):
+        connection.execute(
+            "INSERT INTO ingested SELECT source_file, max(ingest_ts)::TIMESTAMP"
+            " FROM read_parquet(?) GROUP BY source_file",
+            [f"{bronze}/**/*.parquet"],
+        )
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, lake: Path, mart: str) -> MartComparison:
+    view, key, columns = _MARTS[mart]
+    names = ", ".join((*key, *columns))
+    folder = lake / "gold" / mart
+    if any(folder.rglob("*.parquet")):
+        parquet = f"read_parquet('{_quoted(folder)}/**/*.parquet', hive_partitioning = true)"
+        connection.execute(f"CREATE TABLE gold_{view} AS SELECT {names} FROM {parquet}")
+    else:
+        connection.execute(f"CREATE TABLE gold_{view} AS SELECT {names} FROM {view} LIMIT 0")
+    connection.execute(f"CREATE TABLE landing_{view} AS SELECT {names} FROM {view}")
+    sums = ", ".join(f"sum({column})" for column in columns)
+    gold, landed = (_one(connection, f"SELECT count(*), {sums} FROM {side}_{view}") for side in ("gold", "landing"))
+    match = " AND ".join(f"g.{name} IS NOT DISTINCT FROM l.{name}" for name in key)
+    differ = " OR ".join(f"g.{name} IS DISTINCT FROM l.{name}" for name in columns)
+    (differing,) = _one(
+        connection,
+        f"SELECT count(*) FROM gold_{view} g FULL JOIN landing_{view} l ON {match}"
+        f" WHERE g.{key[0]} IS NULL OR l.{key[0]} IS NULL OR {differ}",
+    )
+    orgs = _one(connection, f"SELECT count(DISTINCT org_id) FROM gold_{view}")[0] if "org_id" in key else None
+    return MartComparison(mart, gold[0], landed[0], differing, dict(zip(columns, zip(gold[1:], landed[1:]))), orgs)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None  # an aggregate without groups has one row
+    return row
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

@@ -1,0 +1,201 @@
+-- The contract once more, for DuckDB: landing lines and records → the figures that Gold should hold (SPEC 3 to 6).
+--
+-- Nothing here is shared with the pipeline. Before it, independent.py has made
+--   lines(source_file, line)                  the non-blank lines of the event files as UTF-8 text
+--   ingested(source_file, ingest_ts)          when each file was ingested; the only thing taken from the lake
+--   one table a master, of text               in the order of the files by name, then of the records
+--   services(word, name), metrics(name, unit) the taxonomy, aliases included
+--   the variables blanks, cost_floor, tolerance_hours, usd_is_1
+
+CREATE MACRO trimmed(word) AS nullif(trim(word, getvariable('blanks')), '');
+-- The number as written, exactly: exponents of more than three digits are tiny (0), or too large to be of use.
+CREATE MACRO is_number(word) AS regexp_full_match(word, '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?0*[0-9]{1,3})?');
+CREATE MACRO is_tiny(word) AS
+    regexp_full_match(word, '[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)[eE]-|(0+\.?0*|\.0+)[eE]\+?)[0-9]+');
+CREATE MACRO amount(word) AS CASE
+    WHEN is_number(trimmed(word)) THEN TRY_CAST(trimmed(word) AS DECIMAL(18, 6))  -- half-up; null from 10^12 on
+    WHEN is_tiny(trimmed(word)) THEN 0::DECIMAL(18, 6)
+END;
+CREATE MACRO day(word) AS
+    CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}-[0-9]{2}') THEN TRY_CAST(word AS DATE) END;
+CREATE MACRO month_or_day(word) AS
+    coalesce(day(word), CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}') THEN TRY_CAST(word || '-01' AS DATE) END);
+CREATE MACRO is_yes(word) AS coalesce(lower(word) IN ('true', 't', 'yes', 'y', '1'), false);
+
+-- Lines → one JSON object each. DuckDB's parser is more tolerant than JSON: it takes trailing commas, and NaN in any
+-- case; and it refuses half of a surrogate pair, which JSON allows.
+CREATE TABLE objects AS
+WITH whole AS (
+    SELECT source_file, line, CASE WHEN json_valid(line) THEN line
+        ELSE regexp_replace(line, '(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}',
+                            '\1', 'g') END AS text
+    FROM lines
+),
+judged AS (
+    SELECT *, regexp_replace(text, '"(\\.|[^"\\])*"', '""', 'g') AS bare FROM whole
+),
+valid AS (
+    SELECT source_file, line,
+        json_valid(text)
+            AND NOT regexp_matches(bare, ',\s*[}\]]')
+            AND NOT regexp_matches(replace(replace(bare, 'Infinity', ''), 'NaN', ''), '(?i)nan|inf') AS is_json,
+        -- Quoted, a number keeps the digits that it was written with.
+        regexp_replace(text, '("(?:value|cost_usd_increment|carbon_kg|genai_tokens|schema_version)"\s*:\s*)(-?[0-9][0-9.eE+-]*)',
+                       '\1"\2"', 'g') AS text
+    FROM judged
+)
+SELECT source_file, line, text, is_json AND json_type(CASE WHEN is_json THEN text END) = 'OBJECT' AS is_object
+FROM valid;
+
+-- A repeated key's last value counts; DuckDB takes the first, so such lines are written anew.
+UPDATE objects SET text = (
+    SELECT '{' || string_agg(to_json(key)::VARCHAR || ':' || value::VARCHAR, ',') || '}' FROM (
+        SELECT key, last(value ORDER BY id) AS value FROM json_each(objects.text) GROUP BY key
+    )
+)
+WHERE is_object AND len(json_keys(text)) <> len(list_distinct(json_keys(text)));
+
+CREATE TABLE fields AS
+SELECT source_file, line, is_object,
+    CASE WHEN is_object THEN text END AS j,
+    json_extract_string(j, '$.timestamp') AS moment,
+    trimmed(json_extract_string(j, '$.event_id')) AS event_id,
+    trimmed(json_extract_string(j, '$.org_id')) AS org_id,
+    trimmed(json_extract_string(j, '$.resource_id')) AS resource_id,
+    trimmed(lower(json_extract_string(j, '$.service'))) AS service_word,
+    trimmed(lower(json_extract_string(j, '$.metric'))) AS metric,
+    trimmed(lower(json_extract_string(j, '$.unit'))) AS unit,
+    json_extract_string(j, '$.schema_version') AS schema_version,
+    json_extract_string(j, '$.value') AS value_text,
+    json_extract_string(j, '$.cost_usd_increment') AS cost_text,
+    CASE WHEN schema_version IS DISTINCT FROM '1' THEN json_extract_string(j, '$.carbon_kg') END AS carbon_text,
+    CASE WHEN schema_version IS DISTINCT FROM '1' THEN json_extract_string(j, '$.genai_tokens') END AS tokens_text
+FROM objects;
+
+CREATE TABLE events AS
+WITH timed AS (
+    SELECT *,
+        regexp_extract(moment, '^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?::([0-5][0-9])(?:\.([0-9]+))?)?(?:Z|([+-])([01][0-9]):?([0-5][0-9]))?$',
+            ['day', 'minute', 'second', 'fraction', 'sign', 'hours', 'minutes']) AS t
+    FROM fields
+),
+instants AS (
+    SELECT *,
+        CASE WHEN t.day >= '2000' AND t.hours <= '18' THEN
+            TRY_CAST(t.day || ' ' || t.minute || ':' || coalesce(nullif(t.second, ''), '00')
+                     || '.' || rpad(left(coalesce(t.fraction, ''), 6), 6, '0') AS TIMESTAMP)
+            - CASE t.sign WHEN '-' THEN -1 ELSE 1 END
+              * (coalesce(TRY_CAST(t.hours AS INT), 0) * 60 + coalesce(TRY_CAST(t.minutes AS INT), 0)) * INTERVAL 1 MINUTE
+        END AS event_ts
+    FROM timed
+),
+typed AS (
+    SELECT i.*, s.name AS service, m.unit AS metric_unit, ingested.ingest_ts,
+        amount(value_text) AS value, amount(cost_text) AS cost, amount(carbon_text) AS carbon, amount(tokens_text) AS tokens
+    FROM instants i
+    LEFT JOIN services s ON s.word = i.service_word
+    LEFT JOIN metrics m ON m.name = i.metric
+    LEFT JOIN ingested ON ingested.source_file = i.source_file
+)
+SELECT *, event_ts::DATE AS usage_date, CASE
+    WHEN NOT is_object OR is_object IS NULL THEN 'malformed_json'
+    WHEN event_ts IS NULL OR year(event_ts) > 9999 THEN 'invalid_timestamp'
+    WHEN event_id IS NULL OR org_id IS NULL OR resource_id IS NULL THEN 'missing_key'
+    WHEN coalesce(schema_version NOT IN ('1', '2'), true) THEN 'unsupported_schema_version'
+    WHEN service IS NULL THEN 'unknown_service'
+    WHEN metric_unit IS NULL THEN 'unknown_metric'
+    WHEN cost IS NULL THEN 'invalid_cost'
+    WHEN cost < getvariable('cost_floor') THEN 'negative_cost'
+    WHEN value_text IS NOT NULL AND value IS NULL THEN 'invalid_value'
+    WHEN value < 0 OR carbon < 0 OR tokens < 0 THEN 'negative_quantity'
+    WHEN unit <> metric_unit THEN 'unit_mismatch'
+    WHEN event_ts > coalesce(ingest_ts, now()::TIMESTAMP) + getvariable('tolerance_hours') * INTERVAL 1 HOUR
+        THEN 'future_timestamp'
+END AS error_type,
+-- One copy of an event survives: the one with the smallest file name, then line.
+CASE WHEN error_type IS NULL THEN row_number() OVER copies END AS copy,
+CASE WHEN copy > 1 THEN
+    CASE WHEN trimmed(line) = first_value(trimmed(line)) OVER copies THEN 'duplicate_event' ELSE 'conflicting_duplicate' END
+END AS duplicate
+FROM typed
+WINDOW copies AS (PARTITION BY event_id, error_type IS NULL ORDER BY trimmed(source_file), trimmed(line));
+
+CREATE VIEW accepted AS SELECT * FROM events WHERE error_type IS NULL AND copy = 1;
+
+CREATE VIEW daily AS
+SELECT org_id, usage_date, service,
+    count(*) AS total_events,
+    sum(cost) AS total_cost_usd,
+    round(coalesce(sum(value) FILTER (metric = 'requests'), 0), 0)::BIGINT AS total_requests,
+    coalesce(sum(value) FILTER (metric = 'cpu_hours'), 0) AS total_cpu_hours,
+    coalesce(sum(value) FILTER (metric = 'storage_gb_hours'), 0) AS total_storage_gb_hours,
+    sum(carbon) AS total_carbon_kg,
+    sum(tokens) AS total_genai_tokens
+FROM accepted GROUP BY ALL;
+
+-- Masters: the last valid record of a key survives.
+CREATE VIEW invoices AS
+WITH typed AS (
+    SELECT rowid AS position, trimmed(invoice_id) AS invoice_id, trimmed(org_id) AS org_id,
+        month_or_day(trimmed(month)) AS month, amount(subtotal) AS subtotal,
+        CASE WHEN trimmed(credits) IS NULL THEN 0 ELSE amount(credits) END::DECIMAL(18, 6) AS credits,
+        CASE WHEN trimmed(taxes) IS NULL THEN 0 ELSE amount(taxes) END::DECIMAL(18, 6) AS taxes,
+        upper(trimmed(currency)) AS currency,
+        CASE WHEN is_number(trimmed(exchange_rate_to_usd))
+            THEN TRY_CAST(trimmed(exchange_rate_to_usd) AS DECIMAL(18, 10)) END AS rate
+    FROM billing_monthly
+),
+valid AS (
+    SELECT *, CASE WHEN currency = 'USD' AND getvariable('usd_is_1') THEN 1 ELSE rate END::DECIMAL(38, 10) AS applied
+    FROM typed
+    WHERE invoice_id IS NOT NULL AND org_id IS NOT NULL AND month IS NOT NULL AND subtotal IS NOT NULL
+        AND credits IS NOT NULL AND taxes IS NOT NULL AND currency IS NOT NULL AND rate > 0
+    QUALIFY row_number() OVER (PARTITION BY invoice_id ORDER BY position DESC) = 1
+)
+SELECT org_id, strftime(month, '%Y-%m') AS billing_month,
+    round(subtotal * applied, 6) AS gross, round(credits * applied, 6) AS credit, round(taxes * applied, 6) AS tax
+FROM valid;
+
+CREATE VIEW revenue AS
+SELECT org_id, billing_month, sum(gross) AS gross_revenue_usd, sum(credit) AS credits_applied_usd, sum(tax) AS taxes_usd,
+    sum(gross) - sum(credit) AS net_revenue_usd, sum(gross) - sum(credit) + sum(tax) AS total_due_usd,
+    count(*) AS invoice_count
+FROM invoices GROUP BY ALL;
+
+CREATE VIEW tickets AS
+WITH typed AS (
+    SELECT rowid AS position, trimmed(ticket_id) AS ticket_id, trimmed(org_id) AS org_id,
+        coalesce(lower(trimmed(severity)), 'unknown') AS severity, day(trimmed(created_at)) AS created,
+        trimmed(resolved_at) AS resolved_text, day(resolved_text) AS resolved, is_yes(trimmed(sla_breached)) AS breached
+    FROM support_tickets
+),
+valid AS (
+    SELECT * FROM typed
+    WHERE ticket_id IS NOT NULL AND org_id IS NOT NULL AND created IS NOT NULL
+        AND (resolved_text IS NULL OR resolved >= created)
+    QUALIFY row_number() OVER (PARTITION BY ticket_id ORDER BY position DESC) = 1
+)
+SELECT org_id, created AS ticket_date, severity, count(*) AS total_tickets,
+    count(*) FILTER (resolved IS NULL) AS open_tickets, count(*) FILTER (breached) AS sla_breach_count
+FROM valid GROUP BY ALL;
+
+CREATE VIEW surveys AS
+WITH valid AS (
+    SELECT rowid AS position, trimmed(org_id) AS org_id, day(trimmed(survey_date)) AS survey_date
+    FROM nps_surveys
+    WHERE trimmed(org_id) IS NOT NULL AND day(trimmed(survey_date)) IS NOT NULL
+)
+SELECT org_id, strftime(survey_date, '%Y-%m') AS month, count(DISTINCT survey_date) AS surveys FROM valid GROUP BY ALL;
+
+CREATE VIEW campaigns AS
+WITH valid AS (
+    SELECT rowid AS position, trimmed(touch_id) AS touch_id, coalesce(trimmed(campaign), 'unknown') AS campaign,
+        coalesce(lower(trimmed(channel)), 'unknown') AS channel, day(trimmed(timestamp)) AS touched,
+        is_yes(trimmed(clicked)) AS clicked, is_yes(trimmed(converted)) AS converted
+    FROM marketing_touches
+    WHERE trimmed(touch_id) IS NOT NULL AND trimmed(org_id) IS NOT NULL AND touched IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY trimmed(touch_id) ORDER BY position DESC) = 1
+)
+SELECT campaign, channel, strftime(touched, '%Y-%m') AS month, count(*) AS touches,
+    count(*) FILTER (clicked) AS clicks, count(*) FILTER (converted) AS conversions
+FROM valid GROUP BY ALL;

@@ -1,0 +1,31 @@
+"""The whole of it: the traceability table of a lake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloud_analytics.config import Config
+from cloud_analytics.quality.audit import audit
+from cloud_analytics.storage.lake import Lake
+from cloud_analytics.validation.assumptions import assumptions
+from cloud_analytics.validation.checkout import checkout_milestones
+from cloud_analytics.validation.checks import Validation
+from cloud_analytics.validation.milestones import milestones
+
+if TYPE_CHECKING:
+    from cloud_analytics.validation.milestones import OpenSession
+
+
+def validate(
+    lake: Lake, landing: str, config: Config, open_session: OpenSession | None = None, checkout: Path | None = None
+) -> Validation:
+    """Check A1-A5 and M1-M6; reads the lake, the landing folder and the checkout, and changes none of them."""
+    audited = audit(lake, landing, config)
+    return Validation(
+        [
+            *assumptions(lake, landing, config, audited),
+            *milestones(lake, landing, config, audited, open_session),
+            *checkout_milestones(checkout),
+        ]
+    )
