@@ -100,7 +100,7 @@ def test_each_plot_has_a_frame_here() -> None:
 @pytest.mark.parametrize("name", FRAMES)
 def test_axes_are_labelled_and_pyplot_keeps_no_figure(name: str) -> None:
     figure = draw(name)
-    assert figure.axes[0].get_title(loc="left")
+    assert figure.get_suptitle()
     assert figure.axes[-1].get_xlabel()
     assert all(axes.get_ylabel() for axes in figure.axes) or name in NAMED_BARS
     assert bool(figure.legends) != (name in ONE_COLOUR or name in {"tokens_and_cost", "carbon"})
@@ -149,7 +149,7 @@ def test_what_a_watermark_loses_stands_on_what_it_keeps() -> None:
 def test_the_largest_stand_first_and_the_rest_is_left_out() -> None:
     assert names("cost_by_org") == ["o2", "o1"]
     assert names("rejects") == ["invalid_cost", "missing_key"]
-    assert names("anomalies") == ["o2 · genai 07-02", "o1 · compute 07-02"]  # no expectation, no impact
+    assert names("anomalies") == ["07-02 o2 · genai", "07-02 o1 · compute"]  # no expectation, no impact
     (axes,) = plots.cost_by_org(pd.DataFrame(FRAMES["cost_by_org"]), top=1).axes
     assert [bar.get_width() for bar in axes.patches] == [5]
 
@@ -192,14 +192,14 @@ def test_hostile_names_are_drawn_as_text(name: str) -> None:
         figure = draw(name, org_name=[HOSTILE] * 3, service=["$x$", "<b>", "a\nb"])
         figure.savefig(drawn := StringIO(), format="svg")
     text = figure.axes[0].get_yticklabels()[0].get_text()
-    assert text.startswith(r"\$\frac{1\$")  # matplotlib draws an escaped dollar as a dollar
+    assert r"\$\frac{1\$" in text  # matplotlib draws an escaped dollar as a dollar
     assert len(text.splitlines()) == 1
     assert "<script>" not in drawn.getvalue()
 
 
 def test_a_long_or_private_looking_name_is_shown_in_a_legend() -> None:
     assert style.label("_hidden  \n name") == "hidden name"
-    assert len(style.label("x" * 100)) == 30
+    assert len(style.label("x" * 100)) == 34
 
 
 def test_the_colours_are_told_apart_with_any_colour_vision() -> None:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from cloud_analytics import __version__
-from cloud_analytics.cli import flow, lateness, machine, quality, questions
+from cloud_analytics.cli import flow, lateness, machine, quality, questions, report
 from cloud_analytics.cli.signals import end_well_on_sigterm
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
 
@@ -22,7 +22,7 @@ def cli() -> None:
     """
 
 
-for _module in (flow, questions, lateness, quality, machine):
+for _module in (flow, questions, report, lateness, quality, machine):
     for _command in vars(_module).values():
         if isinstance(_command, click.Command):
             cli.add_command(_command)

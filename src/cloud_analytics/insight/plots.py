@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from cloud_analytics.insight.style import ALERT, INK, PALETTE, dates, finish, names, panel, panels, stack
+from cloud_analytics.insight.style import ALERT, INK, PALETTE, dates, finish, names, panel, panels, shortened, stack
 
 __all__ = [
     "ALERT",
@@ -39,6 +39,7 @@ _LATENESS = {
     "> 30 days": float("inf"),
 }
 _DAY = "usage date (UTC)"
+_NAME_LENGTH = 18
 
 
 def lateness(frame: pd.DataFrame) -> Figure:
@@ -133,7 +134,7 @@ def top_movers(frame: pd.DataFrame, top: int = 10) -> Figure:
             place = [number for number, take in enumerate(chosen) if take]
             axes.barh(place, rows["change"][chosen], color=colour, label=word)
         axes.axvline(0, color=INK, linewidth=0.8)
-        names(axes, [f"{row.name_} · {row.service}" for row in rows.rename(columns={"name": "name_"}).itertuples()])
+        names(axes, [f"{name} · {service}" for name, service in zip(rows["name"], rows["service"])])
         return finish(figure, frame)
 
 
@@ -147,10 +148,19 @@ def anomalies(frame: pd.DataFrame, top: int = 12) -> Figure:
         rows = rows.sort_values("impact", ascending=False).head(top)
         place = range(len(rows))
         axes.hlines(place, rows["expected"], rows["actual"], color=ALERT, linewidth=1.5)
-        axes.plot(rows["expected"], place, "o", color=PALETTE[0], fillstyle="none", linestyle="", label="expected")
+        axes.plot(
+            rows["expected"],
+            place,
+            "o",
+            color=PALETTE[0],
+            fillstyle="none",
+            markeredgewidth=1.8,
+            linestyle="",
+            label="expected",
+        )
         axes.plot(rows["actual"], place, "o", color=ALERT, linestyle="", label="actual")
         days = pd.to_datetime(rows["usage_date"]).dt.strftime("%m-%d")
-        names(axes, [f"{name} · {service} {day}" for name, service, day in zip(rows["name"], rows["service"], days)])
+        names(axes, [f"{day} {name} · {service}" for name, service, day in zip(rows["name"], rows["service"], days)])
         axes.set_xlim(left=min(0.0, *axes.get_xlim()))
         return finish(figure, frame)
 
@@ -238,9 +248,10 @@ def _days(frame: pd.DataFrame, sums: list[str], by: list[str] | None = None, fla
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `name`: the organisation's name where it is known, else its id."""
+    """With `name`: the organisation's name where it is known, else its id; short enough to stand beside a bar."""
     known = frame["org_name"] if "org_name" in frame else pd.Series(None, index=frame.index, dtype=object)
-    return frame.assign(name=known.astype(object).where(known.notna(), frame["org_id"].astype(str)))
+    whole = known.astype(object).where(known.notna(), frame["org_id"].astype(str))
+    return frame.assign(name=[shortened(name, _NAME_LENGTH) for name in whole])
 
 
 def _shares(axes: Axes, top: float | None = None) -> None:

@@ -12,6 +12,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 # Texts and lines of the axes. A page may put its own ink in the place of this colour, which nothing else has.
 INK = "#1b1f24"
@@ -25,10 +26,9 @@ _STYLE: Any = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.titlelocation": "left",
+    "figure.titlesize": "large",
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
@@ -36,7 +36,8 @@ _STYLE: Any = {
     "grid.alpha": 0.15,
     "legend.frameon": False,
 }
-_LABEL_LENGTH = 30
+_NUMBERS = StrMethodFormatter("{x:,.10g}")
+_LABEL_LENGTH = 34
 _LEGEND_COLUMNS = 3
 
 
@@ -45,11 +46,13 @@ def panels(title: str, x: str, *y: str) -> Iterator[tuple[Figure, Sequence[Axes]
     """A figure with one panel for each `y` label, above each other over a common x axis."""
     with plt.rc_context(_STYLE):
         figure = Figure(layout="constrained")
+        figure.set_figheight(figure.get_figheight() * (0.75 + 0.25 * len(y)))
         column: list[Axes] = list(figure.subplots(len(y), sharex=True, squeeze=False)[:, 0])
-        column[0].set_title(title)
+        figure.suptitle(title, x=0.01, horizontalalignment="left")
         column[-1].set_xlabel(x)
         for axes, label in zip(column, y):
             axes.set_ylabel(label)
+            axes.yaxis.set_major_formatter(_NUMBERS)
         yield figure, column
 
 
@@ -78,18 +81,24 @@ def stack(axes: Axes, table: pd.DataFrame, width: float = 0.9) -> None:
 def names(axes: Axes, texts: Sequence[str]) -> None:
     """Horizontal bars are named, the first one on top; the figure grows with them."""
     axes.set_yticks(range(len(texts)), [label(text) for text in texts])
-    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(_NUMBERS)
+    axes.set_ylim(max(len(texts), 4) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.set_figheight(1.5 + 0.28 * max(5, len(texts)))
 
 
-def label(text: object) -> str:
-    """A text from the data as it is, in one line, shortened: matplotlib would take what stands between $ for TeX."""
+def shortened(text: object, length: int) -> str:
+    """A text from the data in one line of at most `length` characters."""
     line = " ".join(str(text).split())
-    short = line if len(line) <= _LABEL_LENGTH else line[: _LABEL_LENGTH - 1] + "…"
-    return short.replace("$", r"\$").lstrip("_")  # a legend leaves out what begins with an underscore
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def label(text: object) -> str:
+    """A text from the data as matplotlib draws it unchanged: what stands between two $ would be taken for TeX."""
+    # A legend leaves out what begins with an underscore.
+    return shortened(text, _LABEL_LENGTH).replace("$", r"\$").lstrip("_")
 
 
 def finish(figure: Figure, frame: pd.DataFrame) -> Figure:
