@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -80,6 +79,8 @@ FRAMES: dict[str, dict[str, list[Any]]] = {
 }
 NAMED_BARS = {"rejects", "cost_by_org", "top_movers", "anomalies"}  # the names stand on the y axis
 ONE_COLOUR = {"cost_by_org", "revenue_bridge"}  # the titles and the names on the axis say all; nothing for a legend
+# The characters that the font of matplotlib lacks are the browser's business.
+pytestmark = pytest.mark.filterwarnings("ignore:Glyph")
 HOSTILE = "$\\frac{1$ <script>alert(1)</script>\n& 'x' \x00 漢字 " + "long" * 50
 
 
@@ -187,14 +188,27 @@ def test_names_of_organisations_are_shown_where_they_are_known() -> None:
 
 @pytest.mark.parametrize("name", ["cost_by_org", "top_movers", "anomalies"])
 def test_hostile_names_are_drawn_as_text(name: str) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure = draw(name, org_name=[HOSTILE] * 3, service=["$x$", "<b>", "a\nb"])
-        figure.savefig(drawn := StringIO(), format="svg")
+    figure = draw(name, org_name=[HOSTILE] * 3, service=["$x$", "<b>", "a\nb"])
+    figure.savefig(drawn := StringIO(), format="svg")
     text = figure.axes[0].get_yticklabels()[0].get_text()
     assert r"\$\frac{1\$" in text  # matplotlib draws an escaped dollar as a dollar
     assert len(text.splitlines()) == 1
     assert "<script>" not in drawn.getvalue()
+
+
+def test_hostile_groups_are_drawn_as_text() -> None:
+    names = {"daily_cost": {"service": [HOSTILE] * 4}, "rejects": {"source": [HOSTILE] * 3}}
+    for name, other in (names | {"tickets": {"severity": [HOSTILE] * 3}}).items():
+        figure = draw(name, **other)
+        figure.canvas.draw()
+        assert r"\$\frac{1\$" in figure.legends[0].get_texts()[0].get_text()
+
+
+@pytest.mark.parametrize("name", ["daily_cost", "tokens_and_cost", "carbon", "tickets", "events_by_day"])
+def test_a_single_day_has_no_hours(name: str) -> None:
+    figure = draw(name, rows=1)
+    first, last = figure.axes[-1].get_xlim()
+    assert last - first == pytest.approx(7)
 
 
 def test_a_long_or_private_looking_name_is_shown_in_a_legend() -> None:

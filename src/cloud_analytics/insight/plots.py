@@ -11,7 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from cloud_analytics.insight.style import ALERT, INK, PALETTE, dates, finish, names, panel, panels, shortened, stack
+from cloud_analytics.insight.style import (
+    ALERT,
+    INK,
+    PALETTE,
+    dates,
+    finish,
+    label,
+    names,
+    panel,
+    panels,
+    shortened,
+    stack,
+)
 
 __all__ = [
     "ALERT",
@@ -87,7 +99,7 @@ def rejects(frame: pd.DataFrame) -> Figure:
         table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
         left = pd.Series(0.0, index=table.index)
         for source in table.columns:
-            axes.barh(range(len(table)), table[source], left=left, label=source)
+            axes.barh(range(len(table)), table[source], left=left, label=label(source))
             left += table[source]
         names(axes, list(table.index))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -99,7 +111,7 @@ def daily_cost(frame: pd.DataFrame) -> Figure:
     with panel("Daily cost by service", _DAY, "cost (USD a day)") as (figure, axes):
         days = _days(frame, ["total_cost_usd"], ["service"], flag="is_anomaly")
         for service, rows in days.groupby("service"):
-            axes.plot(rows["usage_date"], rows["total_cost_usd"], marker=".", linewidth=1.4, label=str(service))
+            axes.plot(rows["usage_date"], rows["total_cost_usd"], marker=".", linewidth=1.4, label=label(service))
         marked = days[days["is_anomaly"]]
         if len(marked):
             place = marked["usage_date"], marked["total_cost_usd"]

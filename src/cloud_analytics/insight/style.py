@@ -39,6 +39,7 @@ _STYLE: Any = {
 _NUMBERS = StrMethodFormatter("{x:,.10g}")
 _LABEL_LENGTH = 34
 _LEGEND_COLUMNS = 3
+_FEWEST_DAYS = 7
 
 
 @contextmanager
@@ -64,8 +65,11 @@ def panel(title: str, x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
 
 
 def dates(axes: Axes) -> None:
-    """Days, weeks or months along the x axis, whichever are readable."""
-    locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
+    """Days, weeks or months along the x axis, whichever are readable; never parts of a day."""
+    first, last = axes.dataLim.intervalx
+    if 0 <= last - first < _FEWEST_DAYS:
+        axes.set_xlim((first + last - _FEWEST_DAYS) / 2, (first + last + _FEWEST_DAYS) / 2)
+    locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
@@ -90,8 +94,8 @@ def names(axes: Axes, texts: Sequence[str]) -> None:
 
 
 def shortened(text: object, length: int) -> str:
-    """A text from the data in one line of at most `length` characters."""
-    line = " ".join(str(text).split())
+    """A text from the data in one line of at most `length` characters, all of them printable."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
     return line if len(line) <= length else line[: length - 1] + "…"
 
 

@@ -33,7 +33,6 @@ _SECTIONS = (
     trust.freshness,
 )
 _WIDTH = 4.6  # inches: as wide as a phone, so that texts stay readable there
-_SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "cloud-analytics"}
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
@@ -101,13 +100,19 @@ def svg(figure: Figure) -> Markup:
     """A figure as an `<svg>` element whose texts and axes take the colour of the page around them."""
     figure.set_size_inches(_WIDTH, figure.get_figheight() * 0.85)
     drawn = StringIO()
-    with mpl.rc_context(_SVG), warnings.catch_warnings():
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}  # ids that no other figure has
+    with mpl.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts draw what matplotlib's lack
         figure.savefig(drawn, format="svg", transparent=True, metadata=_NO_METADATA)
     text = drawn.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
-    text = re.sub(r' (xmlns(:xlink)?="[^"]*"|id="[\w.]+_\d+")', "", text)  # HTML needs neither; ids would repeat
+    text = re.sub(r' (xmlns(:xlink)?="[^"]*"|id="[\w.]+_\d+")', "", text)  # not needed in HTML; these ids would repeat
     return Markup(text)  # matplotlib escapes texts
+
+
+def code(text: str) -> Markup:
+    """What stands between `backticks` as code, the rest as it is."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _period(facts: Facts) -> str:
@@ -125,8 +130,3 @@ def _law(facts: Facts) -> Tile:
     kept = sum(source.silver for source in sources) + rejected
     note = f"{landed:,} lines, {rejected:,} of them quarantined"
     return Tile("lines accounted for", percent(ratio(kept, landed), alert=not facts.audit.balanced), note)
-
-
-def code(text: str) -> Markup:
-    """What stands between `backticks` as code, the rest as it is."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

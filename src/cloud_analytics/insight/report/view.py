@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 UNKNOWN = "–"
 # Characters: a text from here on is a sentence; as many of a table's fit beside each other on a phone.
-_LONG, _PHONE = 40, 42
+_LONG, _PHONE = 40, 36
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Table:
     def kind(self, column: int) -> str:
         """How a column is set: `number`, `long` (sentences), or nothing for words."""
         cells = [row[column] for row in self.rows]
-        if any(isinstance(cell, Value) for cell in cells):
+        if any(isinstance(cell, Value) and cell.exact for cell in cells):
             return "number"
         return "long" if column and any(len(str(cell)) > _LONG for cell in cells) else ""
 
