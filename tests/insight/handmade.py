@@ -78,7 +78,7 @@ def facts() -> Facts:
             }
         ),
         csat=pd.DataFrame({"month": ["2025-08"], "responses": [4], "tickets": [8], "score": [Decimal(14)]}),
-        nps=pd.DataFrame({"month": ["2025-08"], "surveys": [2], "score": [Decimal(-30)]}),
+        nps=pd.DataFrame({"month": ["2025-07"], "surveys": [2], "score": [Decimal(-30)]}),
         genai=pd.DataFrame(
             {
                 "usage_date": days,

@@ -128,6 +128,8 @@ class TestFigures:
         assert [row[0][0] for row in table(page, "By severity")] == ["critical", "low"]
         assert "3.50 of 5" in page.sections["support"]
         assert "−15.0" in page.sections["support"]
+        months = [[cell[0] for cell in row] for row in table(page, "Satisfaction")]
+        assert months == [["2025-07", *[UNKNOWN] * 3, "2", "−15.0"], ["2025-08", "8", "50.0%", "3.50", *[UNKNOWN] * 2]]
 
     def test_quality_late_data_and_freshness(self, page: Page) -> None:
         assert [cell[0] for cell in table(page, "Audit")[0]] == ["usage_events", "212", "210", "2", "yes"]

@@ -48,9 +48,8 @@ def watermark_losses(lake: Lake, watermark: timedelta, sizes: Sequence[int]) -> 
         row.source_file: row.newest
         for row in events.groupBy("source_file").agg(F.max(in_time).alias("newest")).collect()
     }
-    modified = {name: entry[1] for name, entry in ledger.entries(lake).items()}
-    files = sorted(newest, key=lambda name: (modified.get(name, 0), name))
-    clocks = list(accumulate((newest[name] if newest[name] is not None else _NEVER for name in files), max))
+    files = sorted(ledger.entries(lake), key=lambda name: (ledger.entries(lake)[name][1], name))
+    clocks = list(accumulate((newest.get(name) or _NEVER for name in files), max))
     if not files:
         return pd.DataFrame({"files_per_batch": list(sizes), "events": 0, "lost": 0})
     # What the clock showed before each file's micro-batch, less the watermark: earlier events are lost.

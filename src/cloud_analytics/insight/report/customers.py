@@ -75,7 +75,9 @@ def support(facts: Facts) -> Section:
             for row in rows(sums)
         ],
     )
-    months = facts.csat.merge(facts.nps, on="month", how="outer", suffixes=("", "_nps")).sort_values("month")
+    # As objects: a month that only one of them has would turn the other's counts into floats.
+    csats, surveyed = facts.csat.astype(object), facts.nps.astype(object)
+    months = csats.merge(surveyed, on="month", how="outer", suffixes=("", "_nps")).sort_values("month")
     opinions = Table(
         "Satisfaction by month",
         ("month", "tickets", "rated", "mean CSAT", "surveys", "mean NPS"),
