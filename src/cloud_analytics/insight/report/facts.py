@@ -76,7 +76,8 @@ def read(lake: Lake, landing: str, config: Config, made: datetime | None = None)
         found = {name: _sorted(future.result()) for name, future in pending.items()}
         usage = found.pop("usage")
         by_day = usage["usage_date"].notna()
-        snapshots = {name: entry["ingest_date"] for name, entry in lake.state(bronze_masters.STATE, {}).items()}
+        states = lake.state(bronze_masters.STATE, {})
+        snapshots = {name: entry["ingest_date"] for name, entry in states.items() if entry["files"]}
         clock = lake.state(ledger.CLOCK, None)
         last_change = lake.state("_state/last_transaction", None)
         return Facts(
