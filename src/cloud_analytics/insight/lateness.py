@@ -38,9 +38,9 @@ def micro_batches(lake: Lake) -> pd.DataFrame:
 def watermark_losses(lake: Lake, watermark: timedelta, sizes: Sequence[int]) -> pd.DataFrame:
     """What a plain watermark would lose of the events in Bronze, by the files of a micro-batch: one row a size.
 
-    `files_per_batch`, `events`, `lost`. Files come as Spark's file source takes them, by modification time. An event is
-    lost when it lies further behind the newest one of the earlier micro-batches than `watermark`; events later than
-    their ingest do not advance that clock. Two jobs, over a few columns.
+    `files_per_batch`, `events`, `lost`. Files come as Spark's file source takes them, by modification time. Losses are
+    counted as `watermark_would_drop` is: events further behind the newest one of the earlier micro-batches than
+    `watermark`, where events later than their ingest do not advance that clock. Two jobs, over a few columns.
     """
     events = lake.read(ledger.TABLE, BRONZE_EVENTS)
     in_time = F.when(F.col("event_ts") <= F.col("ingest_ts"), F.unix_seconds("event_ts"))
