@@ -28,6 +28,9 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None, 
     `cloud-analytics run` before. The landing folder is read for the audit, and the page says so where it is not there.
     """
     try:
+        import matplotlib
+
+        matplotlib.use("agg")  # a command draws into files: it needs no window system
         from cloud_analytics.insight.report import page
     except ModuleNotFoundError as error:
         raise UsageError(f"`report` needs {error.name}: pip install 'cloud-analytics[report]'") from None

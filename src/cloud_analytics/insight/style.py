@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib.pyplot as plt  # its import is what makes Jupyter draw figures
+import matplotlib.pyplot as plt
 import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
@@ -46,7 +46,8 @@ _FEWEST_DAYS = 7
 def panels(title: str, x: str, *y: str) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """A figure with one panel for each `y` label, above each other over a common x axis."""
     with plt.rc_context(_STYLE):
-        figure = Figure(layout="constrained")
+        figure = plt.figure(layout="constrained")  # by pyplot: Jupyter shows pictures from its first figure on
+        plt.close(figure)
         figure.set_figheight(figure.get_figheight() * (0.75 + 0.25 * len(y)))
         column: list[Axes] = list(figure.subplots(len(y), sharex=True, squeeze=False)[:, 0])
         figure.suptitle(title, x=0.01, horizontalalignment="left")
