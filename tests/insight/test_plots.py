@@ -1,4 +1,4 @@
-"""Plots: what is drawn, labelled axes, nothing that breaks on empty frames or on Decimal and None."""
+"""Plots: what is drawn, labelled axes, nothing that breaks on empty frames, on Decimal or None, on hostile texts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from cloud_analytics.insight import plots
+from cloud_analytics.insight import plots, style
 
 FRAMES: dict[str, dict[str, list[Any]]] = {
     "lateness": {"lateness_hours": [0, 2, 800, None], "is_late": [False, False, True, False], "events": [5, 1, 7, 1]},
+    "watermark_losses": {"input_rows": [10, 20, 30], "watermark_would_drop": [0, 5, 30]},
     "events_by_day": {
         "date": [date(2025, 7, 1), date(2025, 7, 1), date(2025, 7, 3)],
         "service": ["compute", "genai", "compute"],
@@ -29,26 +32,79 @@ FRAMES: dict[str, dict[str, list[Any]]] = {
         "records": [1, 2, 9],
     },
     "daily_cost": {
-        "usage_date": [date(2025, 7, 2), date(2025, 7, 1), date(2025, 7, 1)],
-        "service": ["compute", "compute", "genai"],
-        "total_cost_usd": [Decimal("3.5"), Decimal("1"), Decimal("2")],
-        "is_anomaly": [True, False, None],
+        "usage_date": [date(2025, 7, 2), date(2025, 7, 1), date(2025, 7, 1), date(2025, 7, 2)],
+        "service": ["compute", "compute", "genai", "compute"],
+        "total_cost_usd": [Decimal("3"), Decimal("1"), Decimal("2"), Decimal("0.5")],
+        "is_anomaly": [True, False, None, None],
+    },
+    "cost_by_org": {"org_id": ["o1", "o2", "o1"], "total_cost_usd": [Decimal(1), Decimal(5), Decimal(3)]},
+    "top_movers": {
+        "org_id": ["o1", "o2", "o3"],
+        "service": ["compute", "genai", "storage"],
+        "cost_7d": [Decimal(10), Decimal(1), Decimal(5)],
+        "cost_14d": [Decimal(12), Decimal(9), Decimal(10)],
+    },
+    "anomalies": {
+        "org_id": ["o1", "o2", "o3"],
+        "service": ["compute", "genai", "storage"],
+        "usage_date": [date(2025, 7, 2)] * 3,
+        "actual_cost_usd": [Decimal(30), Decimal(90), Decimal(7)],
+        "expected_cost_usd": [Decimal(10), Decimal(20), None],
+    },
+    "revenue_bridge": {
+        "billing_month": ["2025-06", "2025-07"],
+        "gross_revenue_usd": [Decimal(100), Decimal(50)],
+        "credits_applied_usd": [Decimal(10), Decimal(0)],
+        "net_revenue_usd": [Decimal(90), Decimal(50)],
+        "taxes_usd": [Decimal(9), Decimal(5)],
+        "total_due_usd": [Decimal(99), Decimal(55)],
+    },
+    "tickets": {
+        "ticket_date": [date(2025, 7, 1), date(2025, 7, 2), date(2025, 7, 9)],
+        "severity": ["low", "critical", "low"],
+        "total_tickets": [3, 1, 2],
+        "sla_breach_count": [1, 0, 2],
+    },
+    "tokens_and_cost": {
+        "usage_date": [date(2025, 7, 1), date(2025, 7, 2), date(2025, 7, 2)],
+        "total_tokens": [None, Decimal(4), Decimal(6)],
+        "total_cost_usd": [Decimal(1), Decimal(2), Decimal(3)],
+    },
+    "carbon": {
+        "usage_date": [date(2025, 7, 1), date(2025, 7, 2), date(2025, 7, 2)],
+        "total_carbon_kg": [None, Decimal("1.5"), Decimal("2")],
+        "events": [4, 3, 1],
+        "events_with_carbon": [0, 2, 1],
     },
 }
+NAMED_BARS = {"rejects", "cost_by_org", "top_movers", "anomalies"}  # the names stand on the y axis
+ONE_COLOUR = {"cost_by_org", "revenue_bridge"}  # the titles and the names on the axis say all; nothing for a legend
+# The characters that the font of matplotlib lacks are the browser's business.
+pytestmark = pytest.mark.filterwarnings("ignore:Glyph")
+HOSTILE = "$\\frac{1$ <script>alert(1)</script>\n& 'x' \x00 漢字 " + "long" * 50
 
 
-def draw(name: str, rows: int | None = None) -> Figure:
+def draw(name: str, rows: int | None = None, **other: Any) -> Figure:
     plot: Callable[[pd.DataFrame], Figure] = getattr(plots, name)
-    return plot(pd.DataFrame(FRAMES[name]).iloc[:rows])
+    return plot(pd.DataFrame(FRAMES[name] | other).iloc[:rows])
+
+
+def names(name: str) -> list[str]:
+    (axes,) = draw(name).axes
+    return [text.get_text() for text in axes.get_yticklabels()]
+
+
+def test_each_plot_has_a_frame_here() -> None:
+    assert set(FRAMES) == {name for name in plots.__all__ if name.islower()}
 
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_axes_are_labelled_and_pyplot_keeps_no_figure(name: str) -> None:
-    (axes,) = draw(name).axes
-    assert axes.get_title(loc="left")
-    assert axes.get_xlabel()
-    assert axes.get_ylabel() or name == "rejects"  # whose bars are named
-    assert axes.get_legend() is not None
+    figure = draw(name)
+    assert figure.get_suptitle()
+    assert figure.axes[-1].get_xlabel()
+    assert all(axes.get_ylabel() for axes in figure.axes) or name in NAMED_BARS
+    assert bool(figure.legends) != (name in ONE_COLOUR or name in {"tokens_and_cost", "carbon"})
     assert plt.get_fignums() == []
 
 
@@ -56,7 +112,14 @@ def test_axes_are_labelled_and_pyplot_keeps_no_figure(name: str) -> None:
 def test_nothing_to_show_is_said(name: str) -> None:
     figure = draw(name, rows=0)
     figure.canvas.draw()
-    assert [text.get_text() for text in figure.axes[0].texts] == ["nothing to show"]
+    assert "nothing to show" in [text.get_text() for text in figure.axes[0].texts]
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_plot_does_not_change_what_it_is_given(name: str) -> None:
+    frame = pd.DataFrame(FRAMES[name])
+    getattr(plots, name)(frame)
+    pd.testing.assert_frame_equal(frame, pd.DataFrame(FRAMES[name]))
 
 
 def test_anomalous_days_are_marked() -> None:
@@ -68,10 +131,94 @@ def test_anomalous_days_are_marked() -> None:
 
 
 def test_bars_hold_every_record() -> None:
-    totals = {name: sum(bar.get_width() for bar in draw(name).axes[0].patches) for name in ("rejects",)}
-    assert totals == {"rejects": 12}
-    assert sum(bar.get_height() for bar in draw("events_by_day").axes[0].patches) == 9
-    assert sum(bar.get_height() for bar in draw("lateness").axes[0].patches) == 13
+    totals = {name: sum(bar.get_width() for bar in draw(name).axes[0].patches) for name in ("rejects", "cost_by_org")}
+    assert totals == {"rejects": 12, "cost_by_org": 9}
+    heights = ("events_by_day", "lateness", "tickets", "tokens_and_cost", "carbon", "watermark_losses")
+    totals = {name: sum(bar.get_height() for bar in draw(name).axes[0].patches) for name in heights}
+    expected = {"events_by_day": 9, "lateness": 13, "tickets": 6, "tokens_and_cost": 10, "carbon": 3.5}
+    assert totals == {**expected, "watermark_losses": 60}
+
+
+def test_what_a_watermark_loses_stands_on_what_it_keeps() -> None:
+    (axes,) = draw("watermark_losses").axes
+    kept, lost = axes.containers
+    assert [bar.get_height() for bar in kept] == [10, 15, 0]
+    assert [(bar.get_y(), bar.get_height()) for bar in lost] == [(10, 0), (15, 5), (0, 30)]
+    assert {bar.get_facecolor()[:3] for bar in lost} == {to_rgb(plots.ALERT)}
+
+
+def test_the_largest_stand_first_and_the_rest_is_left_out() -> None:
+    assert names("cost_by_org") == ["o2", "o1"]
+    assert names("rejects") == ["invalid_cost", "missing_key"]
+    assert names("anomalies") == ["07-02 o2 · genai", "07-02 o1 · compute"]  # no expectation, no impact
+    (axes,) = plots.cost_by_org(pd.DataFrame(FRAMES["cost_by_org"]), top=1).axes
+    assert [bar.get_width() for bar in axes.patches] == [5]
+
+
+def test_movers_are_the_last_7_days_against_the_7_before() -> None:
+    (axes,) = draw("top_movers").axes
+    assert names("top_movers") == ["o1 · compute", "o3 · storage", "o2 · genai"]
+    changes = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in axes.patches}
+    assert changes == pytest.approx({0: 10 - 2, 1: 5 - 5, 2: 1 - 8})
+
+
+def test_an_anomaly_goes_from_expected_to_actual() -> None:
+    (axes,) = draw("anomalies").axes
+    ends = {str(line.get_label()): list(line.get_xdata()) for line in axes.lines}
+    assert ends == {"expected": [20.0, 10.0], "actual": [90.0, 30.0]}
+
+
+def test_the_bridge_goes_from_gross_to_due() -> None:
+    (axes,) = draw("revenue_bridge").axes
+    bars = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in axes.patches]
+    assert bars == [(0, 150), (140, 150), (0, 140), (140, 154), (0, 154)]
+    assert axes.get_xlabel() == "billing month 2025-06 to 2025-07"
+    assert [text.get_text() for text in axes.texts] == ["150", "−10", "140", "+14", "154"]
+
+
+def test_shares_are_those_of_the_sums() -> None:
+    assert list(draw("tickets").axes[1].lines[0].get_ydata()) == [0.25, 1.0]
+    assert list(draw("carbon").axes[1].lines[0].get_ydata()) == [0.0, 0.75]
+
+
+def test_names_of_organisations_are_shown_where_they_are_known() -> None:
+    (axes,) = draw("cost_by_org", org_name=["Acme", None, "Acme"]).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["o2", "Acme"]
+
+
+@pytest.mark.parametrize("name", ["cost_by_org", "top_movers", "anomalies"])
+def test_hostile_names_are_drawn_as_text(name: str) -> None:
+    figure = draw(name, org_name=[HOSTILE] * 3, service=["$x$", "<b>", "a\nb"])
+    figure.savefig(drawn := StringIO(), format="svg")
+    text = figure.axes[0].get_yticklabels()[0].get_text()
+    assert r"\$\frac{1\$" in text  # matplotlib draws an escaped dollar as a dollar
+    assert len(text.splitlines()) == 1
+    assert "<script>" not in drawn.getvalue()
+
+
+def test_hostile_groups_are_drawn_as_text() -> None:
+    names = {"daily_cost": {"service": [HOSTILE] * 4}, "rejects": {"source": [HOSTILE] * 3}}
+    for name, other in (names | {"tickets": {"severity": [HOSTILE] * 3}}).items():
+        figure = draw(name, **other)
+        figure.canvas.draw()
+        assert r"\$\frac{1\$" in figure.legends[0].get_texts()[0].get_text()
+
+
+@pytest.mark.parametrize("name", ["daily_cost", "tokens_and_cost", "carbon", "tickets", "events_by_day"])
+def test_a_single_day_has_no_hours(name: str) -> None:
+    figure = draw(name, rows=1)
+    first, last = figure.axes[-1].get_xlim()
+    assert last - first == pytest.approx(7)
+
+
+def test_a_long_or_private_looking_name_is_shown_in_a_legend() -> None:
+    assert style.label("_hidden  \n name") == "hidden name"
+    assert len(style.label("x" * 100)) == 34
+
+
+def test_the_colours_are_told_apart_with_any_colour_vision() -> None:
+    okabe_ito = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"}
+    assert {*plots.PALETTE, plots.ALERT} - {style.INK} == okabe_ito
 
 
 def test_the_pipeline_and_the_command_line_do_without_matplotlib() -> None:

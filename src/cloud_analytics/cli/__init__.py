@@ -8,7 +8,7 @@ import sys
 import click
 
 from cloud_analytics import __version__
-from cloud_analytics.cli import flow, insight, lateness, machine, quality, quarantine, questions
+from cloud_analytics.cli import flow, insight, lateness, machine, quality, quarantine, questions, report
 from cloud_analytics.cli.signals import end_well_on_sigterm
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
 
@@ -22,7 +22,7 @@ def cli() -> None:
     """
 
 
-for _module in (flow, questions, lateness, quality, quarantine, insight, machine):
+for _module in (flow, questions, report, lateness, quality, quarantine, insight, machine):
     for _name, _command in vars(_module).items():
         if isinstance(_command, click.Command) and _name[0] != "_":  # those belong to a group
             cli.add_command(_command)

@@ -1,36 +1,47 @@
-"""The plots: each takes a small pandas DataFrame and returns a matplotlib Figure, one style for all.
+"""The plots: each takes a small pandas DataFrame with a mart's column names and returns a matplotlib Figure.
 
-Figures belong to nobody (`pyplot` forgets them): a notebook shows the one that ends a cell, a script saves it.
+Rows that share a place in a plot are summed, so a mart may be given whole or aggregated; amounts may be Decimal, float
+or None. Figures belong to nobody: a notebook shows the one that ends a cell, a script saves it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-import matplotlib.pyplot as plt
 import pandas as pd
-from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-# Okabe and Ito's colours, told apart with any colour vision; vermilion is kept for what needs attention.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#999999", "#000000", "#F0E442")
-ALERT = "#D55E00"
-_STYLE: Any = {
-    "figure.figsize": (9.0, 4.0),
-    "figure.constrained_layout.use": True,
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.titlelocation": "left",
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-}
+from cloud_analytics.insight.style import (
+    ALERT,
+    INK,
+    PALETTE,
+    dates,
+    finish,
+    label,
+    names,
+    panel,
+    panels,
+    shortened,
+    stack,
+)
+
+__all__ = [
+    "ALERT",
+    "PALETTE",
+    "anomalies",
+    "carbon",
+    "cost_by_org",
+    "daily_cost",
+    "events_by_day",
+    "lateness",
+    "rejects",
+    "revenue_bridge",
+    "tickets",
+    "tokens_and_cost",
+    "top_movers",
+    "watermark_losses",
+]
+
 _LATENESS = {
     "≤ 1 hour": 1,
     "1–6 hours": 6,
@@ -39,84 +50,223 @@ _LATENESS = {
     "7–30 days": 30 * 24,
     "> 30 days": float("inf"),
 }
+_DAY = "usage date (UTC)"
+_NAME_LENGTH = 18
 
 
 def lateness(frame: pd.DataFrame) -> Figure:
     """How late events arrive: `lateness_hours` (rounded up), `is_late`, `events`."""
-    with _figure("How late events arrive", "lateness against the newest event seen", "events") as (figure, axes):
+    with panel("How late events arrive", "lateness against the newest event seen", "events") as (figure, axes):
         edges = [float("-inf"), *_LATENESS.values()]
         classes = pd.cut(frame["lateness_hours"].astype(float), edges, labels=list(_LATENESS))
         counts = frame["events"].groupby([classes, frame["is_late"].astype(bool)], observed=False).sum()
         table = counts.unstack(fill_value=0).reindex(columns=[False, True], fill_value=0)
-        names = table.index.astype(str)
-        axes.bar(names, table[False], label="in time")
-        axes.bar(names, table[True], bottom=table[False], color=ALERT, label="late, processed as well")
-        _finish(axes, frame)
-        return figure
+        texts = table.index.astype(str)
+        axes.bar(texts, table[False], label="in time")
+        axes.bar(texts, table[True], bottom=table[False], color=ALERT, label="late, processed as well")
+        return finish(figure, frame)
+
+
+def watermark_losses(frame: pd.DataFrame) -> Figure:
+    """What a plain watermark would lose of each micro-batch, in the order given: `input_rows`, `watermark_would_drop`.
+
+    The frame of `lateness.micro_batches` as it stands; the first micro-batch has nothing to be late against.
+    """
+    title = "What a plain watermark would lose"
+    with panel(title, "micro-batch, in the order of ingest", "events") as (figure, axes):
+        lost = frame["watermark_would_drop"].astype(float)
+        number = range(1, len(frame) + 1)
+        axes.bar(number, frame["input_rows"].astype(float) - lost, label="kept by it")
+        below = frame["input_rows"].astype(float) - lost
+        axes.bar(number, lost, bottom=below, color=ALERT, label="lost by it, processed here")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return finish(figure, frame)
 
 
 def events_by_day(frame: pd.DataFrame) -> Figure:
     """Events of each day, stacked by service: `date`, `service`, `events`."""
-    with _figure("Events in Silver", "event date (UTC)", "events a day") as (figure, axes):
+    with panel("Events in Silver", "event date (UTC)", "events a day") as (figure, axes):
         table = frame.pivot_table(index="date", columns="service", values="events", aggfunc="sum", fill_value=0)
-        below = pd.Series(0.0, index=table.index)
-        for service in table.columns:
-            axes.bar(pd.to_datetime(table.index), table[service], bottom=below, width=0.9, label=service)
-            below += table[service]
-        _dates(axes)
-        _finish(axes, frame)
-        return figure
+        stack(axes, table.set_axis(pd.to_datetime(table.index)))
+        dates(axes)
+        return finish(figure, frame)
 
 
 def rejects(frame: pd.DataFrame) -> Figure:
     """Quarantined records of each rule, by source: `source`, `error_type`, `records`."""
-    with _figure("Quarantined records", "records", "") as (figure, axes):
+    with panel("Quarantined records", "records", "") as (figure, axes):
         table = frame.pivot_table(index="error_type", columns="source", values="records", aggfunc="sum", fill_value=0)
-        table = table.loc[table.sum(axis=1).sort_values().index]
+        table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
         left = pd.Series(0.0, index=table.index)
         for source in table.columns:
-            axes.barh(table.index, table[source], left=left, label=source)
+            axes.barh(range(len(table)), table[source], left=left, label=label(source))
             left += table[source]
-        figure.set_figheight(1.5 + 0.25 * max(6, len(table)))
-        _finish(axes, frame)
-        return figure
+        names(axes, list(table.index))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        return finish(figure, frame)
 
 
 def daily_cost(frame: pd.DataFrame) -> Figure:
-    """Cost of each day and service, one row each: `usage_date`, `service`, `total_cost_usd`, `is_anomaly` (marked)."""
-    with _figure("Daily cost by service", "usage date (UTC)", "cost (USD a day)") as (figure, axes):
-        days = frame.assign(
-            usage_date=pd.to_datetime(frame["usage_date"]), total_cost_usd=frame["total_cost_usd"].astype(float)
-        ).sort_values("usage_date")
+    """Cost of each day and service: `usage_date`, `service`, `total_cost_usd`, and `is_anomaly`, which is marked."""
+    with panel("Daily cost by service", _DAY, "cost (USD a day)") as (figure, axes):
+        days = _days(frame, ["total_cost_usd"], ["service"], flag="is_anomaly")
         for service, rows in days.groupby("service"):
-            axes.plot(rows["usage_date"], rows["total_cost_usd"], marker=".", linewidth=1.4, label=service)
-        marked = days[days["is_anomaly"].eq(True)]
+            axes.plot(rows["usage_date"], rows["total_cost_usd"], marker=".", linewidth=1.4, label=label(service))
+        marked = days[days["is_anomaly"]]
         if len(marked):
             place = marked["usage_date"], marked["total_cost_usd"]
             axes.plot(*place, "o", color=ALERT, fillstyle="none", markeredgewidth=1.6, zorder=3, label="anomalous")
         axes.set_ylim(bottom=0)
-        _dates(axes)
-        _finish(axes, frame)
-        return figure
+        dates(axes)
+        return finish(figure, frame)
 
 
-@contextmanager
-def _figure(title: str, x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots()
-        plt.close(figure)
-        axes.set(title=title, xlabel=x, ylabel=y)
-        yield figure, axes
+def cost_by_org(frame: pd.DataFrame, top: int = 10) -> Figure:
+    """The `top` organisations by cost: `org_id` (named by `org_name` where the frame has it), `total_cost_usd`."""
+    with panel("Cost by organisation", "cost (USD)", "") as (figure, axes):
+        sums = _named(frame).assign(total_cost_usd=frame["total_cost_usd"].astype(float))
+        table = sums.groupby(["org_id", "name"])["total_cost_usd"].sum().sort_values(ascending=False).head(top)
+        axes.barh(range(len(table)), table)
+        names(axes, list(table.index.get_level_values("name")))
+        return finish(figure, frame)
 
 
-def _dates(axes: Axes) -> None:
-    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+def top_movers(frame: pd.DataFrame, top: int = 10) -> Figure:
+    """What changed most: `org_id` (`org_name`), `service`, `cost_7d`, `cost_14d` of one summary_date.
+
+    The change is that of the last 7 days against the 7 before: cost_7d − (cost_14d − cost_7d).
+    """
+    title = "Top movers: 7 days against the 7 before"
+    with panel(title, "change of cost (USD)", "") as (figure, axes):
+        change = 2 * frame["cost_7d"].astype(float) - frame["cost_14d"].astype(float)
+        rows = _named(frame).assign(change=change)
+        rows = rows.reindex(rows["change"].abs().sort_values(ascending=False).index).head(top)
+        rows = rows.sort_values("change", ascending=False)
+        for word, chosen, colour in (("up", rows["change"] >= 0, ALERT), ("down", rows["change"] < 0, PALETTE[0])):
+            place = [number for number, take in enumerate(chosen) if take]
+            axes.barh(place, rows["change"][chosen], color=colour, label=word)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        names(axes, [f"{name} · {service}" for name, service in zip(rows["name"], rows["service"])])
+        return finish(figure, frame)
 
 
-def _finish(axes: Axes, frame: pd.DataFrame) -> None:
-    if frame.empty:
-        axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center", color="gray")
-    elif axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+def anomalies(frame: pd.DataFrame, top: int = 12) -> Figure:
+    """The `top` anomalies by impact: `org_id` (`org_name`), `service`, `usage_date`, actual and `expected_cost_usd`."""
+    with panel("Anomalous days: expected and actual cost", "cost (USD)", "") as (figure, axes):
+        rows = _named(frame).assign(
+            actual=frame["actual_cost_usd"].astype(float), expected=frame["expected_cost_usd"].astype(float)
+        )
+        rows = rows.dropna(subset=["expected"]).assign(impact=rows["actual"] - rows["expected"])
+        rows = rows.sort_values("impact", ascending=False).head(top)
+        place = range(len(rows))
+        axes.hlines(place, rows["expected"], rows["actual"], color=ALERT, linewidth=1.5)
+        axes.plot(
+            rows["expected"],
+            place,
+            "o",
+            color=PALETTE[0],
+            fillstyle="none",
+            markeredgewidth=1.8,
+            linestyle="",
+            label="expected",
+        )
+        axes.plot(rows["actual"], place, "o", color=ALERT, linestyle="", label="actual")
+        days = pd.to_datetime(rows["usage_date"]).dt.strftime("%m-%d")
+        names(axes, [f"{day} {name} · {service}" for name, service, day in zip(rows["name"], rows["service"], days)])
+        axes.set_xlim(left=min(0.0, *axes.get_xlim()))
+        return finish(figure, frame)
+
+
+def revenue_bridge(frame: pd.DataFrame) -> Figure:
+    """From gross revenue over credits to net, and over taxes to what is due, of all rows: the mart's USD columns."""
+    with panel("Revenue bridge", "", "USD") as (figure, axes):
+        columns = ["gross_revenue_usd", "credits_applied_usd", "net_revenue_usd", "taxes_usd", "total_due_usd"]
+        gross, credits, net, taxes, due = (float(frame[name].astype(float).sum()) for name in columns)
+        steps = [  # text, foot of the bar, its height, what is written on it
+            ("gross", 0.0, gross, f"{gross:,.0f}"),
+            ("credits", net, credits, f"−{credits:,.0f}"),
+            ("net", 0.0, net, f"{net:,.0f}"),
+            ("taxes", net, taxes, f"+{taxes:,.0f}"),
+            ("total due", 0.0, due, f"{due:,.0f}"),
+        ]
+        colours = [PALETTE[0], ALERT, PALETTE[0], PALETTE[1], PALETTE[5]]
+        texts, feet, heights, written = (list(column) for column in zip(*steps))
+        bars = axes.bar(texts, heights, bottom=feet, color=colours, width=0.7)
+        if not frame.empty:
+            axes.bar_label(bars, written, padding=2)
+        axes.margins(y=0.1)
+        months = sorted(frame["billing_month"].astype(str).unique()) or [""]
+        axes.set_xlabel("billing month " + (months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"))
+        return finish(figure, frame)
+
+
+def tickets(frame: pd.DataFrame) -> Figure:
+    """Tickets a week by severity, and the share that broke their SLA: `ticket_date`, `severity`, total and breaches.
+
+    Columns `total_tickets` and `sla_breach_count`. Weeks begin on Mondays.
+    """
+    title = "Support tickets and SLA breaches"
+    with panels(title, "week of creation", "tickets a week", "SLA breached") as (figure, (upper, lower)):
+        days = pd.to_datetime(frame["ticket_date"])
+        weeks = days - pd.to_timedelta(days.dt.weekday, unit="D")
+        table = frame.assign(week=weeks).pivot_table(
+            index="week", columns="severity", values="total_tickets", aggfunc="sum", fill_value=0
+        )
+        known = [word for word in ("low", "medium", "high", "critical") if word in table.columns]
+        stack(upper, table[[*known, *sorted(set(table.columns) - set(known))]], width=5.5)
+        sums = frame[["total_tickets", "sla_breach_count"]].astype(float).groupby(weeks).sum()
+        lower.plot(sums.index, sums["sla_breach_count"] / sums["total_tickets"], color=ALERT, marker=".")
+        _shares(lower)
+        return finish(figure, frame)
+
+
+def tokens_and_cost(frame: pd.DataFrame) -> Figure:
+    """GenAI tokens above the cost of the same days: `usage_date`, `total_tokens`, `total_cost_usd`.
+
+    Days without token counts (schema version 1 has none) have a cost and no bar.
+    """
+    with panels("GenAI: tokens and cost", _DAY, "tokens a day", "cost (USD a day)") as (figure, (upper, lower)):
+        days = _days(frame, ["total_tokens", "total_cost_usd"])
+        upper.bar(days["usage_date"], days["total_tokens"].fillna(0), width=0.9)
+        lower.plot(days["usage_date"], days["total_cost_usd"], color=PALETTE[1], marker=".")
+        lower.set_ylim(bottom=0)
+        dates(lower)
+        return finish(figure, frame)
+
+
+def carbon(frame: pd.DataFrame) -> Figure:
+    """Carbon of each day and the share of events that report it: the columns of carbon_impact.
+
+    `usage_date`, `total_carbon_kg`, `events`, `events_with_carbon`. A day without coverage has no carbon figure.
+    """
+    with panels("Carbon and its coverage", _DAY, "kg CO₂e a day", "coverage") as (figure, (upper, lower)):
+        days = _days(frame, ["total_carbon_kg", "events", "events_with_carbon"])
+        upper.bar(days["usage_date"], days["total_carbon_kg"].fillna(0), width=0.9, color=PALETTE[2])
+        lower.plot(days["usage_date"], days["events_with_carbon"] / days["events"], color=PALETTE[5], marker=".")
+        _shares(lower, top=1.05)
+        return finish(figure, frame)
+
+
+def _days(frame: pd.DataFrame, sums: list[str], by: list[str] | None = None, flag: str | None = None) -> pd.DataFrame:
+    """One row a day (and `by`): sums that are null where all their values are; the flag is true where any is."""
+    ready = frame.assign(
+        usage_date=pd.to_datetime(frame["usage_date"]), **{name: frame[name].astype(float) for name in sums}
+    )
+    how: dict[str, pd.NamedAgg] = {name: pd.NamedAgg(name, lambda values: values.sum(min_count=1)) for name in sums}
+    if flag is not None:
+        ready[flag] = frame[flag].eq(True)
+        how[flag] = pd.NamedAgg(flag, "any")
+    return ready.groupby(["usage_date", *(by or [])], observed=True, as_index=False).agg(**how)
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """With `name`: the organisation's name where it is known, else its id; short enough to stand beside a bar."""
+    known = frame["org_name"] if "org_name" in frame else pd.Series(None, index=frame.index, dtype=object)
+    whole = known.astype(object).where(known.notna(), frame["org_id"].astype(str))
+    return frame.assign(name=[shortened(name, _NAME_LENGTH) for name in whole])
+
+
+def _shares(axes: Axes, top: float | None = None) -> None:
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_ylim(0, top)
+    dates(axes)

@@ -1,0 +1,54 @@
+"""Charts and tables for people: report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from cloud_analytics.cli.options import open_pipeline, options
+from cloud_analytics.errors import UsageError
+
+
+@click.command()
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    default="report.html",
+    show_default=True,
+    help="The page to write; an older one is replaced.",
+)
+@options("landing", "lake", "conf", "quiet")
+def report(out: Path, landing: str | None, lake: str | None, conf: Path | None, quiet: bool) -> None:
+    """Gold as one HTML page: cost, anomalies, revenue, support, GenAI, carbon, and how far to trust them.
+
+    The page is one file that needs no network: mail it, print it, read it on a phone. It shows the lake as it is; run
+    `cloud-analytics run` before. The landing folder is read for the audit, and the page says so where it is not there.
+    """
+    try:
+        import matplotlib
+
+        matplotlib.use("agg")  # a command draws into files: it needs no window system
+        from cloud_analytics.insight.report import page
+    except ModuleNotFoundError as error:
+        raise UsageError(f"`report` needs {error.name}: pip install 'cloud-analytics[report]'") from None
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        what = "is a folder" if out.is_dir() else f"lies in no existing folder ({out.parent})"
+        raise UsageError(f"--out {out} {what}: give the file to write, for example report.html")
+    from cloud_analytics.insight.report import facts
+
+    with open_pipeline(landing, lake, conf, quiet) as (pipeline, config):
+        pipeline.say("reading Gold")
+        found = facts.read(pipeline.lake, pipeline.landing, config)
+        pipeline.say("drawing")
+        text = page.render(found)
+    aside = out.with_name(f".{out.name}.tmp")  # a reader finds the old page or the new one
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, out)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UsageError(f"--out {out} cannot be written ({error.strerror})") from None
+    click.echo(f"{out}: {len(text.encode()) / 1024:,.0f} KiB; open it in a browser.")

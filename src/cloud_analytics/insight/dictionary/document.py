@@ -1,0 +1,182 @@
+"""The data dictionary as Markdown: each table of each zone with its columns, their types, units and meanings."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import yaml
+from pyspark.sql.types import StructType
+
+from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.gold import build as gold
+from cloud_analytics.quality.events import DUPLICATES, ERROR_ORDER
+from cloud_analytics.serving.tables import MARTS, Table, schema_text, tables
+from cloud_analytics.serving.units import unit
+from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
+
+_BRONZE_EVENTS = f"bronze/{EVENTS}"
+_INTRODUCTION = """\
+# Data dictionary
+
+Every table from landing to Cassandra. This file is made from `conf/sources.yaml`, `conf/taxonomy.yaml`, the schemas of
+the zones and `schema.cql`; a test compares it with them. After a change:
+`python -m cloud_analytics.insight.dictionary docs/data_dictionary.md`.
+
+Zones are Parquet, columns may be null unless they are part of a key, and all times are UTC. Amounts of money are USD
+except those of an invoice. Rates and shares lie in 0–1, only `_pct` is a percentage.
+"""
+
+
+def document(config: Config) -> str:
+    """The whole of it. KeyError names a column whose meaning is told nowhere."""
+    return "\n".join([_INTRODUCTION, *_landing(config), *_bronze(), *_silver(), *_quarantine(), *_gold(), *_serving()])
+
+
+@cache
+def meanings() -> dict[str, str]:
+    """`column` or `table.column` → what it means."""
+    text = (importlib.resources.files(__package__) / "meanings.yaml").read_text(encoding="utf-8")
+    found: dict[str, str] = yaml.safe_load(text)
+    return found
+
+
+@cache
+def told_by_cql() -> dict[str, str]:
+    """`table.column` → the comment that stands behind the column in schema.cql."""
+    found, table = {}, ""
+    for line in schema_text().splitlines():
+        if match := re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", line):
+            table = MARTS[match[1]]
+        elif match := re.match(r" +(\w+) +\w+, +-- (.+)", line):
+            found[f"{table}.{match[1]}"] = match[2]
+    return found
+
+
+def meaning(table: str, column: str) -> str:
+    """What a column of a table means: in general, and what schema.cql says of it."""
+    general = meanings().get(f"{table}.{column}") or meanings().get(column)
+    special = told_by_cql().get(f"{table}.{column}")
+    if special is None:
+        return general or meanings()[column]
+    return f"{general} ({special})" if general and general != special else special
+
+
+def _landing(config: Config) -> list[str]:
+    lines = ["## Landing", "", "CSV masters with a header; further columns are kept in Bronze.", ""]
+    for name in MASTERS:
+        contract = config.sources[name]
+        words = {column: ", ".join(f"`{word}`" for word in known) for column, known in contract.vocabularies.items()}
+        lines += [f"### {name}", "", f"Natural key: {_code(contract.key)}", ""]
+        lines += _table(
+            ("column", "meaning", "words"),
+            [(f"`{column}`", meaning(name, column), words.get(column, "")) for column in contract.required],
+        )
+    taxonomy = config.taxonomy
+    metrics = ", ".join(f"`{metric}` in `{word}`" for metric, word in taxonomy.metric_units().items())
+    return [
+        *lines,
+        f"### {EVENTS}_stream",
+        "",
+        "JSON Lines, one event a line; its fields are those of `bronze/usage_events` up to `genai_tokens`.",
+        "",
+        f"Services: {_code(taxonomy.services)}. Regions: {_code(taxonomy.regions)}. Metrics: {metrics}.",
+        "",
+    ]
+
+
+def _bronze() -> list[str]:
+    return [
+        "## Bronze",
+        "",
+        "Masters (`bronze/<source>/ingest_date=`) keep every column as text, with where they come from. Events:",
+        "",
+        f"### {_BRONZE_EVENTS}",
+        "",
+        "One event a row; partitioned by `date` and `batch_id`.",
+        "",
+        *_columns(_BRONZE_EVENTS, BRONZE_EVENTS),
+    ]
+
+
+def _silver() -> list[str]:
+    lines = [
+        "## Silver",
+        "",
+        f"### silver/{EVENTS}",
+        "",
+        "One valid event a row; partitioned by `date` and `service`.",
+        "",
+    ]
+    lines += _columns(EVENTS, SILVER_EVENTS)
+    for name in MASTERS:
+        lines += [f"### silver/{name}", "", *_columns(name, SILVER_MASTERS[name])]
+    return lines
+
+
+def _quarantine() -> list[str]:
+    return [
+        "## Quarantine",
+        "",
+        "### quarantine/<source>",
+        "",
+        "One rejected record a row; partitioned by `date` and `error_type`. An event is rejected as the first of",
+        f"{_code((*ERROR_ORDER, 'unreadable_file', *DUPLICATES))}.",
+        "",
+        *_columns("quarantine", QUARANTINE),
+    ]
+
+
+def _gold() -> list[str]:
+    served = {table.mart: table for table in tables().values()}
+    lines = ["## Gold", ""]
+    for mart, schema in gold.SCHEMAS.items():
+        about = (importlib.import_module(f"cloud_analytics.gold.{mart}").__doc__ or "").splitlines()[0]
+        column = gold.partition_column(mart)
+        where = f" Partitioned by `{column}`." if column else ""
+        table = served.get(mart)
+        what = f" Served as `{table.name}`." if table else ""
+        lines += [f"### gold/{mart}", "", f"{about}{where}{what}", "", *_mart_columns(mart, schema, table)]
+    return lines
+
+
+def _serving() -> list[str]:
+    lines = ["## Serving: keyspace `cloud_analytics`", "", "The columns are the mart's.", ""]
+    lines += _table(
+        ("table", "mart", "primary key", "rows live", "question"),
+        [
+            (f"`{t.name}`", f"`{t.mart}`", f"`{_key(t)}`", f"{t.ttl_seconds // 86_400} days", t.question)
+            for t in tables().values()
+        ],
+    )
+    return lines
+
+
+def _key(table: Table) -> str:
+    return ", ".join([f"({', '.join(table.partition_key)})", *table.clustering_key])
+
+
+def _columns(table: str, schema: StructType) -> list[str]:
+    rows = [(f"`{field.name}`", field.dataType.simpleString(), meaning(table, field.name)) for field in schema]
+    return _table(("column", "type", "meaning"), rows)
+
+
+def _mart_columns(mart: str, schema: StructType, served: Table | None) -> list[str]:
+    rows = []
+    for field in schema:
+        found, name = unit(field.name), field.name
+        kinds = (field.dataType.simpleString(), *([served.columns[name]] if served else []))
+        rows.append((f"`{name}`", *kinds, found.name if found else "", meaning(mart, name)))
+    return _table(("column", "type", *(["CQL type"] if served else []), "unit", "meaning"), rows)
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [*("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines), ""]

@@ -1,0 +1,4 @@
+"""The report: one HTML page from Gold, for people, that needs no network and no script.
+
+`facts` reads what the page shows, `business` and `trust` make its sections, `page` writes it.
+"""

@@ -1,0 +1,121 @@
+"""How every plot looks: one style, colours that any eye tells apart, and the parts that plots share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
+
+# Texts and lines of the axes. A page may put its own ink in the place of this colour, which nothing else has.
+INK = "#1b1f24"
+# Okabe and Ito's colours (their black is the ink); vermilion is kept for what needs attention.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#999999", INK, "#F0E442")
+ALERT = "#D55E00"
+_STYLE: Any = {
+    "figure.figsize": (9.0, 4.0),
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "figure.titlesize": "large",
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "legend.frameon": False,
+}
+_NUMBERS = StrMethodFormatter("{x:,.10g}")
+_LABEL_LENGTH = 34
+_LEGEND_COLUMNS = 3
+_FEWEST_DAYS = 7
+
+
+@contextmanager
+def panels(title: str, x: str, *y: str) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+    """A figure with one panel for each `y` label, above each other over a common x axis."""
+    with plt.rc_context(_STYLE):
+        figure = plt.figure(layout="constrained")  # by pyplot: Jupyter shows pictures from its first figure on
+        plt.close(figure)
+        figure.set_figheight(figure.get_figheight() * (0.75 + 0.25 * len(y)))
+        column: list[Axes] = list(figure.subplots(len(y), sharex=True, squeeze=False)[:, 0])
+        figure.suptitle(title, x=0.01, horizontalalignment="left")
+        column[-1].set_xlabel(x)
+        for axes, label in zip(column, y):
+            axes.set_ylabel(label)
+            axes.yaxis.set_major_formatter(_NUMBERS)
+        yield figure, column
+
+
+@contextmanager
+def panel(title: str, x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
+    """A figure with one panel."""
+    with panels(title, x, y) as (figure, (axes,)):
+        yield figure, axes
+
+
+def dates(axes: Axes) -> None:
+    """Days, weeks or months along the x axis, whichever are readable; never parts of a day."""
+    first, last = axes.dataLim.intervalx
+    if 0 <= last - first < _FEWEST_DAYS:
+        axes.set_xlim((first + last - _FEWEST_DAYS) / 2, (first + last + _FEWEST_DAYS) / 2)
+    locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def stack(axes: Axes, table: pd.DataFrame, width: float = 0.9) -> None:
+    """Bars over the rows of `table`, stacked by its columns."""
+    below = pd.Series(0.0, index=table.index)
+    for name in table.columns:
+        axes.bar(table.index, table[name], bottom=below, width=width, label=label(name))
+        below += table[name]
+
+
+def names(axes: Axes, texts: Sequence[str]) -> None:
+    """Horizontal bars are named, the first one on top; the figure grows with them."""
+    axes.set_yticks(range(len(texts)), [label(text) for text in texts])
+    axes.xaxis.set_major_formatter(_NUMBERS)
+    axes.set_ylim(max(len(texts), 4) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.set_figheight(1.5 + 0.28 * max(5, len(texts)))
+
+
+def shortened(text: object, length: int) -> str:
+    """A text from the data in one line of at most `length` characters, all of them printable."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def label(text: object) -> str:
+    """A text from the data as matplotlib draws it unchanged: what stands between two $ would be taken for TeX."""
+    # A legend leaves out what begins with an underscore.
+    return shortened(text, _LABEL_LENGTH).replace("$", r"\$").lstrip("_")
+
+
+def finish(figure: Figure, frame: pd.DataFrame) -> Figure:
+    """The legend below the panels; nothing to show is said."""
+    if frame.empty:
+        axes = figure.axes[0]
+        axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center")
+        return figure
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, text in zip(*axes.get_legend_handles_labels()):
+            handles.setdefault(text, handle)
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=_LEGEND_COLUMNS)
+    return figure

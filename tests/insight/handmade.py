@@ -1,0 +1,130 @@
+"""A small set of facts by hand, for the tests of the report that need no lake."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pandas as pd
+
+from cloud_analytics.config import MASTERS
+from cloud_analytics.insight.report.facts import Facts
+from cloud_analytics.quality.audit import Audit, SourceAudit
+
+MADE = datetime(2025, 9, 2, 12, tzinfo=timezone.utc)
+
+
+def facts() -> Facts:
+    """Two organisations, two services, three weeks of days that cost 10 and 2 USD; the last week genai costs 4."""
+    days = [date(2025, 8, 10) + timedelta(days=day) for day in range(21)]
+    usage = [
+        (day, service, Decimal(cost if day < date(2025, 8, 24) or service == "compute" else 4))
+        for day in days
+        for service, cost in (("compute", 10), ("genai", 2))
+    ]
+    return Facts(
+        lake="/data/lake",
+        made=MADE,
+        watermark=timedelta(hours=2),
+        missing=[],
+        names={"o1": "Acme"},
+        usage=pd.DataFrame(usage, columns=["usage_date", "service", "total_cost_usd"]),
+        orgs=pd.DataFrame({"org_id": ["o2", "o1"], "total_cost_usd": [Decimal(56), Decimal(210)]}),
+        windows=pd.DataFrame(
+            {
+                "org_id": ["o1", "o2"],
+                "service": ["compute", "genai"],
+                "cost_7d": [Decimal(70), Decimal(28)],
+                "cost_14d": [Decimal(140), Decimal(42)],
+            }
+        ),
+        last_date=days[-1],
+        anomalies=pd.DataFrame(
+            {
+                "org_id": ["o1", "o2"],
+                "usage_date": [days[-1], days[-2]],
+                "service": ["compute", "genai"],
+                "actual_cost_usd": [Decimal("75.25"), Decimal(4)],
+                "expected_cost_usd": [Decimal("25.25"), None],
+                "impact_usd": [Decimal(50), None],
+                "is_daily_anomaly": [True, None],
+                "zscore_events": [1, 1],
+                "mad_events": [1, 1],
+                "percentile_events": [1, 0],
+                "unit_price_events": [1, 0],
+                "anomalous_events": [1, 1],
+                "reason": ["one event did it", "another one did it"],
+            }
+        ),
+        revenue=pd.DataFrame(
+            {
+                "billing_month": ["2025-07", "2025-08"],
+                "gross_revenue_usd": [Decimal(1000), Decimal(500)],
+                "credits_applied_usd": [Decimal(100), Decimal(50)],
+                "net_revenue_usd": [Decimal(900), Decimal(450)],
+                "taxes_usd": [Decimal(90), Decimal(45)],
+                "total_due_usd": [Decimal(990), Decimal(495)],
+                "invoice_count": [3, 2],
+            }
+        ),
+        tickets=pd.DataFrame(
+            {
+                "ticket_date": [days[0], days[8]],
+                "severity": ["low", "critical"],
+                "total_tickets": [6, 2],
+                "open_tickets": [1, 1],
+                "sla_breach_count": [1, 1],
+            }
+        ),
+        csat=pd.DataFrame({"month": ["2025-08"], "responses": [4], "tickets": [8], "score": [Decimal(14)]}),
+        nps=pd.DataFrame({"month": ["2025-07"], "surveys": [2], "score": [Decimal(-30)]}),
+        genai=pd.DataFrame(
+            {
+                "usage_date": days,
+                "total_tokens": [None, *[Decimal(1000)] * 20],
+                "total_requests": [5] * 21,
+                "total_cost_usd": [Decimal(2)] * 21,
+                "counted_cost_usd": [None, *[Decimal(2)] * 20],
+            }
+        ),
+        carbon=pd.DataFrame(
+            {
+                "usage_date": days,
+                "total_carbon_kg": [None, *[Decimal("0.5")] * 20],
+                "events": [10] * 21,
+                "events_with_carbon": [0, *[10] * 20],
+            }
+        ),
+        matches=pd.DataFrame({"events": [210], "org_matched": [210], "resource_matched": [105]}),
+        audit=Audit({"usage_events": SourceAudit(212, 210, {"negative_cost": 2}), "users": SourceAudit(5, 5, {})}),
+        batches=pd.DataFrame(
+            {
+                "ingest_ts": ["2025-09-01T10:00:00+00:00", "2025-09-01T11:00:00+00:00"],
+                "files": [2, 1],
+                "input_rows": [150, 62],
+                "late_rows": [53, 53],
+                "late_share": [53 / 150, 53 / 62],
+                "p95_lateness_seconds": [86_400.0, 43_200.0],
+                "max_lateness_seconds": [172_800, 86_400],
+                "watermark_would_drop": [0, 50],
+            }
+        ),
+        losses=pd.DataFrame({"files_per_batch": [1, 5], "events": [212, 212], "lost": [106, 0]}),
+        newest_event=datetime(2025, 8, 30, 12, tzinfo=timezone.utc),
+        snapshots={name: "2025-09-01" for name in MASTERS},
+        changed=datetime(2025, 9, 1, 11, tzinfo=timezone.utc),
+    )
+
+
+def nothing() -> Facts:
+    """What a lake without rows gives: every frame empty, nothing ever arrived."""
+    known = facts()
+    empty = {
+        field.name: frame.iloc[:0]
+        for field in fields(Facts)
+        if isinstance(frame := getattr(known, field.name), pd.DataFrame)
+    }
+    empty |= {"matches": pd.DataFrame({"events": [0], "org_matched": [0], "resource_matched": [0]})}
+    lacking = {"names": {}, "last_date": None, "newest_event": None, "snapshots": {}, "changed": None, "audit": None}
+    return replace(known, missing=list(MASTERS), **empty, **lacking)  # type: ignore[arg-type]

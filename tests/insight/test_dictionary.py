@@ -1,0 +1,47 @@
+"""The data dictionary is what the contracts, the schemas and the CQL say now, and says of each column what it means."""
+
+from __future__ import annotations
+
+from cloud_analytics.config import MASTERS, Config
+from cloud_analytics.gold.build import SCHEMAS
+from cloud_analytics.insight.dictionary.document import document, meaning, meanings, told_by_cql
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
+from tests.conftest import REPOSITORY
+
+MAKE = "python -m cloud_analytics.insight.dictionary docs/data_dictionary.md"
+
+
+def test_the_document_has_not_drifted(config: Config) -> None:
+    text = document(config)
+    assert MAKE in text
+    assert (REPOSITORY / "docs" / "data_dictionary.md").read_text(encoding="utf-8") == text, f"run {MAKE}"
+
+
+def test_every_table_and_column_is_in_it(config: Config) -> None:
+    text = document(config)
+    for name in (
+        *(f"gold/{mart}" for mart in SCHEMAS),
+        *(f"silver/{master}" for master in MASTERS),
+        "bronze/usage_events",
+    ):
+        assert f"### {name}\n" in text
+    for schema in (*SCHEMAS.values(), *SILVER_MASTERS.values(), SILVER_EVENTS, BRONZE_EVENTS, QUARANTINE):
+        for field in schema:
+            assert f"| `{field.name}` | {field.dataType.simpleString()} |" in text
+    for table in tables().values():
+        assert f"| `{table.name}` | `{table.mart}` |" in text
+        for field in SCHEMAS[table.mart]:
+            assert f"| `{field.name}` | {field.dataType.simpleString()} | {table.columns[field.name]} |" in text
+    for name in MASTERS:
+        for column in config.sources[name].required:
+            assert f"| `{column}` | {meaning(name, column)} |" in text
+
+
+def test_no_meaning_is_left_over(config: Config) -> None:
+    silver = {"usage_events": SILVER_EVENTS, **SILVER_MASTERS}
+    schemas = {"bronze/usage_events": BRONZE_EVENTS, "quarantine": QUARANTINE, **silver, **SCHEMAS}
+    columns = {(table, field.name) for table, schema in schemas.items() for field in schema}
+    asked = {f"{table}.{column}" if f"{table}.{column}" in meanings() else column for table, column in columns}
+    assert set(meanings()) <= asked
+    assert set(told_by_cql()) <= {f"{table}.{column}" for table, column in columns}

@@ -1,0 +1,264 @@
+"""The page of the report: nothing from outside, every section, hostile texts as text, what is missing is said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from cloud_analytics.config import MASTERS
+from cloud_analytics.insight.report.facts import Facts
+from cloud_analytics.insight.report.page import code, render
+from cloud_analytics.insight.report.view import (
+    UNKNOWN,
+    Table,
+    Value,
+    change,
+    number,
+    percent,
+    plural,
+    ratio,
+    total,
+    usd,
+)
+from cloud_analytics.quality.audit import Audit, SourceAudit
+from tests.insight.handmade import facts, nothing
+from tests.insight.pages import Page
+
+SECTIONS = ["headline", "cost", "movers", "anomalies", "revenue", "support", "genai", "carbon", "quality", "late"]
+HOSTILE = "</svg></style><script>alert(1)</script> $\\frac{1$ &lt; \"' onload='x' <img src=x onerror=alert(1)> `a<b>`"
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render(facts())
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page.read(html)
+
+
+def table(page: Page, caption: str) -> list[list[tuple[str, str]]]:
+    (found,) = (rows for name, rows in page.tables.items() if caption in name)
+    return found
+
+
+class TestThePage:
+    def test_it_loads_and_runs_nothing(self, html: str, page: Page) -> None:
+        assert "://" not in html
+        assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & {
+            t for t, _ in page.elements
+        }
+        assert "@import" not in html
+        assert set(re.findall(r"url\((.)", html)) <= {"#"}
+        for _, attributes in page.elements:
+            assert not [name for name in attributes if name.startswith("on")]
+            for name in ("href", "xlink:href", "src"):
+                assert attributes.get(name, "#").startswith("#")
+        policy = {a["http-equiv"]: a["content"] for t, a in page.elements if t == "meta" and "http-equiv" in a}
+        assert policy["Content-Security-Policy"].startswith("default-src 'none'")
+
+    def test_every_reference_has_one_target(self, html: str, page: Page) -> None:
+        ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        assert set(re.findall(r'(?:href="|url\()#([\w-]+)', html)) <= set(ids)
+
+    def test_it_has_every_section_each_with_a_sentence(self, page: Page) -> None:
+        assert list(page.sections) == [*SECTIONS, "freshness"]
+        leads = [attributes for tag, attributes in page.elements if attributes.get("class") == "lead"]
+        assert len(leads) == len(page.sections) - 1  # the headline figures speak for themselves
+
+    def test_it_tells_its_data_the_lake_and_when_it_was_made(self, page: Page) -> None:
+        for text in ("2025-08-10 to 2025-08-30", "/data/lake", "2025-09-02 12:00 UTC"):
+            assert text in page.text
+
+    def test_it_is_for_light_and_dark_phones_and_printers(self, html: str) -> None:
+        for text in ("prefers-color-scheme: dark", "@media print", "width=device-width", "max-width: 48rem"):
+            assert text in html
+        plots = html.split("<svg")[1:]
+        assert len(plots) == 10
+        assert all("currentColor" in plot and "#1b1f24" not in plot.split("</svg>")[0] for plot in plots)
+
+    def test_the_same_facts_give_the_same_page(self, html: str) -> None:
+        assert render(facts()) == html
+
+
+class TestFigures:
+    def test_headline(self, page: Page) -> None:
+        assert page.tiles == {
+            "cost of usage": "266",
+            "net revenue": "1350",
+            "anomalous days of a service": "1",
+            "cost per million GenAI tokens": "2000",
+            "SLA breaches": "0.25",
+            "carbon": "10.0",
+            "late events": "0.5",
+            "lines accounted for": "1.0",
+        }
+
+    def test_cost_by_service_and_organisation_largest_first(self, page: Page) -> None:
+        services = [[cell[1] or cell[0] for cell in row] for row in table(page, "By service")]
+        assert [row[:2] for row in services] == [["compute", "210"], ["genai", "56"]]
+        assert [row[3:] for row in services] == [["70", "0"], ["28", "1"]]
+        assert [row[0][0] for row in table(page, "costliest of 2")] == ["Acme (o1)", "o2"]
+
+    def test_movers_are_against_the_7_days_before(self, page: Page) -> None:
+        rows = [[cell[1] or cell[0] for cell in row] for row in table(page, "largest changes")]
+        assert rows == [["o2 · genai", "14", "28", "14", "1"], ["Acme (o1) · compute", "70", "70", "0", "0"]]
+        assert "From 2025-08-24 to 2025-08-30, against 2025-08-17 to 2025-08-23." in page.sections["movers"]
+
+    def test_an_anomaly_has_its_expectation_its_impact_and_its_cause(self, page: Page) -> None:
+        first, second = table(page, "largest impact")
+        assert [cell[0] for cell in first] == [
+            "2025-08-30 · Acme (o1) · compute", "75.25", "25.25", "+50.00", "one event did it",
+        ]  # fmt: skip
+        assert [cell[0] for cell in second][2:4] == [UNKNOWN, UNKNOWN]
+        assert "1\N{NO-BREAK SPACE}day of a service" in page.sections["anomalies"]
+
+    def test_revenue_ends_with_the_sum(self, page: Page) -> None:
+        assert [cell[1] for cell in table(page, "By month (USD)")[-1]] == ["", "1500", "150", "1350", "135", "1485"]
+        assert "2025-08 is −50.0% against 2025-07" in page.sections["revenue"]
+
+    def test_support_puts_the_severest_first_and_weighs_means_by_answers(self, page: Page) -> None:
+        assert [row[0][0] for row in table(page, "By severity")] == ["critical", "low"]
+        assert "3.50 of 5" in page.sections["support"]
+        assert "−15.0" in page.sections["support"]
+        months = [[cell[0] for cell in row] for row in table(page, "Satisfaction")]
+        assert months == [["2025-07", *[UNKNOWN] * 3, "2", "−15.0"], ["2025-08", "8", "50.0%", "3.50", *[UNKNOWN] * 2]]
+
+    def test_quality_late_data_and_freshness(self, page: Page) -> None:
+        assert [cell[0] for cell in table(page, "Audit")[0]] == ["usage_events", "212", "210", "2", "yes"]
+        assert [cell[0] for cell in table(page, "Rejected, by rule")[0]] == [
+            "negative_cost",
+            "usage_events",
+            "2",
+            "0.9%",
+        ]
+        assert "50.0% a resource" in page.sections["quality"]
+        assert [cell[1] for cell in table(page, "plain watermark")[0]] == ["1", "106", "0.5"]
+        assert "The newest event is 3.0 days older than this report." in page.sections["freshness"]
+
+
+class TestWhatIsNotThere:
+    def test_a_lake_without_masters_says_so_and_shows_the_rest(self) -> None:
+        known, empty = facts(), nothing()
+        masters = ("revenue", "tickets", "csat", "nps", "names")
+        page = Page.read(
+            render(replace(known, missing=list(MASTERS), **{name: getattr(empty, name) for name in masters}))
+        )
+        assert list(page.sections) == [*SECTIONS, "freshness"]
+        assert "This lake has no customers_orgs, users" in page.text
+        assert "put billing_monthly.csv into the landing folder" in page.sections["revenue"]
+        assert "put support_tickets.csv into the landing folder" in page.sections["support"]
+        assert page.tiles["net revenue"] == ""
+        assert page.tiles["cost of usage"] == "266"
+
+    def test_a_lake_without_events_shows_what_the_masters_give(self) -> None:
+        known = facts()
+        masters = {name: getattr(known, name) for name in ("revenue", "tickets", "csat", "nps", "names", "audit")}
+        page = Page.read(render(replace(nothing(), missing=[], **masters)))
+        assert page.tiles["net revenue"] == "1350"
+        assert page.tiles["cost of usage"] == ""
+        assert "no usage yet" in page.text
+
+    def test_nothing_at_all_is_a_page_too(self) -> None:
+        page = Page.read(render(nothing()))
+        assert list(page.sections) == [*SECTIONS, "freshness"]
+        assert not page.tables.get("By service")
+
+    def test_a_landing_folder_that_is_not_here_is_not_called_balanced(self) -> None:
+        page = Page.read(render(replace(facts(), audit=None)))
+        assert page.tiles["lines accounted for"] == ""
+        assert "The landing folder is not here" in page.sections["quality"]
+
+    def test_a_broken_law_cannot_be_overlooked(self) -> None:
+        page = Page.read(render(replace(facts(), audit=Audit({"users": SourceAudit(4, 2, {"missing_key": 1})}))))
+        assert "LANDING LINES ARE UNACCOUNTED FOR" in page.sections["quality"]
+        assert table(page, "Audit")[0][-1][0] == "NO"
+        assert page.tiles["lines accounted for"] == "0.75"
+
+    def test_one_day_of_usage_has_no_week_before(self) -> None:
+        known = facts()
+        windows = known.windows.assign(cost_14d=known.windows["cost_7d"])
+        first = known.usage.iloc[-2:]
+        page = Page.read(render(replace(known, usage=first, windows=windows, batches=known.batches.iloc[:1])))
+        assert "no 14 days to compare" in page.text
+        assert "The data begins on 2025-08-30" in page.sections["movers"]
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Facts:
+    known = facts()
+    return replace(
+        known,
+        lake=HOSTILE,
+        missing=[HOSTILE],
+        names={"o1": HOSTILE, HOSTILE: HOSTILE},
+        usage=known.usage.assign(service=HOSTILE),
+        orgs=pd.DataFrame({"org_id": [HOSTILE, "o1"], "total_cost_usd": [Decimal(2), Decimal(1)]}),
+        windows=known.windows.assign(org_id=HOSTILE, service=HOSTILE),
+        anomalies=known.anomalies.assign(org_id=HOSTILE, service=HOSTILE, reason=HOSTILE),
+        tickets=known.tickets.assign(severity=HOSTILE),
+        audit=Audit({HOSTILE: SourceAudit(2, 1, {HOSTILE: 1})}),
+    )
+
+
+def test_hostile_texts_are_shown_and_do_nothing(hostile: Facts, page: Page) -> None:
+    html = render(hostile)
+    found = Page.read(html)  # every element is closed where it was opened: nothing broke out
+    assert {tag for tag, _ in found.elements} <= {tag for tag, _ in page.elements} | {"code"}
+    assert not [name for _, attributes in found.elements for name in attributes if name.startswith("on")]
+    assert found.text.count("<script>alert(1)</script>") > 10
+    assert "<script" not in html
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "exact"),
+    [
+        (number(None), UNKNOWN, ""),
+        (number(float("nan")), UNKNOWN, ""),
+        (number(Decimal("1234567.895"), decimals=2), "1,234,567.90", "1234567.895"),
+        (number(-0.004, decimals=1, signed=True), "0.0", "-0.004"),
+        (usd(Decimal("-1500"), 0, signed=True), "−1,500\N{NO-BREAK SPACE}USD", "-1500"),
+        (usd(Decimal("1E+3")), "1,000.00\N{NO-BREAK SPACE}USD", "1000"),
+        (percent(Decimal("0.1234567890")), "12.3%", "0.1234567890"),
+        (percent(0.5, signed=True), "+50.0%", "0.5"),
+        (percent(None), UNKNOWN, ""),
+    ],
+)
+def test_numbers_are_rounded_for_people_and_keep_their_value(value: Value, text: str, exact: str) -> None:
+    assert (str(value), value.exact) == (text, exact)
+
+
+def test_sums_and_ratios_of_what_is_not_known() -> None:
+    assert total(pd.Series([None, Decimal(2), float("nan"), Decimal(3)], dtype=object)) == 5
+    assert total(pd.Series([None, None], dtype=object)) is None
+    assert ratio(1, 0) is None
+    assert ratio(None, 1) is None
+    assert change(3, 2) == 0.5
+    assert change(3, 0) is None
+    assert [plural(1, "day"), plural(2, "micro-batch")] == [
+        "1\N{NO-BREAK SPACE}day",
+        "2\N{NO-BREAK SPACE}micro-batches",
+    ]
+
+
+def test_tables_know_what_a_phone_has_room_for() -> None:
+    short = Table("", ("name", "figure"), [["a", number(1)]])
+    assert (short.stacked, short.full, short.figures, short.kind(1)) == (False, False, 1, "number")
+    long = Table("", ("name", "figure", "why"), [["a" * 50, number(1), "because " * 10]])
+    assert (long.stacked, long.full, long.figures, long.kind(2)) == (True, True, 1, "long")
+
+
+def test_backticks_are_code_and_nothing_else() -> None:
+    assert code("run `a <b>` & c") == "run <code>a &lt;b&gt;</code> &amp; c"
+
+
+def test_watermarks_read_well() -> None:
+    short = replace(facts(), watermark=timedelta(minutes=90))
+    assert "more than 90\N{NO-BREAK SPACE}minutes late" in Page.read(render(short)).sections["late"]
