@@ -23,7 +23,7 @@ from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target, table_ids
 from cloud_analytics.storage.lake import Lake
 from tests.integration import hostile
-from tests.integration.test_laws import write_landing
+from tests.integration.lakes import write_landing
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 
