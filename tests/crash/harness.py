@@ -43,6 +43,7 @@ def configure(folder: Path, patience: str = "5 seconds", tolerance: int = 24) ->
     settings["spark"] |= {"master": "local[2]", "driver_memory": "1g", "shuffle_partitions": 2}
     settings["stream"]["max_files_per_trigger"] = 2
     settings["serving"]["patience"] = patience
+    settings["compaction"] |= {"finished_after": "1 day", "min_files": 2}
     settings["silver"]["future_tolerance_hours"] = tolerance
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return folder

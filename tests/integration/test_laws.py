@@ -112,24 +112,50 @@ class TestLaw3Replay:
             assert not step().changed
         assert files_of(lake) == before
 
-    @pytest.mark.parametrize("lost", ["_checkpoints", "_checkpoints/*/commits", "_checkpoints/*/sources"])
-    def test_a_lost_checkpoint_neither_loses_nor_doubles(
-        self, lost: str, baseline: tuple[Path, Path], make_pipeline: MakePipeline, tmp_path: Path
+    def test_a_lost_or_damaged_checkpoint_neither_loses_nor_doubles(
+        self, baseline: tuple[Path, Path], make_pipeline: MakePipeline, tmp_path: Path
     ) -> None:
-        """Lost whole or in part, between two runs of which the second has new files."""
-        files = split(day_lines(), 3, 5)
-        first, second = dict(list(files.items())[:2]), dict(list(files.items())[2:])
-        landing, lake = write_landing(tmp_path / "landing", first), tmp_path / "lake"
-        make_pipeline(landing, lake, 1).bronze()
-        gone = list(lake.glob(lost))
-        assert gone
-        for folder in gone:
-            shutil.rmtree(folder)
-        write_landing(tmp_path / "later", second)
-        for path in (tmp_path / "later/usage_events_stream").iterdir():
-            shutil.copy(path, landing / "usage_events_stream")
-        make_pipeline(landing, lake, 1).run()
+        """Each time something else of it is gone or cut short, and there is a new file to be taken in."""
+        files = split(day_lines(), 7, 5)
+        landing, lake = write_landing(tmp_path / "landing", {}), tmp_path / "lake"
+        write_landing(tmp_path / "aside", files)
+        waiting = sorted((tmp_path / "aside/usage_events_stream").iterdir())
+
+        def take_in(names: list[Path]) -> None:
+            for path in names:
+                shutil.copy(path, landing / "usage_events_stream")
+            assert sum(batch.files for batch in make_pipeline(landing, lake, 1).bronze().batches) == len(names)
+
+        take_in(waiting[:2])
+        (checkpoint,) = lake.glob("_checkpoints/*")
+        shutil.rmtree(checkpoint / "commits")
+        take_in(waiting[2:3])
+        shutil.rmtree(checkpoint / "sources")
+        take_in(waiting[3:4])
+        newest = max((checkpoint / "offsets").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        newest.write_bytes(newest.read_bytes()[:20])
+        take_in(waiting[4:5])
+        (checkpoint / "metadata").write_bytes(b"")
+        take_in(waiting[5:6])
+        shutil.rmtree(lake / "_checkpoints")
+        take_in(waiting[6:])
+        make_pipeline(landing, lake).run()
         assert_equal(lake, baseline)
+
+    def test_a_file_that_was_archived_before_its_micro_batch_was_acknowledged(
+        self, make_pipeline: MakePipeline, tmp_path: Path
+    ) -> None:
+        """A driver that dies between its commit and Spark's has the same files delivered again: they may have left."""
+        landing = write_landing(tmp_path / "landing", {name: [hostile.event(name)] for name in ("a.jsonl", "b.jsonl")})
+        lake = tmp_path / "lake"
+        make_pipeline(landing, lake, 1).bronze()
+        for commit in lake.glob("_checkpoints/*/commits/*1"):
+            commit.unlink()
+        (landing / "usage_events_stream/b.jsonl").unlink()
+        (landing / "usage_events_stream/c.jsonl").write_text(hostile.event("c.jsonl") + "\n")
+        make_pipeline(landing, lake, 1).bronze()
+        ids = [row["event_id"] for row in rows_of(lake, "bronze/usage_events")]
+        assert sorted(ids) == ["a.jsonl", "b.jsonl", "c.jsonl"]
 
 
 class TestLaw4NoDropByTime:

@@ -16,9 +16,9 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.gold import build as gold
@@ -26,6 +26,7 @@ from cloud_analytics.serving.tables import Table, tables
 from cloud_analytics.serving.target import Target, table_ids
 from cloud_analytics.serving.write import delete, forget_connections, partition_keys, slices, upsert
 from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.streams import to_end
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -79,22 +80,19 @@ def _stream(lake: Lake, checkpoint: str, loader: _Loader) -> None:
             failures.append(error)
             raise
 
-    log = (
-        lake.spark.readStream.schema(_LOG_SCHEMA)
-        .option("maxFileAge", "36500d")
-        .json(lake.path(gold.CHANGE_LOG))
-        .writeStream.queryName("serve")
-        .option("checkpointLocation", lake.path(checkpoint))
-        .foreachBatch(foreach_batch)
-        .trigger(availableNow=True)
-        .start()
-    )
-    try:
-        log.awaitTermination()
-    except StreamingQueryException as error:
-        if failures:
-            raise failures[0] from error
-        raise
+    def start() -> StreamingQuery:
+        return (
+            lake.spark.readStream.schema(_LOG_SCHEMA)
+            .option("maxFileAge", "36500d")
+            .json(lake.path(gold.CHANGE_LOG))
+            .writeStream.queryName("serve")
+            .option("checkpointLocation", lake.path(checkpoint))
+            .foreachBatch(foreach_batch)
+            .trigger(availableNow=True)
+            .start()
+        )
+
+    to_end(lake, checkpoint, failures, start)
 
 
 class _Loader:
