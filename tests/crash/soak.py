@@ -1,7 +1,7 @@
 """The long crash test: `python -m tests.crash.soak --kills 50`.
 
 One lake and one Cassandra node live through rounds. In each round new files arrive in landing, an old one grows, and
-the rules or a master change; then drivers (`run`, `stream`, `stream --follow`, `reconcile --compact`, `serve`, `bronze`)
+the rules or a master change; then drivers (`run`, `bronze`, `stream`, `stream --follow`, `reconcile`, `serve`)
 are killed with SIGKILL one after the other, in a transaction or at a random second, now and then together with the
 node. At the end of the round one `run` may finish: every zone must hold what a clean run over the same landing folder
 gives a new lake, every serving table what Gold holds, and nothing half done may be left.
