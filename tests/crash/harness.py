@@ -243,7 +243,8 @@ def contents(lake: Path) -> Tables:
 
 def leftovers(lake: Path) -> list[str]:
     """What a finished command must not leave: a journal, staged files, half-written state, empty partitions."""
-    found = [name for name in ("_staging", "_state/journal.json") if (lake / name).exists()]
+    found = [str(path) for path in (lake / "_staging").glob("*")]
+    found += ["_state/journal.json"] if (lake / "_state/journal.json").exists() else []
     found += [str(path) for path in (lake / "_state").glob(".*.tmp")]
     for zone in ("bronze", "silver", "gold", "quarantine"):
         found += [str(path) for path in (lake / zone).rglob("*=*") if path.is_dir() and not any(path.iterdir())]
