@@ -35,7 +35,7 @@ from tests.crash.harness import (
 from tests.integration import hostile
 from tests.integration.lakes import differing, write_landing
 
-KILLS_A_ROUND = 5
+KILLS_A_ROUND = 10
 
 
 class Soak:

@@ -229,6 +229,39 @@ def test_a_load_that_failed_half_way_is_finished_by_the_next(
     assert unequal(open_lake()) == []
 
 
+def test_a_first_load_that_dies_before_its_last_note_is_made_again_whole(
+    open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything is loaded, and that it was is noted, but not that the load is complete: the next one clears it."""
+    from cloud_analytics.serving import load
+
+    keep = load._Loader._keep
+
+    def die_at_last(loader: load._Loader, **values: object) -> None:
+        if "complete" in values:
+            raise StoreUnavailable("dies here")
+        keep(loader, **values)
+
+    monkeypatch.setattr(load._Loader, "_keep", die_at_last)
+    with pytest.raises(StoreUnavailable, match="dies here"):
+        serve(open_lake().lake, target)
+    monkeypatch.undo()
+    open_lake().serve()
+    assert unequal(open_lake()) == []
+
+
+def test_a_damaged_checkpoint_is_thrown_away(open_lake: OpenLake, target: Target) -> None:
+    pipeline = open_lake()
+    pipeline.serve()
+    before = writetimes(target)
+    (offsets,) = (Path(pipeline.lake.root) / "_checkpoints").glob("serving_*/offsets")
+    (offsets / "0").write_text("v1")
+    (document,) = state_of(pipeline.lake)
+    forget_log(pipeline.lake, document)
+    assert open_lake().serve().served == {}
+    assert writetimes(target) == before
+
+
 def test_a_store_that_is_away_is_waited_for_as_long_as_was_asked(open_lake: OpenLake, target: Target) -> None:
     from datetime import timedelta
 

@@ -123,9 +123,12 @@ class _Loader:
         """Load the partitions that these records of the change log name, unless that was done."""
         newest = records.groupBy("mart", "partition").agg(F.max("version").alias("version")).collect()
         # A first load goes over every table, so that rows which are not this lake's go also where Gold has none.
-        due: Partitions = {} if self.state["complete"] else {mart: {} for mart in self.tables}
+        # It clears them whole: after one that died in its very last moment, nothing counts as loaded.
+        complete = self.state["complete"]
+        due: Partitions = {} if complete else {mart: {} for mart in self.tables}
+        known = self.state["partitions"] if complete else {}
         for row in newest:
-            loaded = self.state["partitions"].get(row.mart, {}).get(row.partition, [0, 0])[0]
+            loaded = known.get(row.mart, {}).get(row.partition, [0, 0])[0]
             if row.mart in self.tables and row.version > loaded:
                 due.setdefault(row.mart, {})[row.partition] = row.version
         self.load(due)
