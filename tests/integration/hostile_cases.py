@@ -223,11 +223,13 @@ def masters() -> list[Case]:
             _csv(orgs,
                  'kind_1,"Acme, ""The""\r\nBest",x,us-east,pro,True,2025-02-20,r,lead,event,5', name="kind"))
     c.files("reordered and additional columns, a byte order mark, CRLF, blank lines", {SILVER: 1},
-            {"resources/kind_reordered.csv": b"\xef\xbb\xbfowner,tags_json,state,created_at,region,service,org_id,resource_id\r\n"
+            {"resources/kind_reordered.csv":
+             b"\xef\xbb\xbfowner,tags_json,state,created_at,region,service,org_id,resource_id\r\n"
              b"\r\nme,,running,2025-01-01,us-west,storage,org_a,kind_r\r\n  \r\n"},
             note="additional columns stay in Bronze")
     c.files("an empty file", {}, {"resources/kind_empty.csv": b""})
-    c.files("names that begin with `_` or `.`", {}, {"resources/_kind_half.csv": b"x\n", "resources/.kind_half.csv": b"x\n"})
+    c.files("names that begin with `_` or `.`", {},
+            {"resources/_kind_half.csv": b"x\n", "resources/.kind_half.csv": b"x\n"})
     ticket("fewer or more fields than the header", {"malformed_csv": 2}, "k1,org_a", "k2,org_a,b,low,2025-06-02,,,,,9")
     c.files("invalid UTF-8", {"malformed_csv": 1},
             {k: v + b"k3,org_\xff,billing,low,2025-06-02,,,\n" for k, v in _csv(tickets, name="kind_utf8").items()},
