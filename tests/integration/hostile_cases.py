@@ -221,7 +221,7 @@ def masters() -> list[Case]:
 
     c.files("quoted commas, quotes and line ends in a field", {SILVER: 1},
             _csv(orgs,
-                 'kind_1,"Acme, ""The""\r\nBest",x,us-east,pro,True,2025-02-20,r,lead,event,5', name="kind"))
+                 'kind_1,"Acme, ""The""\r\nBest",x,us-east,enterprise,True,2025-02-20,r,lead,event,5', name="kind_org"))
     c.files("reordered and additional columns, a byte order mark, CRLF, blank lines", {SILVER: 1},
             {"resources/kind_reordered.csv":
              b"\xef\xbb\xbfowner,tags_json,state,created_at,region,service,org_id,resource_id\r\n"

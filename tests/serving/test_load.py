@@ -229,23 +229,23 @@ def test_a_load_that_failed_half_way_is_finished_by_the_next(
     assert unequal(open_lake()) == []
 
 
-def test_a_first_load_that_dies_before_its_last_note_is_made_again_whole(
+def test_a_first_load_that_dies_after_noting_what_is_loaded_is_not_cleared_by_the_next(
     open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everything is loaded, and that it was is noted, but not that the load is complete: the next one clears it."""
-    from cloud_analytics.serving import load
+    """A first load clears whole tables: the one after it must not take for loaded what it is about to clear."""
+    pipeline, transactions = open_lake(), 0
+    begin = pipeline.lake.transaction
 
-    keep = load._Loader._keep
-
-    def die_at_last(loader: load._Loader, **values: object) -> None:
-        if "complete" in values:
+    def die_at_the_third() -> object:
+        nonlocal transactions
+        transactions += 1
+        if transactions == 3:
             raise StoreUnavailable("dies here")
-        keep(loader, **values)
+        return begin()
 
-    monkeypatch.setattr(load._Loader, "_keep", die_at_last)
+    monkeypatch.setattr(pipeline.lake, "transaction", die_at_the_third)
     with pytest.raises(StoreUnavailable, match="dies here"):
-        serve(open_lake().lake, target)
-    monkeypatch.undo()
+        serve(pipeline.lake, target)
     open_lake().serve()
     assert unequal(open_lake()) == []
 
