@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+KILLS  ?= 50
 
-.PHONY: setup run test test-all lint clean
+.PHONY: setup run test test-all soak lint clean
 
 setup: $(STAMP)
 
@@ -27,7 +28,12 @@ test: setup
 	@$(BIN)/python -m pytest -m "not slow"
 
 test-all: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
+
+soak: setup
+	@$(BIN)/python -m tests.crash.soak --kills $(KILLS)
 
 lint: setup
 	@$(BIN)/ruff check .

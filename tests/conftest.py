@@ -12,6 +12,7 @@ from cloud_analytics import config as configuration
 from cloud_analytics.config import Config, SparkSettings
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.storage.lake import Lake
+from tests.integration.lakes import day_lines, write_landing
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -46,3 +47,12 @@ def make_pipeline(spark: SparkSession, config: Config) -> MakePipeline:
         return Pipeline(Lake(spark, str(lake)), str(landing), chosen)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def baseline(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(landing, lake) of one clean run over one file of `day_lines`, never served; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("baseline")
+    landing = write_landing(folder / "landing", {"all.jsonl": day_lines()})
+    make_pipeline(landing, folder / "lake").run()
+    return landing, folder / "lake"

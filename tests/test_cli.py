@@ -27,7 +27,7 @@ def _call(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProces
     ],
 )
 def test_a_bad_call_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    lake = ("--lake", str(tmp_path / "lake")) if arguments[:2] == ("run", "--landing") else ()
+    lake = ("--lake", str(tmp_path / "lake"), "--serving", "none") if arguments[:2] == ("run", "--landing") else ()
     done = _call(*arguments, *lake)
     assert done.returncode == 2
     assert message in done.stderr
@@ -36,7 +36,7 @@ def test_a_bad_call_gets_one_line(arguments: tuple[str, ...], message: str, tmp_
 
 
 def test_an_empty_landing_folder_and_a_lacking_column_are_told(tmp_path: Path) -> None:
-    lake = ("--lake", str(tmp_path / "lake"))
+    lake = ("--lake", str(tmp_path / "lake"), "--serving", "none")
     done = _call("run", "--landing", str(tmp_path), *lake)
     assert done.returncode == 2
     assert "holds no data" in done.stderr

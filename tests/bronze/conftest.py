@@ -6,7 +6,7 @@ import pytest
 
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
-from tests.integration.test_laws import write_landing
+from tests.integration.lakes import write_landing
 
 
 @pytest.fixture(scope="session")

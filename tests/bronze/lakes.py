@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.integration import hostile
 from tests.integration.agreement import rows_of
-from tests.integration.test_laws import bag
+from tests.integration.lakes import bag
 
 EVENTS = "usage_events"
 # What the ingest itself decides, and so may differ between two lakes of the same content.

@@ -16,7 +16,7 @@ from cloud_analytics.quality.audit import Audit, audit
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
 from tests.integration.agreement import rows_of
-from tests.integration.test_laws import differing, reject_counts, silver_and_gold
+from tests.integration.lakes import differing, reject_counts, silver_and_gold
 
 pytestmark = pytest.mark.spark
 

@@ -15,7 +15,7 @@ from cloud_analytics.quality.audit import audit
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
 from tests.integration.agreement import rows_of
-from tests.integration.test_laws import bag, differing, silver_and_gold
+from tests.integration.lakes import bag, differing, silver_and_gold
 
 pytestmark = pytest.mark.spark
 

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
-
 import pytest
 
-from cloud_analytics.quality.audit import audit
 from tests.conftest import REPOSITORY, MakePipeline
-from tests.integration import agreement, hostile
-from tests.oracle import Result, compute
+from tests.integration import agreement
+from tests.integration.conftest import Compared, run_and_compute
 
 pytestmark = pytest.mark.spark
 
 REFERENCE = REPOSITORY.parent / "shared" / "reference_landing"
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A lake that the pipeline made, what the oracle expects in it, and the audit of both."""
-
-    lake: Path
-    expected: Result
-    audit: dict[str, object]
-
-
 @pytest.fixture(scope="module", params=["hostile", "reference"])
 def compared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compared:
-    folder = tmp_path_factory.mktemp(request.param)
-    landing = folder / "landing"
     if request.param == "hostile":
-        hostile.write(landing)
-    elif REFERENCE.is_dir():
-        landing = REFERENCE
-    else:
+        found: Compared = request.getfixturevalue("hostile_run")
+        return found
+    if not REFERENCE.is_dir():
         pytest.skip("the reference data is not on this machine")
     make_pipeline: MakePipeline = request.getfixturevalue("make_pipeline")
-    pipeline = make_pipeline(landing, folder / "lake")
-    started = datetime.now(timezone.utc)
-    pipeline.run()
-    counted = audit(pipeline.lake, str(landing), pipeline.config).as_json()
-    return Compared(folder / "lake", compute(landing, started), counted)
+    return run_and_compute(make_pipeline, REFERENCE, tmp_path_factory.mktemp("reference") / "lake")
 
 
 def test_silver_agrees(compared: Compared) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 
 import pytest
@@ -98,3 +99,29 @@ def test_months_and_dates(spark: SparkSession) -> None:
     ]
     day = text.iso_date(F.col("t")).cast("string")
     assert _values(spark, ["2025-06-15", "2025-06", "2025-06-15T10:00"], day) == ["2025-06-15", None, None]
+
+
+def test_endless_digits_are_judged_at_once_and_exactly(spark: SparkSession) -> None:
+    many = 500_000  # by backtracking, or as one big number, each of these takes from minutes to hours
+    digits, zeros = "9" * many, "0" * many
+    texts = [digits, digits + "x", f"{digits}e-9", f"{zeros}1.5", f"1.5{zeros}1", f"0.0000005{zeros}", f"1{digits}.5.5",
+             f"0.{zeros}1e999", f"1e{digits}", f"1e-{digits}"]  # fmt: skip
+    began = time.monotonic()
+    values = _values(spark, texts, text.decimal(F.col("t")))
+    assert time.monotonic() - began < 30
+    one, tiny, zero = Decimal("1.5"), Decimal("0.000001"), Decimal(0)
+    assert values == [None, None, None, one, one, tiny, None, zero, None, zero]
+
+
+def test_digits_count_as_far_as_an_exponent_can_bring_them(spark: SparkSession) -> None:
+    cases = {
+        "1" + "0" * 999 + "e-999": Decimal(1),
+        "1" + "0" * 1100 + "e-999": None,
+        "1" + "0" * 60 + "e-2": None,  # too large for a cast, and not tiny because its exponent is negative
+        "0." + "0" * 998 + "15e999": Decimal("1.5"),
+        "7" * 1100 + "e-999": None,
+        "1e-999": Decimal(0),
+        "0e999": Decimal(0),
+        "-.0e+999": Decimal(0),
+    }
+    assert _values(spark, list(cases), text.decimal(F.col("t"))) == list(cases.values())

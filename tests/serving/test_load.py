@@ -23,7 +23,7 @@ from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target, table_ids
 from cloud_analytics.storage.lake import Lake
 from tests.integration import hostile
-from tests.integration.test_laws import write_landing
+from tests.integration.lakes import write_landing
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 
@@ -227,6 +227,39 @@ def test_a_load_that_failed_half_way_is_finished_by_the_next(
     monkeypatch.undo()
     assert open_lake().serve().served
     assert unequal(open_lake()) == []
+
+
+def test_a_first_load_that_dies_after_noting_what_is_loaded_is_not_cleared_by_the_next(
+    open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first load clears whole tables: the one after it must not take for loaded what it is about to clear."""
+    pipeline, transactions = open_lake(), 0
+    begin = pipeline.lake.transaction
+
+    def die_at_the_third() -> object:
+        nonlocal transactions
+        transactions += 1
+        if transactions == 3:
+            raise StoreUnavailable("dies here")
+        return begin()
+
+    monkeypatch.setattr(pipeline.lake, "transaction", die_at_the_third)
+    with pytest.raises(StoreUnavailable, match="dies here"):
+        serve(pipeline.lake, target)
+    open_lake().serve()
+    assert unequal(open_lake()) == []
+
+
+def test_a_damaged_checkpoint_is_thrown_away(open_lake: OpenLake, target: Target) -> None:
+    pipeline = open_lake()
+    pipeline.serve()
+    before = writetimes(target)
+    (offsets,) = (Path(pipeline.lake.root) / "_checkpoints").glob("serving_*/offsets")
+    (offsets / "0").write_text("v1")
+    (document,) = state_of(pipeline.lake)
+    forget_log(pipeline.lake, document)
+    assert open_lake().serve().served == {}
+    assert writetimes(target) == before
 
 
 def test_a_store_that_is_away_is_waited_for_as_long_as_was_asked(open_lake: OpenLake, target: Target) -> None:

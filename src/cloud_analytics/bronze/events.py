@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
@@ -28,10 +27,10 @@ from pyspark.sql.streaming.query import StreamingQuery
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import MicroBatch, ingest
 from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.errors import PipelineError
 from cloud_analytics.landing.events import FOLDER, NAME_PATTERN, is_event_file
 from cloud_analytics.storage.files import FileInfo, FileSystem
 from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.streams import own_failures, to_end
 
 
 def landing_files(spark: SparkSession, landing: str) -> list[FileInfo]:
@@ -66,9 +65,7 @@ class EventFeed:
         found = landing_files(self.lake.spark, self.landing)
         new = ledger.new(self.lake, found)
         if new:
-            query = self._start({"availableNow": True})
-            with self._own_failure():
-                query.awaitTermination()
+            to_end(self.lake, self._checkpoint(), self._failures, lambda: self._start({"availableNow": True}))
         if new or ledger.changed(self.lake, found):
             with self._taking_turns():
                 self._sweep()
@@ -79,7 +76,9 @@ class EventFeed:
         The micro-batch that runs when it is asked to stop is finished first; one that has not begun comes again.
         """
         self._by_turns = True
-        query = self._start({"processingTime": f"{max(1, int(interval.total_seconds()))} seconds"})
+        trigger = {"processingTime": f"{max(1, int(interval.total_seconds()))} seconds"}
+        with own_failures(self.lake, self._checkpoint(), self._failures):
+            query = self._start(trigger)
         try:
             while _waited(query, interval.total_seconds(), stop):
                 with self._taking_turns():
@@ -87,7 +86,7 @@ class EventFeed:
                     self._sweep(self.config.pipeline.stream.max_files_per_trigger)
                     idle()
             if not stop.is_set():
-                with self._own_failure():
+                with own_failures(self.lake, self._checkpoint(), self._failures):
                     query.awaitTermination()
         finally:
             self._stopping.set()
@@ -149,17 +148,6 @@ class EventFeed:
                 yield
         finally:
             self._turn.release()
-
-    @contextmanager
-    def _own_failure(self) -> Iterator[None]:
-        """What failed inside a micro-batch is raised as it was; Spark's own failures become one line."""
-        try:
-            yield
-        except StreamingQueryException as error:
-            if self._failures:
-                raise self._failures[0] from error
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            raise PipelineError(f"the streaming query stopped: {lines[0][:300]}") from error
 
     def _checkpoint(self) -> str:
         # One for each landing folder: a query cannot go on in another folder than the one it began in.

@@ -14,9 +14,12 @@ BLANKS = "".join(
     )
 )  # fmt: skip
 
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?0*[0-9]{1,3})?$"
-_TINY = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)[eE]-|(0+\.?0*|\.0+)[eE]\+?)[0-9]+$"  # zero whatever its exponent, too
+# Each digit can be matched in one way only: with `[0-9]+\.?[0-9]*`, a text of 100,000 digits took minutes to refuse.
+_NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?(0*[1-9][0-9]{0,2}|0+))?$"
+_TINY = r"^[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE]-|(0+(\.0*)?|\.0+)[eE]\+?)[0-9]+$"  # zero whatever its exponent, too
 _TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?\z"
+_ZERO = r"^[+-]?(0+(\.0*)?|\.0+)([eE].*)?$"
+_DIGITS = 1_020  # as many can matter, before or after the point: an exponent has at most three digits
 LIMIT = "1000000000000"  # 10^12: magnitudes from here on are invalid
 
 
@@ -41,11 +44,20 @@ def decimal(text: Column, scale: int = 6) -> Column:
     Exponents beyond three digits are judged without computing them: tiny ones are 0, huge ones are no usable number.
     """
     number = without_blanks(text)
-    exact = F.coalesce(
-        F.when(number.rlike(_NUMBER), number.cast(f"decimal(38,{scale})")), F.when(number.rlike(_TINY), F.lit(0))
+    plain = F.coalesce(
+        _shortened(number).cast(f"decimal(38,{scale})"),
+        F.when(number.rlike(_ZERO), F.lit(0)),  # with a large exponent, too, which the cast refuses
     )
+    exact = F.when(number.rlike(_NUMBER), plain).when(number.rlike(_TINY), F.lit(0))
     limit = F.lit(LIMIT if scale == 6 else "1" + "0" * (18 - scale)).cast("decimal(38,0)")
     return F.when(F.abs(exact) < limit, exact).cast(f"decimal(18,{scale})")
+
+
+def _shortened(number: Column) -> Column:
+    """The same number without digits that cannot matter; null if it is too large. Megabytes of digits take hours."""
+    fraction = F.regexp_replace(number, rf"(\.[0-9]{{{_DIGITS}}})[0-9]+", "$1")
+    too_large = number.rlike(rf"^[+-]?0*[1-9][0-9]{{{_DIGITS}}}")
+    return F.when(F.length(number) <= _DIGITS, number).when(~too_large, fraction)
 
 
 def event_timestamp(text: Column) -> Column:

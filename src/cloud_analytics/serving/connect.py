@@ -98,7 +98,8 @@ def readable_errors(doing: str) -> Iterator[None]:
         if any(isinstance(reason, AuthenticationFailed) for reason in reasons):
             raise PipelineError(f"{doing}: wrong user name or password") from error
         why = _line(reasons[0]) if reasons else _line(error)
-        raise StoreUnavailable(f"{doing} ({why}): is it running, and are host, port and data centre right?") from error
+        hint = "is Cassandra running, and are host, port and data centre right?"
+        raise StoreUnavailable(f"{doing} ({why}): {hint}") from error
     except OperationTimedOut as error:
         raise StoreUnavailable(f"{doing}: no answer in time; try again, or look at the node's load") from error
     except RequestExecutionException as error:  # timeouts, unavailable replicas, overload

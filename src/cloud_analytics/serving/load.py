@@ -16,9 +16,9 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.gold import build as gold
@@ -26,6 +26,7 @@ from cloud_analytics.serving.tables import Table, tables
 from cloud_analytics.serving.target import Target, table_ids
 from cloud_analytics.serving.write import delete, forget_connections, partition_keys, slices, upsert
 from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.streams import to_end
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -79,22 +80,19 @@ def _stream(lake: Lake, checkpoint: str, loader: _Loader) -> None:
             failures.append(error)
             raise
 
-    log = (
-        lake.spark.readStream.schema(_LOG_SCHEMA)
-        .option("maxFileAge", "36500d")
-        .json(lake.path(gold.CHANGE_LOG))
-        .writeStream.queryName("serve")
-        .option("checkpointLocation", lake.path(checkpoint))
-        .foreachBatch(foreach_batch)
-        .trigger(availableNow=True)
-        .start()
-    )
-    try:
-        log.awaitTermination()
-    except StreamingQueryException as error:
-        if failures:
-            raise failures[0] from error
-        raise
+    def start() -> StreamingQuery:
+        return (
+            lake.spark.readStream.schema(_LOG_SCHEMA)
+            .option("maxFileAge", "36500d")
+            .json(lake.path(gold.CHANGE_LOG))
+            .writeStream.queryName("serve")
+            .option("checkpointLocation", lake.path(checkpoint))
+            .foreachBatch(foreach_batch)
+            .trigger(availableNow=True)
+            .start()
+        )
+
+    to_end(lake, checkpoint, failures, start)
 
 
 class _Loader:
@@ -125,9 +123,12 @@ class _Loader:
         """Load the partitions that these records of the change log name, unless that was done."""
         newest = records.groupBy("mart", "partition").agg(F.max("version").alias("version")).collect()
         # A first load goes over every table, so that rows which are not this lake's go also where Gold has none.
-        due: Partitions = {} if self.state["complete"] else {mart: {} for mart in self.tables}
+        # It clears them whole: after one that died in its very last moment, nothing counts as loaded.
+        complete = self.state["complete"]
+        due: Partitions = {} if complete else {mart: {} for mart in self.tables}
+        known = self.state["partitions"] if complete else {}
         for row in newest:
-            loaded = self.state["partitions"].get(row.mart, {}).get(row.partition, [0, 0])[0]
+            loaded = known.get(row.mart, {}).get(row.partition, [0, 0])[0]
             if row.mart in self.tables and row.version > loaded:
                 due.setdefault(row.mart, {})[row.partition] = row.version
         self.load(due)

@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from cloud_analytics.storage.failures import readable_refusals
 from cloud_analytics.storage.files import FileSystem
 from cloud_analytics.storage.locks import held
 
@@ -232,14 +233,17 @@ class Lake:
 
         `by_turns`: a stream that is followed takes it for each micro-batch, so that other commands can run between.
         """
-        with self._held("writer", f"writing to the lake {self.root}", by_turns):
+        with (
+            readable_refusals(self.root),
+            self._held("writer", f"writing to the lake {self.root}", by_turns),
+        ):
             self.recover()
             yield
 
     @contextmanager
     def feeder(self) -> Iterator[None]:
         """The right to take in event files: one process a lake, for as long as its streaming query may run."""
-        with self._held("feeder", f"taking in event files for the lake {self.root}"):
+        with readable_refusals(self.root), self._held("feeder", f"taking in event files for the lake {self.root}"):
             yield
 
     def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[None]:

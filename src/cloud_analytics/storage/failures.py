@@ -1,0 +1,51 @@
+"""What the file system refuses (a full disk, a read-only one) in one line, however deep in Spark it was raised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cloud_analytics.errors import CloudAnalyticsError, UsageError
+
+# What the operating system says, in Java as in Python, and what to do about it.
+_REFUSALS = {
+    "No space left on device": "make room there",
+    "Disk quota exceeded": "make room there",
+    "File too large": "raise the limit on the size of files",
+    "Read-only file system": "mount it for writing, or use another --lake",
+    "Permission denied": "give this user the right to it, or use another folder",
+    "Input/output error": "look at the disk",
+}
+
+
+@contextmanager
+def readable_refusals(root: str) -> Iterator[None]:
+    """Turn what the file system refused inside into a UsageError of one line; any other error passes as it is."""
+    try:
+        yield
+    except CloudAnalyticsError:
+        raise
+    except Exception as error:
+        for text in _texts(error):
+            for refusal, remedy in _REFUSALS.items():
+                if refusal in text:
+                    raise UsageError(
+                        f"{_line(text, refusal)} (lake {root}): {remedy}, then run again; nothing is lost"
+                    ) from error
+        raise
+
+
+def _texts(error: BaseException | None) -> Iterator[str]:
+    """The messages of an error, of what it was raised from and of what it was raised in; Java's with their causes."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield str(error)
+        yield str(getattr(error, "_stackTrace", ""))  # where PySpark keeps the causes of what it translates
+        error = error.__cause__ or error.__context__
+
+
+def _line(text: str, refusal: str) -> str:
+    """The line that says what was refused, without the classes of the exceptions before it."""
+    line = next(line for line in text.splitlines() if refusal in line)
+    return line.rpartition("Exception: ")[2].strip()[:200]

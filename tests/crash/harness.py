@@ -1,0 +1,271 @@
+"""Commands of the pipeline as processes that are killed from outside, and what a lake and its tables then hold.
+
+Nothing in the pipeline knows of this. A driver is a process in a session of its own; SIGKILL goes to its whole group,
+Python and JVM. Where it is in its work is read off the lake's own files: `_staging` (a transaction is being written),
+`_state/journal.json` (it is decided), `_state/last_transaction.json` (it is done).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cloud_analytics.serving.connect import connected
+from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.tables import KEYSPACE, tables
+from tests.conftest import REPOSITORY
+from tests.integration.agreement import SILVER_KEYS, rows_of
+from tests.integration.lakes import METADATA, Tables, bag, silver_and_gold
+
+# What may differ between two lakes of one landing folder: how files fell into micro-batches, and when.
+INGEST = {*METADATA, "batch_id", "lateness_seconds", "ingest_date"}
+_POLL = 0.0005
+
+
+def configure(folder: Path, patience: str = "5 seconds", tolerance: int = 24) -> Path:
+    """The shipped configuration for small data: two files a micro-batch, two cores, little patience with the store."""
+    shutil.copytree(REPOSITORY / "conf", folder, dirs_exist_ok=True)
+    path = folder / "pipeline.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings["spark"] |= {"master": "local[2]", "driver_memory": "1g", "shuffle_partitions": 2}
+    settings["stream"]["max_files_per_trigger"] = 2
+    settings["serving"]["patience"] = patience
+    settings["compaction"] |= {"finished_after": "1 day", "min_files": 2}
+    settings["silver"]["future_tolerance_hours"] = tolerance
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return folder
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When something is done to a driver: in the n-th transaction of its life, or after so many seconds.
+
+    `begun`: it has staged something. `decided`: its journal is there. `done`: it is applied, its journal gone.
+    `delay` seconds more pass before the blow.
+    """
+
+    phase: str
+    number: float = 1
+    delay: float = 0.0
+
+    def __str__(self) -> str:
+        if self.phase == "seconds":
+            return f"after {self.number:.1f} s"
+        return f"transaction {self.number:.0f} {self.phase}" + (f" + {self.delay:.2f} s" if self.delay else "")
+
+
+class Watch:
+    """Counts the transactions of a lake from outside."""
+
+    def __init__(self, lake: Path) -> None:
+        self.lake = lake
+        self.done = 0
+        self._last = self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        with contextlib.suppress(OSError):
+            found = (self.lake / "_state/last_transaction.json").stat()
+            return found.st_ino, found.st_mtime_ns
+        return None
+
+    def look(self) -> None:
+        now = self._identity()
+        if now is not None and now != self._last:
+            self._last = now
+            self.done += 1
+
+    def reached(self, moment: Moment) -> bool:
+        self.look()
+        number = int(moment.number)
+        if moment.phase == "done":
+            return self.done >= number and not self.journal()
+        if moment.phase == "decided":
+            return self.done >= number or (self.done == number - 1 and self.journal())
+        assert moment.phase == "begun"
+        return self.done >= number or (self.done == number - 1 and self.staging())
+
+    def journal(self) -> bool:
+        return (self.lake / "_state/journal.json").exists()
+
+    def staging(self) -> bool:
+        with contextlib.suppress(OSError):
+            return any((self.lake / "_staging").iterdir())
+        return False
+
+    def where(self) -> str:
+        """What a death now leaves behind, in words."""
+        with contextlib.suppress(OSError, ValueError):
+            plan = json.loads((self.lake / "_state/journal.json").read_text(encoding="utf-8"))
+            names = {name.removeprefix("_state/").partition("_micro_batches")[0] for name in plan["documents"]}
+            return "a journal of " + "+".join(sorted(n for n in names if n != "last_transaction" and "/" not in n))
+        return "a staged transaction" if self.staging() else "nothing open"
+
+
+class Driver:
+    """One command of the pipeline, running."""
+
+    def __init__(self, lake: Path, conf: Path, *command: str) -> None:
+        self.lake, self.command = lake, command
+        self.watch = Watch(lake)
+        lake.mkdir(parents=True, exist_ok=True)
+        self._output = lake.parent / f"driver-{time.monotonic_ns()}.log"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])}
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cloud_analytics", *command, "--lake", str(lake), "--conf", str(conf)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # its own group: Python and the JVM, but not the Cassandra node
+                env=environment,
+                cwd=REPOSITORY,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def until(self, moment: Moment, patience: float = 300.0) -> bool:
+        """Wait for the moment; False when the driver ended before."""
+        began = time.monotonic()
+        while self.process.poll() is None:
+            if moment.phase == "seconds":
+                if time.monotonic() - began >= moment.number:
+                    return True
+            elif self.watch.reached(moment):
+                time.sleep(moment.delay)
+                return self.process.poll() is None
+            assert time.monotonic() - began < patience, f"{self.command} hangs:\n{self.output}"
+            time.sleep(_POLL)
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to Python and the JVM at once."""
+        os.killpg(self.process.pid, number)
+
+    def kill(self) -> str:
+        """SIGKILL to the whole tree; returns what it left behind."""
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        while _group_lives(self.process.pid):
+            time.sleep(0.005)
+        return self.watch.where()
+
+    def end(self, patience: float = 300.0) -> int:
+        """Wait for the end; returns the exit status."""
+        try:
+            return self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.command} hangs:\n{self.output}") from None
+
+    def succeed(self) -> str:
+        """Wait for the end, which must be a good one; returns what was printed."""
+        assert self.end() == 0, self.output
+        return self.output
+
+    def __enter__(self) -> Driver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None or _group_lives(self.process.pid):
+            self.kill()
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS: only zombies are left
+        return False
+    return not _only_zombies(group)
+
+
+def _only_zombies(group: int) -> bool:
+    """An orphan of the group that nobody has reaped yet is dead all the same."""
+    if not Path("/proc/self/stat").exists():
+        return False
+    states = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[2]) == group:
+                    states.append(fields[0])
+    return all(state in "ZX" for state in states)
+
+
+def node_of(lake: Path) -> EmbeddedNode:
+    return EmbeddedNode(lake / "_cassandra")
+
+
+def kill_node(lake: Path) -> bool:
+    """SIGKILL to the lake's Cassandra node; False when none runs."""
+    pid = node_of(lake).status()["pid"]
+    if pid is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    while node_of(lake).status()["pid"] is not None:
+        time.sleep(0.01)
+    return True
+
+
+@contextlib.contextmanager
+def node_ended(lake: Path) -> Iterator[None]:
+    """At the end no Cassandra node of this lake is left."""
+    try:
+        yield
+    finally:
+        node_of(lake).stop()
+
+
+def contents(lake: Path) -> Tables:
+    """All zones as multisets of rows: Silver, Gold, quarantine, and Bronze's events."""
+    zones = silver_and_gold(lake)
+    for source in SILVER_KEYS:
+        zones[f"quarantine/{source}"] = bag(rows_of(lake, f"quarantine/{source}"), INGEST)
+    return zones | {"bronze/usage_events": bag(rows_of(lake, "bronze/usage_events"), INGEST)}
+
+
+def leftovers(lake: Path) -> list[str]:
+    """What a finished command must not leave: a journal, staged files, half-written state, empty partitions."""
+    found = [str(path) for path in (lake / "_staging").glob("*")]
+    found += ["_state/journal.json"] if (lake / "_state/journal.json").exists() else []
+    found += [str(path) for path in (lake / "_state").glob(".*.tmp")]
+    for zone in ("bronze", "silver", "gold", "quarantine"):
+        found += [str(path) for path in (lake / zone).rglob("*=*") if path.is_dir() and not any(path.iterdir())]
+    return found
+
+
+def served_differences(lake: Path) -> list[str]:
+    """Law 6 from outside: where a Cassandra table does not hold exactly the rows of its Gold mart."""
+    found: list[str] = []
+    with node_of(lake).in_use() as port, connected(HOST, port, keyspace=KEYSPACE) as session:
+        for table in tables().values():
+            columns = list(table.columns)
+            expected = Counter(_values(row, columns) for row in rows_of(lake, f"gold/{table.mart}"))
+            rows = session.execute(f"SELECT {', '.join(columns)} FROM {table.name}")
+            served = Counter(_values(row, columns) for row in rows)
+            if served != expected:
+                found.append(
+                    f"{table.name}: {(served - expected).total()} only served, {(expected - served).total()} only Gold"
+                )
+    return found
+
+
+def _values(row: dict[str, Any], columns: list[str]) -> tuple[Any, ...]:
+    return tuple(row[column] for column in columns)

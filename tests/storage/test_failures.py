@@ -1,0 +1,42 @@
+"""What the file system refuses is one line, wherever in the chain of errors it was said."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloud_analytics.errors import PipelineError, UsageError
+from cloud_analytics.storage.failures import readable_refusals
+
+JAVA = """An error occurred while calling o99.parquet.
+: org.apache.spark.SparkException: Job aborted.
+\tat org.apache.spark.sql.errors.QueryExecutionErrors$.jobAborted(QueryExecutionErrors.scala:638)
+Caused by: java.io.IOException: /lake/_staging/1/part-0.parquet: No space left on device
+\tat java.base/java.io.FileOutputStream.writeBytes(Native Method)
+"""
+
+
+def test_the_cause_of_a_java_error_is_told_with_what_to_do() -> None:
+    with pytest.raises(UsageError) as told, readable_refusals("/lake"):
+        raise RuntimeError(JAVA)
+    assert str(told.value) == (
+        "/lake/_staging/1/part-0.parquet: No space left on device (lake /lake): make room there, then run again;"
+        " nothing is lost"
+    )
+
+
+def test_also_of_an_error_that_hides_it() -> None:
+    def fail() -> None:
+        try:
+            raise OSError(30, "Read-only file system", "/lake/_state")
+        except OSError as error:
+            raise ValueError("something else") from error
+
+    with pytest.raises(UsageError, match="Read-only file system.*mount it for writing"), readable_refusals("/lake"):
+        fail()
+
+
+def test_other_errors_and_our_own_pass_as_they_are() -> None:
+    for error in (ValueError("x"), PipelineError("a store says: Permission denied")):
+        with pytest.raises(type(error)) as told, readable_refusals("/lake"):
+            raise error
+        assert told.value is error
