@@ -16,11 +16,13 @@ from cloud_analytics.config import Config
 from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.gold import build as gold
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.check import compare
 from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
-from cloud_analytics.serving.target import Target, table_ids
+from cloud_analytics.serving.target import Target, local_target
 from cloud_analytics.storage.lake import Lake
 from tests.integration import hostile
 from tests.integration.test_laws import write_landing
@@ -39,7 +41,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture
 def target(port: int, request: pytest.FixtureRequest) -> Target:
     """Each test has a keyspace of its own."""
-    return Target((HOST,), port, keyspace=request.node.name.removeprefix("test_")[:40])
+    return local_target(port, request.node.name.removeprefix("test_")[:40])
 
 
 @pytest.fixture(scope="module")
@@ -200,20 +202,21 @@ def test_rows_are_written_again_before_they_expire(open_lake: OpenLake, target: 
 def test_a_table_that_was_dropped_comes_back(open_lake: OpenLake, target: Target) -> None:
     open_lake().serve()
     with target.writing_session() as session:
-        ids = table_ids(session)
+        ids = found_tables(session, target.keyspace)
         session.execute("DROP TABLE carbon_daily")
     assert open_lake().serve().served["carbon_daily"] > 0
     assert unequal(open_lake()) == []
     with target.writing_session() as session:
-        assert {name for name, one in table_ids(session).items() if one != ids[name]} == {"carbon_daily"}
+        found = found_tables(session, target.keyspace)
+        assert {name for name in found if found[name].fingerprint != ids[name].fingerprint} == {"carbon_daily"}
 
 
 def test_a_load_that_failed_half_way_is_finished_by_the_next(
     open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cloud_analytics.serving import load
+    from cloud_analytics.serving import loader
 
-    write, calls = load.upsert, []
+    write, calls = loader.upsert, []
 
     def fail_on_the_third(*arguments: object) -> None:
         calls.append(arguments)
@@ -221,7 +224,7 @@ def test_a_load_that_failed_half_way_is_finished_by_the_next(
             raise StoreUnavailable("the node went away")
         write(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(load, "upsert", fail_on_the_third)
+    monkeypatch.setattr(loader, "upsert", fail_on_the_third)
     with pytest.raises(StoreUnavailable, match="went away"):
         serve(open_lake().lake, target)
     monkeypatch.undo()
@@ -232,7 +235,7 @@ def test_a_load_that_failed_half_way_is_finished_by_the_next(
 def test_a_store_that_is_away_is_waited_for_as_long_as_was_asked(open_lake: OpenLake, target: Target) -> None:
     from datetime import timedelta
 
-    nowhere = replace(target, port=1)
+    nowhere = replace(target, access=Direct((HOST,), 1))
     lines: list[str] = []
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match="cannot reach Cassandra"):
