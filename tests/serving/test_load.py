@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
 from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.gold import build as gold
-from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.serving.access import Direct
-from cloud_analytics.serving.check import compare
 from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.node import HOST, EmbeddedNode
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target, local_target
 from cloud_analytics.storage.lake import Lake
-from tests.integration import hostile
-from tests.integration.test_laws import write_landing
+from tests.serving.conftest import OpenLake, unequal
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
-
-OpenLake = Callable[..., Pipeline]
 
 
 @pytest.fixture(scope="module")
@@ -44,40 +36,11 @@ def target(port: int, request: pytest.FixtureRequest) -> Target:
     return local_target(port, request.node.name.removeprefix("test_")[:40])
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, config: Config) -> Path:
-    """A folder with a landing and a lake whose Gold was never served. One organisation lives of storage alone."""
-    folder = tmp_path_factory.mktemp("built")
-    alone = hostile.event("alone", org_id="org_alone", service="storage", timestamp="2025-05-21T10:00:00Z")
-    write_landing(folder / "landing", {"all.jsonl": [*hostile.regular(12), alone]})
-    Pipeline(Lake(spark, str(folder / "lake")), str(folder / "landing"), config).run()
-    return folder
-
-
-@pytest.fixture
-def open_lake(built: Path, tmp_path: Path, spark: SparkSession, config: Config, target: Target) -> OpenLake:
-    """`open_lake(config=...)` → a pipeline over this test's own copy of the lake, with its target."""
-    shutil.copytree(built / "lake", tmp_path / "lake")
-
-    def open_it(chosen: Config = config) -> Pipeline:
-        return Pipeline(Lake(spark, str(tmp_path / "lake")), str(built / "landing"), chosen, target=target)
-
-    return open_it
-
-
 def without_storage(config: Config) -> Config:
     """Rules that reject what they took before: events of storage."""
     services = [service for service in config.taxonomy.services if service != "storage"]
     taxonomy = config.taxonomy.model_copy(update={"services": services, "service_aliases": {}})
     return config.model_copy(update={"taxonomy": taxonomy})
-
-
-def unequal(pipeline: Pipeline) -> list[str]:
-    assert pipeline.target is not None
-    with pipeline.target.session() as session:
-        found = compare(pipeline.lake, session)
-    assert len(found) == 7
-    return [f"{c.table}: {c.only_served} only served, {c.only_gold} only in Gold" for c in found if not c.equal]
 
 
 def writetimes(target: Target) -> list[int]:

@@ -34,6 +34,7 @@ TUNING = {
 # The deletion below the writetime clears old values, so that a null need not be written: it would be a tombstone.
 _MEANING = {"writetime": _WRITETIME, f"{_OUTPUT}ignoreNulls": "true"}
 _CONCURRENCY = 64
+_TICK, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 _LOOK_EVERY = 2.0  # seconds between two looks at the store while the connector writes
 _THROTTLER = "datastax-java-driver.advanced.throttler."
 
@@ -160,12 +161,12 @@ def _concurrently(
 ) -> list[Any]:
     """The rows for each of the parameters, at most `pace` statements a second.
 
-    What an overrun store refuses is sent again after a pause, at half the speed, as long as it takes something.
+    What an overrun store refuses is sent again after a pause, fewer at once, until it takes nothing for ten seconds.
     """
     from cassandra.concurrent import execute_concurrent_with_args
 
     found: list[Any] = [[] for _ in parameters]
-    todo, size = list(range(len(parameters))), pace or len(parameters)
+    todo, size, pause = list(range(len(parameters))), _at_once(pace) or len(parameters), _TICK
     while todo:
         began, now, todo = time.monotonic(), todo[:size], todo[size:]
         results = execute_concurrent_with_args(
@@ -175,18 +176,21 @@ def _concurrently(
         for n, (success, result) in zip(now, results):
             if success:
                 found[n] = list(result)
-            elif _overrun(result):
-                refused.append((n, result))
+            elif _overrun(result) and pause < _LONGEST_PAUSE:
+                refused.append(n)
             else:
                 raise result
-        if len(refused) == len(now):
-            raise refused[0][1]
-        todo += [n for n, _ in refused]
+        todo = refused + todo
+        pause = 2 * pause if len(refused) == len(now) else _TICK
         if refused:
             size = max(1, size // 2)
         if todo and (pace or refused):
-            time.sleep(max(0.0, began + 1 - time.monotonic()))
+            time.sleep(max(0.0, began + pause - time.monotonic()))
     return found
+
+
+def _at_once(pace: int | None) -> int:
+    return max(1, round(pace * _TICK)) if pace else 0
 
 
 def _overrun(error: BaseException | None) -> bool:
