@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
-from cloud_analytics.errors import StoreUnavailable
+from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.gold import build as gold
 from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.load import serve
@@ -18,6 +23,7 @@ from cloud_analytics.serving.node import HOST, EmbeddedNode
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target, local_target
+from cloud_analytics.serving.write import forget_connections, upsert
 from cloud_analytics.storage.lake import Lake
 from tests.serving.conftest import OpenLake, unequal
 
@@ -193,6 +199,109 @@ def test_a_load_that_failed_half_way_is_finished_by_the_next(
     monkeypatch.undo()
     assert open_lake().serve().served
     assert unequal(open_lake()) == []
+
+
+def test_a_load_that_died_before_it_noted_its_end_removes_nothing(
+    open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cloud_analytics.serving.loader import Loader
+
+    keep = Loader._keep
+
+    def die_at_the_end(loader: Loader, **values: Any) -> None:
+        if "log" in values:
+            raise RuntimeError("killed")
+        keep(loader, **values)
+
+    monkeypatch.setattr(Loader, "_keep", die_at_the_end)
+    with pytest.raises(RuntimeError, match="killed"):
+        serve(open_lake().lake, target)
+    monkeypatch.undo()
+    assert unequal(open_lake()) == []
+    assert open_lake().serve().served == {}
+    assert unequal(open_lake()) == []
+
+
+def test_a_first_load_writes_no_tombstone(open_lake: OpenLake, target: Target) -> None:
+    pipeline = open_lake()
+    pipeline.serve()
+    with target.session() as session:
+        nulls = 0
+        for table in tables().values():
+            result = session.execute(f"SELECT * FROM {table.name}", trace=True)
+            nulls += sum(value is None for row in result for value in row.values())
+            events = [event.description for event in result.get_query_trace(max_wait_sec=30).events]
+            read = [event for event in events if "tombstone" in event]
+            assert read
+            assert all("and 0 tombstone cells" in event for event in read), read
+    assert nulls > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "mend"),
+    [
+        (
+            ["ALTER TABLE {t} DROP carbon_kg_per_usd"],
+            "lacks carbon_kg_per_usd decimal",
+            "ALTER TABLE {t} ADD (carbon_kg_per_usd decimal);",
+        ),
+        (["ALTER TABLE {t} ADD note text"], "also has note", "ALTER TABLE {t} DROP (note);"),
+        (
+            ["ALTER TABLE {t} WITH default_time_to_live = 60"],
+            "has a TTL of 60 s",
+            "ALTER TABLE {t} WITH default_time_to_live = 7776000;",
+        ),
+        (
+            ["DROP TABLE {t}", "CREATE TABLE {t} (org_id text, usage_date date, PRIMARY KEY (org_id, usage_date))"],
+            "has another key than ((org_id), usage_date DESC)",
+            "DROP TABLE {t};",
+        ),
+        (
+            ["DROP TABLE {t}", "{create}"],
+            "has events text instead of bigint",
+            "DROP TABLE {t};",
+        ),
+    ],
+    ids=["a column less", "a column more", "another TTL", "another key", "another type"],
+)
+def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
+    open_lake: OpenLake, port: int, change: list[str], what: str, mend: str, request: pytest.FixtureRequest
+) -> None:
+    mended = local_target(port, f"mended_{abs(hash(what))}")
+    pipeline = open_lake()
+    serve(pipeline.lake, mended)
+    name, create = f"{mended.keyspace}.carbon_daily", tables()["carbon_daily"].create
+    with mended.session() as session:
+        for statement in change:
+            other = create.replace("carbon_daily", name).replace("  events                  bigint", "  events text")
+            session.execute(statement.format(t=name, create=other))
+    for opened in (mended.writing_session, mended.looking_session):
+        with pytest.raises(UsageError) as failure, opened():
+            pass
+        told = str(failure.value)
+        assert f"{name} {what}: {mend.format(t=name)}" in told
+        assert "\n" not in told
+    with mended.session() as session:
+        session.execute(mend.format(t=name))
+    serve(pipeline.lake, mended)
+    pipeline.target = mended
+    assert unequal(pipeline) == []
+
+
+def test_a_store_that_dies_during_a_write_ends_the_write(spark: SparkSession, tmp_path: Path) -> None:
+    node, table = EmbeddedNode(tmp_path / "_cassandra"), tables()["carbon_daily"]
+    with node.in_use() as port:
+        mortal = local_target(port)
+        with mortal.writing_session() as session:
+            threading.Timer(1.0, lambda: os.kill(node.status()["pid"], signal.SIGKILL)).start()
+            rows = spark.range(2_000_000).selectExpr(
+                "concat('org_', id) as org_id", "date'2025-05-01' as usage_date", "id as events"
+            )
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="cannot write carbon_daily"):
+                upsert(rows, table, mortal, 1, session)
+            assert time.monotonic() - began < 60
+    forget_connections(spark)
 
 
 def test_a_store_that_is_away_is_waited_for_as_long_as_was_asked(open_lake: OpenLake, target: Target) -> None:
