@@ -91,6 +91,11 @@ def readable_errors(doing: str, login: Login | None = None) -> Iterator[None]:
         if any(isinstance(reason, AuthenticationFailed) for reason in reasons):
             raise _refused(doing, login) from error
         why = _line(reasons[0]) if reasons else _line(error)
+        if "certificate verify failed" in why.lower():
+            raise UsageError(
+                f"{doing} ({why}): its certificate is not one that the given authority vouches for:"
+                " check serving.cassandra.ca_file, or download a new bundle"
+            ) from error
         raise StoreUnavailable(f"{doing} ({why}): is it running, and are host, port and data centre right?") from error
     except AuthenticationFailed as error:
         raise _refused(doing, login) from error
