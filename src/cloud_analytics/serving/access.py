@@ -13,6 +13,12 @@ from typing import Any, Protocol
 
 _AUTH = "spark.cassandra.auth."
 _CONNECTION = "spark.cassandra.connection."
+# The connector's own choice is two suites without forward secrecy, which Java and most servers no longer offer.
+_CIPHERS = (
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_AES_128_GCM_SHA256",
+    *(f"TLS_ECDHE_{key}_WITH_AES_{size}" for key in ("ECDSA", "RSA") for size in ("256_GCM_SHA384", "128_GCM_SHA256")),
+)
 _PUBLIC = "not-a-secret"  # Java wants a password for a file that holds nothing but a public certificate
 
 
@@ -81,6 +87,7 @@ class Direct:
                 f"{_CONNECTION}ssl.enabled": "true",
                 f"{_CONNECTION}ssl.trustStore.path": str(self._trust_store),
                 f"{_CONNECTION}ssl.trustStore.password": _PUBLIC,
+                f"{_CONNECTION}ssl.enabledAlgorithms": ",".join(_CIPHERS),
             }
         return options | _auth(self.login)
 
