@@ -52,8 +52,8 @@ def serve(
         except StoreUnavailable as error:
             if written.tables > before:
                 backoff.progress()
+            forget_connections(lake.spark)  # also for who tries again later, in a call of its own
             backoff.wait(error)
-            forget_connections(lake.spark)
 
 
 def plan(lake: Lake, target: Target) -> Plan:
