@@ -107,7 +107,9 @@ def carbon(spark: SparkSession, rows: int) -> DataFrame:
     )
 
 
-@pytest.mark.parametrize("pace", [None, 100_000], ids=["no pace", "too high a pace"])
+@pytest.mark.parametrize(
+    "pace", [pytest.param(None, id="no pace"), pytest.param(100_000, id="too high a pace", marks=pytest.mark.slow)]
+)
 def test_an_overrun_store_gets_everything_in_the_end(spark: SparkSession, target: Target, pace: int | None) -> None:
     greedy, table, rows = replace(target, requests_per_second=pace), tables()["carbon_daily"], 3 * RATE
     pace_connector(spark, pace)

@@ -285,6 +285,7 @@ def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
         pass  # nothing to complain about
 
 
+@pytest.mark.slow
 def test_a_column_that_went_and_came_back_is_filled_again(open_lake: OpenLake, target: Target) -> None:
     open_lake().serve()
     with target.session() as session:
