@@ -18,12 +18,13 @@ import pytest
 from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
 from cloud_analytics.pipeline import Outcome, Pipeline
 from cloud_analytics.serving import load
+from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from tests.conftest import REPOSITORY, MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import rows_of
-from tests.integration.test_laws import differing, silver_and_gold, write_landing
+from tests.integration.lakes import differing, silver_and_gold, write_landing
 
 PATIENCE = 90.0
 INTERVAL = timedelta(seconds=1)
@@ -123,7 +124,7 @@ def test_the_lake_moves_on_while_the_store_is_away_and_serving_catches_up(
     monkeypatch.setattr(load, "serve", store)
     monkeypatch.setattr("cloud_analytics.serving.deferred._FIRST_PAUSE", 0.5)
     pipeline = make_pipeline(landing, lake)
-    pipeline.target, pipeline.say = Target(("127.0.0.1",), 1), said.append
+    pipeline.target, pipeline.say = Target(Direct(("127.0.0.1",), 1)), said.append
     with following(pipeline) as outcome:
         wait_for(lambda: {"e1"} in served, "the first load")
         away.set()

@@ -11,7 +11,7 @@ from cloud_analytics.storage.compare import RowChanges, row_changes
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import rows_of
-from tests.integration.test_laws import differing, silver_and_gold, write_landing
+from tests.integration.lakes import differing, silver_and_gold, write_landing
 
 pytestmark = pytest.mark.spark
 

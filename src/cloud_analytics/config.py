@@ -30,6 +30,7 @@ MASTERS = (
     "nps_surveys",
     "marketing_touches",
 )
+KEYSPACE_NAME = r"[a-z][a-z0-9_]{0,47}"
 _DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day)s?\s*$")
 
 
@@ -42,6 +43,8 @@ def parse_duration(text: str) -> timedelta:
 
 
 Duration = Annotated[timedelta, BeforeValidator(lambda text: parse_duration(text) if isinstance(text, str) else text)]
+
+DatacenterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 class _Section(BaseModel):
@@ -80,11 +83,46 @@ class FxSettings(_Section):
     usd_rate: Literal["identity", "as_billed"] = "identity"
 
 
+class CassandraSettings(_Section):
+    """The target `cassandra`: a cluster, reached at its contact points; user name and password are secrets.
+
+    `replication` (data centre → number of replicas) creates a missing keyspace; without it a missing one is an error.
+    """
+
+    contact_points: list[str] = Field(["127.0.0.1"], min_length=1)
+    port: int = Field(9042, ge=1, le=65535)
+    datacenter: str = Field("datacenter1", min_length=1)
+    keyspace: str = Field("cloud_analytics", pattern=f"^{KEYSPACE_NAME}$")
+    replication: dict[DatacenterName, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    ca_file: Path | None = None
+    requests_per_second: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _local_replicas(self) -> CassandraSettings:
+        if self.replication and self.datacenter not in self.replication:
+            raise ValueError(f"replication: LOCAL_QUORUM needs replicas in the data centre '{self.datacenter}'")
+        return self
+
+    def strategy(self) -> dict[str, str] | None:
+        """The replication with which a missing keyspace is created, as CQL names it."""
+        replicas = {name: str(number) for name, number in self.replication.items()}
+        return {"class": "NetworkTopologyStrategy", **replicas} if replicas else None
+
+
+class AstraSettings(_Section):
+    """The target `astra`: what it takes in a second, and how many writes a month are paid for."""
+
+    requests_per_second: int = Field(4_000, ge=1)
+    monthly_writes: int = Field(5_000_000, ge=1)
+
+
 class ServingSettings(_Section):
     """Where Gold is served, and for how long a store that does not answer is tried again."""
 
-    target: Literal["embedded", "none"] = "embedded"
+    target: Literal["embedded", "cassandra", "astra", "none"] = "embedded"
     patience: Duration = timedelta(minutes=1)
+    cassandra: CassandraSettings = CassandraSettings()
+    astra: AstraSettings = AstraSettings()
 
 
 class PipelineSettings(_Section):

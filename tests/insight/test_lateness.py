@@ -12,7 +12,7 @@ from cloud_analytics.insight.lateness import micro_batches, usual_recipe
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import rows_of
-from tests.integration.test_laws import write_landing
+from tests.integration.lakes import write_landing
 
 pytestmark = pytest.mark.spark
 

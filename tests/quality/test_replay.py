@@ -21,7 +21,7 @@ from cloud_analytics.storage.lake import Lake
 from tests.conftest import REPOSITORY
 from tests.integration.agreement import EVENTS, rows_of
 from tests.integration.hostile import event
-from tests.integration.test_laws import (
+from tests.integration.lakes import (
     differing,
     files_of,
     reject_counts,

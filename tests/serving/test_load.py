@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
-from cloud_analytics.errors import StoreUnavailable
+from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.gold import build as gold
-from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.serving.check import compare
+from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
-from cloud_analytics.serving.target import Target, table_ids
+from cloud_analytics.serving.target import Target, local_target
+from cloud_analytics.serving.write import forget_connections, upsert
 from cloud_analytics.storage.lake import Lake
-from tests.integration import hostile
-from tests.integration.lakes import write_landing
+from tests.serving.conftest import OpenLake, unequal
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
-
-OpenLake = Callable[..., Pipeline]
 
 
 @pytest.fixture(scope="module")
@@ -39,28 +39,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture
 def target(port: int, request: pytest.FixtureRequest) -> Target:
     """Each test has a keyspace of its own."""
-    return Target((HOST,), port, keyspace=request.node.name.removeprefix("test_")[:40])
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, config: Config) -> Path:
-    """A folder with a landing and a lake whose Gold was never served. One organisation lives of storage alone."""
-    folder = tmp_path_factory.mktemp("built")
-    alone = hostile.event("alone", org_id="org_alone", service="storage", timestamp="2025-05-21T10:00:00Z")
-    write_landing(folder / "landing", {"all.jsonl": [*hostile.regular(12), alone]})
-    Pipeline(Lake(spark, str(folder / "lake")), str(folder / "landing"), config).run()
-    return folder
-
-
-@pytest.fixture
-def open_lake(built: Path, tmp_path: Path, spark: SparkSession, config: Config, target: Target) -> OpenLake:
-    """`open_lake(config=...)` → a pipeline over this test's own copy of the lake, with its target."""
-    shutil.copytree(built / "lake", tmp_path / "lake")
-
-    def open_it(chosen: Config = config) -> Pipeline:
-        return Pipeline(Lake(spark, str(tmp_path / "lake")), str(built / "landing"), chosen, target=target)
-
-    return open_it
+    return local_target(port, request.node.name.removeprefix("test_")[:40])
 
 
 def without_storage(config: Config) -> Config:
@@ -68,14 +47,6 @@ def without_storage(config: Config) -> Config:
     services = [service for service in config.taxonomy.services if service != "storage"]
     taxonomy = config.taxonomy.model_copy(update={"services": services, "service_aliases": {}})
     return config.model_copy(update={"taxonomy": taxonomy})
-
-
-def unequal(pipeline: Pipeline) -> list[str]:
-    assert pipeline.target is not None
-    with pipeline.target.session() as session:
-        found = compare(pipeline.lake, session)
-    assert len(found) == 7
-    return [f"{c.table}: {c.only_served} only served, {c.only_gold} only in Gold" for c in found if not c.equal]
 
 
 def writetimes(target: Target) -> list[int]:
@@ -200,20 +171,21 @@ def test_rows_are_written_again_before_they_expire(open_lake: OpenLake, target: 
 def test_a_table_that_was_dropped_comes_back(open_lake: OpenLake, target: Target) -> None:
     open_lake().serve()
     with target.writing_session() as session:
-        ids = table_ids(session)
+        ids = found_tables(session, target.keyspace)
         session.execute("DROP TABLE carbon_daily")
     assert open_lake().serve().served["carbon_daily"] > 0
     assert unequal(open_lake()) == []
     with target.writing_session() as session:
-        assert {name for name, one in table_ids(session).items() if one != ids[name]} == {"carbon_daily"}
+        found = found_tables(session, target.keyspace)
+        assert {name for name in found if found[name].fingerprint != ids[name].fingerprint} == {"carbon_daily"}
 
 
 def test_a_load_that_failed_half_way_is_finished_by_the_next(
     open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cloud_analytics.serving import load
+    from cloud_analytics.serving import loader
 
-    write, calls = load.upsert, []
+    write, calls = loader.upsert, []
 
     def fail_on_the_third(*arguments: object) -> None:
         calls.append(arguments)
@@ -221,7 +193,7 @@ def test_a_load_that_failed_half_way_is_finished_by_the_next(
             raise StoreUnavailable("the node went away")
         write(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(load, "upsert", fail_on_the_third)
+    monkeypatch.setattr(loader, "upsert", fail_on_the_third)
     with pytest.raises(StoreUnavailable, match="went away"):
         serve(open_lake().lake, target)
     monkeypatch.undo()
@@ -250,6 +222,101 @@ def test_a_first_load_that_dies_after_noting_what_is_loaded_is_not_cleared_by_th
     assert unequal(open_lake()) == []
 
 
+def test_a_load_that_died_before_it_noted_its_end_removes_nothing(
+    open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cloud_analytics.serving.loader import Loader
+
+    keep = Loader._keep
+
+    def die_at_the_end(loader: Loader, **values: Any) -> None:
+        if "log" in values:
+            raise RuntimeError("killed")
+        keep(loader, **values)
+
+    monkeypatch.setattr(Loader, "_keep", die_at_the_end)
+    with pytest.raises(RuntimeError, match="killed"):
+        serve(open_lake().lake, target)
+    monkeypatch.undo()
+    assert unequal(open_lake()) == []
+    assert open_lake().serve().served == {}
+    assert unequal(open_lake()) == []
+
+
+def test_a_first_load_writes_no_tombstone(open_lake: OpenLake, target: Target) -> None:
+    pipeline = open_lake()
+    pipeline.serve()
+    with target.session() as session:
+        nulls = 0
+        for table in tables().values():
+            result = session.execute(f"SELECT * FROM {table.name}", trace=True)
+            nulls += sum(value is None for row in result for value in row.values())
+            events = [event.description for event in result.get_query_trace(max_wait_sec=30).events]
+            read = [event for event in events if "tombstone" in event]
+            assert read
+            assert all("and 0 tombstone cells" in event for event in read), read
+    assert nulls > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "mend"),
+    [
+        (
+            ["ALTER TABLE {t} DROP carbon_kg_per_usd"],
+            "lacks carbon_kg_per_usd decimal",
+            "ALTER TABLE {t} ADD (carbon_kg_per_usd decimal);",
+        ),
+        (["ALTER TABLE {t} ADD note text"], "also has note", "ALTER TABLE {t} DROP (note);"),
+        (
+            ["ALTER TABLE {t} WITH default_time_to_live = 60"],
+            "has a TTL of 60 s",
+            "ALTER TABLE {t} WITH default_time_to_live = 7776000;",
+        ),
+        (
+            ["DROP TABLE {t}", "CREATE TABLE {t} (org_id text, usage_date date, PRIMARY KEY (org_id, usage_date))"],
+            "has another key than ((org_id), usage_date DESC)",
+            "DROP TABLE {t};",
+        ),
+        (
+            ["DROP TABLE {t}", "{create}"],
+            "has events text instead of bigint",
+            "DROP TABLE {t};",
+        ),
+    ],
+    ids=["a column less", "a column more", "another TTL", "another key", "another type"],
+)
+def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
+    port: int, change: list[str], what: str, mend: str
+) -> None:
+    target = local_target(port, "other_schemas")
+    name, create = f"{target.keyspace}.carbon_daily", tables()["carbon_daily"].create
+    other = create.replace("carbon_daily", name).replace("  events                  bigint", "  events text")
+    with target.writing_session() as session:
+        for statement in change:
+            session.execute(statement.format(t=name, create=other))
+    for opened in (target.writing_session, target.looking_session):
+        with pytest.raises(UsageError) as failure, opened():
+            pass
+        told = str(failure.value)
+        assert f"{name} {what}: {mend.format(t=name)}" in told
+        assert "\n" not in told
+    with target.session() as session:
+        session.execute(mend.format(t=name))
+    with target.writing_session():
+        pass  # nothing to complain about
+
+
+@pytest.mark.slow
+def test_a_column_that_went_and_came_back_is_filled_again(open_lake: OpenLake, target: Target) -> None:
+    open_lake().serve()
+    with target.session() as session:
+        session.execute("ALTER TABLE carbon_daily DROP coverage")
+        session.execute("ALTER TABLE carbon_daily ADD coverage decimal")
+    assert unequal(open_lake()) != []
+    open_lake().serve()
+    assert unequal(open_lake()) == []
+
+
 def test_a_damaged_checkpoint_is_thrown_away(open_lake: OpenLake, target: Target) -> None:
     pipeline = open_lake()
     pipeline.serve()
@@ -262,10 +329,26 @@ def test_a_damaged_checkpoint_is_thrown_away(open_lake: OpenLake, target: Target
     assert writetimes(target) == before
 
 
+def test_a_store_that_dies_during_a_write_ends_the_write(spark: SparkSession, tmp_path: Path) -> None:
+    node, table = EmbeddedNode(tmp_path / "_cassandra"), tables()["carbon_daily"]
+    with node.in_use() as port:
+        mortal = local_target(port)
+        with mortal.writing_session() as session:
+            threading.Timer(1.0, lambda: os.kill(node.status()["pid"], signal.SIGKILL)).start()
+            rows = spark.range(2_000_000).selectExpr(
+                "concat('org_', id) as org_id", "date'2025-05-01' as usage_date", "id as events"
+            )
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="cannot write carbon_daily"):
+                upsert(rows, table, mortal, 1, session)
+            assert time.monotonic() - began < 60
+    forget_connections(spark)
+
+
 def test_a_store_that_is_away_is_waited_for_as_long_as_was_asked(open_lake: OpenLake, target: Target) -> None:
     from datetime import timedelta
 
-    nowhere = replace(target, port=1)
+    nowhere = replace(target, access=Direct((HOST,), 1))
     lines: list[str] = []
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match="cannot reach Cassandra"):

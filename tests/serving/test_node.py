@@ -19,10 +19,16 @@ import pytest
 
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.serving import daemon
+from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.connect import Row, connect, connected, disconnect, readable_errors
 from cloud_analytics.serving.node import EmbeddedNode, NodeSettings
 
 pytestmark = pytest.mark.cassandra
+
+
+def at(port: int) -> Direct:
+    return Direct(("127.0.0.1",), port)
+
 
 SCHEMA = (
     "CREATE KEYSPACE IF NOT EXISTS k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
@@ -43,7 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def node(home: Path) -> EmbeddedNode:
     """The node, running; a new object, as another process would have."""
     node = EmbeddedNode(home)
-    with connected("127.0.0.1", node.start()) as session:
+    with connected(at(node.start())) as session:
         for statement in SCHEMA:
             session.execute(statement)
     return node
@@ -54,7 +60,7 @@ def port_of(node: EmbeddedNode) -> int:
 
 
 def select(node: EmbeddedNode, query: str) -> list[Row]:
-    with connected("127.0.0.1", port_of(node)) as session:
+    with connected(at(port_of(node))) as session:
         return list(session.execute(query))
 
 
@@ -77,7 +83,7 @@ def test_it_outlives_the_process_that_started_it(home: Path) -> None:
 
 
 def test_values_come_back_as_they_went(node: EmbeddedNode) -> None:
-    with connected("127.0.0.1", port_of(node), keyspace="k") as session:
+    with connected(at(port_of(node)), keyspace="k") as session:
         insert = session.prepare("INSERT INTO costs (org_id, usage_date, cost) VALUES (?, ?, ?)")
         session.execute(insert, ("org_ñ", datetime.date(2025, 1, 31), Decimal("-0.010000")))
         session.execute(insert, ("org_ñ", datetime.date(1969, 12, 31), None))
@@ -118,7 +124,7 @@ def test_memory_stays_below_one_gigabyte(node: EmbeddedNode) -> None:
 def test_kill_9_loses_no_acknowledged_write(node: EmbeddedNode) -> None:
     acknowledged: list[int] = []
     before = node.status()
-    session = connect("127.0.0.1", before["port"], keyspace="k", request_timeout=5)
+    session = connect(at(before["port"]), keyspace="k", request_timeout=5)
     insert = session.prepare("INSERT INTO numbers (id) VALUES (?)")
 
     def write(first: int) -> None:
@@ -159,7 +165,7 @@ def test_a_stale_state_file_names_nobody(node: EmbeddedNode) -> None:
 
 
 def test_stop_and_start_again_keep_port_and_rows(node: EmbeddedNode) -> None:
-    with connected("127.0.0.1", port_of(node)) as session:
+    with connected(at(port_of(node))) as session:
         session.execute("INSERT INTO k.numbers (id) VALUES (-1)")
     before = node.status()
     assert node.stop() is True
@@ -171,7 +177,7 @@ def test_stop_and_start_again_keep_port_and_rows(node: EmbeddedNode) -> None:
 
 
 def test_a_port_that_someone_took_is_chosen_anew(node: EmbeddedNode) -> None:
-    with connected("127.0.0.1", port_of(node)) as session:
+    with connected(at(port_of(node))) as session:
         session.execute("INSERT INTO k.numbers (id) VALUES (-2)")
     kept = node._kept()
     node.stop()
@@ -200,7 +206,7 @@ def test_several_starters_start_one_node(node: EmbeddedNode) -> None:
 
 def test_errors_of_statements_are_one_line(node: EmbeddedNode) -> None:
     with (
-        connected("127.0.0.1", port_of(node)) as session,
+        connected(at(port_of(node))) as session,
         pytest.raises(PipelineError) as failure,
         readable_errors("cannot read the costs"),
     ):
@@ -211,7 +217,7 @@ def test_errors_of_statements_are_one_line(node: EmbeddedNode) -> None:
 
 def test_a_keyspace_that_does_not_exist_is_named(node: EmbeddedNode) -> None:
     with pytest.raises(PipelineError, match="cannot use the keyspace nope: .*does not exist") as failure:
-        connect("127.0.0.1", port_of(node), keyspace="nope")
+        connect(at(port_of(node)), keyspace="nope")
     assert "\n" not in str(failure.value)
 
 
@@ -237,7 +243,7 @@ def test_an_unreachable_node_is_one_line(node: EmbeddedNode) -> None:
     port = port_of(node)
     node.stop()
     with pytest.raises(PipelineError) as failure:
-        connect("127.0.0.1", port, connect_timeout=2)
+        connect(at(port), connect_timeout=2)
     assert str(failure.value).startswith(f"cannot reach Cassandra at 127.0.0.1, port {port} (")
     assert "\n" not in str(failure.value)
 

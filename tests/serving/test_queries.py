@@ -20,6 +20,7 @@ from cloud_analytics.cli import cli
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.insight import answers
 from cloud_analytics.serving import queries
+from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.connect import connected
 from cloud_analytics.serving.node import HOST, EmbeddedNode
 from cloud_analytics.serving.queries import ask
@@ -78,10 +79,10 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def session(lake: Path) -> Iterator[Any]:
     port = EmbeddedNode(lake / "_cassandra").start()
-    with connected(HOST, port) as session:
+    with connected(Direct((HOST,), port)) as session:
         replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
         session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}")
-    with connected(HOST, port, keyspace=KEYSPACE) as session:
+    with connected(Direct((HOST,), port), keyspace=KEYSPACE) as session:
         for table in tables().values():
             session.execute(table.create)
         for name, row in _rows():
@@ -105,7 +106,7 @@ def test_a_lake_that_serves_nothing_is_told_in_one_line(lake: Path, tmp_path: Pa
 
 def test_a_keyspace_without_the_tables_serves_nothing(session: Any, lake: Path) -> None:
     port = EmbeddedNode(lake / "_cassandra").start()
-    with connected(HOST, port) as other:
+    with connected(Direct((HOST,), port)) as other:
         replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
         other.execute(f"CREATE KEYSPACE IF NOT EXISTS bare WITH replication = {replication}")
         other.set_keyspace("bare")

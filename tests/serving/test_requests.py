@@ -96,7 +96,8 @@ def test_an_explanation_names_table_key_and_question(question: str) -> None:
     table = next(table for table in tables().values() if table.query == question)
     text = explain(request(question, "o"))
     assert table.question in text
-    assert f"cloud_analytics.{table.name}; partition key: {', '.join(table.partition_key)};" in text
+    assert f"-- table cloud_analytics.{table.name}\n" in text
+    assert f"PRIMARY KEY (({', '.join(table.partition_key)}), {', '.join(table.clustering_key)})" in text
     assert all(name in text for name in table.primary_key)
     assert "ALLOW FILTERING" not in text
 

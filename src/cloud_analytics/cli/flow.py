@@ -16,6 +16,7 @@ from cloud_analytics.errors import UsageError
 
 if TYPE_CHECKING:
     from cloud_analytics.pipeline import Outcome
+    from cloud_analytics.serving.plan import Plan
 
 
 @click.command()
@@ -81,11 +82,19 @@ def reconcile(landing: str | None, lake: str | None, conf: Path | None, quiet: b
 @click.command()
 @options("lake", "serving", "conf", "quiet")
 @click.option("--check", is_flag=True, help="Then compare every table with its mart, row by row.")
-def serve(lake: str | None, serving: str | None, conf: Path | None, quiet: bool, check: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Show what a load would write, and stop.")
+def serve(lake: str | None, serving: str | None, conf: Path | None, quiet: bool, check: bool, dry_run: bool) -> None:
     """Gold to the serving tables: the partitions that changed since they were loaded."""
+    if check and dry_run:
+        raise UsageError("--dry-run loads nothing that --check could compare: give one of them")
     with open_pipeline(None, lake, conf, quiet, serving) as (pipeline, _):
         if pipeline.target is None:
             raise UsageError("the serving target is `none`: choose another one with --serving")
+        if dry_run:
+            from cloud_analytics.serving.load import plan
+
+            _print_plan(plan(pipeline.lake, pipeline.target))
+            return
         outcome = pipeline.serve()
         comparisons = []
         if check:
@@ -129,6 +138,17 @@ def stream(
         else:
             outcome = pipeline.stream()
     _print_outcome(outcome)
+
+
+def _print_plan(plan: Plan) -> None:
+    table = Table(title="What a load would write", title_justify="left")
+    table.add_column("table")
+    for name in ("partitions", "rows", "deletions"):
+        table.add_column(name, justify="right")
+    for part in plan.tables:
+        table.add_row(part.table, f"{part.partitions:,}", f"{part.rows:,}", f"{part.deletions:,}")
+    console().print(table)
+    click.echo(plan.line().partition(": ")[2])
 
 
 def _print_outcome(outcome: Outcome) -> None:

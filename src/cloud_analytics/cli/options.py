@@ -32,8 +32,9 @@ def options(*names: str) -> Callable[[Any], Any]:
         ),
         "serving": click.option(
             "--serving",
-            type=click.Choice(["embedded", "none"]),
-            help="Where Gold is served: the lake's own Cassandra node, or nowhere [default: embedded].",
+            type=click.Choice(["embedded", "cassandra", "astra", "none"]),
+            help="Where Gold is served: the lake's own Cassandra node, a cluster, AstraDB, or nowhere"
+            " [default: embedded].",
         ),
         "quiet": click.option("--quiet", is_flag=True, help="No progress lines."),
     }
@@ -69,10 +70,10 @@ def open_pipeline(
     def say(line: str) -> None:
         kind, _, text = line.partition(": ")
         if kind == "warning":
-            console.print(line, highlight=False, style="yellow")
-        elif kind == "done":
+            console.print(line, highlight=False, markup=False, soft_wrap=True, style="yellow")
+        elif kind in ("done", "note"):  # these lines stay; others replace each other
             if not quiet:
-                console.print(text, highlight=False)
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
         elif status is not None:
             status.update(line)
 

@@ -45,21 +45,26 @@ def query(
     Rows are newest first; top-services are by rank, and anomalies with --top by impact. DATE is YYYY-MM-DD, for
     revenue also YYYY-MM.
     """
+    from cloud_analytics.config import load
     from cloud_analytics.serving import queries
+    from cloud_analytics.serving.target import keyspace_of, open_session
 
     asked = queries.request(question, org, since, until, top)
-    if explain:
-        click.echo(queries.explain(asked))
-        return
-    from cloud_analytics.config import load
-    from cloud_analytics.insight import answers
-    from cloud_analytics.serving.target import open_session
-
     config = load(conf)
+    if explain:
+        click.echo(queries.explain(asked, keyspace_of(config, serving)))
+        return
+    from cloud_analytics.insight import answers
+
     progress = Console(stderr=True)
+
+    def say(line: str) -> None:
+        if line.startswith("warning:"):
+            progress.print(line, highlight=False, markup=False, soft_wrap=True, style="yellow")
+
     with (
         progress.status("asking Cassandra") if progress.is_terminal else nullcontext(),
-        open_session(config, lake or config.pipeline.lake, serving) as session,
+        open_session(config, lake or config.pipeline.lake, serving, say) as session,
     ):
         answer = queries.answer(session, asked)
     if output == "json":

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
+from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
+from cloud_analytics.serving.access import Access, Login
 
 if TYPE_CHECKING:  # the driver takes 0.2 s to import: only who connects pays
     from cassandra.cluster import Session
@@ -15,44 +16,37 @@ if TYPE_CHECKING:  # the driver takes 0.2 s to import: only who connects pays
 Row = dict[str, Any]
 
 
-def connect(
-    hosts: str | Sequence[str],
-    port: int,
-    *,
-    keyspace: str | None = None,
-    username: str | None = None,
-    password: str | None = None,
-    local_dc: str = "datacenter1",
-    connect_timeout: float = 10.0,
-    request_timeout: float = 30.0,
-) -> Session:
-    """A session whose rows are dicts of plain Python values; end it with `disconnect`, or use `connected`.
+class StoreWaking(StoreUnavailable):
+    """The store answers that it is about to be there: whoever waits a little will get an answer."""
 
-    `local_dc` is where the contact points lie; `datacenter1` is what a single node calls itself.
-    """
+
+def connect(
+    access: Access, *, keyspace: str | None = None, connect_timeout: float = 10.0, request_timeout: float = 30.0
+) -> Session:
+    """A session whose rows are dicts of plain Python values; end it with `disconnect`, or use `connected`."""
     cluster_module, policies = _driver()
-    contact_points = [hosts] if isinstance(hosts, str) else list(hosts)
     from cassandra import ConsistencyLevel
     from cassandra.auth import PlainTextAuthProvider
 
+    login = access.login
     profile = cluster_module.ExecutionProfile(
-        load_balancing_policy=policies.TokenAwarePolicy(policies.DCAwareRoundRobinPolicy(local_dc=local_dc)),
+        load_balancing_policy=policies.TokenAwarePolicy(policies.DCAwareRoundRobinPolicy(local_dc=access.local_dc)),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         request_timeout=request_timeout,
         row_factory=_rows,
     )
-    cluster = cluster_module.Cluster(
-        contact_points,
-        port=port,
-        auth_provider=PlainTextAuthProvider(username, password or "") if username else None,
-        execution_profiles={cluster_module.EXEC_PROFILE_DEFAULT: profile},
-        connect_timeout=connect_timeout,
-        control_connection_timeout=connect_timeout,
-        reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, 10.0),
-        schema_metadata_enabled=False,  # nobody here asks the driver about tables; reading them all costs 0.1 s
-    )
+    with readable_errors(f"cannot reach {access}", login):
+        cluster = cluster_module.Cluster(
+            **access.cluster_options(connect_timeout),
+            auth_provider=PlainTextAuthProvider(login.username, login.password) if login else None,
+            execution_profiles={cluster_module.EXEC_PROFILE_DEFAULT: profile},
+            connect_timeout=connect_timeout,
+            control_connection_timeout=connect_timeout,
+            reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, 10.0),
+            schema_metadata_enabled=False,  # nobody here asks the driver about tables; reading them all costs 0.1 s
+        )
     try:
-        with readable_errors(f"cannot reach Cassandra at {', '.join(contact_points)}, port {port}"):
+        with readable_errors(f"cannot reach {access}", login):
             session = cluster.connect()
         if keyspace is not None:
             # Not by `connect(keyspace)`: if there is no such keyspace, the driver then says that no host can be had.
@@ -70,9 +64,9 @@ def disconnect(session: Session) -> None:
 
 
 @contextmanager
-def connected(hosts: str | Sequence[str], port: int, **options: Any) -> Iterator[Session]:
-    """`with connected(host, port) as session:`: `connect`, and closed at the end."""
-    session = connect(hosts, port, **options)
+def connected(access: Access, **options: Any) -> Iterator[Session]:
+    """`with connected(access) as session:`: `connect`, and closed at the end."""
+    session = connect(access, **options)
     try:
         yield session
     finally:
@@ -80,10 +74,11 @@ def connected(hosts: str | Sequence[str], port: int, **options: Any) -> Iterator
 
 
 @contextmanager
-def readable_errors(doing: str) -> Iterator[None]:
+def readable_errors(doing: str, login: Login | None = None) -> Iterator[None]:
     """Turn what the driver raises inside into a PipelineError of one line that begins with `doing`.
 
-    It is a StoreUnavailable where trying again may help: no node answers, or they are too busy.
+    It is a StoreUnavailable where trying again may help: no node answers, or they are too busy. StoreWaking: the store
+    says itself that it is on its way. A login that is refused is a UsageError that says where it comes from.
     """
     _driver()
     from cassandra import AuthenticationFailed, DriverException, OperationTimedOut, RequestExecutionException
@@ -91,21 +86,51 @@ def readable_errors(doing: str) -> Iterator[None]:
 
     try:
         yield
-    except AuthenticationFailed as error:
-        raise PipelineError(f"{doing}: wrong user name or password") from error
     except NoHostAvailable as error:
         reasons = list(error.errors.values() if isinstance(error.errors, dict) else error.errors)
         if any(isinstance(reason, AuthenticationFailed) for reason in reasons):
-            raise PipelineError(f"{doing}: wrong user name or password") from error
+            raise _refused(doing, login) from error
         why = _line(reasons[0]) if reasons else _line(error)
+        if "certificate verify failed" in why.lower():
+            raise UsageError(
+                f"{doing} ({why}): its certificate is not one that the given authority vouches for:"
+                " check serving.cassandra.ca_file, or download a new bundle"
+            ) from error
         hint = "is Cassandra running, and are host, port and data centre right?"
         raise StoreUnavailable(f"{doing} ({why}): {hint}") from error
+    except AuthenticationFailed as error:
+        raise _refused(doing, login) from error
     except OperationTimedOut as error:
         raise StoreUnavailable(f"{doing}: no answer in time; try again, or look at the node's load") from error
     except RequestExecutionException as error:  # timeouts, unavailable replicas, overload
         raise StoreUnavailable(f"{doing}: {_line(error)}") from error
     except DriverException as error:
-        raise PipelineError(f"{doing}: {_line(error)}") from error
+        raise _of_metadata_service(doing, error) from error
+
+
+def _refused(doing: str, login: Login | None) -> UsageError:
+    if login is None:
+        return UsageError(f"{doing}: it asks for a user name and a password, and none is set")
+    return UsageError(f"{doing}: user {login.username!r} with this password is refused: check {login.source}")
+
+
+def _of_metadata_service(doing: str, error: Exception) -> CloudAnalyticsError:
+    """What a DriverException means: its own message hides which answer, or none, the metadata service gave."""
+    import ssl
+    from urllib.error import HTTPError, URLError
+
+    cause = error.__context__
+    if isinstance(cause, HTTPError) and cause.code == 503:
+        return StoreWaking(f"{doing}: the database is waking up (its metadata service answers 503)")
+    reason = cause.reason if isinstance(cause, URLError) else cause
+    if isinstance(reason, ssl.SSLError):
+        return UsageError(
+            f"{doing}: the bundle's certificates and the metadata service's do not go together ({_line(reason)}):"
+            " download a new bundle"
+        )
+    if isinstance(cause, OSError):  # HTTPError, URLError and time-outs are
+        return StoreUnavailable(f"{doing}: its metadata service does not answer ({_line(cause)})")
+    return PipelineError(f"{doing}: {_line(error)}")
 
 
 def _driver() -> tuple[Any, Any]:

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from difflib import SequenceMatcher
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.serving.connect import Row, readable_errors
 from cloud_analytics.serving.statements import Statement, Value
 from cloud_analytics.serving.tables import KEYSPACE, Table, tables
+from cloud_analytics.serving.units import unit
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -135,26 +137,29 @@ def served() -> Iterator[None]:
         raise
 
 
-def explain(asked: Request) -> str:
-    """What `answer` would run, as CQL that cqlsh takes, with the table, its key and the question as comments."""
+def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
+    """What `answer` would run, as CQL that cqlsh takes; as comments the question, the table, its key and its units."""
     table = asked.table
-    order = re.search(r"CLUSTERING ORDER BY \((.+?)\)", table.create)
+    order = ", ".join(f"{name} {direction.upper()}" for name, direction in table.clustering_order)
+    units = (f"{name} [{found.name}]" if (found := unit(name)) else name for name in table.columns)
     lines = [
         f"-- {table.query}: {table.question}",
-        f"-- table {KEYSPACE}.{table.name}; partition key: {', '.join(table.partition_key)};"
-        f" clustering key: {order[1] if order else ', '.join(table.clustering_key)}",
+        f"-- table {keyspace}.{table.name}",
+        f"-- PRIMARY KEY (({', '.join(table.partition_key)}), {', '.join(table.clustering_key)}): a read names"
+        f" {' and '.join(table.partition_key)}; rows lie in the order {order}",
+        *wrap(", ".join(units), 118, initial_indent="-- columns: ", subsequent_indent="--   ", break_on_hyphens=False),
     ]
     if not asked.by_summary:
-        lines.append(range_statement(asked).typed(KEYSPACE))
+        lines.append(range_statement(asked).typed(keyspace))
     elif asked.until is not None:
-        lines.append(summary_statement(asked, asked.until).typed(KEYSPACE))
+        lines.append(summary_statement(asked, asked.until).typed(keyspace))
     else:
         lines += [
             "-- 1. the organisation's newest usage date",
-            newest_usage_statement(asked.org).typed(KEYSPACE),
+            newest_usage_statement(asked.org).typed(keyspace),
             f"-- 2. its newest summary: <date> is that date or one of the {SUMMARY_DAYS - 1} days after it; these"
             f" {SUMMARY_DAYS} partitions are read at once,\n--    and the newest that has rows is the answer",
-            summary_statement(asked, "<date>").typed(KEYSPACE),
+            summary_statement(asked, "<date>").typed(keyspace),
         ]
     if asked.ranked:
         lines.append(f"-- then, of these rows, the {asked.top} with the highest impact_usd")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
@@ -48,6 +49,17 @@ class Table:
 
         column = gold.partition_column(self.mart)
         return ("org_id", column) if column else ("org_id",)
+
+    def statement(self, left_out: Collection[str] = ()) -> str:
+        """CREATE TABLE without these options, which some store would refuse."""
+        names = "|".join(map(re.escape, left_out)) or "(?!)"
+        return re.sub(rf"\s+AND (?:{names}) = (?:\{{[^}}]*\}}|[^\s;]+)", "", self.create)
+
+    @property
+    def clustering_order(self) -> tuple[tuple[str, str], ...]:
+        """Each clustering column, with `asc` or `desc`."""
+        descending = set(re.findall(r"(\w+) DESC", self.create))
+        return tuple((name, "desc" if name in descending else "asc") for name in self.clustering_key)
 
     @property
     def primary_key(self) -> tuple[str, ...]:

@@ -1,16 +1,22 @@
-"""Where Gold is served, and how the Python driver and the Spark connector reach it."""
+"""Where Gold is served: a store, the keyspace in it, and what this store can take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloud_analytics.errors import PipelineError, UsageError
-from cloud_analytics.serving.connect import connected, readable_errors
+from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
+from cloud_analytics.serving import schema
+from cloud_analytics.serving.access import Access, Direct
+from cloud_analytics.serving.connect import StoreWaking, connect, connected, disconnect, readable_errors
 from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.patience import Backoff
 from cloud_analytics.serving.queries import NOTHING_SERVED, served
 from cloud_analytics.serving.tables import KEYSPACE, tables
 
@@ -20,72 +26,113 @@ if TYPE_CHECKING:
     from cloud_analytics.config import Config
     from cloud_analytics.runtime.jar_cache import Say
 
+ASTRA_KEYSPACE = "ASTRA_DB_KEYSPACE"  # the environment variable
+SIMPLE = {"class": "SimpleStrategy", "replication_factor": "1"}
+
 
 @dataclass(frozen=True)
 class Target:
-    """A Cassandra that answers. `replication` is the CQL map with which a missing keyspace is created."""
+    """A store, and what of it differs from others: nobody asks which one it is, only what it can do."""
 
-    hosts: tuple[str, ...]
-    port: int
+    access: Access
     keyspace: str = KEYSPACE
-    local_dc: str = "datacenter1"
-    replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    replication: Mapping[str, str] | None = None  # a missing keyspace is created with it; None: it never is
+    where_to_create: str = "create it there"  # told where the keyspace is missing and is not created
+    left_out: frozenset[str] = frozenset()  # table options that the store would refuse
+    requests_per_second: int | None = None  # what it takes; None: as much as comes
+    monthly_writes: int | None = None  # how many are paid for
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A driver session in the keyspace; PipelineError if nothing was ever served there."""
-        with served(), connected(self.hosts, self.port, keyspace=self.keyspace, local_dc=self.local_dc) as session:
-            yield session
+    def session(
+        self, patience: timedelta = timedelta(0), say: Callable[[str], None] = lambda _line: None
+    ) -> Iterator[Session]:
+        """A driver session in the keyspace, to ask. A store that wakes up is waited for.
+
+        PipelineError if nothing was ever served there.
+        """
+        backoff = Backoff(patience, say)
+        while True:
+            try:
+                session = connect(self.access)
+                break
+            except StoreWaking as error:
+                backoff.wait(error)
+        try:
+            with served():
+                if not self._use(session):
+                    raise PipelineError(NOTHING_SERVED)
+                yield session
+        finally:
+            disconnect(session)
 
     @contextmanager
     def writing_session(self) -> Iterator[Session]:
-        """A driver session in the keyspace, with all tables; what is missing is created."""
-        with connected(self.hosts, self.port, local_dc=self.local_dc) as session:
+        """A driver session in the keyspace, with all tables; what is missing is created.
+
+        UsageError where a table is not what schema.cql declares, or the keyspace has to be created elsewhere.
+        """
+        with connected(self.access) as session:
             with readable_errors(f"cannot create the tables in keyspace {self.keyspace}"):
-                if not _keyspace_exists(session, self.keyspace):
-                    session.execute(
-                        f"CREATE KEYSPACE IF NOT EXISTS {self.keyspace} WITH replication = {self.replication}"
-                    )
-                session.set_keyspace(self.keyspace)
-                present = table_ids(session)
+                if not self._use(session):
+                    options = ", ".join(f"'{name}': '{value}'" for name, value in (self.replication or {}).items())
+                    create = f"CREATE KEYSPACE IF NOT EXISTS {self.keyspace} WITH replication = {{{options}}}"
+                    session.execute(create)
+                    session.set_keyspace(self.keyspace)
+                found = schema.found_tables(session, self.keyspace)
+                schema.check(found, self.keyspace)
                 for table in tables().values():
-                    if table.name not in present:
-                        session.execute(table.create)
+                    if table.name not in found:
+                        session.execute(table.statement(self.left_out))
             yield session
+
+    @contextmanager
+    def looking_session(self) -> Iterator[tuple[Session, dict[str, schema.Found]]]:
+        """A driver session that creates nothing, and the tables that are there; UsageError as `writing_session`."""
+        with connected(self.access) as session:
+            with readable_errors(f"cannot look at keyspace {self.keyspace}"):
+                found = schema.found_tables(session, self.keyspace) if self._use(session) else {}
+                schema.check(found, self.keyspace)
+            yield session, found
 
     def connector_options(self) -> dict[str, str]:
         """What a write or read through the Spark Cassandra Connector needs to get here."""
         return {
             "keyspace": self.keyspace,
-            "spark.cassandra.connection.host": ",".join(self.hosts),
-            "spark.cassandra.connection.port": str(self.port),
-            "spark.cassandra.connection.localDC": self.local_dc,
             "spark.cassandra.input.consistency.level": "LOCAL_QUORUM",
             "spark.cassandra.output.consistency.level": "LOCAL_QUORUM",
+            **self.access.connector_options(),
         }
 
+    def _use(self, session: Session) -> bool:
+        """Make the keyspace the session's; False if it is not there and may be created."""
+        query = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s"
+        if session.execute(query, [self.keyspace]).one() is not None:
+            session.set_keyspace(self.keyspace)
+            return True
+        if self.replication is None:
+            raise UsageError(f"{self.access} has no keyspace {self.keyspace!r}: {self.where_to_create}")
+        return False
 
-def table_ids(session: Session) -> dict[str, str]:
-    """Each serving table that exists, with the id it got when it was created: a dropped one comes back with another."""
-    rows = session.execute(
-        "SELECT table_name, id FROM system_schema.tables WHERE keyspace_name = %s", [session.keyspace]
-    )
-    return {row["table_name"]: str(row["id"]) for row in rows if row["table_name"] in tables()}
+
+def local_target(port: int, keyspace: str = KEYSPACE) -> Target:
+    """The embedded node on this port."""
+    return Target(Direct((HOST,), port), keyspace, SIMPLE)
 
 
 @contextmanager
 def open_target(
     config: Config, lake: str, choice: str | None = None, say: Say | None = None
 ) -> Iterator[Target | None]:
-    """The target that `choice`, or else the configuration, names, ready to use; None for `none`.
+    """The target that `choice`, or else the configuration, names, ready to be loaded; None for `none`.
 
-    The embedded node is started when it does not run, and ends with its last user.
+    What can be wrong with it is told now, not after hours of work: settings and secrets, a login that is refused, a
+    keyspace that is missing, tables of another schema. A store that is away is no error yet: a load waits for it.
     """
-    if (choice or config.pipeline.serving.target) == "none":
-        yield None
-        return
-    with embedded_node(lake).in_use(say) as port:
-        yield Target((HOST,), port)
+    with _chosen(config, lake, choice, say) as target:
+        if target is not None:
+            with contextlib.suppress(StoreUnavailable), target.looking_session():
+                pass
+        yield target
 
 
 @contextmanager
@@ -93,13 +140,36 @@ def open_session(config: Config, lake: str, choice: str | None = None, say: Say 
     """A driver session for questions; UsageError or PipelineError where nothing is or was served."""
     if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).has_data:
         raise PipelineError(NOTHING_SERVED)  # a node would have to start only to say the same
-    with open_target(config, lake, choice, say) as target:
+    with _chosen(config, lake, choice, say) as target:
         if target is None:
             raise UsageError(
                 "the serving target is `none`: choose another one with --serving, or in conf/pipeline.yaml"
             )
-        with target.session() as session:
+        with target.session(config.pipeline.serving.patience, say or (lambda _line: None)) as session:
             yield session
+
+
+@contextmanager
+def _chosen(config: Config, lake: str, choice: str | None, say: Say | None) -> Iterator[Target | None]:
+    """The embedded node is started when it does not run, and ends with its last user."""
+    settings = config.pipeline.serving
+    name = choice or settings.target
+    if name == "none":
+        yield None
+    elif name == "embedded":
+        with embedded_node(lake).in_use(say) as port:
+            yield local_target(port)
+    else:
+        from cloud_analytics.serving import remote  # and what it needs to check certificates
+
+        yield remote.TARGETS[name](settings, os.environ)
+
+
+def keyspace_of(config: Config, choice: str | None = None) -> str:
+    """The keyspace of a target, for who only wants to name it."""
+    settings = config.pipeline.serving
+    names = {"cassandra": settings.cassandra.keyspace, "astra": os.environ.get(ASTRA_KEYSPACE)}
+    return names.get(choice or settings.target) or KEYSPACE
 
 
 def embedded_node(lake: str) -> EmbeddedNode:
@@ -107,8 +177,3 @@ def embedded_node(lake: str) -> EmbeddedNode:
     if "://" in lake:
         raise UsageError(f"the embedded node needs a local lake, and {lake} is none: give a folder with --lake")
     return EmbeddedNode(Path(lake).expanduser().resolve() / "_cassandra")
-
-
-def _keyspace_exists(session: Session, keyspace: str) -> bool:
-    query = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s"
-    return bool(list(session.execute(query, [keyspace])))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
@@ -19,34 +22,101 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
 
 _WRITETIME = "load_version"
-_OPTIONS = {
-    "writetime": _WRITETIME,
-    # The deletion below the writetime clears old values, so that a null need not be written: it would be a tombstone.
-    "spark.cassandra.output.ignoreNulls": "true",
+_OUTPUT = "spark.cassandra.output."
+# What the connector is told beyond its defaults; benchmarks/serving_load.py measures what it is worth.
+TUNING = {
     # One batch holds rows of one partition, below the 5 KiB from which Cassandra warns.
-    "spark.cassandra.output.batch.grouping.key": "partition",
-    "spark.cassandra.output.batch.size.bytes": "4096",
+    f"{_OUTPUT}batch.grouping.key": "partition",
+    f"{_OUTPUT}batch.size.bytes": "4096",
     # An acknowledged write waits for a shared fsync: many wait together.
-    "spark.cassandra.output.concurrent.writes": "64",
+    f"{_OUTPUT}concurrent.writes": "64",
 }
+# The deletion below the writetime clears old values, so that a null need not be written: it would be a tombstone.
+_MEANING = {"writetime": _WRITETIME, f"{_OUTPUT}ignoreNulls": "true"}
 _CONCURRENCY = 64
+_TICK, _LONGEST_PAUSE = 0.1, 5.0  # seconds
+_LOOK_EVERY = 2.0  # seconds between two looks at the store while the connector writes
+_THROTTLER = "datastax-java-driver.advanced.throttler."
 
 Keys = set[tuple[Any, ...]]
 
 
-def upsert(rows: DataFrame, table: Table, target: Target, writetime: int) -> None:
-    """Write the rows through the Spark Cassandra Connector; StoreUnavailable when it does not take them."""
+def upsert(rows: DataFrame, table: Table, target: Target, writetime: int, session: Session | None = None) -> None:
+    """Write the rows through the Spark Cassandra Connector; StoreUnavailable when it does not take them.
+
+    With a session the store is looked at meanwhile: the connector itself would try one that is away for ever.
+    """
     by_key = rows.repartition(*map(F.col, table.partition_key)).sortWithinPartitions(*table.primary_key)
+    options = {**target.connector_options(), **TUNING, **_MEANING}
+    if target.requests_per_second is not None:
+        options[f"{_OUTPUT}batch.size.rows"] = "1"  # so that a request is a write, and the pace counts both
     try:
-        (
-            by_key.withColumn(_WRITETIME, F.lit(writetime))
-            .write.format("org.apache.spark.sql.cassandra")
-            .mode("append")
-            .options(table=table.name, **target.connector_options(), **_OPTIONS)
-            .save()
-        )
+        with _given_up_when_away(rows.sparkSession, session, table.name):
+            (
+                by_key.withColumn(_WRITETIME, F.lit(writetime))
+                .write.format("org.apache.spark.sql.cassandra")
+                .mode("append")
+                .options(table=table.name, **options)
+                .save()
+            )
     except (Py4JError, AnalysisException) as error:
         raise StoreUnavailable(f"cannot write {table.name}: {_cause(error)}") from error
+
+
+@contextmanager
+def _given_up_when_away(spark: SparkSession, session: Session | None, name: str) -> Iterator[None]:
+    """Cancel the Spark jobs that are started inside when the store no longer answers `session`: StoreUnavailable."""
+    if session is None:
+        yield
+        return
+    context: Any = spark.sparkContext
+    group, ended = f"serving {name} {time.monotonic_ns()}", threading.Event()
+    lost: list[StoreUnavailable] = []
+
+    def look() -> None:
+        while not ended.wait(_LOOK_EVERY) and not lost:
+            try:
+                with readable_errors(f"cannot write {name}"):
+                    session.execute("SELECT release_version FROM system.local")
+            except StoreUnavailable as error:
+                if not _answers(error.__cause__):
+                    lost.append(error)
+                    context.cancelJobGroup(group)
+
+    looker = threading.Thread(target=look, name=f"look {name}", daemon=True)
+    context.setJobGroup(group, group, interruptOnCancel=True)
+    looker.start()
+    try:
+        yield
+    except Py4JError as error:
+        if lost:
+            raise lost[0] from error
+        raise
+    finally:
+        ended.set()
+        looker.join()
+        context._jsc.clearJobGroup()
+
+
+def pace_connector(spark: SparkSession, requests_per_second: int | None) -> None:
+    """Have the sessions that the connector opens from now on send at most so many requests a second.
+
+    The connector's own limit counts bytes and begins after the first megabyte; the driver below it has a real one,
+    which it reads from the JVM. (Executors of a Spark cluster take it from `spark.executor.extraJavaOptions`.)
+    """
+    jvm: Any = spark.sparkContext._jvm
+    system = jvm.java.lang.System
+    if requests_per_second is None:
+        system.clearProperty(f"{_THROTTLER}class")
+        return
+    values = {
+        "class": "RateLimitingRequestThrottler",
+        "max-requests-per-second": str(requests_per_second),
+        "max-queue-size": "100000",
+        "drain-interval": "10 milliseconds",
+    }
+    for name, value in values.items():
+        system.setProperty(_THROTTLER + name, value)
 
 
 def forget_connections(spark: SparkSession) -> None:
@@ -62,7 +132,7 @@ def partition_keys(session: Session, table: Table) -> Keys:
         return {tuple(row.values()) for row in rows}
 
 
-def slices(session: Session, table: Table, partitions: Sequence[str]) -> Keys:
+def slices(session: Session, table: Table, partitions: Sequence[str], pace: int | None = None) -> Keys:
     """The slices of these partitions of the mart that the table holds: its `slice_key` values."""
     keys = sorted(partition_keys(session, table))
     if table.slice_key == ("org_id",):
@@ -72,23 +142,71 @@ def slices(session: Session, table: Table, partitions: Sequence[str]) -> Keys:
     day = table.slice_key[1]
     with readable_errors(f"cannot read {table.name}"):
         dates = session.prepare(f"SELECT {day} FROM {table.name} WHERE org_id = ? AND {day} >= ? AND {day} <= ?")
-        found = _concurrently(session, dates, [(*key, min(partitions), max(partitions)) for key in keys])
+        found = _concurrently(session, dates, [(*key, min(partitions), max(partitions)) for key in keys], pace)
     return {(*key, row[day]) for key, rows in zip(keys, found) for row in rows if str(row[day]) in partitions}
 
 
-def delete(session: Session, table: Table, columns: Sequence[str], keys: Keys, writetime: int) -> None:
+def delete(
+    session: Session, table: Table, columns: Sequence[str], keys: Keys, writetime: int, pace: int | None = None
+) -> None:
     """Delete what lies under these values of `columns` (the first columns of the key), as of `writetime`."""
     where = " AND ".join(f"{column} = ?" for column in columns)
     with readable_errors(f"cannot delete from {table.name}"):
         statement = session.prepare(f"DELETE FROM {table.name} USING TIMESTAMP ? WHERE {where}")
-        _concurrently(session, statement, [(writetime, *values) for values in keys])
+        _concurrently(session, statement, [(writetime, *values) for values in keys], pace)
 
 
-def _concurrently(session: Session, statement: Any, parameters: Iterable[tuple[Any, ...]]) -> list[Any]:
+def _concurrently(
+    session: Session, statement: Any, parameters: Sequence[tuple[Any, ...]], pace: int | None
+) -> list[Any]:
+    """The rows for each of the parameters, at most `pace` statements a second.
+
+    What an overrun store refuses is sent again after a pause, fewer at once, until it takes nothing for ten seconds.
+    """
     from cassandra.concurrent import execute_concurrent_with_args
 
-    results = execute_concurrent_with_args(session, statement, list(parameters), concurrency=_CONCURRENCY)
-    return [list(result.result_or_exc) for result in results]
+    found: list[Any] = [[] for _ in parameters]
+    todo, size, pause = list(range(len(parameters))), _at_once(pace) or len(parameters), _TICK
+    while todo:
+        began, now, todo = time.monotonic(), todo[:size], todo[size:]
+        results = execute_concurrent_with_args(
+            session, statement, [parameters[n] for n in now], concurrency=_CONCURRENCY, raise_on_first_error=False
+        )
+        refused = []
+        for n, (success, result) in zip(now, results):
+            if success:
+                found[n] = list(result)
+            elif _overrun(result) and pause < _LONGEST_PAUSE:
+                refused.append(n)
+            else:
+                raise result
+        todo = refused + todo
+        pause = 2 * pause if len(refused) == len(now) else _TICK
+        if refused:
+            size = max(1, size // 2)
+        if todo and (pace or refused):
+            time.sleep(max(0.0, began + pause - time.monotonic()))
+    return found
+
+
+def _at_once(pace: int | None) -> int:
+    return max(1, round(pace * _TICK)) if pace else 0
+
+
+def _overrun(error: BaseException | None) -> bool:
+    """Whether the store refuses the request for now, because there are too many."""
+    from cassandra.cluster import NoHostAvailable
+    from cassandra.protocol import OverloadedErrorMessage
+
+    reasons = list(dict(error.errors).values()) if isinstance(error, NoHostAvailable) else [error]
+    return bool(reasons) and all(isinstance(reason, OverloadedErrorMessage) for reason in reasons)
+
+
+def _answers(error: BaseException | None) -> bool:
+    """Whether there is somebody who gave this error."""
+    from cassandra import RequestExecutionException
+
+    return isinstance(error, RequestExecutionException) or _overrun(error)
 
 
 def _cause(error: BaseException) -> str:

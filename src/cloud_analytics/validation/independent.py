@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import gzip
 import importlib.resources
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from cloud_analytics.config import Config
+from cloud_analytics.config import EVENTS, Config
 
 _FOLDER = "usage_events_stream"
 _ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
@@ -157,11 +159,10 @@ def _load_settings(connection: duckdb.DuckDBPyConnection, lake: Path, config: Co
     connection.executemany(
         "INSERT INTO metrics VALUES (?, ?)", [[n, u or "count"] for n, u in taxonomy.metrics.items()]
     )
-    silver = config.pipeline.silver
     for name, value in (
         ("blanks", _BLANKS),
-        ("cost_floor", silver.cost_noise_floor),
-        ("tolerance_hours", silver.future_tolerance_hours),
+        ("cost_floor", Decimal(_threshold(config, "negative_cost", r"cost_usd < (-?[0-9.]+)", "-0.01"))),
+        ("tolerance_hours", int(_threshold(config, "future_timestamp", r"INTERVAL ([0-9]+) HOURS", "24"))),
         ("usd_is_1", config.pipeline.fx.usd_rate == "identity"),
     ):
         connection.execute(f"SET VARIABLE {name} = ?", [value])
@@ -173,6 +174,13 @@ def _load_settings(connection: duckdb.DuckDBPyConnection, lake: Path, config: Co
             " FROM read_parquet(?) GROUP BY source_file",
             [f"{bronze}/**/*.parquet"],
         )
+
+
+def _threshold(config: Config, rule: str, pattern: str, contract: str) -> str:
+    """The number in a rule's condition; the contract's, where somebody wrote the condition in another way."""
+    condition = next((found.when for found in config.rules_of(EVENTS) if found.id == rule), None)
+    match = re.search(pattern, condition or "")
+    return match[1] if match else contract
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, lake: Path, mart: str) -> MartComparison:

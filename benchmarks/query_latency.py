@@ -1,0 +1,49 @@
+"""Latency of each question against the embedded Cassandra node of a lake that was served.
+
+    .venv/bin/cloud-analytics run --lake LAKE
+    .venv/bin/python benchmarks/query_latency.py LAKE [--times 300] [--conf DIR]
+
+One session asks each question about one organisation after the other, one question at a time. What is measured is
+`ask`: prepared statements sent, all rows received and decoded. The start of a command and the first connection are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+from statistics import quantiles
+
+from cloud_analytics.config import load
+from cloud_analytics.serving.queries import QUESTIONS, ask
+from cloud_analytics.serving.target import open_session
+
+
+def main() -> None:
+    """Print p50, p99 and the rows of a median answer, one line a question."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("lake")
+    parser.add_argument("--times", type=int, default=300)
+    parser.add_argument("--conf", type=Path)
+    arguments = parser.parse_args()
+    with open_session(load(arguments.conf), arguments.lake, "embedded") as session:
+        found = session.execute("SELECT DISTINCT org_id FROM finops_daily_usage LIMIT 1000")
+        orgs = sorted(row["org_id"] for row in found)
+        print(f"{len(orgs)} organisations, {arguments.times} answers a question")
+        print(f"{'question':<14}{'p50 ms':>9}{'p99 ms':>9}{'rows':>7}")
+        for question in QUESTIONS:
+            seconds, rows = [], []
+            for number, org in enumerate(itertools.islice(itertools.cycle(orgs), arguments.times + 20)):
+                began = time.perf_counter()
+                answer = ask(session, question, org)
+                if number >= 20:  # statements are prepared and caches filled
+                    seconds.append(time.perf_counter() - began)
+                    rows.append(len(answer.rows))
+            cuts = quantiles(seconds, n=100, method="inclusive")
+            middle = sorted(rows)[len(rows) // 2]
+            print(f"{question:<14}{1e3 * cuts[49]:>9.1f}{1e3 * cuts[98]:>9.1f}{middle:>7}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

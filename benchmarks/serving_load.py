@@ -1,0 +1,90 @@
+"""Rows a second into the embedded Cassandra node: with the connector's defaults, and as the package writes.
+
+    .venv/bin/python benchmarks/serving_load.py [--rows 30000] [--orgs 300] [--times 3]
+
+Both write the same rows of finops_daily_usage, into a table of their own. The defaults get the rows as a shuffle of
+four partitions leaves them, and write nulls; `ours` is the upsert of a load: rows by partition key, one batch a
+partition, many batches at once, no nulls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from cloud_analytics.config import SparkSettings
+from cloud_analytics.serving.node import EmbeddedNode
+from cloud_analytics.serving.tables import Table, tables
+from cloud_analytics.serving.target import Target, local_target
+from cloud_analytics.serving.write import upsert
+from cloud_analytics.session import build_session
+
+
+def rows_of(spark: SparkSession, rows: int, orgs: int) -> DataFrame:
+    """Rows in no useful order, each with a null, as the mart has them."""
+    frame = spark.range(rows).selectExpr(
+        f"concat('org_', id % {orgs}) as org_id",
+        f"date_add(date'2025-01-01', cast(id / ({orgs} * 6) as int)) as usage_date",
+        f"element_at(array('analytics','compute','database','genai','networking','storage'),"
+        f" cast((id / {orgs}) % 6 as int) + 1) as service",
+        "id % 500 as total_events",
+        "cast(id / 7 as decimal(28,6)) as total_cost_usd",
+        "id as total_requests",
+        "cast(id / 3 as decimal(28,6)) as total_cpu_hours",
+        "cast(null as decimal(28,6)) as total_genai_tokens",
+        "id % 50 = 0 as is_anomaly",
+        "cast(id as double) / 11 as anomaly_score",
+    )
+    return frame.orderBy("total_cpu_hours").repartition(4).cache()
+
+
+def by_default(rows: DataFrame, table: Table, target: Target) -> None:
+    """What a first attempt with the connector looks like."""
+    options = {**target.connector_options(), "table": table.name}
+    rows.write.format("org.apache.spark.sql.cassandra").mode("append").options(**options).save()
+
+
+def as_a_load(rows: DataFrame, table: Table, target: Target) -> None:
+    """What a load does."""
+    upsert(rows, table, target, time.time_ns() // 1_000)
+
+
+def main() -> None:
+    """Print the rows a second of each way, and their medians."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=30_000)
+    parser.add_argument("--orgs", type=int, default=300)
+    parser.add_argument("--times", type=int, default=3)
+    arguments = parser.parse_args()
+    ways: dict[str, Callable[[DataFrame, Table, Target], None]] = {"defaults": by_default, "ours": as_a_load}
+    table, rates = tables()["finops_daily_usage"], {name: list[float]() for name in ways}
+    spark = build_session(SparkSettings(master="local[2]", shuffle_partitions=4))
+    with tempfile.TemporaryDirectory() as folder, EmbeddedNode(Path(folder) / "_cassandra").in_use() as port:
+        rows = rows_of(spark, arguments.rows, arguments.orgs)
+        rows.count()
+        for name, write in ways.items():  # the first connection and the JVM's warming up belong to nobody
+            target = local_target(port, f"warm_{name}")
+            with target.writing_session():
+                write(rows.limit(500), table, target)
+        for number in range(arguments.times):
+            for name, write in ways.items():
+                target = local_target(port, f"{name}_{number}")
+                with target.writing_session():
+                    began = time.monotonic()
+                    write(rows, table, target)
+                    rates[name].append(arguments.rows / (time.monotonic() - began))
+                print(f"{name}: {rates[name][-1]:,.0f} rows/s", flush=True)
+        spark.stop()
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    ratio = medians["ours"] / medians["defaults"]
+    print("median: " + ", ".join(f"{name} {rate:,.0f} rows/s" for name, rate in medians.items()) + f" ({ratio:.1f} x)")
+
+
+if __name__ == "__main__":
+    main()

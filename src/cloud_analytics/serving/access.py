@@ -1,0 +1,134 @@
+"""The ways to a Cassandra: what the Python driver and the Spark connector each have to be told to get there.
+
+Both classes answer the same questions, so that nobody else asks which one it is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+_AUTH = "spark.cassandra.auth."
+_CONNECTION = "spark.cassandra.connection."
+# The connector's own choice is two suites without forward secrecy, which Java and most servers no longer offer.
+_CIPHERS = (
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_AES_128_GCM_SHA256",
+    *(f"TLS_ECDHE_{key}_WITH_AES_{size}" for key in ("ECDSA", "RSA") for size in ("256_GCM_SHA384", "128_GCM_SHA256")),
+)
+_PUBLIC = "not-a-secret"  # Java wants a password for a file that holds nothing but a public certificate
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user name and a password, and where they come from: who has to mend them looks there."""
+
+    username: str
+    password: str = field(repr=False)
+    source: str
+
+
+class Access(Protocol):
+    """How to get to a store."""
+
+    @property
+    def login(self) -> Login | None:
+        """None: the store asks for none."""
+
+    @property
+    def local_dc(self) -> str:
+        """The data centre whose replicas are asked; empty: that of the node which is found first."""
+
+    def cluster_options(self, connect_timeout: float) -> dict[str, Any]:
+        """Arguments of the driver's Cluster; making it may already ask the store."""
+
+    def connector_options(self) -> dict[str, str]:
+        """Options of a write or read through the Spark Cassandra Connector."""
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Nodes that are asked directly. `ca_file`: TLS, with certificates that this authority signed (PEM)."""
+
+    hosts: tuple[str, ...]
+    port: int
+    local_dc: str = "datacenter1"
+    login: Login | None = None
+    ca_file: Path | None = None
+
+    def __str__(self) -> str:
+        return f"Cassandra at {', '.join(self.hosts)}, port {self.port}"
+
+    def cluster_options(self, connect_timeout: float) -> dict[str, Any]:
+        """Contact points, and TLS where a certificate authority is given."""
+        options: dict[str, Any] = {"contact_points": list(self.hosts), "port": self.port}
+        if self.ca_file is not None:
+            import ssl
+
+            # Nodes are known by address, which their certificates rarely name: the authority vouches for them.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.load_verify_locations(self.ca_file)
+            options["ssl_context"] = context
+        return options
+
+    def connector_options(self) -> dict[str, str]:
+        """The same for the connector, which wants the authority as a Java trust store."""
+        options = {
+            f"{_CONNECTION}host": ",".join(self.hosts),
+            f"{_CONNECTION}port": str(self.port),
+            f"{_CONNECTION}localDC": self.local_dc,
+        }
+        if self.ca_file is not None:
+            options |= {
+                f"{_CONNECTION}ssl.enabled": "true",
+                f"{_CONNECTION}ssl.trustStore.path": str(self._trust_store),
+                f"{_CONNECTION}ssl.trustStore.password": _PUBLIC,
+                f"{_CONNECTION}ssl.enabledAlgorithms": ",".join(_CIPHERS),
+            }
+        return options | _auth(self.login)
+
+    @cached_property
+    def _trust_store(self) -> Path:
+        from cryptography import x509
+        from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+        assert self.ca_file is not None
+        authorities = x509.load_pem_x509_certificates(self.ca_file.read_bytes())
+        entries = [pkcs12.PKCS12Certificate(one, f"ca-{n}".encode()) for n, one in enumerate(authorities)]
+        store = pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(_PUBLIC.encode()))
+        path = Path(tempfile.mkdtemp(prefix="cloud-analytics-")) / "trust.p12"
+        path.write_bytes(store)
+        return path
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """AstraDB's secure connect bundle: a metadata service tells where the nodes are, behind a proxy."""
+
+    path: Path
+    login: Login | None
+    local_dc: str = ""  # the metadata service knows
+
+    def __str__(self) -> str:
+        return f"AstraDB through {self.path.name}"
+
+    def cluster_options(self, connect_timeout: float) -> dict[str, Any]:
+        """The bundle; the driver unpacks it into the system's temporary folder, not beside it."""
+        bundle = {
+            "secure_connect_bundle": str(self.path),
+            "use_default_tempdir": True,
+            "connect_timeout": connect_timeout,
+        }
+        return {"cloud": bundle}
+
+    def connector_options(self) -> dict[str, str]:
+        """The bundle as a URL: the connector takes a bare path for the name of a file that Spark distributed."""
+        return {f"{_CONNECTION}config.cloud.path": self.path.absolute().as_uri()} | _auth(self.login)
+
+
+def _auth(login: Login | None) -> dict[str, str]:
+    return {f"{_AUTH}username": login.username, f"{_AUTH}password": login.password} if login else {}

@@ -1,0 +1,212 @@
+"""The loader of one set of tables: which partitions of Gold they lack, how they get them, and what is remembered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cloud_analytics.gold import build as gold
+from cloud_analytics.serving.plan import Plan, TablePlan
+from cloud_analytics.serving.tables import Table, tables
+from cloud_analytics.serving.target import Target
+from cloud_analytics.serving.write import Keys, delete, partition_keys, slices, upsert
+from cloud_analytics.storage.lake import Lake
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+Partitions = dict[str, dict[str, int]]  # mart → partition → version of its content in Gold
+
+
+@dataclass
+class Written:
+    """What was written so far: rows by table, and how often a table was done."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    tables: int = 0
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a load does to one table: rows of these partitions, then deletions under these keys of `columns`."""
+
+    table: Table
+    partitions: dict[str, int]
+    frame: DataFrame | None
+    rows: int
+    columns: tuple[str, ...]
+    stale: Keys
+
+    @property
+    def plan(self) -> TablePlan:
+        return TablePlan(self.table.name, len(self.partitions), self.rows, len(self.stale))
+
+
+class Loader:
+    """Loads partitions of Gold, and keeps what was loaded.
+
+    The state: `clock`, the highest T; `complete`, the marts whose first load has ended; `log`, the newest record seen;
+    `partitions`, mart → partition → [version of its content, T of its load]; `writes`, month → how many were begun.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        target: Target,
+        session: Session,
+        present: set[str],
+        document: str,
+        written: Written,
+        say: Callable[[str], None],
+    ) -> None:
+        self.lake, self.target, self.session, self.present = lake, target, session, present
+        self.document, self.written, self.say = document, written, say
+        self.marts = {table.mart: table for table in tables().values()}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """As it is stored, or that of tables which were never loaded."""
+        new = {"clock": 0, "complete": [], "log": 0, "partitions": {}, "writes": {}}
+        stored: dict[str, Any] = self.lake.state(self.document, new)
+        return stored
+
+    def behind(self) -> bool:
+        """Whether the change log holds a record that was never seen."""
+        log = self.lake.files.files(gold.CHANGE_LOG)
+        return any(int(info.name.partition(".")[0]) > self.state["log"] for info in log)
+
+    def due(self, records: DataFrame) -> Partitions:
+        """The partitions that these records of the change log name, unless they are loaded.
+
+        A first load goes over the whole table, so that rows which are not this lake's go also where Gold has none.
+        """
+        due: Partitions = {mart: {} for mart in self.marts if mart not in self.state["complete"]}
+        for row in records.groupBy("mart", "partition").agg(F.max("version").alias("version")).collect():
+            loaded = self.state["partitions"].get(row.mart, {}).get(row.partition, [0, 0])[0]
+            if row.mart in self.marts and row.version > loaded:
+                due.setdefault(row.mart, {})[row.partition] = row.version
+        return due
+
+    def take(self, records: DataFrame) -> None:
+        """Load what these records of the change log name, unless that was done."""
+        newest = records.agg(F.max("version").alias("version")).first()
+        self.load(self.due(records))
+        seen = newest.version if newest is not None and newest.version is not None else 0
+        self._keep(log=max(self.state["log"], seen))
+
+    def expiring(self) -> Partitions:
+        """Partitions with rows that were written more than half their TTL ago."""
+        now, rows = time.time_ns() // 1_000, self._gold_rows()
+        due: Partitions = {}
+        for mart, partitions in self.state["partitions"].items():
+            limit = now - self.marts[mart].ttl_seconds * 1_000_000 // 2
+            old = {name: version for name, (version, at) in partitions.items() if at < limit and (mart, name) in rows}
+            due.update({mart: old} if old else {})
+        return due
+
+    def plan(self, due: Mapping[str, dict[str, int]]) -> Plan:
+        """What a load of these partitions would write."""
+        return self._plan(self._parts(due))
+
+    def load(self, due: Partitions) -> None:
+        """Make the slices of these partitions what Gold holds now. A table that is done stays so, whatever follows."""
+        if not due:
+            return
+        self.say(f"serving: {sum(map(len, due.values()))} partitions of {len(due)} marts")
+        parts = self._parts(due)
+        plan = self._plan(parts)
+        if plan.allowance is not None:
+            self.say(plan.line())
+        before = self.state["partitions"]
+        versions = [version for partitions in due.values() for version in partitions.values()]
+        clock = max(self.state["clock"] + 1, time.time_ns() // 1_000, *versions)
+        # Before the first write: should this load die, the next one has a higher T and knows which slices to clear.
+        self._keep(
+            clock=clock,
+            partitions=_merged(before, due, lambda _version, old: old or [0, clock]),
+            writes={_month(): plan.written + plan.writes},
+        )
+        failures: list[BaseException] = []
+        with self._pool() as pool:
+            pending = {pool.submit(self._write, part, clock): part for part in parts}
+            for done in as_completed(pending):
+                failure = done.exception()
+                if failure is not None:
+                    failures.append(failure)
+                else:
+                    self._done(pending[done], clock)
+        if failures:
+            raise failures[0]
+
+    def _pool(self) -> ThreadPoolExecutor:
+        """Tables at once; where the store takes so many requests and no more, they take turns."""
+        return ThreadPoolExecutor(4 if self.target.requests_per_second is None else 1)
+
+    def _parts(self, due: Mapping[str, dict[str, int]]) -> list[_Part]:
+        with self._pool() as pool:
+            return list(pool.map(lambda mart: self._part(self.marts[mart], due[mart]), due))
+
+    def _part(self, table: Table, due: dict[str, int]) -> _Part:
+        complete, partitions = table.mart in self.state["complete"], sorted(due)
+        columns = table.slice_key if complete else table.partition_key
+        stale: Keys = set()
+        if table.name in self.present and (partitions or not complete):
+            pace = self.target.requests_per_second
+            stale = slices(self.session, table, partitions, pace) if complete else partition_keys(self.session, table)
+        frame, gold_rows = None, self._gold_rows()
+        if partitions:
+            day = gold.partition_column(table.mart)
+            paths = [f"{day}={partition}" for partition in partitions] if day else None
+            frame = self.lake.read(gold.table(table.mart), gold.SCHEMAS[table.mart], paths)
+            if self.state["partitions"].get(table.mart, {}).keys() & due.keys():
+                # An earlier load may have left rows that no reader sees yet (a replica that was away): those go, too.
+                stale = stale | {tuple(row) for row in frame.select(*columns).distinct().collect()}
+        rows = sum(gold_rows.get((table.mart, partition), 0) for partition in partitions)
+        return _Part(table, due, frame, rows, columns, stale)
+
+    def _write(self, part: _Part, clock: int) -> None:
+        if part.frame is not None:
+            upsert(part.frame, part.table, self.target, clock, self.session)
+        pace = self.target.requests_per_second
+        delete(self.session, part.table, part.columns, part.stale, clock - 1, pace)
+
+    def _done(self, part: _Part, clock: int) -> None:
+        name, due = part.table.name, {part.table.mart: part.partitions}
+        self.written.rows[name] = self.written.rows.get(name, 0) + part.rows
+        self.written.tables += 1
+        self._keep(
+            complete=sorted({*self.state["complete"], part.table.mart}),
+            partitions=_merged(self.state["partitions"], due, lambda version, _old: [version, clock]),
+        )
+
+    def _plan(self, parts: list[_Part]) -> Plan:
+        written = self.state["writes"].get(_month(), 0)
+        return Plan(tuple(part.plan for part in parts), written, self.target.monthly_writes)
+
+    def _gold_rows(self) -> dict[tuple[str, str], int]:
+        """(mart, partition) → rows that Gold holds."""
+        hashes = self.lake.state(gold.STATE, {"hashes": {}})["hashes"]
+        return {(mart, name): rows for mart, entries in hashes.items() for name, (_, rows) in entries.items()}
+
+    def _keep(self, **values: Any) -> None:
+        with self.lake.transaction() as transaction:
+            transaction.put(self.document, {**self.state, **values})
+
+
+def _month() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m}"
+
+
+def _merged(known: dict[str, Any], due: Partitions, value: Callable[[int, Any], Any]) -> dict[str, Any]:
+    merged = {mart: dict(partitions) for mart, partitions in known.items()}
+    for mart, partitions in due.items():
+        entries = merged.setdefault(mart, {})
+        entries.update({p: value(version, entries.get(p)) for p, version in partitions.items()})
+    return merged

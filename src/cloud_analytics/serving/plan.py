@@ -1,0 +1,44 @@
+"""What a load is going to write, and how much of a month's allowance that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """One table: the partitions of its mart that are due, their rows, and the slices that are cleared below them."""
+
+    table: str
+    partitions: int
+    rows: int
+    deletions: int
+
+    @property
+    def writes(self) -> int:
+        """Each row is a write, and so is each deletion."""
+        return self.rows + self.deletions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A load; `written` and `allowance`: the writes of this month so far, and those that are paid for (None: all)."""
+
+    tables: tuple[TablePlan, ...]
+    written: int
+    allowance: int | None
+
+    @property
+    def writes(self) -> int:
+        """The writes of all tables."""
+        return sum(table.writes for table in self.tables)
+
+    def line(self) -> str:
+        """The load in one line; it begins with `warning:` where the allowance does not cover it."""
+        rows, deletions = (sum(getattr(table, name) for table in self.tables) for name in ("rows", "deletions"))
+        text = f"this load plans {self.writes:,} writes ({rows:,} rows, {deletions:,} deletions)"
+        if self.allowance is None:
+            return f"note: {text}"
+        total = self.written + self.writes
+        share = f"{text}: with the {self.written:,} of this month {total / self.allowance:.1%} of {self.allowance:,}"
+        return f"warning: {share}: more than the month's allowance" if total > self.allowance else f"note: {share}"

@@ -1,0 +1,97 @@
+"""The tables that a keyspace holds, against those that schema.cql declares."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.serving.connect import Row
+from cloud_analytics.serving.tables import Table, tables
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+
+@dataclass(frozen=True)
+class Found:
+    """A serving table as the store has it. `fingerprint` changes with anything that could have cost it rows or values:
+    a table that was dropped and made anew, a column that went and came back, another TTL.
+    """
+
+    partition_key: tuple[str, ...]
+    clustering_order: tuple[tuple[str, str], ...]
+    types: dict[str, str]
+    ttl_seconds: int
+    fingerprint: str
+
+
+def found_tables(session: Session, keyspace: str) -> dict[str, Found]:
+    """The serving tables that the keyspace holds, by name."""
+
+    def rows(what: str) -> dict[str, list[Row]]:
+        by_table: dict[str, list[Row]] = defaultdict(list)
+        for row in session.execute(f"SELECT * FROM system_schema.{what} WHERE keyspace_name = %s", [keyspace]):
+            by_table[row["table_name"]].append(row)
+        return by_table
+
+    columns, dropped = rows("columns"), rows("dropped_columns")
+    found = {}
+    for name, (table, *_) in rows("tables").items():
+        if name not in tables():
+            continue
+        key = {kind: _in_order(columns[name], kind) for kind in ("partition_key", "clustering")}
+        types = {row["column_name"]: row["type"] for row in columns[name]}
+        went = sorted((row["column_name"], str(row["dropped_time"])) for row in dropped[name])
+        found[name] = Found(
+            partition_key=tuple(row["column_name"] for row in key["partition_key"]),
+            clustering_order=tuple((row["column_name"], row["clustering_order"]) for row in key["clustering"]),
+            types=types,
+            ttl_seconds=table["default_time_to_live"],
+            fingerprint=repr((str(table["id"]), sorted(types.items()), went, table["default_time_to_live"])),
+        )
+    return found
+
+
+def check(found: dict[str, Found], keyspace: str) -> None:
+    """UsageError where a table is not what schema.cql declares: what differs, and the statements that mend it."""
+    problems = [
+        f"{keyspace}.{name} {what}: {statement}"
+        for name, table in found.items()
+        for what, statement in _differences(tables()[name], table, f"{keyspace}.{name}")
+    ]
+    if problems:
+        raise UsageError(
+            f"tables are not as schema.cql has them; run these statements, then serve: {' '.join(problems)}"
+        )
+
+
+def _differences(declared: Table, found: Found, name: str) -> list[tuple[str, str]]:
+    """What differs, each with the CQL that mends it. A table that is dropped is made anew and loaded by `serve`."""
+    drop = f"DROP TABLE {name};"
+    key = (declared.partition_key, declared.clustering_order)
+    if (found.partition_key, found.clustering_order) != key:
+        order = ", ".join(f"{column} {direction.upper()}" for column, direction in declared.clustering_order)
+        return [(f"has another key than (({', '.join(declared.partition_key)}), {order})", drop)]
+    shared = declared.columns.keys() & found.types.keys()
+    retyped = sorted(column for column in shared if found.types[column] != declared.columns[column])
+    if retyped:
+        what = ", ".join(f"{column} {found.types[column]} instead of {declared.columns[column]}" for column in retyped)
+        return [(f"has {what}", drop)]
+    differences = []
+    missing = [f"{column} {kind}" for column, kind in declared.columns.items() if column not in found.types]
+    if missing:
+        differences.append((f"lacks {', '.join(missing)}", f"ALTER TABLE {name} ADD ({', '.join(missing)});"))
+    unknown = sorted(found.types.keys() - declared.columns.keys())
+    if unknown:
+        differences.append((f"also has {', '.join(unknown)}", f"ALTER TABLE {name} DROP ({', '.join(unknown)});"))
+    if found.ttl_seconds != declared.ttl_seconds:
+        statement = f"ALTER TABLE {name} WITH default_time_to_live = {declared.ttl_seconds};"
+        differences.append((f"has a TTL of {found.ttl_seconds} s", statement))
+    return differences
+
+
+def _in_order(columns: Sequence[Row], kind: str) -> list[Row]:
+    return sorted((row for row in columns if row["kind"] == kind), key=lambda row: int(row["position"]))
