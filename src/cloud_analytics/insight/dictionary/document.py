@@ -21,8 +21,8 @@ _BRONZE_EVENTS = f"bronze/{EVENTS}"
 _INTRODUCTION = """\
 # Data dictionary
 
-Every table from landing to Cassandra. This file is made from `conf/` (sources, taxonomy, rules), the schemas of the zones
-and `schema.cql`; a test compares it with them. After a change:
+Every table from landing to Cassandra. This file is made from `conf/` (sources, taxonomy, rules), the schemas of the
+zones and `schema.cql`; a test compares it with them. After a change:
 `python -m cloud_analytics.insight.dictionary docs/data_dictionary.md`.
 
 Zones are Parquet, columns may be null unless they are part of a key, and all times are UTC. Amounts of money are USD
