@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cloud_analytics.errors import ConfigError
 
@@ -47,6 +48,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_MASTER = re.compile(r"^(local(\[(\*|\d+)\])?|spark://.+:\d+|yarn|k8s://.+)$")
+_SET_ELSEWHERE = {
+    "spark.master": "the master is set by `master`, or --master",
+    "spark.sql.session.timeZone": "all timestamps are UTC, whatever the session",
+}
+
+
 class SparkSettings(_Section):
     """How the Spark session is built; `conf` passes any further `spark.*` setting through."""
 
@@ -55,6 +63,38 @@ class SparkSettings(_Section):
     driver_memory: str = Field("2g", pattern=r"^\d+[kmgKMG]$")
     shuffle_partitions: int = Field(4, ge=1)
     conf: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether driver and executors are one JVM."""
+        return self.master.startswith("local")
+
+    @field_validator("master")
+    @classmethod
+    def _master_url(cls, master: str) -> str:
+        if not _MASTER.match(master):
+            raise ValueError("expected local, local[N], local[*], spark://HOST:PORT, yarn or k8s://…")
+        return master
+
+    @field_validator("conf")
+    @classmethod
+    def _spark_keys(cls, conf: dict[str, str]) -> dict[str, str]:
+        problems = [f"{key}: {_SET_ELSEWHERE[key]}" for key in conf if key in _SET_ELSEWHERE]
+        problems += [f"{key}: Spark's settings begin with `spark.`" for key in conf if not key.startswith("spark.")]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return conf
+
+    def overridden(self, master: str | None, options: Sequence[str]) -> SparkSettings:
+        """With what the command line gives: a master URL, and KEY=VALUE settings; ConfigError holds all problems."""
+        problems = [f"--spark {option}: expected KEY=VALUE" for option in options if "=" not in option]
+        pairs = dict(option.split("=", 1) for option in options if "=" in option)
+        changed = {"conf": {**self.conf, **pairs}, **({"master": master} if master else {})}
+        settings = _validated(SparkSettings, {**self.model_dump(), **changed}, "command line", problems)
+        if problems:
+            raise ConfigError(problems)
+        assert isinstance(settings, SparkSettings)  # None comes with a problem
+        return settings
 
 
 class StreamSettings(_Section):

@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.lease import Lease
 from cloud_analytics.storage.locks import held
 
 _STAGING = "_staging"
@@ -127,6 +128,7 @@ class Lake:
         self.files = FileSystem(spark, root)
         self.root = self.files.root
         self._documents: dict[str, Any] = {}
+        self._lease: Lease | None = None
 
     # reading
 
@@ -187,20 +189,16 @@ class Lake:
             raise
         transaction.put(f"{_STATE}/last_transaction", number)
         plan = transaction.plan()
+        if self._lease is not None:
+            self._lease.check()
         self.files.write_text(_JOURNAL, json.dumps(plan))
         self._apply(plan)
 
     def _apply(self, plan: dict[str, Any]) -> None:
-        for path in plan["remove"]:
-            self.files.delete(path)
-        folders: set[str] = set()
-        for source, target in plan["move"]:
-            folder = target.rsplit("/", 1)[0]
-            if folder not in folders:
-                self.files.make_folder(folder)
-                folders.add(folder)
-            if self.files.exists(source):
-                self.files.move(source, target)
+        self.files.each(self.files.delete, plan["remove"])
+        folders = {target.rsplit("/", 1)[0] for _, target in plan["move"]}
+        self.files.each(self.files.make_folder, sorted(folders))
+        self.files.each(self._move_in, plan["move"])
         self._drop_empty_folders(plan["remove"], folders)
         for name, content in plan["documents"].items():
             self.files.write_text(f"{name}.json", json.dumps(content))
@@ -209,6 +207,11 @@ class Lake:
             self.files.write_text(path, text)
         self.files.delete(_JOURNAL)
         self.files.delete(f"{_STAGING}/{plan['number']}")
+
+    def _move_in(self, pair: Sequence[str]) -> None:
+        source, target = pair
+        if self.files.exists(source):
+            self.files.move(source, target)
 
     def _drop_empty_folders(self, removed: Sequence[str], filled: set[str]) -> None:
         # A partition without rows must not stay behind as an empty folder: readers would list it as a value.
