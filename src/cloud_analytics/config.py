@@ -12,13 +12,17 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cloud_analytics.errors import ConfigError
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
 
 EVENTS = "usage_events"
 MASTERS = (
@@ -240,15 +244,14 @@ class Config(_Section):
 _FILES: dict[str, type[BaseModel]] = {"pipeline": PipelineSettings, "taxonomy": Taxonomy, "anomalies": AnomalySettings}
 
 
-def default_conf_dir() -> Path:
+def default_conf_dir() -> Path | Traversable:
     """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package."""
     if "CLOUD_ANALYTICS_CONF" in os.environ:
         return Path(os.environ["CLOUD_ANALYTICS_CONF"])
     if Path("conf/pipeline.yaml").is_file():
         return Path("conf")
-    package = Path(__file__).resolve().parent
-    packaged = package / "conf"
-    return packaged if packaged.is_dir() else package.parents[1] / "conf"
+    packaged = files("cloud_analytics") / "conf"  # also inside a wheel that was not unpacked
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "conf"
 
 
 def load(conf_dir: Path | None = None) -> Config:
@@ -275,7 +278,7 @@ def load(conf_dir: Path | None = None) -> Config:
     return Config(**parts)
 
 
-def _read_yaml(path: Path, problems: list[str]) -> dict[str, Any] | None:
+def _read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] | None:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

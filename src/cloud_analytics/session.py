@@ -48,6 +48,11 @@ _DEFAULTS = {
     "spark.sql.legacy.charVarcharAsString": "true",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "true",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    # S3A keeps what it uploads on disk through Hadoop's own local file system, which is not the one that is used here.
+    "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
+    "spark.hadoop.fs.s3a.multipart.size": "16M",
+    # Else each file that is made costs a request that looks for the markers of its folders and deletes them.
+    "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",

@@ -115,8 +115,9 @@ class FileSystem:
         self._fs.delete(self._path(path), True)
 
     def make_folder(self, path: str) -> None:
-        """Create a folder and its parents."""
-        self._fs.mkdirs(self._path(path))
+        """Create a folder and its parents; on an object store a path needs none."""
+        if not self.is_object_store:
+            self._fs.mkdirs(self._path(path))
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
         """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""

@@ -33,7 +33,7 @@ class Lease:
 
     def __init__(self, files: FileSystem, beat: float = 5.0, patience: float = 20.0) -> None:
         self._files, self._every, self._patience = files, beat, patience
-        self._name = f"{time.time_ns():020}-{uuid.uuid4().hex[:8]}.json"
+        self._name = ""
         self._beats = 0
         self._confirmed = 0.0
         self._lost = False
@@ -41,8 +41,7 @@ class Lease:
         self._heart = threading.Thread(target=self._keep_beating, name="lake-lease", daemon=True)
 
     def __enter__(self) -> Lease:
-        self._beat()
-        self._heart.start()
+        self._announce()
         try:
             self._outlive_the_others()
         except BaseException:
@@ -66,6 +65,11 @@ class Lease:
                 "this run lost its right to write to the lake (it stood still for too long, and another one may have"
                 " taken over); nothing of its last step was written: run it again"
             )
+
+    def _announce(self) -> None:
+        self._name = f"{time.time_ns():020}-{uuid.uuid4().hex[:8]}.json"
+        self._beat()
+        self._heart.start()
 
     def _path(self, name: str) -> str:
         return f"{FOLDER}/{name}"
