@@ -61,11 +61,12 @@ def prepare(db: duckdb.DuckDBPyConnection, config: Config) -> None:
     db.execute("SET TimeZone = 'UTC'")
     for macro in (
         f"txt(x) AS nullif(trim(x, {blanks}), '')",
-        f"""num(x, scale) AS CASE
-            WHEN regexp_full_match(trim(x, {blanks}), {quoted(text._NUMBER)}) THEN try_cast(trim(x, {blanks}) AS DECIMAL(38, 10))
-            WHEN regexp_full_match(trim(x, {blanks}), {quoted(text._TINY)}) THEN 0 END""",
-        "dec6(x) AS try_cast(CASE WHEN abs(num(x, 6)) < 1000000000000 THEN round(num(x, 6), 6) END AS DECIMAL(18, 6))",
-        "rate(x) AS CASE WHEN abs(num(x, 10)) < 100000000 THEN num(x, 10)::DECIMAL(18, 10) END",
+        f"""number_text(x) AS CASE
+            WHEN regexp_full_match(trim(x, {blanks}), {quoted(text._NUMBER)}) THEN trim(x, {blanks})
+            WHEN regexp_full_match(trim(x, {blanks}), {quoted(text._TINY)}) THEN '0' END""",
+        """exact(x, n) AS CASE WHEN abs(x) < n THEN x END""",
+        "dec6(x) AS exact(try_cast(number_text(x) AS DECIMAL(38, 6)), 1000000000000)::DECIMAL(18, 6)",
+        "rate(x) AS exact(try_cast(number_text(x) AS DECIMAL(38, 10)), 100000000)::DECIMAL(18, 10)",
         rf"""instant(x) AS CASE
             WHEN regexp_full_match(x, {quoted(text._TIMESTAMP.replace(chr(92) + "z", "$"))}) AND x[:4] >= '2000'
             THEN try_cast(try_cast(regexp_replace(regexp_replace(x, '^(.{{16}})([Z+-])', '\1:00\2'),
@@ -84,9 +85,12 @@ def prepare(db: duckdb.DuckDBPyConnection, config: Config) -> None:
 def landing_lines(db: duckdb.DuckDBPyConnection, landing: Path) -> None:
     """Lines of text with the name of their file; each is parsed once."""
     folder = landing / "usage_events_stream"
-    names = [p for p in sorted(folder.iterdir()) if p.name[0] not in "_." and p.stat().st_size] if folder.is_dir() else []
+    names = (
+        [p for p in sorted(folder.iterdir()) if p.name[0] not in "_." and p.stat().st_size] if folder.is_dir() else []
+    )
     files = [str(p) for p in names if p.name.endswith((".jsonl", ".json", ".jsonl.gz", ".json.gz"))]
     shape = json.dumps(dict.fromkeys(FIELDS, "VARCHAR"))
+    fields = ", ".join(f'f."{name}" AS "{name}"' for name in FIELDS)
     source = (
         f"""read_csv({files!r}, columns = {{'raw': 'VARCHAR'}}, header = false, auto_detect = false, delim = '\x1f',
             quote = '', escape = '', new_line = '\\n', filename = true, max_line_size = 10000000, strict_mode = false,
@@ -105,8 +109,7 @@ def landing_lines(db: duckdb.DuckDBPyConnection, landing: Path) -> None:
         ), fielded AS (
             SELECT *, CASE WHEN is_json THEN json_transform(raw, '{shape}') END AS f FROM parsed
         )
-        SELECT raw, source_file, coalesce(is_json, false) AS is_json, {", ".join(f'f."{name}" AS "{name}"' for name in FIELDS)},
-            instant(f."timestamp") AS event_ts
+        SELECT raw, source_file, coalesce(is_json, false) AS is_json, {fields}, instant(f."timestamp") AS event_ts
         FROM fielded""")
 
 
@@ -183,7 +186,8 @@ def silver_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
     db.execute(f"""
         CREATE TABLE costs AS
         WITH lists AS (
-            SELECT org_id, service, metric, list_sort(list((cost_usd * 1000000)::BIGINT)) AS xs FROM survivors GROUP BY ALL
+            SELECT org_id, service, metric, list_sort(list((cost_usd * 1000000)::BIGINT)) AS xs
+            FROM survivors GROUP BY ALL
         ), moments AS (
             SELECT *, len(xs) AS n, list_sum(xs)::DOUBLE / len(xs) AS mean, median2(xs) / 2.0::DOUBLE AS middle,
                 ({percent} * (len(xs) - 1)) // 100 AS low, ({percent} * (len(xs) - 1)) % 100 AS part
@@ -197,7 +201,8 @@ def silver_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
         SELECT org_id, service, metric, mean / 1000000 AS mean_usd, deviation / 1000000 AS stddev_usd,
             middle / 1000000 AS median_usd, CASE WHEN mad > 0 THEN mad END AS mad_usd,
             p95_hundredths / 100000000::DOUBLE AS p95_usd,
-            round({s.percentile_factor} * p95_hundredths / 100)::BIGINT::DECIMAL(18, 0) * 0.000001::DECIMAL(7, 6) AS cap,
+            round({s.percentile_factor} * p95_hundredths / 100)::BIGINT::DECIMAL(18, 0) * 0.000001::DECIMAL(7, 6)
+                AS cap,
             {s.percentile_factor}::DECIMAL(9, 2) * p95_hundredths AS cap_hundredths
         FROM spread""")
     db.execute(f"""
@@ -231,8 +236,8 @@ def silver_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
             SELECT *, flag_unit_price OR flag_zscore::INT + flag_mad::INT + flag_percentile::INT >= {s.consensus}
                 AS is_anomaly FROM flagged
         )
-        SELECT event_id, event_ts, org_id, resource_id, region, region_code, metric, value, unit, unit_imputed, cost_usd,
-            schema_version, carbon_kg, genai_tokens, org_name, industry, plan_tier, hq_region, org_matched,
+        SELECT event_id, event_ts, org_id, resource_id, region, region_code, metric, value, unit, unit_imputed,
+            cost_usd, schema_version, carbon_kg, genai_tokens, org_name, industry, plan_tier, hq_region, org_matched,
             resource_type, resource_state, resource_matched, user_id, role, active, warnings, is_late,
             CASE WHEN p95_usd > 0 THEN least(cost_usd, cap)::DECIMAL(18, 6) ELSE cost_usd END AS cost_usd_capped,
             cost_zscore, cost_mad_score, unit_price_ratio, flag_zscore, flag_mad, flag_percentile, flag_unit_price,
@@ -249,6 +254,7 @@ def silver_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
 def gold_of_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
     """The five marts of the events, from one pass over Silver."""
     d = config.anomalies.daily
+    metrics = ("requests", "cpu_hours", "storage_gb_hours")
     total = "sum({0})::DECIMAL(28, 6) AS {0}".format
     flags = ("flag_zscore", "flag_mad", "flag_percentile", "flag_unit_price", "is_anomaly")
     counts = ("zscore_events", "mad_events", "percentile_events", "unit_price_events", "anomalous_events")
@@ -256,7 +262,7 @@ def gold_of_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
         CREATE TABLE resource_days AS
         SELECT org_id, date AS usage_date, service, resource_id, count(*) AS events, {total("cost_usd")},
             {total("cost_usd_capped")}, {total("carbon_kg")}, {total("genai_tokens")},
-            {", ".join(f"sum(value) FILTER (metric = '{m}')::DECIMAL(28, 6) AS {m}" for m in ("requests", "cpu_hours", "storage_gb_hours"))},
+            {", ".join(f"sum(value) FILTER (metric = '{m}')::DECIMAL(28, 6) AS {m}" for m in metrics)},
             count(carbon_kg) AS events_with_carbon,
             {", ".join(f"count(*) FILTER ({flag}) AS {name}" for flag, name in zip(flags, counts))},
             coalesce(sum(cost_usd) FILTER (is_anomaly), 0)::DECIMAL(28, 6) AS anomalous_cost_usd
