@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -65,7 +66,7 @@ def test_partitions_are_replaced_and_leave_nothing_behind(lake: Lake, bucket: Bu
     assert not bucket.keys("lake/_staging/")
 
 
-@pytest.mark.parametrize("step", [0, 1, 2, 4, 6])
+@pytest.mark.parametrize("step", [0, 1, 3, 5])
 def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
     spark: SparkSession, lake: Lake, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -96,10 +97,17 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
 
 
 def test_a_rename_that_died_between_its_copy_and_its_delete_is_repeated(lake: Lake, bucket: Bucket) -> None:
-    bucket.client.put_object(Bucket=bucket.name, Key="lake/_staging/1/part.parquet", Body=b"whole")
-    bucket.client.put_object(Bucket=bucket.name, Key="lake/silver/u/part.parquet", Body=b"whole")
-    lake.files.move("_staging/1/part.parquet", "silver/u/part.parquet")
-    assert bucket.keys("lake/silver/u/") == ["lake/silver/u/part.parquet"]
+    moves = [["_staging/1/a.parquet", "silver/u/a.parquet"], ["_staging/1/b.parquet", "silver/u/b.parquet"]]
+    journal = {"number": 1, "remove": [], "move": moves, "documents": {}, "lines": {}}
+    for key, body in (
+        ("_staging/1/a.parquet", b"a"),
+        ("silver/u/a.parquet", b"a"),  # copied, the source not yet deleted
+        ("_staging/1/b.parquet", b"b"),
+        ("_state/journal.json", json.dumps(journal).encode()),
+    ):
+        bucket.client.put_object(Bucket=bucket.name, Key=f"lake/{key}", Body=body)
+    assert lake.recover()
+    assert bucket.keys("lake/silver/u/") == ["lake/silver/u/a.parquet", "lake/silver/u/b.parquet"]
     assert not bucket.keys("lake/_staging/")
 
 
@@ -152,7 +160,7 @@ def test_two_that_come_at_once_do_not_both_write(spark: SparkSession, lake: Lake
 @pytest.fixture(scope="module")
 def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("landing")
-    generate(folder, GeneratorSettings(events=300, days=2, orgs=2, files=3, dirty=True, dirt_per_kind=1))
+    generate(folder, GeneratorSettings(events=80, days=2, orgs=1, resources=2, users=2, files=2))
     return folder
 
 

@@ -87,11 +87,9 @@ class FileSystem:
     def move(self, source: str, target: str) -> None:
         """Rename one file over another; on a file system whose rename does not replace, the old file goes first.
 
-        On an object store that is a copy and a delete. Cut off in between it leaves both, and may be repeated.
+        On an object store that is a copy and a delete, the target must not exist, and one that is cut off leaves both.
         """
         destination = self._path(target)
-        if self.is_object_store and self._fs.exists(destination):
-            self._fs.delete(destination, False)
         if self._fs.rename(self._path(source), destination):
             return
         self._fs.mkdirs(destination.getParent())

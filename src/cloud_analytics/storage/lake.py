@@ -192,13 +192,13 @@ class Lake:
         if self._lease is not None:
             self._lease.check()
         self.files.write_text(_JOURNAL, json.dumps(plan))
-        self._apply(plan)
+        self._apply(plan, self._move_in)
 
-    def _apply(self, plan: dict[str, Any]) -> None:
+    def _apply(self, plan: dict[str, Any], move: Callable[[Sequence[str]], None]) -> None:
         self.files.each(self.files.delete, plan["remove"])
         folders = {target.rsplit("/", 1)[0] for _, target in plan["move"]}
         self.files.each(self.files.make_folder, sorted(folders))
-        self.files.each(self._move_in, plan["move"])
+        self.files.each(move, plan["move"])
         self._drop_empty_folders(plan["remove"], folders)
         for name, content in plan["documents"].items():
             self.files.write_text(f"{name}.json", json.dumps(content))
@@ -209,8 +209,12 @@ class Lake:
         self.files.delete(f"{_STAGING}/{plan['number']}")
 
     def _move_in(self, pair: Sequence[str]) -> None:
+        self.files.move(*pair)
+
+    def _move_in_again(self, pair: Sequence[str]) -> None:
         source, target = pair
         if self.files.exists(source):
+            self.files.delete(target)  # a rename that is a copy and a delete may have died between the two
             self.files.move(source, target)
 
     def _drop_empty_folders(self, removed: Sequence[str], filled: set[str]) -> None:
@@ -224,7 +228,7 @@ class Lake:
         """Finish a transaction that was decided when its process died, and sweep waste; True when there was one."""
         text = self.files.read_text(_JOURNAL)
         if text is not None:
-            self._apply(json.loads(text))
+            self._apply(json.loads(text), self._move_in_again)
         self.files.delete(_STAGING)
         self._documents.clear()
         return text is not None
