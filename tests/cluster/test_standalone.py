@@ -16,6 +16,7 @@ import pytest
 
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.versions import SCALA
 from tests.cluster.lakes import differences
 from tests.conftest import REPOSITORY, MakePipeline
 
@@ -32,7 +33,8 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
     own = {"SPARK_HOME": str(SPARK_HOME), "SPARK_LOCAL_IP": "127.0.0.1", "JAVA_HOME": str(require_java().home)}
-    return {**os.environ, **own}
+    # Workers look for it in the folders of a build, which the Spark of pip has not.
+    return {**os.environ, **own, "SPARK_SCALA_VERSION": SCALA}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,7 @@ def _await_workers(page: str, count: int) -> None:
 @pytest.fixture(scope="module")
 def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("landing")
-    generate(folder, GeneratorSettings(events=600, days=2, orgs=3, files=4, dirty=True, dirt_per_kind=1))
+    generate(folder, GeneratorSettings(events=300, days=2, orgs=2, files=3, dirty=True, dirt_per_kind=1))
     return folder
 
 
