@@ -110,7 +110,7 @@ def build(db: duckdb.DuckDBPyConnection, landing: Path, name: str, config: Confi
     if found:
         source = (
             f"read_csv({found!r}, header = true, all_varchar = true, filename = true, union_by_name = true,"
-            " delim = ',', quote = '\"', escape = '\"', strict_mode = false, null_padding = true)"
+            " delim = ',', quote = '\"', escape = '\"', strict_mode = false, null_padding = true, parallel = false)"
         )
     else:
         empty = ", ".join(f'NULL::VARCHAR AS "{column}"' for column in [*contract.required, "filename"])

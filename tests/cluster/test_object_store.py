@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -113,18 +114,18 @@ def test_a_rename_that_died_between_its_copy_and_its_delete_is_repeated(lake: La
 
 def test_a_second_writer_is_told_who_writes(spark: SparkSession, lake: Lake) -> None:
     started = time.monotonic()
-    second = Lease(FileSystem(spark, lake.root), beat=1, patience=30)
-    with lake.writer(), pytest.raises(UsageError, match=f"process {os.getpid()} on .* is writing to the lake"), second:
+    second = Lease(FileSystem(spark, lake.root), "writer", "writing", beat=1, patience=30)
+    with lake.writer(), pytest.raises(UsageError, match=f"process {os.getpid()} on .* is writing;"), second:
         pass
     assert time.monotonic() - started < 30
-    with Lease(FileSystem(spark, lake.root)):  # the first one has gone
+    with Lease(FileSystem(spark, lake.root), "writer", "writing"):  # the first one has gone
         pass
 
 
 def test_a_dead_writer_is_outlived_and_cannot_come_back(spark: SparkSession, lake: Lake) -> None:
-    dead = Lease(lake.files, beat=1000, patience=1000)  # its heart does not beat
+    dead = Lease(lake.files, "writer", "writing", beat=1000, patience=1000)  # its heart does not beat
     dead.__enter__()
-    other = Lease(FileSystem(spark, lake.root), beat=0.5, patience=2)
+    other = Lease(FileSystem(spark, lake.root), "writer", "writing", beat=0.5, patience=2)
     with other, pytest.raises(PipelineError, match="lost its right to write"):
         dead.check()
     dead.__exit__(None, None, None)
@@ -146,7 +147,7 @@ def test_who_lost_the_lake_commits_nothing(spark: SparkSession, lake: Lake, buck
 
 
 def test_two_that_come_at_once_do_not_both_write(spark: SparkSession, lake: Lake) -> None:
-    first, second = (Lease(FileSystem(spark, lake.root), beat=0.5, patience=4) for _ in range(2))
+    first, second = (Lease(FileSystem(spark, lake.root), "writer", "writing", beat=0.5, patience=4) for _ in range(2))
     for lease in (first, second):
         lease._announce()  # both, before either looks for others
     with pytest.raises(UsageError, match="another run"):
@@ -155,6 +156,16 @@ def test_two_that_come_at_once_do_not_both_write(spark: SparkSession, lake: Lake
     first._outlive_the_others()
     first.check()
     first.__exit__(None, None, None)
+
+
+def test_one_that_holds_by_turns_is_waited_for(spark: SparkSession, lake: Lake) -> None:
+    turns = Lease(FileSystem(spark, lake.root), "writer", "writing", by_turns=True, beat=0.3, patience=60)
+    other = Lease(FileSystem(spark, lake.root), "writer", "writing", beat=0.3, patience=60)
+    turns.__enter__()
+    ending = threading.Timer(3, turns.__exit__, (None, None, None))
+    ending.start()
+    with other:
+        assert not ending.is_alive()
 
 
 @pytest.fixture(scope="module")

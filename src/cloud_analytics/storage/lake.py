@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -239,9 +239,12 @@ class Lake:
 
         `by_turns`: a stream that is followed takes it for each micro-batch, so that other commands can run between.
         """
-        with self._held("writer", f"writing to the lake {self.root}", by_turns):
-            self.recover()
-            yield
+        with self._held("writer", f"writing to the lake {self.root}", by_turns) as self._lease:
+            try:
+                self.recover()
+                yield
+            finally:
+                self._lease = None
 
     @contextmanager
     def feeder(self) -> Iterator[None]:
@@ -249,7 +252,7 @@ class Lake:
         with self._held("feeder", f"taking in event files for the lake {self.root}"):
             yield
 
-    def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[None]:
+    def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[Lease | None]:
         if "://" in self.root:
-            return nullcontext()
+            return Lease(self.files, name, doing, by_turns)
         return held(os.path.join(self.root, _STATE), name, doing, by_turns)

@@ -18,43 +18,50 @@ import threading
 import time
 import uuid
 from types import TracebackType
+from typing import Any
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.storage.files import FileSystem
 
-FOLDER = "_state/writers"
+FOLDER = "_state/leases"
 
 
 class Lease:
-    """`with Lease(files):` one writer at a time; UsageError at once when another one is alive.
+    """`with Lease(files, "writer", "writing to the lake"):` one holder of the name at a time, as `locks.held` gives it.
 
-    After a writer that was killed the next one waits `patience` seconds, and then takes over.
+    UsageError, with what the holder is doing, when another one is alive. `by_turns`: this holder gives it back soon,
+    and waits for anybody; any other waits only for a holder by turns. After a holder that was killed the next one waits
+    `patience` seconds, and then takes over.
     """
 
-    def __init__(self, files: FileSystem, beat: float = 5.0, patience: float = 20.0) -> None:
-        self._files, self._every, self._patience = files, beat, patience
+    def __init__(
+        self,
+        files: FileSystem,
+        name: str,
+        doing: str,
+        by_turns: bool = False,
+        beat: float = 5.0,
+        patience: float = 20.0,
+    ) -> None:
+        self._files, self._doing, self._by_turns = files, doing, by_turns
+        self._folder, self._every, self._patience = f"{FOLDER}/{name}", beat, patience
         self._name = ""
-        self._beats = 0
         self._confirmed = 0.0
         self._lost = False
-        self._end = threading.Event()
-        self._heart = threading.Thread(target=self._keep_beating, name="lake-lease", daemon=True)
 
     def __enter__(self) -> Lease:
         self._announce()
         try:
             self._outlive_the_others()
         except BaseException:
-            self.__exit__(None, None, None)
+            self._withdraw()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end.set()
-        self._heart.join()
-        self._files.delete(self._path(self._name))
+        self._withdraw()
 
     def check(self) -> None:
         """PipelineError when the lease is not ours any more: called right before something is decided for good."""
@@ -68,16 +75,25 @@ class Lease:
 
     def _announce(self) -> None:
         self._name = f"{time.time_ns():020}-{uuid.uuid4().hex[:8]}.json"
+        self._beats = 0
         self._beat()
+        self._end = threading.Event()
+        self._heart = threading.Thread(target=self._keep_beating, name="lake-lease", daemon=True)
         self._heart.start()
 
+    def _withdraw(self) -> None:
+        self._end.set()
+        self._heart.join()
+        self._files.delete(self._path(self._name))
+
     def _path(self, name: str) -> str:
-        return f"{FOLDER}/{name}"
+        return f"{self._folder}/{name}"
 
     def _beat(self) -> None:
         asked = time.monotonic()
         self._beats += 1
-        holder = {"process": os.getpid(), "host": socket.gethostname(), "beat": self._beats}
+        holder: dict[str, Any] = {"process": os.getpid(), "host": socket.gethostname(), "beat": self._beats}
+        holder["by_turns"] = self._by_turns
         self._files.overwrite(self._path(self._name), json.dumps(holder))
         self._confirmed = asked  # the moment before the call: what others saw is at least as new
 
@@ -92,34 +108,42 @@ class Lease:
                 continue
 
     def _others(self) -> dict[str, str]:
-        names = [info.name for info in self._files.files(FOLDER, recursive=False) if info.name != self._name]
+        names = [info.name for info in self._files.files(self._folder, recursive=False) if info.name != self._name]
         texts = {name: self._files.read_text(self._path(name)) for name in names}
         return {name: text for name, text in texts.items() if text is not None}
 
     def _outlive_the_others(self) -> None:
-        first = self._others()
-        deadline = time.monotonic() + self._patience
-        others = first
-        while others:
-            alive = {name: text for name, text in others.items() if first.setdefault(name, text) != text}
-            over = time.monotonic() > deadline
-            # Of two that wait for a dead one the earlier name stays.
-            if any(over or name < self._name for name in alive):
+        started = time.monotonic()
+        seen: dict[str, tuple[str, float]] = {}  # the last text of each, and since when it stands
+        alive: set[str] = set()
+        while others := self._others():
+            now = time.monotonic()
+            for name, text in others.items():
+                if name in seen and seen[name][0] != text:
+                    alive.add(name)
+                if seen.get(name, ("", 0.0))[0] != text:
+                    seen[name] = (text, now)
+                elif now - seen[name][1] > self._patience:
+                    self._files.delete(self._path(name))  # dead: what is left of a killed process
+            earlier = [name for name in others if name in alive and name < self._name]
+            late = [name for name in others if name in alive and now - started > self._patience]
+            # Of two that wait the earlier name stays: a later one that holds already gives it back, or ends.
+            stubborn = [name for name in {*earlier, *late} if not (self._by_turns or _read(others[name])["by_turns"])]
+            if stubborn:
+                found = _read(others[stubborn[0]])
                 raise UsageError(
-                    f"another run ({_holder(next(iter(alive.values())))}) is writing to the lake {self._files.root};"
+                    f"another run (process {found['process']} on {found['host']}) is {self._doing};"
                     " wait until it ends, or use another --lake"
                 )
-            if over:
-                for name in others:
-                    self._files.delete(self._path(name))
-            else:
-                time.sleep(min(1.0, self._every / 2))
-            others = self._others()
+            time.sleep(min(1.0, self._every / 2))
+            if earlier:
+                self._withdraw()
+                self._announce()
 
 
-def _holder(text: str) -> str:
+def _read(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except ValueError:  # caught while it is written
-        return "unknown"
-    return f"process {found['process']} on {found['host']}"
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:  # caught while it was written
+        return {"process": "unknown", "host": "an unknown host", "by_turns": False}
+    return found
