@@ -10,11 +10,13 @@ increment, one micro-batch. Thresholds and vocabularies come from `conf/`. Known
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import resource
 import shutil
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,11 @@ def landing_lines(db: duckdb.DuckDBPyConnection, landing: Path) -> None:
         [p for p in sorted(folder.iterdir()) if p.name[0] not in "_." and p.stat().st_size] if folder.is_dir() else []
     )
     files = [str(p) for p in names if p.name.endswith((".jsonl", ".json", ".jsonl.gz", ".json.gz"))]
+    broken = [name for name in files if name.endswith(".gz") and not _readable(name)]
+    files = [name for name in files if name not in broken]
+    db.execute("CREATE TABLE unreadable (raw VARCHAR, source_file VARCHAR)")
+    for name in broken:
+        db.execute("INSERT INTO unreadable VALUES (?, ?)", [f"usage_events_stream/{Path(name).name}", Path(name).name])
     shape = json.dumps(dict.fromkeys(FIELDS, "VARCHAR"))
     fields = ", ".join(f'f."{name}" AS "{name}"' for name in FIELDS)
     source = (
@@ -111,6 +118,16 @@ def landing_lines(db: duckdb.DuckDBPyConnection, landing: Path) -> None:
         )
         SELECT raw, source_file, coalesce(is_json, false) AS is_json, {fields}, instant(f."timestamp") AS event_ts
         FROM fielded""")
+
+
+def _readable(name: str) -> bool:
+    try:
+        with gzip.open(name) as file:
+            while file.read(1 << 20):
+                pass
+    except (EOFError, OSError, zlib.error):
+        return False
+    return True
 
 
 def judged_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
@@ -173,6 +190,7 @@ def judged_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
     db.execute("""
         CREATE VIEW rejected AS
         SELECT * FROM judged WHERE len(errors) > 0
+        UNION ALL BY NAME SELECT *, ['unreadable_file'] AS errors FROM unreadable
         UNION ALL BY NAME
         SELECT * EXCLUDE (rank, first_text) REPLACE (
             [CASE WHEN txt(raw) = first_text THEN 'duplicate_event' ELSE 'conflicting_duplicate' END] AS errors)
