@@ -104,7 +104,7 @@ def build(db: duckdb.DuckDBPyConnection, landing: Path, name: str, config: Confi
     db.execute(_MACROS)
     contract = config.sources[name]
     typed, rejects, warnings = _RULES[name]
-    files = [landing / f"{name}.csv", *sorted((landing / name).glob("*.csv"))]
+    files = [landing / f"{name}.csv", *(path for path in (landing / name).glob("*.csv") if path.name[0] not in "_.")]
     found = sorted((str(p) for p in files if p.is_file() and p.stat().st_size), key=lambda p: Path(p).name)
     texts = [f'txt("{column}") AS "_{column}"' for column in contract.required]
     if found:
