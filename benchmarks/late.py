@@ -42,7 +42,7 @@ def _write(folder: Path, name: str, events: list[dict[str, Any]], dates: list[st
 def _timed(lake: Lake, landing: Path, config: Config) -> dict[str, Any]:
     pipeline = Pipeline(lake, str(landing), config)
     started = time.monotonic()
-    speed = pipeline.stream({"availableNow": True})
+    speed = pipeline.stream()
     middle = time.monotonic()
     batch = pipeline.run()
     return {

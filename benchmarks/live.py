@@ -13,9 +13,9 @@ import argparse
 import json
 import os
 import shutil
-import signal
+import threading
 import time
-from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,9 @@ class _Arrivals(Pipeline):
     def feed(self, source: Path, target: Path, stop_after: int | None) -> list[dict[str, Any]]:
         self._files, self._target = sorted((source / "usage_events_stream").iterdir())[:stop_after], target
         self._rows: list[dict[str, Any]] = []
-        self._taken = 0
+        self._taken, self._done = 0, threading.Event()
         self._arrive()
-        with suppress(KeyboardInterrupt):  # how live mode ends
-            self.stream({"processingTime": "1 second"})
+        self.follow(timedelta(seconds=1), self._done)
         return self._rows
 
     def _arrive(self) -> None:
@@ -57,7 +56,7 @@ class _Arrivals(Pipeline):
         if len(self._rows) < len(self._files):
             self._arrive()
         else:
-            os.kill(os.getpid(), signal.SIGINT)
+            self._done.set()
 
 
 def main() -> None:
