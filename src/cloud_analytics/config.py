@@ -9,17 +9,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cloud_analytics.errors import ConfigError
 from cloud_analytics.quality.rules import EVENTS as EVENTS
 from cloud_analytics.quality.rules import Rule, RuleBook, inconsistencies
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
 
 MASTERS = (
     "customers_orgs",
@@ -51,6 +56,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_MASTER = re.compile(r"^(local(\[(\*|\d+)\])?|spark://.+:\d+|yarn|k8s://.+)$")
+_SET_ELSEWHERE = {
+    "spark.master": "the master is set by `master`, or --master",
+    "spark.sql.session.timeZone": "all timestamps are UTC, whatever the session",
+}
+
+
 class SparkSettings(_Section):
     """How the Spark session is built; `conf` passes any further `spark.*` setting through."""
 
@@ -59,6 +71,38 @@ class SparkSettings(_Section):
     driver_memory: str = Field("2g", pattern=r"^\d+[kmgKMG]$")
     shuffle_partitions: int = Field(4, ge=1)
     conf: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether driver and executors are one JVM."""
+        return self.master.startswith("local")
+
+    @field_validator("master")
+    @classmethod
+    def _master_url(cls, master: str) -> str:
+        if not _MASTER.match(master):
+            raise ValueError("expected local, local[N], local[*], spark://HOST:PORT, yarn or k8s://…")
+        return master
+
+    @field_validator("conf")
+    @classmethod
+    def _spark_keys(cls, conf: dict[str, str]) -> dict[str, str]:
+        problems = [f"{key}: {_SET_ELSEWHERE[key]}" for key in conf if key in _SET_ELSEWHERE]
+        problems += [f"{key}: Spark's settings begin with `spark.`" for key in conf if not key.startswith("spark.")]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return conf
+
+    def overridden(self, master: str | None, options: Sequence[str]) -> SparkSettings:
+        """With what the command line gives: a master URL, and KEY=VALUE settings; ConfigError holds all problems."""
+        problems = [f"--spark {option}: expected KEY=VALUE" for option in options if "=" not in option]
+        pairs = dict(option.split("=", 1) for option in options if "=" in option)
+        changed = {"conf": {**self.conf, **pairs}, **({"master": master} if master else {})}
+        settings = _validated(SparkSettings, {**self.model_dump(), **changed}, "command line", problems)
+        if problems:
+            raise ConfigError(problems)
+        assert isinstance(settings, SparkSettings)  # None comes with a problem
+        return settings
 
 
 class StreamSettings(_Section):
@@ -243,15 +287,14 @@ _FILES: dict[str, type[BaseModel]] = {
 }
 
 
-def default_conf_dir() -> Path:
+def default_conf_dir() -> Path | Traversable:
     """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package."""
     if "CLOUD_ANALYTICS_CONF" in os.environ:
         return Path(os.environ["CLOUD_ANALYTICS_CONF"])
     if Path("conf/pipeline.yaml").is_file():
         return Path("conf")
-    package = Path(__file__).resolve().parent
-    packaged = package / "conf"
-    return packaged if packaged.is_dir() else package.parents[1] / "conf"
+    packaged = files("cloud_analytics") / "conf"  # also inside a wheel that was not unpacked
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "conf"
 
 
 def load(conf_dir: Path | None = None) -> Config:
@@ -280,7 +323,7 @@ def load(conf_dir: Path | None = None) -> Config:
     return Config(**parts)
 
 
-def _read_yaml(path: Path, problems: list[str]) -> dict[str, Any] | None:
+def _read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] | None:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

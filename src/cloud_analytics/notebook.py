@@ -29,7 +29,7 @@ def open_pipeline() -> Pipeline:
     ensure_java()
     pd.options.display.max_columns = 50
     pd.options.display.max_colwidth = 90
-    return Pipeline(Lake(build_session(config.pipeline.spark), lake), landing, config, say=print)
+    return Pipeline(Lake(build_session(config.pipeline.spark, landing, lake), lake), landing, config, say=print)
 
 
 def ensure_landing(landing: str, settings: GeneratorSettings | None = None) -> None:

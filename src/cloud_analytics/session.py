@@ -6,13 +6,16 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import SparkSettings
-from cloud_analytics.runtime.jars import spark_jars
+from cloud_analytics.runtime.jars import connector_jars, file_system_jars, object_store_jars
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.submit import submitted
 
 _QUIET_LOG4J = """\
 rootLogger.level = warn
@@ -44,11 +47,12 @@ _DEFAULTS = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.legacy.charVarcharAsString": "true",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "true",
-    # Everything the pipeline writes lies in a staging folder until its own commit: the faster committer is safe.
-    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-    # Neither a .crc twin beside each file nor a forked process for its permissions (see runtime/jars.py).
-    "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.NakedLocalFileSystem",
+    # S3A keeps what it uploads on disk through Hadoop's own local file system, which is not the one that is used here.
+    "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
+    "spark.hadoop.fs.s3a.multipart.size": "16M",
+    # Else each file that is made costs a request that looks for the markers of its folders and deletes them.
+    "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
@@ -61,38 +65,39 @@ _DEFAULTS = {
     # Medians collect a group's values; there are more groups than the default's 128 before it falls back to sorting.
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "100000",
 }
+_ONE_JVM = {
+    # What the pipeline writes lies in a staging folder until its own commit, and local mode never runs a task twice:
+    # the faster committer is safe.
+    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
+    # Neither a .crc twin beside each file nor a forked process for its permissions (see runtime/jars.py).
+    "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.NakedLocalFileSystem",
+}
+_CLUSTER = {
+    # A task that died while it committed is run again, and may write other files: they must not lie beside its first.
+    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "1",
+    # For a shared folder. Writes what the file system of local mode writes, and needs no jar on the executors.
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+}
 
 
-def build_session(settings: SparkSettings) -> SparkSession:
-    """Start (or return) the session that every step uses.
+def build_session(settings: SparkSettings, *uris: str) -> SparkSession:
+    """Start (or return) the session that every step uses; `uris` are the folders it must reach.
 
-    Raises UsageError when the machine has no Java that Spark 3.5 runs on, or lacks a jar and the network.
+    What `spark-submit` was told wins over `settings`. Raises UsageError when the machine has no Java that Spark 3.5
+    runs on, or lacks a jar and the network.
     """
-    java = require_java()
-    jars = [str(jar) for jar in spark_jars()]
-    os.environ["JAVA_HOME"] = str(java.home)
-    # Workers must be the interpreter that runs the driver (Colab and pyenv have several).
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["TZ"] = "UTC"
-    if settings.master.startswith("local"):
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     log4j = Path(tempfile.mkdtemp(prefix="cloud-analytics-")) / "log4j2.properties"
     log4j.write_text(_QUIET_LOG4J, encoding="utf-8")
-    options = {
-        **_DEFAULTS,
-        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
-        "spark.driver.memory": settings.driver_memory,
-        "spark.driver.extraJavaOptions": (
-            f"-Duser.timezone=UTC -Dlog4j2.configurationFile={log4j.as_uri()} -XX:+UseParallelGC"
-            " -Xms768m -Xshare:auto -XX:ReservedCodeCacheSize=256m -Dderby.system.home=" + tempfile.gettempdir()
-        ),
-        "spark.sql.warehouse.dir": str(log4j.parent / "warehouse"),
-        **settings.conf,
-    }
-    # File systems are looked up before spark.jars are loaded, so the class path has to name them.
-    options["spark.driver.extraClassPath"] = ":".join(jars)
-    options["spark.executor.extraClassPath"] = ":".join(jars)
-    builder = SparkSession.builder.master(settings.master).appName(settings.app_name)
+    options = {**_DEFAULTS, **(_ONE_JVM if settings.is_local and not submitted() else _CLUSTER)}
+    options["spark.sql.shuffle.partitions"] = str(settings.shuffle_partitions)
+    options["spark.sql.warehouse.dir"] = (log4j.parent / "warehouse").as_uri()
+    if submitted():
+        options = _less_what_was_given({**options, **settings.conf})
+    else:
+        options = {**options, **_driver(settings, log4j), **settings.conf, **_class_path(settings, uris)}
+    builder = SparkSession.builder
     for key, value in options.items():
         builder = builder.config(key, value)
     # An error inside foreachBatch is raised where the query is waited for; py4j would print its traceback as well.
@@ -100,3 +105,45 @@ def build_session(settings: SparkSettings) -> SparkSession:
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     return session
+
+
+def _driver(settings: SparkSettings, log4j: Path) -> dict[str, str]:
+    """What starting the driver's JVM takes."""
+    os.environ["JAVA_HOME"] = str(require_java().home)
+    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    if settings.is_local:
+        # Workers must be the interpreter that runs the driver (Colab and pyenv have several).
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    return {
+        "spark.master": settings.master,
+        "spark.app.name": settings.app_name,
+        "spark.driver.memory": settings.driver_memory,
+        "spark.driver.extraJavaOptions": (
+            f"-Duser.timezone=UTC -Dlog4j2.configurationFile={log4j.as_uri()} -XX:+UseParallelGC"
+            " -Xms768m -Xshare:auto -XX:ReservedCodeCacheSize=256m -Dderby.system.home=" + tempfile.gettempdir()
+        ),
+    }
+
+
+def _class_path(settings: SparkSettings, uris: Sequence[str]) -> dict[str, str]:
+    """The project's jars, before those of the configuration. Executors fetch theirs from the driver."""
+    jars = [*connector_jars(), *object_store_jars(uris)]
+    key = "spark.driver.extraClassPath"
+    # File systems are looked up before spark.jars are loaded, so the driver's class path has to name them.
+    if settings.is_local:
+        return {key: _joined(":", [*file_system_jars(), *jars], settings.conf.get(key))}
+    return {
+        key: _joined(":", jars, settings.conf.get(key)),
+        "spark.jars": _joined(",", jars, settings.conf.get("spark.jars")),
+    }
+
+
+def _joined(separator: str, jars: Sequence[Path], more: str | None) -> str:
+    return separator.join([*map(str, jars), *([more] if more else [])])
+
+
+def _less_what_was_given(options: dict[str, str]) -> dict[str, str]:
+    SparkContext._ensure_initialized()  # connects to the JVM, whose properties SparkConf reads
+    given = SparkConf()
+    return {key: value for key, value in options.items() if not given.contains(key)}

@@ -180,7 +180,8 @@ def _unreadable(
     spark: SparkSession, files: Sequence[FileInfo], config: Config, batch_id: str, ingest_ts: datetime
 ) -> DataFrame:
     """A file that cannot be read to its end is one record; what can be recovered is the file itself, by its name."""
-    frame = spark.createDataFrame([(info.name,) for info in files], "source_file string")
+    names = F.array(*[F.lit(info.name) for info in files])  # not createDataFrame: that would start a Python worker
+    frame = spark.range(1).select(F.explode(names).alias("source_file"))
     frame = (
         frame.withColumn("errors", F.array(F.lit("unreadable_file")))
         .withColumn("raw", F.concat(F.lit(f"{FOLDER}/"), F.col("source_file")))

@@ -9,17 +9,24 @@ import click
 
 from cloud_analytics import __version__
 from cloud_analytics.cli import flow, insight, lateness, machine, quality, quarantine, questions, report
+from cloud_analytics.cli.options import SparkChoice
 from cloud_analytics.cli.signals import end_well_on_sigterm
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="cloud-analytics")
-def cli() -> None:
+@click.option(
+    "--master", metavar="URL", help="Spark master: local[N], spark://HOST:PORT, yarn, k8s://… [default: conf]."
+)
+@click.option("--spark", "settings", metavar="KEY=VALUE", multiple=True, help="A spark.* setting; may be repeated.")
+@click.pass_context
+def cli(context: click.Context, master: str | None, settings: tuple[str, ...]) -> None:
     """Cloud provider analytics: landing → bronze → silver → gold, every input line accounted for.
 
     Start with `cloud-analytics generate --out data/landing` and `cloud-analytics run`.
     """
+    context.obj = SparkChoice(master, settings)
 
 
 for _module in (flow, questions, report, lateness, quality, quarantine, insight, machine):

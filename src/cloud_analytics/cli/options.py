@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.runtime.submit import submitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +56,27 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 110)
 
 
+@dataclass(frozen=True)
+class SparkChoice:
+    """What the command line says about Spark; it lies in the root context, for every command that starts a session."""
+
+    master: str | None = None
+    settings: tuple[str, ...] = ()
+
+    def applied(self, config: Config) -> Config:
+        """The configuration with it."""
+        if self.master and submitted():
+            raise UsageError("under spark-submit the master is spark-submit's: give --master to it, not to the command")
+        spark = config.pipeline.spark.overridden(self.master, self.settings)
+        return config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"spark": spark})})
+
+
+def _spark_choice() -> SparkChoice:
+    context = click.get_current_context(silent=True)
+    chosen = context.find_root().obj if context is not None else None
+    return chosen if isinstance(chosen, SparkChoice) else SparkChoice()
+
+
 @contextmanager
 def open_pipeline(
     landing: str | None, lake: str | None, conf: Path | None, quiet: bool = False, serving: str | None = "none"
@@ -59,10 +84,11 @@ def open_pipeline(
     """A pipeline over a started Spark session; everything that can be wrong without Spark is checked before."""
     from cloud_analytics.config import load
 
-    config = load(conf)
+    config = _spark_choice().applied(load(conf))
     from cloud_analytics.runtime.java import require_java
 
-    require_java()
+    if not submitted():
+        require_java()
     console = Console(stderr=True)
     show = console.is_terminal and not quiet
     status = console.status("starting Spark") if show else None
@@ -87,10 +113,11 @@ def open_pipeline(
 
         folder = lake or config.pipeline.lake
         with open_target(config, folder, serving, say) as target:
-            spark = build_session(config.pipeline.spark)
+            source = landing or config.pipeline.landing
+            spark = build_session(config.pipeline.spark, folder, source)
             try:
                 zones = Lake(spark, folder)
-                yield Pipeline(zones, landing or config.pipeline.landing, config, say, target), config
+                yield Pipeline(zones, source, config, say, target), config
             finally:
                 if status is not None:
                     status.stop()

@@ -55,7 +55,9 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     Lines end in `\\n` or `\\r\\n`; a byte order mark at the start of a file is skipped by the reader.
     """
     if not paths:
-        return spark.createDataFrame([], "raw string, raw_bytes binary, source_file string")
+        return spark.range(0).selectExpr(
+            "cast(null as string) raw", "cast(null as binary) raw_bytes", "cast(null as string) source_file"
+        )
     lines = spark.read.option("lineSep", "\n").text([escape_glob(path) for path in paths])
     # The reader keeps the bytes as they are; decoding replaces what is no UTF-8, and so differs from it.
     raw_bytes = F.when(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cloud_analytics.errors import CloudAnalyticsError
-from cloud_analytics.runtime.jars import cache_folder, cassandra_classpath, connector_jars, spark_jars
+from cloud_analytics.runtime.jars import cache_folder, cassandra_classpath, connector_jars, file_system_jars
 from cloud_analytics.runtime.java import ensure_java
 
 
@@ -13,7 +13,7 @@ def main() -> int:
     """Make sure that there are a Java and every jar; returns the exit status."""
     try:
         java = ensure_java()
-        jars = [*spark_jars(print), *connector_jars(print), *cassandra_classpath(print)]
+        jars = [*file_system_jars(print), *connector_jars(print), *cassandra_classpath(print)]
     except CloudAnalyticsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -87,5 +87,6 @@ SPARK = JarSet("spark", "the Spark Cassandra Connector", versions.SPARK_PACKAGES
 FILE_SYSTEM = JarSet(
     "file-system", "a local file system for Spark", versions.FILE_SYSTEM_PACKAGES, versions.FILE_SYSTEM_PROVIDED
 )
+S3A = JarSet("s3a", "S3A, for object stores", versions.S3A_PACKAGES, versions.S3A_PROVIDED)
 CASSANDRA = JarSet("cassandra", "Apache Cassandra", versions.CASSANDRA_PACKAGES, versions.CASSANDRA_PROVIDED)
-JAR_SETS = (FILE_SYSTEM, SPARK, CASSANDRA)
+JAR_SETS = (FILE_SYSTEM, SPARK, S3A, CASSANDRA)

@@ -30,5 +30,25 @@ SPARK_PROVIDED = (
 FILE_SYSTEM_PACKAGES = ("com.globalmentor:hadoop-bare-naked-local-fs:0.1.0",)
 FILE_SYSTEM_PROVIDED = ("*:*",)
 
+# Object stores through S3A. hadoop-aws asks for a bundle of all AWS clients (280 MB) and uses a few of them: these.
+HADOOP = "3.3.4"  # what pyspark ships
+AWS_SDK = "1.12.262"  # what hadoop-aws of that version was built with
+S3A_PACKAGES = (
+    f"org.apache.hadoop:hadoop-aws:{HADOOP}",
+    f"com.amazonaws:aws-java-sdk-s3:{AWS_SDK}",
+    f"com.amazonaws:aws-java-sdk-sts:{AWS_SDK}",
+    f"com.amazonaws:aws-java-sdk-dynamodb:{AWS_SDK}",
+    "com.fasterxml.jackson.dataformat:jackson-dataformat-cbor:2.15.2",  # beside Spark's jackson
+)
+S3A_PROVIDED = (
+    "com.amazonaws:aws-java-sdk-bundle",
+    "org.wildfly.openssl:*",
+    "com.fasterxml.jackson.core:*",
+    "org.apache.httpcomponents:*",
+    "commons-codec:*",
+    "commons-logging:*",
+    "joda-time:*",
+)
+
 CASSANDRA_PACKAGES = (f"org.apache.cassandra:cassandra-all:{CASSANDRA}",)
 CASSANDRA_PROVIDED: tuple[str, ...] = ()

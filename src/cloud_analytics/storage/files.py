@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark.sql import SparkSession
+
+# Stores where an object appears whole when its upload ends, replacing the old one, and where a rename is a copy.
+_OBJECT_STORES = ("s3a", "s3", "gs")
+_REQUESTS_AT_ONCE = 16
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, order=True)
@@ -30,6 +38,7 @@ class FileSystem:
         self._jvm: Any = spark.sparkContext._jvm
         self._conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
         self.root = absolute(root)
+        self.is_object_store = self.root.partition("://")[0] in _OBJECT_STORES
         self._fs: Any = self._path("").getFileSystem(self._conf)
 
     def _path(self, relative: str) -> Any:
@@ -57,19 +66,29 @@ class FileSystem:
 
     def write_text(self, path: str, text: str) -> None:
         """Replace a small file in one step: readers find the old text or the new one, never half of it."""
+        if self.is_object_store:
+            self.overwrite(path, text)
+            return
         folder, _, name = path.rpartition("/")
         aside = f"{folder}/.{name}.tmp"  # a hidden name: a stream that watches the folder does not see it
-        stream = self._fs.create(self._path(aside), True)
+        self.overwrite(aside, text)
+        self.move(aside, path)
+
+    def overwrite(self, path: str, text: str) -> None:
+        """Write a small file in place: it is never absent, but may be half written where this is no object store."""
+        stream = self._fs.create(self._path(path), True)
         try:
             stream.write(bytearray(text.encode("utf-8")))
-            if hasattr(stream, "hsync"):
+            if stream.hasCapability("hsync"):
                 stream.hsync()
         finally:
             stream.close()
-        self.move(aside, path)
 
     def move(self, source: str, target: str) -> None:
-        """Rename one file over another; on a file system whose rename does not replace, the old file goes first."""
+        """Rename one file over another; on a file system whose rename does not replace, the old file goes first.
+
+        On an object store that is a copy and a delete, the target must not exist, and one that is cut off leaves both.
+        """
         destination = self._path(target)
         if self._fs.rename(self._path(source), destination):
             return
@@ -79,13 +98,24 @@ class FileSystem:
         if not self._fs.rename(self._path(source), destination):
             raise OSError(f"cannot rename {source} to {target}")
 
+    def each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
+        """Do something with each item; many at once on an object store, where each call is a round trip."""
+        if not self.is_object_store:
+            for item in items:
+                action(item)
+            return
+        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+            for _ in pool.map(action, items):
+                pass
+
     def delete(self, path: str) -> None:
         """Remove a file or a folder with all it holds; nothing happens when it is not there."""
         self._fs.delete(self._path(path), True)
 
     def make_folder(self, path: str) -> None:
-        """Create a folder and its parents."""
-        self._fs.mkdirs(self._path(path))
+        """Create a folder and its parents; on an object store a path needs none."""
+        if not self.is_object_store:
+            self._fs.mkdirs(self._path(path))
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
         """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""

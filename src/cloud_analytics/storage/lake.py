@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.storage.failures import readable_refusals
 from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.lease import Lease
 from cloud_analytics.storage.locks import held
 
 _STAGING = "_staging"
@@ -128,6 +129,7 @@ class Lake:
         self.files = FileSystem(spark, root)
         self.root = self.files.root
         self._documents: dict[str, Any] = {}
+        self._lease: Lease | None = None
 
     # reading
 
@@ -188,20 +190,16 @@ class Lake:
             raise
         transaction.put(f"{_STATE}/last_transaction", number)
         plan = transaction.plan()
+        if self._lease is not None:
+            self._lease.check()
         self.files.write_text(_JOURNAL, json.dumps(plan))
-        self._apply(plan)
+        self._apply(plan, self._move_in)
 
-    def _apply(self, plan: dict[str, Any]) -> None:
-        for path in plan["remove"]:
-            self.files.delete(path)
-        folders: set[str] = set()
-        for source, target in plan["move"]:
-            folder = target.rsplit("/", 1)[0]
-            if folder not in folders:
-                self.files.make_folder(folder)
-                folders.add(folder)
-            if self.files.exists(source):
-                self.files.move(source, target)
+    def _apply(self, plan: dict[str, Any], move: Callable[[Sequence[str]], None]) -> None:
+        self.files.each(self.files.delete, plan["remove"])
+        folders = {target.rsplit("/", 1)[0] for _, target in plan["move"]}
+        self.files.each(self.files.make_folder, sorted(folders))
+        self.files.each(move, plan["move"])
         self._drop_empty_folders(plan["remove"], folders)
         for name, content in plan["documents"].items():
             self.files.write_text(f"{name}.json", json.dumps(content))
@@ -210,6 +208,15 @@ class Lake:
             self.files.write_text(path, text)
         self.files.delete(_JOURNAL)
         self.files.delete(f"{_STAGING}/{plan['number']}")
+
+    def _move_in(self, pair: Sequence[str]) -> None:
+        self.files.move(*pair)
+
+    def _move_in_again(self, pair: Sequence[str]) -> None:
+        source, target = pair
+        if self.files.exists(source):
+            self.files.delete(target)  # a rename that is a copy and a delete may have died between the two
+            self.files.move(source, target)
 
     def _drop_empty_folders(self, removed: Sequence[str], filled: set[str]) -> None:
         # A partition without rows must not stay behind as an empty folder: readers would list it as a value.
@@ -222,7 +229,7 @@ class Lake:
         """Finish a transaction that was decided when its process died, and sweep waste; True when there was one."""
         text = self.files.read_text(_JOURNAL)
         if text is not None:
-            self._apply(json.loads(text))
+            self._apply(json.loads(text), self._move_in_again)
         self.files.delete(_STAGING)
         self._documents.clear()
         return text is not None
@@ -235,10 +242,13 @@ class Lake:
         """
         with (
             readable_refusals(self.root),
-            self._held("writer", f"writing to the lake {self.root}", by_turns),
+            self._held("writer", f"writing to the lake {self.root}", by_turns) as self._lease,
         ):
-            self.recover()
-            yield
+            try:
+                self.recover()
+                yield
+            finally:
+                self._lease = None
 
     @contextmanager
     def feeder(self) -> Iterator[None]:
@@ -246,7 +256,7 @@ class Lake:
         with readable_refusals(self.root), self._held("feeder", f"taking in event files for the lake {self.root}"):
             yield
 
-    def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[None]:
+    def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[Lease | None]:
         if "://" in self.root:
-            return nullcontext()
+            return Lease(self.files, name, doing, by_turns)
         return held(os.path.join(self.root, _STATE), name, doing, by_turns)

@@ -1,6 +1,6 @@
 """Who may write to a lake, and who takes in its landing files: one process each, held by the operating system.
 
-A killed process holds nothing. Lakes on an object store have no such lock.
+A killed process holds nothing. Lakes on an object store have a lease instead (lease.py).
 """
 
 from __future__ import annotations

@@ -1,0 +1,96 @@
+"""Spark's event log → what each job cost: its place in the pipeline, duration, tasks, shuffle and spill."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Job:
+    """One Spark job. Times in seconds, `start` since 1970; `run` sums its tasks' seconds, `shuffle` their bytes."""
+
+    number: int
+    start: float
+    call: str = ""
+    end: float = 0.0
+    stages: set[int] = field(default_factory=set)
+    tasks: int = 0
+    run: float = 0.0
+    gc: float = 0.0
+    read: int = 0
+    shuffle: int = 0
+    spill: int = 0
+    shuffles: int = 0
+    stage: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return self.end - self.start
+
+    def as_dict(self) -> dict[str, Any]:
+        plain = {key: value for key, value in asdict(self).items() if key != "stages"}
+        plain["seconds"] = self.seconds
+        return {key: round(value, 3) if isinstance(value, float) else value for key, value in plain.items()}
+
+
+def options(folder: Path) -> dict[str, str]:
+    """Settings that make Spark write the log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"spark.eventLog.enabled": "true", "spark.eventLog.dir": folder.absolute().as_uri()}
+
+
+def read(folder: Path) -> list[Job]:
+    """The jobs of the newest log in `folder`, in the order in which they began."""
+    log = max((path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime)
+    jobs: dict[int, Job] = {}
+    owner: dict[int, Job] = {}
+    writes: dict[int, int] = defaultdict(int)
+    with log.open(encoding="utf-8") as lines:
+        for line in lines:
+            event = json.loads(line)
+            kind = event["Event"]
+            if kind == "SparkListenerJobStart":
+                job = jobs[event["Job ID"]] = Job(event["Job ID"], event["Submission Time"] / 1000)
+                job.call = str((event.get("Properties") or {}).get("callSite.short", ""))
+                for stage in event["Stage IDs"]:
+                    owner.setdefault(stage, job)
+                    job.stages.add(stage)
+            elif kind == "SparkListenerJobEnd":
+                jobs[event["Job ID"]].end = event["Completion Time"] / 1000
+            elif kind == "SparkListenerTaskEnd" and event.get("Task Metrics"):
+                job, metrics = owner[event["Stage ID"]], event["Task Metrics"]
+                job.tasks += 1
+                job.run += metrics["Executor Run Time"] / 1000
+                job.gc += metrics["JVM GC Time"] / 1000
+                job.read += metrics["Input Metrics"]["Bytes Read"]
+                job.spill += metrics["Disk Bytes Spilled"]
+                written = metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
+                job.shuffle += written
+                writes[event["Stage ID"]] += written
+    for stage, written in writes.items():
+        owner[stage].shuffles += written > 0
+    return sorted(jobs.values(), key=lambda job: job.start)
+
+
+def by_stage(jobs: Iterable[Job], marks: list[tuple[str, float]]) -> dict[str, dict[str, float]]:
+    """Jobs summed by the pipeline stage in which they began. `marks`: name and begin of each stage, the end last."""
+    sums: dict[str, dict[str, float]] = {}
+    for (name, begin), (_, end) in zip(marks, marks[1:]):
+        entry = sums.setdefault(
+            name, dict.fromkeys(("seconds", "jobs", "shuffles", "shuffle_mib", "task_seconds"), 0.0)
+        )
+        entry["seconds"] = round(entry["seconds"] + end - begin, 2)
+        for job in jobs:
+            if begin <= job.start < end:
+                job.stage = name
+                entry["jobs"] += 1
+                entry["shuffles"] += job.shuffles
+                entry["shuffle_mib"] = round(entry["shuffle_mib"] + job.shuffle / 2**20, 2)
+                entry["task_seconds"] = round(entry["task_seconds"] + job.run, 2)
+    return sums

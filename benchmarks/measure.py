@@ -1,0 +1,110 @@
+"""What every part of the suite shares: a measured process, the machine it ran on, results as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).with_name("results")
+_PACKAGES = ("pyspark", "duckdb", "pyarrow", "pandas", "cassandra-driver")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A process that ended well: wall seconds, peak resident memory of it and its descendants together, its output."""
+
+    seconds: float
+    peak_gib: float
+    output: str
+
+    def as_dict(self) -> dict[str, float]:
+        return {"seconds": round(self.seconds, 2), "peak_gib": round(self.peak_gib, 2)}
+
+
+def tree_rss(root: int) -> int:
+    """Resident bytes of a process and all its descendants (Linux)."""
+    parents: dict[int, int] = {}
+    resident: dict[int, int] = {}
+    page = os.sysconf("SC_PAGE_SIZE")
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:  # it has just ended
+                continue
+            parents[int(folder.name)] = int(stat[1])
+            resident[int(folder.name)] = int(stat[21]) * page
+    family = {root}
+    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return sum(resident.get(pid, 0) for pid in family)
+
+
+def measured(*command: str) -> Measured:
+    """Run a command of this interpreter, its memory sampled ten times a second; exits when the command fails."""
+    started = time.monotonic()
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, tree_rss(process.pid))
+        time.sleep(0.1)
+    seconds = time.monotonic() - started
+    output = process.stdout.read() if process.stdout else ""
+    if process.returncode:
+        sys.exit(f"failed with exit status {process.returncode}: {shlex.join(command)}")
+    return Measured(seconds, peak / 2**30, output)
+
+
+def pipeline_run(landing: Path, lake: Path, *options: str) -> Measured:
+    """`cloud-analytics run --serving none` as a person calls it. `options` go before the command."""
+    return measured(
+        *("-m", "cloud_analytics", *options, "run", "--serving", "none", "--landing", str(landing), "--lake", str(lake))
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on. `load` is the machine's load before the suite began: much above 0 means noisy."""
+    memory = next((line for line in Path("/proc/meminfo").read_text().splitlines() if "MemTotal" in line), "0 0")
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": models[0].partition(":")[2].strip() if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(int(memory.split()[1]) / 2**20, 1),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0],
+        **{name: version(name) for name in _PACKAGES},
+    }
+
+
+def commit() -> str:
+    """The commit that was measured, with `+` when the tree had changes."""
+    asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*"]
+    return subprocess.run(asked, capture_output=True, text=True, cwd=REPOSITORY).stdout.strip() or "unknown"
+
+
+def store(part: str, figures: Any, about: dict[str, Any], folder: Path) -> Path:
+    """One JSON file a part: figures, machine, versions, commit, date and command."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{part}.json"
+    document = {
+        "part": part,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": f"python -m benchmarks {shlex.join(sys.argv[1:])}",
+        "commit": commit(),
+        "machine": about,
+        "figures": figures,
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,149 @@
+"""The parts of the suite. Each returns the figures that its JSON file holds; sizes are events."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Measured, measured, pipeline_run
+from cloud_analytics.errors import UsageError
+from cloud_analytics.generate import GeneratorSettings, generate
+
+DAYS = 60
+FULL_SIZES = (400_000, 2_000_000, 10_000_000)
+LIVE = ((10_000_000, 288), (2_000_000, 1440))  # a day in 5-minute and in 1-minute micro-batches
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure with: `events` overrides every part's own size; generated data is kept in `work`."""
+
+    work: Path
+    landing: Path | None = None
+    events: tuple[int, ...] = ()
+    times: int = 3
+    batches: int | None = None
+    stop_after: int | None = None
+
+    def generated(self, events: int, **settings: Any) -> Path:
+        """A landing folder of that many events, made once."""
+        name = "-".join([f"{events}", *[f"{key}{value}" for key, value in sorted(settings.items())]])
+        folder = self.work / "landing" / name
+        if not (folder / "_truth.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            generate(folder, GeneratorSettings(events=events, **{"days": DAYS, **settings}))
+        return folder
+
+    def empty(self, name: str) -> Path:
+        """A new folder in `work`."""
+        folder = self.work / name
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+
+
+def _median(found: Sequence[Measured]) -> dict[str, float]:
+    return {
+        "seconds": round(statistics.median(one.seconds for one in found), 2),
+        "peak_gib": round(statistics.median(one.peak_gib for one in found), 2),
+    }
+
+
+def _yardstick(plan: Plan, landing: Path) -> dict[str, Any]:
+    """Its own seconds (without Python's start), and the peak memory as it is measured for the pipeline."""
+    run = measured("-m", "benchmarks.yardstick", str(landing), str(plan.empty("yardstick")))
+    found: dict[str, Any] = json.loads(run.output.splitlines()[0])
+    return {**found, "peak_gib": round(run.peak_gib, 2)}
+
+
+def reference(plan: Plan) -> dict[str, Any]:
+    """The reference run: alone, again where nothing is new, by stage with its Spark jobs, and the yardstick."""
+    landing = plan.landing or plan.generated(plan.events[0] if plan.events else 43_200)
+    first, again = [], []
+    for _ in range(plan.times):
+        lake = plan.empty("lake")
+        first.append(pipeline_run(landing, lake))
+        again.append(pipeline_run(landing, lake))
+    staged = measured("-m", "benchmarks.staged", str(landing), str(plan.empty("lake")))
+    return {
+        "landing": landing.name,
+        "run": _median(first),
+        "nothing_new": _median(again),
+        **json.loads(staged.output.splitlines()[-1]),
+        "yardstick": _yardstick(plan, landing),
+    }
+
+
+def scale(plan: Plan) -> list[dict[str, Any]]:
+    """Throughput and peak memory at growing sizes, beside the yardstick's."""
+    rows = []
+    for events in plan.events or FULL_SIZES:
+        landing = plan.generated(events)
+        size = sum(path.stat().st_size for path in (landing / "usage_events_stream").iterdir())
+        run = pipeline_run(landing, plan.empty("lake"))
+        yardstick = _yardstick(plan, landing)
+        rows.append(
+            {
+                "events": events,
+                "json_mib": round(size / 2**20, 1),
+                "run": run.as_dict(),
+                "events_per_second": round(events / run.seconds),
+                "yardstick": yardstick,
+                "times_the_yardstick": round(run.seconds / yardstick["seconds"], 2),
+            }
+        )
+    return rows
+
+
+def live(plan: Plan) -> list[dict[str, Any]]:
+    """A day that fills up: seconds of each micro-batch, from the arrival of its file to Gold."""
+    rows = []
+    days = tuple((events, plan.batches or min(288, events)) for events in plan.events) or LIVE
+    for events, batches in days:
+        landing = plan.generated(events, days=1, files=batches)
+        more = ("--stop-after", str(plan.stop_after)) if plan.stop_after else ()
+        run = measured("-m", "benchmarks.live", str(landing), str(plan.empty("live")), *more)
+        rows.append(
+            {
+                "events": events,
+                "micro_batches": batches,
+                "trigger_seconds": 86_400 / batches,
+                "peak_gib": round(run.peak_gib, 2),
+                "batches": json.loads(run.output.splitlines()[-1]),
+            }
+        )
+    return rows
+
+
+def late(plan: Plan) -> list[dict[str, Any]]:
+    """A late file that touches one old date, and one that touches all, on lakes of growing size."""
+    rows = []
+    for events in plan.events or FULL_SIZES[:2]:
+        landing = plan.generated(events)
+        run = measured("-m", "benchmarks.late", str(landing), str(plan.empty("late")))
+        rows.append({"events": events, "peak_gib": round(run.peak_gib, 2), **json.loads(run.output.splitlines()[-1])})
+    return rows
+
+
+def serving(plan: Plan) -> dict[str, Any]:
+    """Rows per second into Cassandra: what `python -m benchmarks.serving_load --json LANDING WORK` prints last."""
+    if importlib.util.find_spec("benchmarks.serving_load") is None:
+        raise UsageError("benchmarks/serving_load.py is not there: the part `serving` cannot be measured")
+    landing = plan.landing or plan.generated(plan.events[0] if plan.events else 43_200)
+    run = measured("-m", "benchmarks.serving_load", "--json", str(landing), str(plan.empty("serving")))
+    found: dict[str, Any] = json.loads(run.output.splitlines()[-1])
+    return {**found, "peak_gib": round(run.peak_gib, 2)}
+
+
+PARTS: dict[str, Callable[[Plan], Any]] = {
+    "reference": reference,
+    "scale": scale,
+    "live": live,
+    "late": late,
+    "serving": serving,
+}

@@ -1,0 +1,137 @@
+"""benchmarks/results/*.json → the tables of docs/benchmarks.md, between its two marks, and docs/benchmarks.png."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import REPOSITORY
+from cloud_analytics.errors import UsageError
+
+_BEGIN, _END = "<!-- figures: python -m benchmarks report -->", "<!-- end of figures -->"
+
+
+def _table(header: list[str], rows: list[list[Any]]) -> Iterator[str]:
+    yield "| " + " | ".join(header) + " |"
+    yield "|" + " --- |" + " ---: |" * (len(header) - 1)
+    for row in rows:
+        yield "| " + " | ".join(f"{cell:,}" if isinstance(cell, int | float) else str(cell) for cell in row) + " |"
+
+
+def _reference(found: dict[str, Any]) -> Iterator[str]:
+    run, again, yard = found["run"], found["nothing_new"], found["yardstick"]
+    rows = [["run", run["seconds"], run["peak_gib"]], ["run again, nothing new", again["seconds"], again["peak_gib"]]]
+    yield from _table(["", "seconds", "peak GiB"], [*rows, ["DuckDB yardstick", yard["seconds"], yard["peak_gib"]]])
+    yield ""
+    columns = ["seconds", "jobs", "shuffles", "shuffle_mib", "task_seconds"]
+    stages = [
+        [name, *[int(v) if v == int(v) else v for v in map(s.get, columns)]] for name, s in found["stages"].items()
+    ]
+    yield from _table(["stage", "seconds", "Spark jobs", "shuffles", "shuffle MiB", "task seconds"], stages)
+
+
+def _scale(found: list[dict[str, Any]]) -> Iterator[str]:
+    header = ["events", "JSON MiB", "seconds", "events/s", "peak GiB", "DuckDB s", "DuckDB peak GiB", "times DuckDB"]
+    rows = []
+    for row in found:
+        run, yard = row["run"], row["yardstick"]
+        cells = [row["events"], row["json_mib"], run["seconds"], row["events_per_second"], run["peak_gib"]]
+        rows.append([*cells, yard["seconds"], yard["peak_gib"], row["times_the_yardstick"]])
+    yield from _table(header, rows)
+
+
+def _live(found: list[dict[str, Any]]) -> Iterator[str]:
+    header = ["events a day", "trigger s", "micro-batches", "first s", "median s", "slowest s", "last s", "peak GiB"]
+    rows = []
+    for row in found:
+        seconds = [batch["seconds"] for batch in row["batches"]]
+        middle = sorted(seconds)[len(seconds) // 2]
+        ends = [seconds[0], middle, max(seconds), seconds[-1], row["peak_gib"]]
+        rows.append([row["events"], row["trigger_seconds"], len(seconds), *ends])
+    yield from _table(header, rows)
+
+
+def _late(found: list[dict[str, Any]]) -> Iterator[str]:
+    header = ["events in the lake", "full run s", "file touches", "stream s", "its dates", "then run s", "its dates"]
+    rows = []
+    for row in found:
+        for name in ("one_date", "all_dates"):
+            cost = row[name]
+            cells = [cost["stream_seconds"], cost["stream_dates"], cost["run_seconds"], cost["run_dates"]]
+            rows.append([row["events"], row["full_run_seconds"], name.replace("_", " "), *cells])
+    yield from _table(header, rows)
+
+
+def _serving(found: dict[str, Any]) -> Iterator[str]:
+    yield from _table(
+        ["", "value"], [[key, value] for key, value in found.items() if not isinstance(value, list | dict)]
+    )
+
+
+_SECTIONS: dict[str, tuple[str, Callable[[Any], Iterator[str]]]] = {
+    "reference": ("The reference run", _reference),
+    "scale": ("Growing data", _scale),
+    "live": ("Live mode: a day that fills up", _live),
+    "late": ("Late data", _late),
+    "serving": ("Serving", _serving),
+}
+
+
+def _about(document: dict[str, Any]) -> str:
+    m = document["machine"]
+    versions = ", ".join(f"{name} {m[name]}" for name in ("pyspark", "duckdb", "pyarrow", "pandas"))
+    return (
+        f"{document['date'][:10]}, commit {document['commit']}: `{document['command']}` on {m['cores']} cores"
+        f" ({m['cpu']}), {m['memory_gib']} GiB, Python {m['python']}, {versions}; load before: {m['load']:.1f}."
+    )
+
+
+def _plot(results: dict[str, dict[str, Any]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    rows = results["scale"]["figures"] if "scale" in results else []
+    sizes = [row["events"] for row in rows]
+    left.plot(sizes, [row["run"]["seconds"] for row in rows], "o-", label="pipeline")
+    left.plot(sizes, [row["yardstick"]["seconds"] for row in rows], "s--", label="DuckDB yardstick")
+    left.set(xscale="log", yscale="log", xlabel="events", ylabel="seconds", title="Landing to Gold")
+    left.legend()
+    for day in results["live"]["figures"] if "live" in results else []:
+        filled = [batch["lines_so_far"] for batch in day["batches"]]
+        (line,) = right.plot(
+            filled, [batch["seconds"] for batch in day["batches"]], label=f"{day['events']:,} events a day"
+        )
+        right.axhline(day["trigger_seconds"], color=line.get_color(), linestyle=":")
+    right.set(
+        xlabel="events of the day so far", ylabel="seconds a micro-batch", title="Live mode (dotted: the trigger)"
+    )
+    if right.lines:
+        right.legend()
+    figure.savefig(path, dpi=120)
+
+
+def write(folder: Path) -> list[Path]:
+    """Tables and plot anew; returns the files. UsageError where nothing was measured yet."""
+    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    results = {name: document for name, document in results.items() if name in _SECTIONS}
+    if not results:
+        raise UsageError(f"{folder} holds no results: run `python -m benchmarks all` before")
+    lines: list[str] = []
+    for name, (title, render) in _SECTIONS.items():
+        if name in results:
+            lines += ["", f"### {title}", "", *render(results[name]["figures"]), "", _about(results[name])]
+    docs = REPOSITORY / "docs"
+    page, picture = docs / "benchmarks.md", docs / "benchmarks.png"
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    if "scale" in results or "live" in results:
+        _plot(results, picture)
+        lines += ["", "![Seconds by size, and a micro-batch's seconds as the day fills up](benchmarks.png)"]
+    page.write_text(f"{before}{_BEGIN}\n" + "\n".join(lines).strip("\n") + f"\n\n{_END}{after}", encoding="utf-8")
+    return [page, picture]

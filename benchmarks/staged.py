@@ -1,0 +1,57 @@
+"""One `run` with the time of each stage and every Spark job: `python -m benchmarks.staged LANDING LAKE`, JSON out.
+
+The same steps as the command `run --serving none`; the progress lines of the pipeline mark the stages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import jobs
+from cloud_analytics import config as configuration
+from cloud_analytics.insight.headline import headline
+from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.quality.audit import audit
+from cloud_analytics.session import build_session
+from cloud_analytics.storage.lake import Lake
+
+
+def main() -> None:
+    """Prints `{"stages": …, "jobs": […]}`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("landing")
+    parser.add_argument("lake")
+    arguments = parser.parse_args()
+    config = configuration.load()
+    marks: list[tuple[str, float]] = []
+
+    def mark(line: str) -> None:
+        if "micro-batch" not in line and not line.startswith("warning"):
+            marks.append((line, time.time()))
+
+    with tempfile.TemporaryDirectory() as logs:
+        mark("start Spark")
+        spark = build_session(
+            config.pipeline.spark.overridden(None, [f"{k}={v}" for k, v in jobs.options(Path(logs)).items()])
+        )
+        lake = Lake(spark, arguments.lake)
+        mark("open")
+        Pipeline(lake, arguments.landing, config, mark).run()
+        mark("audit")
+        audit(lake, arguments.landing, config)
+        mark("headline")
+        headline(lake)
+        mark("stop Spark")
+        spark.stop()
+        mark("end")
+        found = jobs.read(Path(logs))
+    sums = jobs.by_stage(found, marks)
+    print(json.dumps({"stages": sums, "jobs": [job.as_dict() for job in found]}))
+
+
+if __name__ == "__main__":
+    main()

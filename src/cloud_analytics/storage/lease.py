@@ -1,0 +1,149 @@
+"""The right to write to a lake on an object store, which has no locks: a lease, kept alive by a beat.
+
+A lease is a small object of the process that took it, rewritten every few seconds. Who wants to write puts one *before*
+looking for others: so of two that come at once at least one sees the other, whatever the order of the calls, as long as
+the store lists what was put (S3 does since 2020, as do Google's and Azure's stores). No clock is compared: a lease is
+dead when it did not change while somebody watched it for `patience`.
+
+What it cannot do: a holder that stood still longer than `patience` (a suspended machine) may believe for the length of
+one request that it still holds the lake. It looks again right before each commit, so the gap is that request alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from types import TracebackType
+from typing import Any
+
+from cloud_analytics.errors import PipelineError, UsageError
+from cloud_analytics.storage.files import FileSystem
+
+FOLDER = "_state/leases"
+
+
+class Lease:
+    """`with Lease(files, "writer", "writing to the lake"):` one holder of the name at a time, as `locks.held` gives it.
+
+    UsageError, with what the holder is doing, when another one is alive. `by_turns`: this holder gives it back soon,
+    and waits for anybody; any other waits only for a holder by turns. After a holder that was killed the next one waits
+    `patience` seconds, and then takes over.
+    """
+
+    def __init__(
+        self,
+        files: FileSystem,
+        name: str,
+        doing: str,
+        by_turns: bool = False,
+        beat: float = 5.0,
+        patience: float = 20.0,
+    ) -> None:
+        self._files, self._doing, self._by_turns = files, doing, by_turns
+        self._folder, self._every, self._patience = f"{FOLDER}/{name}", beat, patience
+        self._name = ""
+        self._confirmed = 0.0
+        self._lost = False
+
+    def __enter__(self) -> Lease:
+        self._announce()
+        try:
+            self._outlive_the_others()
+        except BaseException:
+            self._withdraw()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._withdraw()
+
+    def check(self) -> None:
+        """PipelineError when the lease is not ours any more: called right before something is decided for good."""
+        silent = time.monotonic() - self._confirmed > self._patience * 0.75
+        if self._lost or silent or not self._files.exists(self._path(self._name)):
+            self._lost = True
+            raise PipelineError(
+                "this run lost its right to write to the lake (it stood still for too long, and another one may have"
+                " taken over); nothing of its last step was written: run it again"
+            )
+
+    def _announce(self) -> None:
+        self._name = f"{time.time_ns():020}-{uuid.uuid4().hex[:8]}.json"
+        self._beats = 0
+        self._beat()
+        self._end = threading.Event()
+        self._heart = threading.Thread(target=self._keep_beating, name="lake-lease", daemon=True)
+        self._heart.start()
+
+    def _withdraw(self) -> None:
+        self._end.set()
+        self._heart.join()
+        self._files.delete(self._path(self._name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
+
+    def _beat(self) -> None:
+        asked = time.monotonic()
+        self._beats += 1
+        holder: dict[str, Any] = {"process": os.getpid(), "host": socket.gethostname(), "beat": self._beats}
+        holder["by_turns"] = self._by_turns
+        self._files.overwrite(self._path(self._name), json.dumps(holder))
+        self._confirmed = asked  # the moment before the call: what others saw is at least as new
+
+    def _keep_beating(self) -> None:
+        while not self._end.wait(self._every):
+            try:
+                self.check()  # never bring back what another writer declared dead
+                self._beat()
+            except PipelineError:
+                return
+            except Exception:  # a request that failed is tried again, until `check` finds that it took too long
+                continue
+
+    def _others(self) -> dict[str, str]:
+        names = [info.name for info in self._files.files(self._folder, recursive=False) if info.name != self._name]
+        texts = {name: self._files.read_text(self._path(name)) for name in names}
+        return {name: text for name, text in texts.items() if text is not None}
+
+    def _outlive_the_others(self) -> None:
+        started = time.monotonic()
+        seen: dict[str, tuple[str, float]] = {}  # the last text of each, and since when it stands
+        alive: set[str] = set()
+        while others := self._others():
+            now = time.monotonic()
+            for name, text in others.items():
+                if name in seen and seen[name][0] != text:
+                    alive.add(name)
+                if seen.get(name, ("", 0.0))[0] != text:
+                    seen[name] = (text, now)
+                elif now - seen[name][1] > self._patience:
+                    self._files.delete(self._path(name))  # dead: what is left of a killed process
+            earlier = [name for name in others if name in alive and name < self._name]
+            late = [name for name in others if name in alive and now - started > self._patience]
+            # Of two that wait the earlier name stays: a later one that holds already gives it back, or ends.
+            stubborn = [name for name in {*earlier, *late} if not (self._by_turns or _read(others[name])["by_turns"])]
+            if stubborn:
+                found = _read(others[stubborn[0]])
+                raise UsageError(
+                    f"another run (process {found['process']} on {found['host']}) is {self._doing};"
+                    " wait until it ends, or use another --lake"
+                )
+            time.sleep(min(1.0, self._every / 2))
+            if earlier:
+                self._withdraw()
+                self._announce()
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:  # caught while it was written
+        return {"process": "unknown", "host": "an unknown host", "by_turns": False}
+    return found

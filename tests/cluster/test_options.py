@@ -1,0 +1,48 @@
+"""`--master` and `--spark`: checked before anything starts, all problems at once."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from cloud_analytics.cli import cli
+from cloud_analytics.config import SparkSettings
+from cloud_analytics.errors import ConfigError, UsageError
+from cloud_analytics.runtime.jars import object_store_jars
+
+
+@pytest.mark.parametrize(
+    "master", ["local", "local[*]", "local[3]", "spark://a:7077,b:7077", "yarn", "k8s://https://h:1"]
+)
+def test_masters_that_spark_has(master: str) -> None:
+    assert SparkSettings().overridden(master, []).master == master
+
+
+def test_the_command_line_wins_over_the_configuration() -> None:
+    settings = SparkSettings(conf={"spark.executor.memory": "1g", "spark.executor.cores": "2"})
+    changed = settings.overridden(None, ["spark.executor.memory=4g", "spark.x=a=b"])
+    assert changed.master == settings.master
+    assert changed.conf == {"spark.executor.memory": "4g", "spark.executor.cores": "2", "spark.x": "a=b"}
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as told:
+        SparkSettings().overridden(
+            "local[2,4]", ["nonsense", "x=1", "spark.master=yarn", "spark.sql.session.timeZone=CET"]
+        )
+    text = str(told.value)
+    for part in ("local[2,4]", "nonsense", "x: Spark's settings", "or --master", "all timestamps are UTC"):
+        assert part in text
+
+
+def test_under_spark_submit_the_master_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    done = CliRunner().invoke(cli, ["--master", "yarn", "gold", "--lake", "nowhere"])
+    assert isinstance(done.exception, UsageError)
+    assert "give --master to it" in str(done.exception)
+
+
+def test_s3a_is_fetched_for_its_own_paths_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud_analytics.runtime.jars.ensure", lambda jar_set, say: [jar_set.name])
+    assert object_store_jars(["data", "file:///data", "s3://emr"]) == []
+    assert object_store_jars(["data", "s3a://bucket/lake"]) == ["s3a"]
