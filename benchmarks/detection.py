@@ -193,7 +193,7 @@ def check_against_silver(rows: DataFrame, counts: pd.DataFrame) -> None:
 
 
 def day_verdicts(labelled: Labelled) -> pd.DataFrame:
-    """One row an (org, day, service) of the daily mart: its verdicts, those of other thresholds, `kind` of its label."""
+    """One row an (org, day, service) of the daily mart: verdicts, those of other thresholds, `kind` of its label."""
     lake, config = labelled.lake, labelled.config
     key = ["org_id", "service", "usage_date"]
     mart = lake.read(gold.table(gold.DAILY), gold.SCHEMAS[gold.DAILY]).select(*key, "total_cost_usd", "is_anomaly")
@@ -221,7 +221,7 @@ def day_verdicts(labelled: Labelled) -> pd.DataFrame:
 
 
 def day_scores(days: pd.DataFrame, labels: list[dict[str, Any]]) -> pd.DataFrame:
-    """Verdicts of one lake → one row a verdict: precision, recall, F1 over days, shares by kind, labels found, delays."""
+    """Verdicts of one lake → one row a verdict: its measures over days, shares by kind, labels found, and delays."""
     rows = []
     planted = days.groupby("kind").size()
     for name, column in DAILY_VERDICTS.items():
