@@ -43,6 +43,11 @@ def judge(rows: DataFrame, *detectors: Detector) -> DataFrame:
     return scored.withColumns({detector.flag_column: _certain(detector.flag()) for detector in detectors})
 
 
+def reasons(*detectors: EventDetector) -> Column:
+    """What those of the detectors that flag an event saw, one after the other."""
+    return F.concat_ws("; ", *[F.when(F.col(detector.flag_column), detector.reason()) for detector in detectors])
+
+
 def unit_price() -> Column:
     """USD for one unit of the metric (DOUBLE); null where there is no usage to divide by."""
     return F.when(F.col("value") > 0, F.col("cost_usd").cast("double") / F.col("value").cast("double"))
@@ -155,10 +160,6 @@ class Consensus:
     def flag(self) -> Column:
         """At least as many as are needed."""
         return F.col(self.score_column) >= self.needed
-
-    def reason(self) -> Column:
-        """What those that flag it saw."""
-        return F.concat_ws("; ", *[F.when(F.col(voter.flag_column), voter.reason()) for voter in self.voters])
 
 
 def _cost() -> Column:

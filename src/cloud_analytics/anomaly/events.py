@@ -8,7 +8,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cloud_analytics.anomaly.detectors import Consensus, Mad, Percentile, UnitPrice, ZScore, judge, unit_price
+from cloud_analytics.anomaly.detectors import Consensus, Mad, Percentile, UnitPrice, ZScore, judge, reasons, unit_price
 from cloud_analytics.anomaly.statistics import at, deviations, median
 from cloud_analytics.config import EventAnomalySettings
 
@@ -65,11 +65,10 @@ def score(events: DataFrame, costs: DataFrame, prices: DataFrame, settings: Even
     price, percentile, consensus = configured(settings)
     joined = events.join(F.broadcast(costs), COST_GROUP, "left").join(F.broadcast(prices), PRICE_GROUP, "left")
     judged = judge(judge(joined, price, *consensus.voters), consensus)
-    reason = F.concat_ws("; ", F.when(F.col(price.flag_column), price.reason()), consensus.reason())
     capped = F.when(F.col("p95_usd") > 0, F.least(F.col("cost_usd"), percentile.limit().cast("decimal(28,6)")))
     return (
         judged.withColumn("is_anomaly", F.col(price.flag_column) | F.col(consensus.flag_column))
         .withColumn("anomaly_score", F.col(ZScore.score_column))
-        .withColumn("anomaly_reason", F.when(F.col("is_anomaly"), reason))
+        .withColumn("anomaly_reason", F.when(F.col("is_anomaly"), reasons(price, *consensus.voters)))
         .withColumn("cost_usd_capped", F.coalesce(capped, F.col("cost_usd")).cast("decimal(18,6)"))
     )
