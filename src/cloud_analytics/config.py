@@ -235,11 +235,49 @@ class DailyAnomalySettings(_Section):
     min_impact_usd: Decimal = Field(Decimal("10"), ge=0)
 
 
+class WeekdaySettings(_Section):
+    """When a day costs what its weekday usually does."""
+
+    weeks: int = Field(8, ge=1, le=52)
+    min_days: int = Field(3, ge=1)
+    max_ratio: float = Field(2.0, gt=0)
+
+
+class LevelShiftSettings(_Section):
+    """When the last days lie on a higher level than the days before them."""
+
+    recent_days: int = Field(7, ge=2)
+    history_days: int = Field(28, ge=2)
+    min_days: int = Field(10, ge=2)
+    score_threshold: float = Field(5.0, gt=0)
+    min_ratio: Decimal = Field(Decimal("1.5"), ge=1)
+    min_impact_usd: Decimal = Field(Decimal("10"), ge=0)
+
+
+class TrendSettings(_Section):
+    """When costs have been drifting upwards."""
+
+    days: int = Field(30, ge=6, le=366)
+    min_days: int = Field(20, ge=6)
+    score_threshold: float = Field(2.5, gt=0)
+    min_ratio: Decimal = Field(Decimal("1.5"), ge=1)
+    min_impact_usd: Decimal = Field(Decimal("10"), ge=0)
+
+
+class DailySignalSettings(_Section):
+    """Parameters of the signals beside the daily verdict (docs/anomalies.md)."""
+
+    weekday: WeekdaySettings = WeekdaySettings()
+    level_shift: LevelShiftSettings = LevelShiftSettings()
+    trend: TrendSettings = TrendSettings()
+
+
 class AnomalySettings(_Section):
     """conf/anomalies.yaml."""
 
     events: EventAnomalySettings = EventAnomalySettings()
     daily: DailyAnomalySettings = DailyAnomalySettings()
+    signals: DailySignalSettings = DailySignalSettings()
 
 
 class SourceContract(_Section):

@@ -333,6 +333,23 @@ def test_every_kind_of_anomaly_is_labelled_with_its_events(
     assert set(taken.values()) == {1}
 
 
+def test_weekly_peaks_are_labelled_as_patterns(tmp_path: Path) -> None:
+    summary = generate(tmp_path, GeneratorSettings(events=12_000, days=40, orgs=20, anomalies=True))
+    events = {(e := json.loads(line))["event_id"]: e for _, line in ordinary_lines(tmp_path)}
+    truth = truth_of(tmp_path)
+    anomalous = {(a["org_id"], a["service"]) for a in truth["anomalies"] if a["kind"] != "price_spike"}
+    assert len(truth["patterns"]) == truth["planted"]["weekly_peak"] == 3
+    assert "weekly_peak" not in summary.anomalies
+    for pattern in truth["patterns"]:
+        peaks = [events[event_id] for event_id in pattern["event_ids"]]
+        days = sorted({e["timestamp"][:10] for e in peaks})
+        assert len({date.fromisoformat(day).weekday() for day in days}) == 1
+        assert len(days) >= 4
+        assert (pattern["org_id"], pattern["service"]) not in anomalous
+        requests = [float(e["value"]) for e in peaks if e["metric"] == "requests" and e["value"] is not None]
+        assert all(value == pytest.approx(120 * pattern["factor"], rel=0.4) for value in requests)
+
+
 def test_labelled_anomalies_change_what_they_say(
     labelled: tuple[list[dict[str, Any]], dict[str, Event]],
 ) -> None:

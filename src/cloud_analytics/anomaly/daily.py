@@ -1,13 +1,52 @@
-"""Daily anomaly scores (SPEC 7): a day's cost of an (org, service) against its previous days with usage."""
+"""The daily baseline (SPEC 7): a day's cost of an (org, service) against its previous days with usage."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from cloud_analytics.anomaly.detectors import judge
+from cloud_analytics.anomaly.statistics import MAD_SCALE, decimal_median, deviations
 from cloud_analytics.config import DailyAnomalySettings
 
-_MAD_SCALE = 0.6745
+
+@dataclass(frozen=True)
+class DailyBaseline:
+    """A day's total against the previous days with usage (`with_baseline`)."""
+
+    threshold: float
+    min_impact_usd: Decimal
+    score_column: ClassVar[str] = "anomaly_score"
+    flag_column: ClassVar[str] = "is_anomaly"
+
+    def excess(self) -> Column:
+        """USD above the expected cost."""
+        return F.col("total_cost_usd") - F.col("expected_cost_usd")
+
+    def score(self) -> Column:
+        """0.6745 × excess / MAD; null with too little history or where the MAD is 0."""
+        return F.when(F.col("mad_usd") > 0, F.lit(MAD_SCALE) * self.excess().cast("double") / F.col("mad_usd"))
+
+    def flag(self) -> Column:
+        """Above the threshold, and enough money to matter."""
+        return (F.col(self.score_column) > self.threshold) & (self.excess() >= F.lit(self.min_impact_usd))
+
+
+def with_baseline(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
+    """Daily totals (one row an org, day and service) → the same rows with `expected_cost_usd` and `mad_usd` (DOUBLE).
+
+    Both are null with too little history.
+    """
+    previous = Window.partitionBy("org_id", "service").orderBy("usage_date").rowsBetween(-settings.history_days, -1)
+    history = daily.withColumn("_costs", F.sort_array(F.collect_list("total_cost_usd").over(previous)))
+    enough = F.size("_costs") >= settings.min_days
+    expected = history.withColumn("expected_cost_usd", F.when(enough, decimal_median(F.col("_costs"))))
+    mad = decimal_median(deviations(F.col("_costs"), F.col("expected_cost_usd")))
+    return expected.withColumn("mad_usd", F.when(enough, mad).cast("double")).drop("_costs")
 
 
 def score(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
@@ -15,28 +54,4 @@ def score(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
 
     Too little history: expected and score are null. No spread (MAD 0): the score is null. No verdict in either case.
     """
-    previous = Window.partitionBy("org_id", "service").orderBy("usage_date").rowsBetween(-settings.history_days, -1)
-    history = daily.withColumn("_costs", F.sort_array(F.collect_list("total_cost_usd").over(previous)))
-    enough = F.size("_costs") >= settings.min_days
-    judged = history.withColumn("expected_cost_usd", F.when(enough, _median(F.col("_costs"))))
-    deviations = F.sort_array(F.transform("_costs", lambda x: F.abs(x - F.col("expected_cost_usd"))))
-    mad = F.when(enough, _median(deviations)).cast("double")
-    excess = F.col("total_cost_usd") - F.col("expected_cost_usd")
-    judged = judged.withColumn(
-        "anomaly_score", F.when(mad > 0, F.lit(_MAD_SCALE) * excess.cast("double") / mad)
-    ).withColumn(
-        "is_anomaly",
-        F.coalesce(
-            (F.col("anomaly_score") > settings.score_threshold) & (excess >= F.lit(settings.min_impact_usd)),
-            F.lit(False),
-        ),
-    )
-    return judged.drop("_costs")
-
-
-def _median(values: Column) -> Column:
-    """Exact median of a sorted array of decimals."""
-    size = F.size(values)
-    low = F.element_at(values, (F.floor((size - 1) / 2) + 1).cast("int"))
-    high = F.element_at(values, (F.floor(size / 2) + 1).cast("int"))
-    return ((low + high) * F.lit(0.5).cast("decimal(2,1)")).cast("decimal(28,8)")
+    return judge(with_baseline(daily, settings), DailyBaseline(settings.score_threshold, settings.min_impact_usd))

@@ -21,13 +21,14 @@ from cloud_analytics.errors import UsageError
 @click.option("--orgs", type=int, default=80, show_default=True, help="Organisations.")
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--dirty", is_flag=True, help="Plant hostile input of every kind.")
-def generate(out: Path, events: int, days: int, orgs: int, seed: int, dirty: bool) -> None:
+@click.option("--anomalies", is_flag=True, help="Plant labelled anomalies of every kind, not only price spikes.")
+def generate(out: Path, events: int, days: int, orgs: int, seed: int, dirty: bool, anomalies: bool) -> None:
     """Make landing data of the real one's shape, with a truth file of what was planted."""
     from cloud_analytics.generate import GeneratorSettings
     from cloud_analytics.generate import generate as make
 
     try:
-        make(out, GeneratorSettings(events=events, days=days, orgs=orgs, seed=seed, dirty=dirty))
+        make(out, GeneratorSettings(events, days, orgs, seed=seed, dirty=dirty, anomalies=anomalies))
     except (ValueError, FileExistsError) as error:
         raise UsageError(str(error)) from None
     click.echo(f"{events:,} events of {days} days and {orgs} organisations in {out}")

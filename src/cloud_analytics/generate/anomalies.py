@@ -13,6 +13,8 @@ from cloud_analytics.generate.masters import Resource
 from cloud_analytics.generate.settings import GeneratorSettings
 
 KINDS = ("usage_spike", "level_shift", "slow_drift", "runaway_resource", "missing_day", "negative_burst")
+PATTERNS = ("weekly_peak",)
+"""Labelled as well, but the ordinary way of a group: what a detector should not call an anomaly."""
 RUNAWAY_DAYS = 5
 BURST_DAYS = 2
 
@@ -35,7 +37,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Label:
-    """One planted anomaly of an org's service."""
+    """One planted anomaly, or pattern, of an org's service."""
 
     kind: str
     org_id: str
@@ -89,15 +91,18 @@ class _Planner:
             last, factor = min(days - 1, first + RUNAWAY_DAYS - 1), rng.uniform(8, 15)
         elif kind == "negative_burst":
             last = min(days - 1, first + BURST_DAYS - 1)
+        planted = range(first, last + 1)
+        if kind == "weekly_peak":
+            planted, factor = range(first % 7, days, 7), rng.uniform(4, 6)
         factor = None if factor is None else round(factor, 2)
-        dates = (self.settings.dates[first], self.settings.dates[last])
+        dates = (self.settings.dates[planted[0]], self.settings.dates[planted[-1]])
         resource_id = self.resources[members[0]].resource_id if kind == "runaway_resource" else None
         label = len(self.plan.labels)
         self.plan.labels.append(Label(kind, group[0], group[1], dates, factor, resource_id))
-        for day in range(first, last + 1):
+        for day in planted:
             usage = factor or 1.0
             if kind == "slow_drift":
-                usage = 1 + (usage - 1) * (day - first + 1) / (last - first + 1)
+                usage = 1 + (usage - 1) * (day - first + 1) / len(planted)
             for member in members:
                 self.plan.effects[day][member] = Effect(label, usage, kind == "negative_burst")
         return True
@@ -124,7 +129,7 @@ def _groups(resources: Sequence[Resource], rng: Random) -> dict[Group, list[int]
 def plan_anomalies(
     settings: GeneratorSettings, resources: Sequence[Resource], calendar: Calendar, rng: Random
 ) -> AnomalyPlan:
-    """Place every kind `anomalies_per_kind` times, each on an (org, service) of its own, while those last.
+    """Place every kind and pattern `anomalies_per_kind` times, each on an (org, service) of its own, while those last.
 
     One group in four at least keeps out of every label: it is what the labelled ones stand out from.
     """
@@ -132,7 +137,7 @@ def plan_anomalies(
     groups = _groups(resources, rng)
     keys: Iterator[Group] = iter(list(groups)[: len(groups) * 3 // 4])
     used: set[int] = set()
-    for kind in KINDS * settings.anomalies_per_kind:
+    for kind in (*KINDS * settings.anomalies_per_kind, *PATTERNS * settings.anomalies_per_kind):
         for key in keys:
             used |= set(groups[key])
             if planner.place(kind, key, groups[key]):

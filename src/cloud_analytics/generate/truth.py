@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from cloud_analytics.generate import catalog as c
-from cloud_analytics.generate.anomalies import Label
+from cloud_analytics.generate.anomalies import PATTERNS, Label
 from cloud_analytics.generate.masters import Resource
 from cloud_analytics.generate.settings import GeneratorSettings
 
@@ -72,7 +72,8 @@ class TruthBook:
     def label(self, labels: list[Label]) -> None:
         """Take over the labels of the anomaly plan."""
         self._labels = labels
-        self.anomalies.update(label.kind for label in labels)
+        for label in labels:
+            (self.planted if label.kind in PATTERNS else self.anomalies)[label.kind] += 1
 
     def labelled(self, label: int, event_id: str) -> None:
         """An event that shows the label with that index."""
@@ -112,14 +113,21 @@ class TruthBook:
             for line in self._spikes:
                 out.write(f"{separator}  {line.rstrip()}")
                 separator = ",\n"
-            for index, label in enumerate(self._labels):
-                dates = (label.dates[0].isoformat(), label.dates[1].isoformat())
-                entry = _entry(label.kind, label.org_id, label.service, dates, label.factor, label.resource_id)
-                out.write(f'{separator}  {json.dumps(entry)[:-1]}, "event_ids": [')
-                self._write_event_ids(out, index)
-                out.write("]}")
-                separator = ",\n"
+            patterns = [label.kind in PATTERNS for label in self._labels]
+            self._write_labels(out, separator, [index for index, is_pattern in enumerate(patterns) if not is_pattern])
+            out.write('\n ],\n "patterns": [')
+            self._write_labels(out, "\n", [index for index, is_pattern in enumerate(patterns) if is_pattern])
             out.write("\n ]\n}\n")
+
+    def _write_labels(self, out: IO[str], separator: str, chosen: list[int]) -> None:
+        for index in chosen:
+            label = self._labels[index]
+            dates = (label.dates[0].isoformat(), label.dates[1].isoformat())
+            entry = _entry(label.kind, label.org_id, label.service, dates, label.factor, label.resource_id)
+            out.write(f'{separator}  {json.dumps(entry)[:-1]}, "event_ids": [')
+            self._write_event_ids(out, index)
+            out.write("]}")
+            separator = ",\n"
 
     def _write_event_ids(self, out: IO[str], label: int) -> None:
         wanted, separator = f"{label}\t", ""

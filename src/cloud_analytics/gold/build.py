@@ -22,6 +22,7 @@ from cloud_analytics.gold import (
     carbon_impact,
     cost_anomaly_mart,
     csat_trends,
+    daily_cost_signals,
     genai_tokens_by_org_date,
     nps_by_org_month,
     org_daily_usage_by_service,
@@ -66,6 +67,7 @@ _EVENT_MARTS: dict[str, StructType] = {
     "genai_tokens_by_org_date": genai_tokens_by_org_date.SCHEMA,
     "carbon_impact": carbon_impact.SCHEMA,
     "cost_anomaly_mart": cost_anomaly_mart.SCHEMA,
+    "daily_cost_signals": daily_cost_signals.SCHEMA,
 }
 SCHEMAS: dict[str, StructType] = {name: entry[0] for name, entry in _MASTER_MARTS.items()} | _EVENT_MARTS
 
@@ -149,8 +151,10 @@ def _event_marts(
         mart = lake.read(table(DAILY), org_daily_usage_by_service.SCHEMA, [f"usage_date={date}" for date in kept])
         totals = totals.unionByName(org_daily_usage_by_service.without_scores(mart))
     totals = totals.persist(StorageLevel.MEMORY_AND_DISK)
-    daily = org_daily_usage_by_service.build(totals, config.anomalies.daily)
-    daily = daily.where(F.col("usage_date") >= F.lit(since).cast("date")).persist(StorageLevel.MEMORY_AND_DISK)
+    touched = F.col("usage_date") >= F.lit(since).cast("date")
+    history = org_daily_usage_by_service.build(totals, config.anomalies.daily)
+    daily = history.where(touched).persist(StorageLevel.MEMORY_AND_DISK)
+    signals = daily_cost_signals.build(history, config.anomalies.signals).where(touched)
     fresh_totals = totals.where(F.col("usage_date").cast("string").isin(fresh_dates))
     try:
         first = _replace(transaction, DAILY, daily, known.get(DAILY, {}), since)
@@ -167,6 +171,7 @@ def _event_marts(
             "genai_tokens_by_org_date": (genai_tokens_by_org_date.build(fresh_totals), set(stale)),
             "carbon_impact": (carbon_impact.build(fresh), set(stale)),
             "cost_anomaly_mart": (cost_anomaly_mart.build(suspicious, causes), {*stale, *more}),
+            "daily_cost_signals": (signals, None),
         }
         futures = [
             pool.submit(_replace, transaction, mart, frame, known.get(mart, {}), since, scope)

@@ -1,0 +1,386 @@
+"""How well each detector finds what was planted: generated data with labels, the real pipeline, precision and recall.
+
+    .venv/bin/python benchmarks/detection.py --seeds 1 2 3 4 5 --plot docs/img/detection.png [--reference LANDING]
+
+Prints the tables of docs/anomalies.md as Markdown: mean over the seeds, with the smallest and largest in brackets.
+`--reference` adds data without labels: the shares of its events that each grouping flags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from cloud_analytics import config as configuration
+from cloud_analytics.anomaly import daily, events
+from cloud_analytics.anomaly.detectors import Consensus, Detector, Mad, Percentile, UnitPrice, ZScore
+from cloud_analytics.config import Config, SparkSettings
+from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, generate
+from cloud_analytics.gold import build as gold
+from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.silver import build as silver
+from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.schemas import SILVER_EVENTS
+
+# `sparse` has the reference data's density, about 4 events a day and (org, service); `dense` has about 15.
+DATASETS: dict[str, dict[str, int]] = {
+    "sparse": {"events": 43_200, "days": 60, "orgs": 80, "anomalies_per_kind": 15},
+    "dense": {"events": 60_000, "days": 90, "orgs": 20, "anomalies_per_kind": 6},
+}
+GROUPINGS = ("with metric", "without metric")
+ABNORMAL = ("price_spike", "usage_spike", "runaway_resource")
+LASTING = ("level_shift", "slow_drift")
+"""A new normal: whole weeks of events, none of them out of the ordinary for its day. Judged by the daily level."""
+ORDINARY = "ordinary"
+THRESHOLDS: dict[type[Detector], tuple[str, Sequence[Any]]] = {
+    ZScore: ("threshold", (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)),
+    Mad: ("threshold", (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0)),
+    Percentile: ("factor", (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)),
+    UnitPrice: ("threshold", (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0)),
+    Consensus: ("needed", (1, 2, 3)),
+    daily.DailyBaseline: ("threshold", (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0)),
+}
+NAMES: dict[type[Detector], str] = {
+    ZScore: "z-score",
+    Mad: "MAD",
+    Percentile: "percentile",
+    UnitPrice: "unit price",
+    Consensus: "consensus",
+    daily.DailyBaseline: "daily baseline",
+}
+VERDICT = "verdict (unit price or consensus)"
+DAILY_VERDICTS = {
+    "before: daily baseline": "is_anomaly",
+    "weekday anomaly": "is_weekday_anomaly",
+    "level shift": "is_level_shift",
+    "trend": "is_trend",
+    "after: any of the three": "is_any",
+}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A lake that the pipeline made from generated landing data, and the truth of what was planted there."""
+
+    lake: Lake
+    config: Config
+    truth: dict[str, Any]
+
+    @property
+    def labels(self) -> list[dict[str, Any]]:
+        """Every label, the patterns that are no anomaly included."""
+        return [*self.truth["anomalies"], *self.truth["patterns"]]
+
+    def events(self) -> DataFrame:
+        """silver/usage_events with the `kind` of its label, `ordinary` without one."""
+        pairs = [(event_id, label["kind"]) for label in self.labels for event_id in label["event_ids"]]
+        planted = self.lake.spark.createDataFrame(pd.DataFrame(pairs, columns=["event_id", "kind"]))
+        rows = self.lake.read(silver.EVENTS_TABLE, SILVER_EVENTS)
+        return rows.join(F.broadcast(planted), "event_id", "left").fillna(ORDINARY, ["kind"])
+
+
+def make(spark: SparkSession, config: Config, settings: GeneratorSettings, folder: Path) -> Labelled:
+    """Generate landing data into the folder and run the pipeline over it."""
+    generate(folder / "landing", settings)
+    lake = run(spark, config, folder / "landing", folder / "lake")
+    return Labelled(lake, config, json.loads((folder / "landing" / TRUTH_FILE).read_text(encoding="utf-8")))
+
+
+def run(spark: SparkSession, config: Config, landing: Path, lake: Path) -> Lake:
+    """The pipeline over a landing folder; returns its lake."""
+    pipeline = Pipeline(Lake(spark, str(lake)), str(landing), config)
+    pipeline.run()
+    return pipeline.lake
+
+
+# Events
+
+
+def rescored(rows: DataFrame, config: Config, grouping: str) -> DataFrame:
+    """Silver's events scored anew: with one metric for all, the groups are those of (org, service)."""
+    kept = rows.select("kind", "org_id", "service", "metric", "cost_usd", "value")
+    if grouping == "without metric":
+        kept = kept.withColumn("metric", F.lit("any"))
+    settings = config.anomalies.events
+    costs, prices = events.cost_baselines(kept, settings), events.price_baselines(kept, settings)
+    return events.score(kept, costs, prices, settings)
+
+
+def event_counts(rows: DataFrame, config: Config, sweep: bool = True) -> pd.DataFrame:
+    """Silver's events with `kind` → `grouping`, `detector`, `threshold`, `kind`, `events`, and how many are `flagged`.
+
+    One Spark job a grouping. `sweep` false: the configured thresholds only.
+    """
+    price, _, consensus = events.configured(config.anomalies.events)
+    tables = []
+    for grouping in GROUPINGS:
+        flags = {(VERDICT, "configured"): F.col("is_anomaly")}
+        for detector in (price, *consensus.voters, consensus):
+            for threshold, variant in _variants(detector, sweep):
+                flags[NAMES[type(detector)], threshold] = F.coalesce(variant.flag(), F.lit(False))
+        sums = [F.sum(flag.cast("int")).alias(str(number)) for number, flag in enumerate(flags.values())]
+        found = rescored(rows, config, grouping).groupBy("kind").agg(F.count("*").alias("events"), *sums).toPandas()
+        tables += [
+            found.rename(columns={str(number): "flagged"})[["kind", "events", "flagged"]].assign(
+                grouping=grouping, detector=name, threshold=threshold
+            )
+            for number, (name, threshold) in enumerate(flags)
+        ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _variants(detector: Detector, sweep: bool = True) -> Iterable[tuple[Any, Detector]]:
+    """The detector as configured, then with each threshold of its sweep."""
+    yield "configured", detector
+    if sweep:
+        field, values = THRESHOLDS[type(detector)]
+        for value in values:
+            yield value, replace(detector, **{field: value})  # type: ignore[type-var]
+
+
+def measure(
+    flagged: pd.Series, planted: pd.Series, wanted: Iterable[str], set_aside: Iterable[str]
+) -> dict[str, float]:
+    """Precision, recall and F1 from counts by kind; kinds that are `set_aside` count neither for nor against."""
+    wanted, aside = list(wanted), list(set_aside)
+    hits = float(flagged.reindex(wanted).fillna(0).sum())
+    calls = float(flagged.drop(aside, errors="ignore").sum())
+    asked = float(planted.reindex(wanted).fillna(0).sum())
+    precision, recall = hits / calls if calls else float("nan"), hits / asked if asked else float("nan")
+    both = precision + recall
+    return {"precision": precision, "recall": recall, "F1": 2 * precision * recall / both if both else float("nan")}
+
+
+def event_scores(counts: pd.DataFrame) -> pd.DataFrame:
+    """Counts of one lake → one row a detector, grouping and threshold: both tasks, and the share flagged by kind."""
+    rows = []
+    for (grouping, name, threshold), group in counts.groupby(["grouping", "detector", "threshold"], sort=False):
+        by_kind = group.set_index("kind")
+        flagged, planted = by_kind["flagged"], by_kind["events"]
+        spikes = measure(flagged, planted, ["price_spike"], [])
+        abnormal = measure(flagged, planted, ABNORMAL, LASTING)
+        rows.append(
+            {"grouping": grouping, "detector": name, "threshold": threshold}
+            | {f"spikes: {key}": value for key, value in spikes.items()}
+            | {f"abnormal: {key}": value for key, value in abnormal.items()}
+            | {f"flagged: {kind}": flagged.get(kind, 0) / planted[kind] for kind in planted.index}
+        )
+    return pd.DataFrame(rows)
+
+
+def check_against_silver(rows: DataFrame, counts: pd.DataFrame) -> None:
+    """Refuse to go on unless the scores made anew flag as many events as Silver does."""
+    ours = counts[(counts["grouping"] == GROUPINGS[0]) & (counts["threshold"] == "configured")]
+    made = ours.groupby("detector")["flagged"].sum()
+    flags = {NAMES[kind]: kind.flag_column for kind in (ZScore, Mad, Percentile, UnitPrice)} | {VERDICT: "is_anomaly"}
+    stored = rows.agg(*[F.sum(F.col(flag).cast("int")).alias(name) for name, flag in flags.items()]).first()
+    assert stored is not None  # an aggregate without groups has one row
+    if any(made[name] != stored[name] for name in flags):
+        raise SystemExit(f"the scores made anew differ from Silver's: {made.to_dict()} and {stored.asDict()}")
+
+
+# Days
+
+
+def day_verdicts(labelled: Labelled) -> pd.DataFrame:
+    """One row an (org, day, service) of the daily mart: verdicts, those of other thresholds, `kind` of its label."""
+    lake, config = labelled.lake, labelled.config
+    key = ["org_id", "service", "usage_date"]
+    mart = lake.read(gold.table(gold.DAILY), gold.SCHEMAS[gold.DAILY]).select(*key, "total_cost_usd", "is_anomaly")
+    signals = lake.read(gold.table("daily_cost_signals"), gold.SCHEMAS["daily_cost_signals"]).drop("total_cost_usd")
+    settings = config.anomalies.daily
+    detector = daily.DailyBaseline(settings.score_threshold, settings.min_impact_usd)
+    swept = daily.score(mart.drop("is_anomaly"), settings).select(
+        *key,
+        *[
+            F.coalesce(variant.flag(), F.lit(False)).alias(f"score > {threshold}")
+            for threshold, variant in _variants(detector)
+        ],
+    )
+    days = mart.join(signals, key).join(swept, key).toPandas()
+    kinds = (
+        labelled.events()
+        .where(F.col("kind") != ORDINARY)
+        .groupBy("org_id", "service", F.col("date").alias("usage_date"))
+    )
+    # A day with a price spike inside a shift is a day of the shift: spikes lie anywhere.
+    kind = F.coalesce(F.max(F.when(F.col("kind") != "price_spike", F.col("kind"))), F.lit("price_spike"))
+    days = days.merge(kinds.agg(kind.alias("kind")).toPandas(), on=key, how="left").fillna({"kind": ORDINARY})
+    days["is_any"] = days["is_weekday_anomaly"] | days["is_level_shift"] | days["is_trend"]
+    return days
+
+
+def day_scores(days: pd.DataFrame, labels: list[dict[str, Any]]) -> pd.DataFrame:
+    """Verdicts of one lake → one row a verdict: its measures over days, shares by kind, labels found, and delays."""
+    rows = []
+    planted = days.groupby("kind").size()
+    for name, column in DAILY_VERDICTS.items():
+        flagged_days = days[days[column]]
+        flagged = flagged_days.groupby("kind").size()
+        row: dict[str, Any] = {"verdict": name}
+        row |= measure(flagged, planted, (*ABNORMAL, *LASTING), [])
+        row |= {f"days: {kind}": flagged.get(kind, 0) / planted[kind] for kind in planted.index}
+        alarms = {group: sorted(dates) for group, dates in flagged_days.groupby(["org_id", "service"])["usage_date"]}
+        for kind in (*ABNORMAL[1:], *LASTING, "missing_day"):
+            delays = [_delay(label, alarms) for label in labels if label["kind"] == kind]
+            found = [delay for delay in delays if delay is not None]
+            row[f"found: {kind}"] = len(found) / len(delays) if delays else float("nan")
+            row[f"delay: {kind}"] = float(pd.Series(found, dtype=float).median())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _delay(label: dict[str, Any], alarms: dict[Any, list[date]]) -> int | None:
+    """Days from the beginning of a label to the first alarm inside it; None without one."""
+    first, last = (date.fromisoformat(day) for day in label["dates"])
+    inside = [day for day in alarms.get((label["org_id"], label["service"]), []) if first <= day <= last]
+    return (inside[0] - first).days if inside else None
+
+
+def swept_days(days: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts of one lake → the daily baseline's measures at each threshold, for the plot."""
+    planted = days.groupby("kind").size()
+    columns = [column for column in days.columns if column.startswith("score > ")]
+    rows = [
+        {"grouping": GROUPINGS[0], "detector": "daily baseline", "threshold": column.removeprefix("score > ")}
+        | {
+            f"abnormal: {key}": value
+            for key, value in measure(days[days[column]].groupby("kind").size(), planted, ABNORMAL, LASTING).items()
+        }
+        for column in columns
+    ]
+    table = pd.DataFrame(rows)
+    table["threshold"] = [t if t == "configured" else float(t) for t in table["threshold"]]
+    return table
+
+
+# Output
+
+
+def spread(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """One row a (seed, …) → one row a …: mean, with the smallest and the largest of the seeds where they differ."""
+
+    def text(values: pd.Series) -> str:
+        values = values.dropna()
+        if values.empty:
+            return "–"
+        decimals = 1 if values.name and str(values.name).startswith("delay") else 3
+        low, mean, high = (f"{value:.{decimals}f}" for value in (values.min(), values.mean(), values.max()))
+        return mean if low == high else f"{mean} ({low}–{high})"
+
+    return scores.drop(columns=["seed"]).groupby(by, sort=False).agg(text).reset_index()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as Markdown."""
+    lines = [list(map(str, table.columns)), ["---"] * len(table.columns), *table.astype(str).to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def plot(curves: pd.DataFrame, configured: dict[str, float], out: Path) -> None:
+    """Precision, recall and F1 (abnormal costs) over each detector's threshold, the configured one marked."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    curves = curves[curves["threshold"] != "configured"]
+    figure, panels = plt.subplots(2, 3, figsize=(11, 6), sharey=True, constrained_layout=True)
+    colours = {"precision": "#0072B2", "recall": "#E69F00", "F1": "#000000"}
+    for axes, name in zip(panels.flat, NAMES.values()):
+        for grouping, style in zip(GROUPINGS, ("-", "--")):
+            rows = curves[(curves["detector"] == name) & (curves["grouping"] == grouping)]
+            means = rows.assign(threshold=rows["threshold"].astype(float)).groupby("threshold").mean(numeric_only=True)
+            for measured, colour in colours.items():
+                if len(means):
+                    label = f"{measured}, {grouping}"
+                    axes.plot(means.index, means[f"abnormal: {measured}"], style, color=colour, label=label)
+        axes.axvline(configured[name], color="#D55E00", linewidth=1)
+        axes.set(title=name, xlabel="votes" if name == "consensus" else "threshold", ylim=(0, 1.03))
+        axes.grid(alpha=0.3)
+    panels.flat[0].legend(fontsize=7, frameon=False)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=80)
+
+
+def _configured(config: Config) -> dict[str, float]:
+    """Detector → the threshold that the configuration gives it."""
+    price, _, consensus = events.configured(config.anomalies.events)
+    days = config.anomalies.daily
+    detectors = (price, *consensus.voters, consensus, daily.DailyBaseline(days.score_threshold, days.min_impact_usd))
+    return {NAMES[type(found)]: float(getattr(found, THRESHOLDS[type(found)][0])) for found in detectors}
+
+
+def report_reference(spark: SparkSession, config: Config, landing: Path) -> None:
+    """Print what is flagged where nothing is labelled; what the unit price flags stands for the spikes."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = run(spark, config, landing, Path(folder) / "lake").read(silver.EVENTS_TABLE, SILVER_EVENTS)
+        kind = F.when(F.col("flag_unit_price"), F.lit("price_spike")).otherwise(F.lit(ORDINARY))
+        counts = event_counts(rows.withColumn("kind", kind), config, sweep=False)
+    table = counts.pivot_table(index=["detector", "grouping"], columns="kind", values=["events", "flagged"], sort=False)
+    shares = pd.DataFrame(
+        {
+            "flagged events": table["flagged"].sum(axis=1).astype(int),
+            "share of all": (table["flagged"].sum(axis=1) / table["events"].sum(axis=1)).map("{:.2%}".format),
+            "of the unit-price spikes": [
+                f"{found:.0f} of {spikes:.0f}"
+                for found, spikes in zip(table["flagged", "price_spike"], table["events", "price_spike"])
+            ],
+        }
+    )
+    print(f"\n## Without labels: {landing.name}\n\n{markdown(shares.reset_index())}")
+
+
+def main() -> None:
+    """Generate, run, measure, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
+    parser.add_argument("--reference", type=Path, help="a landing folder without labels")
+    parser.add_argument("--plot", type=Path, help="a PNG of the curves")
+    arguments = parser.parse_args()
+    from cloud_analytics.session import build_session
+
+    config = configuration.load(Path(__file__).resolve().parents[1] / "conf")
+    spark = build_session(SparkSettings(master="local[2]", driver_memory="2g", shuffle_partitions=2))
+    curves = []
+    for name in arguments.datasets:
+        event_tables, day_tables = [], []
+        for seed in arguments.seeds:
+            settings = GeneratorSettings(anomalies=True, seed=seed, **DATASETS[name])
+            with tempfile.TemporaryDirectory() as folder:
+                labelled = make(spark, config, settings, Path(folder))
+                rows = labelled.events().persist()
+                counts = event_counts(rows, config)
+                check_against_silver(rows, counts)
+                scores = event_scores(counts).assign(seed=seed)
+                days = day_verdicts(labelled)
+                rows.unpersist()
+            event_tables.append(scores)
+            day_tables.append(day_scores(days, labelled.labels).assign(seed=seed))
+            curves += [scores, swept_days(days)]
+        measured = pd.concat(event_tables)
+        configured = measured[measured["threshold"] == "configured"].drop(columns=["threshold"])
+        print(f"\n## Events, {name}, seeds {arguments.seeds}\n")
+        print(markdown(spread(configured, ["detector", "grouping"]).rename(columns=str)))
+        print(f"\n## Days, {name}, seeds {arguments.seeds}\n")
+        print(markdown(spread(pd.concat(day_tables), ["verdict"]).set_index("verdict").T.reset_index(names="measure")))
+    if arguments.plot:
+        plot(pd.concat(curves), _configured(config), arguments.plot)
+    if arguments.reference:
+        report_reference(spark, config, arguments.reference)
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""What the daily baseline cannot tell: a weekday's habit, a level that shifted, a cost that drifts upwards.
+
+Each signal is a detector over the last days with usage of an (org, service). docs/anomalies.md holds the evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import ClassVar
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from cloud_analytics.anomaly.daily import DailyBaseline
+from cloud_analytics.anomaly.detectors import judge
+from cloud_analytics.anomaly.statistics import MAD_SCALE, decimal_median, deviations
+from cloud_analytics.config import DailySignalSettings, LevelShiftSettings, TrendSettings, WeekdaySettings
+
+_MEDIAN_ERROR = 1.2533
+"""The standard error of the median of n normal values is this × their standard deviation / √n."""
+
+
+@dataclass(frozen=True)
+class WeekdayAnomaly:
+    """The daily verdict, unless the day costs what this weekday usually does: a weekly batch job is no anomaly."""
+
+    settings: WeekdaySettings
+    score_column: ClassVar[str] = "weekday_ratio"
+    flag_column: ClassVar[str] = "is_weekday_anomaly"
+
+    def score(self) -> Column:
+        """Cost / the weekday's expected cost; null without one."""
+        expected = F.col("weekday_expected_cost_usd").cast("double")
+        return F.when(expected > 0, F.col("total_cost_usd").cast("double") / expected)
+
+    def flag(self) -> Column:
+        """The daily verdict stands, and the weekday does not explain it."""
+        explained = F.col(self.score_column) <= self.settings.max_ratio
+        return F.col(DailyBaseline.flag_column) & ~F.coalesce(explained, F.lit(False))
+
+
+@dataclass(frozen=True)
+class LevelShift:
+    """The median of the last days against the days before them: higher, and not just for a day or two."""
+
+    settings: LevelShiftSettings
+    score_column: ClassVar[str] = "level_shift_score"
+    flag_column: ClassVar[str] = "is_level_shift"
+
+    def score(self) -> Column:
+        """Rise of the median in standard errors of such a median; null where the days before have no spread."""
+        rise = F.col("recent_cost_usd") - F.col("previous_cost_usd")
+        mad = decimal_median(deviations(F.col("_previous_costs"), F.col("previous_cost_usd"))).cast("double")
+        scale = MAD_SCALE * sqrt(self.settings.recent_days) / _MEDIAN_ERROR
+        # Without a previous level there may be no costs at all, whose median Spark refuses to look for.
+        return F.when(F.col("previous_cost_usd").isNotNull(), F.when(mad > 0, F.lit(scale) * rise.cast("double") / mad))
+
+    def flag(self) -> Column:
+        """Above the threshold, by a share and a sum that matter."""
+        return (F.col(self.score_column) > self.settings.score_threshold) & _rises(
+            self.settings, "previous_cost_usd", "recent_cost_usd"
+        )
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Mann-Kendall: do later days cost more than earlier ones, pair by pair? One large day counts by its rank only."""
+
+    settings: TrendSettings
+    score_column: ClassVar[str] = "trend_score"
+    flag_column: ClassVar[str] = "is_trend"
+
+    def score(self) -> Column:
+        """Mann-Kendall's z, without its correction for ties; null with fewer than `min_days`."""
+        costs, n = F.col("_trend_costs"), F.size("_trend_costs").cast("double")
+
+        def rises_to(x: Column, index: Column) -> Column:
+            """Earlier days that cost less, minus those that cost more."""
+            earlier = F.slice(costs, F.lit(1), index)
+            return F.aggregate(earlier, F.lit(0), lambda found, y: found + (x > y).cast("int") - (x < y).cast("int"))
+
+        pairs = F.aggregate(F.transform(costs, rises_to), F.lit(0), lambda found, x: found + x)
+        z = (pairs - F.signum(pairs)) / F.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+        return F.when(n >= self.settings.min_days, z)
+
+    def flag(self) -> Column:
+        """Above the threshold, by a share and a sum that matter."""
+        return (F.col(self.score_column) > self.settings.score_threshold) & _rises(
+            self.settings, "trend_from_usd", "trend_to_usd"
+        )
+
+
+def with_history(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
+    """Daily totals (one row an org, day and service) → the same rows with the levels that the signals compare, USD.
+
+    weekday_expected_cost_usd: median of the same weekday in the weeks before. recent_cost_usd, previous_cost_usd:
+    medians of the last days with usage, today included, and of those before them. trend_from_usd, trend_to_usd:
+    medians of the first and the last third of the days that the trend looks at. All are null with too little history.
+    """
+    weekday, shift, trend = settings.weekday, settings.level_shift, settings.trend
+    # A row is a day with usage, at most one a date: so many rows hold every day that a signal looks back on.
+    rows = max(7 * weekday.weeks, shift.recent_days + shift.history_days, trend.days)
+    until_today = Window.partitionBy("org_id", "service").orderBy("usage_date").rowsBetween(-rows, 0)
+    with_days = judged.withColumn("_days", F.collect_list(F.struct("usage_date", "total_cost_usd")).over(until_today))
+
+    def same_weekday(day: Column) -> Column:
+        apart = F.datediff(F.col("usage_date"), day["usage_date"])
+        return (apart > 0) & (apart % 7 == 0) & (apart <= 7 * weekday.weeks)
+
+    with_costs = with_days.withColumns(
+        {
+            "_weekday_costs": F.sort_array(_costs(F.filter("_days", same_weekday))),
+            "_recent_costs": F.sort_array(_costs(_last(shift.recent_days))),
+            "_previous_costs": F.sort_array(_costs(_last(shift.history_days, before=shift.recent_days))),
+            "_trend_costs": _costs(_last(trend.days)),
+        }
+    )
+    third = F.floor(F.size("_trend_costs") / 3).cast("int")
+    thirds = (
+        F.slice("_trend_costs", F.lit(1), third),
+        F.slice("_trend_costs", F.size("_trend_costs") - third + 1, third),
+    )
+
+    def level(costs: Column, size: Column, least: int) -> Column:
+        return F.when(size >= least, decimal_median(costs))
+
+    return with_costs.withColumns(
+        {
+            "weekday_expected_cost_usd": level(F.col("_weekday_costs"), F.size("_weekday_costs"), weekday.min_days),
+            "recent_cost_usd": level(F.col("_recent_costs"), F.size("_previous_costs"), shift.min_days),
+            "previous_cost_usd": level(F.col("_previous_costs"), F.size("_previous_costs"), shift.min_days),
+            "trend_from_usd": level(F.sort_array(thirds[0]), F.size("_trend_costs"), trend.min_days),
+            "trend_to_usd": level(F.sort_array(thirds[1]), F.size("_trend_costs"), trend.min_days),
+        }
+    )
+
+
+def score(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
+    """Daily totals with the daily verdict (one row an org, day and service) → the same rows with all signals."""
+    detectors = WeekdayAnomaly(settings.weekday), LevelShift(settings.level_shift), Trend(settings.trend)
+    return judge(with_history(judged, settings), *detectors)
+
+
+def _last(days: int, before: int = 0) -> Column:
+    """The last days with usage, at most so many, without the `before` newest ones (today is the newest)."""
+    left = F.greatest(F.size("_days") - before, F.lit(0))
+    kept = F.least(left, F.lit(days))
+    return F.slice("_days", left - kept + 1, kept)
+
+
+def _costs(days: Column) -> Column:
+    return F.transform(days, lambda day: day["total_cost_usd"])
+
+
+def _rises(settings: LevelShiftSettings | TrendSettings, before: str, after: str) -> Column:
+    """By a share and a sum that matter."""
+    rise = F.col(after) - F.col(before)
+    return (F.col(after) >= F.col(before) * F.lit(settings.min_ratio)) & (rise >= F.lit(settings.min_impact_usd))
