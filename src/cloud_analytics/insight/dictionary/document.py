@@ -13,7 +13,6 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.gold import build as gold
-from cloud_analytics.quality.events import DUPLICATES, ERROR_ORDER
 from cloud_analytics.serving.tables import MARTS, Table, schema_text, tables
 from cloud_analytics.serving.units import unit
 from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
@@ -22,8 +21,8 @@ _BRONZE_EVENTS = f"bronze/{EVENTS}"
 _INTRODUCTION = """\
 # Data dictionary
 
-Every table from landing to Cassandra. This file is made from `conf/sources.yaml`, `conf/taxonomy.yaml`, the schemas of
-the zones and `schema.cql`; a test compares it with them. After a change:
+Every table from landing to Cassandra. This file is made from `conf/sources.yaml`, `conf/taxonomy.yaml`,
+`conf/rules.yaml`, the schemas of the zones and `schema.cql`; a test compares it with them. After a change:
 `python -m cloud_analytics.insight.dictionary docs/data_dictionary.md`.
 
 Zones are Parquet, columns may be null unless they are part of a key, and all times are UTC. Amounts of money are USD
@@ -33,7 +32,9 @@ except those of an invoice. Rates and shares lie in 0–1, only `_pct` is a perc
 
 def document(config: Config) -> str:
     """The whole of it. KeyError names a column whose meaning is told nowhere."""
-    return "\n".join([_INTRODUCTION, *_landing(config), *_bronze(), *_silver(), *_quarantine(), *_gold(), *_serving()])
+    return "\n".join(
+        [_INTRODUCTION, *_landing(config), *_bronze(), *_silver(), *_quarantine(config), *_gold(), *_serving()]
+    )
 
 
 @cache
@@ -117,14 +118,15 @@ def _silver() -> list[str]:
     return lines
 
 
-def _quarantine() -> list[str]:
+def _quarantine(config: Config) -> list[str]:
+    rejecting = [rule.id for rule in config.rules.of(EVENTS) if rule.severity == "reject"]
     return [
         "## Quarantine",
         "",
         "### quarantine/<source>",
         "",
         "One rejected record a row; partitioned by `date` and `error_type`. An event is rejected as the first of",
-        f"{_code((*ERROR_ORDER, 'unreadable_file', *DUPLICATES))}.",
+        f"{_code(rejecting)}.",
         "",
         *_columns("quarantine", QUARANTINE),
     ]
