@@ -21,8 +21,8 @@ _BRONZE_EVENTS = f"bronze/{EVENTS}"
 _INTRODUCTION = """\
 # Data dictionary
 
-Every table from landing to Cassandra. This file is made from `conf/` (sources, taxonomy, rules), the schemas of the
-zones and `schema.cql`; a test compares it with them. After a change:
+Every table from landing to Cassandra. This file is made from `conf/sources.yaml`, `conf/taxonomy.yaml`,
+`conf/rules.yaml`, the schemas of the zones and `schema.cql`; a test compares it with them. After a change:
 `python -m cloud_analytics.insight.dictionary docs/data_dictionary.md`.
 
 Zones are Parquet, columns may be null unless they are part of a key, and all times are UTC. Amounts of money are USD
@@ -119,14 +119,14 @@ def _silver() -> list[str]:
 
 
 def _quarantine(config: Config) -> list[str]:
-    rejects = [rule.id for rule in config.rules_of(EVENTS) if rule.severity == "reject"]
+    rejecting = [rule.id for rule in config.rules_of(EVENTS) if rule.severity == "reject"]
     return [
         "## Quarantine",
         "",
         "### quarantine/<source>",
         "",
         "One rejected record a row; partitioned by `date` and `error_type`. An event is rejected as the first of",
-        f"{_code(rejects)}.",
+        f"{_code(rejecting)}.",
         "",
         *_columns("quarantine", QUARANTINE),
     ]
