@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,17 +13,22 @@ from cloud_analytics.config import load
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.runtime.java import ensure_java
+from cloud_analytics.serving import remote
 from cloud_analytics.session import build_session
 from cloud_analytics.storage.lake import Lake
 
 
-def open_pipeline() -> Pipeline:
+def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:
     """A pipeline over a started Spark session; `pipeline.lake.spark.stop()` ends it.
 
     Its folders are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else those of the configuration. A landing
     folder that holds no data is filled by the generator, and a Java is installed where there is none.
+    `max_files_per_trigger` overrides the configuration's, to have several micro-batches to look at.
     """
     config = load()
+    if max_files_per_trigger is not None:
+        stream = config.pipeline.stream.model_copy(update={"max_files_per_trigger": max_files_per_trigger})
+        config = config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"stream": stream})})
     landing = os.environ.get("CLOUD_ANALYTICS_LANDING", config.pipeline.landing)
     lake = os.environ.get("CLOUD_ANALYTICS_LAKE", config.pipeline.lake)
     ensure_landing(landing)
@@ -37,3 +43,14 @@ def ensure_landing(landing: str, settings: GeneratorSettings | None = None) -> N
     if "://" not in landing:
         with suppress(FileExistsError):  # the generator refuses a folder with data
             generate(Path(landing), settings)
+
+
+def serving_choice() -> str | None:
+    """`astra` where its bundle and token are among Colab's secrets or in the environment; None: as configured."""
+    if "google.colab" in sys.modules:
+        from google.colab import userdata
+
+        for name in remote.SECRETS:
+            with suppress(userdata.SecretNotFoundError, userdata.NotebookAccessError):
+                os.environ[name] = userdata.get(name)
+    return "astra" if all(os.environ.get(name) for name in remote.SECRETS[:2]) else None

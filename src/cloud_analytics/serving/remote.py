@@ -19,7 +19,8 @@ from cloud_analytics.serving.target import ASTRA_KEYSPACE, Target
 
 _TOKEN = re.compile(r"AstraCS:[A-Za-z0-9]+:[0-9A-Fa-f]{64}")
 _USERNAME, _PASSWORD = "CASSANDRA_USERNAME", "CASSANDRA_PASSWORD"
-_BUNDLE, _TOKEN_NAME, _KEYSPACE = "ASTRA_DB_SECURE_BUNDLE", "ASTRA_DB_APPLICATION_TOKEN", ASTRA_KEYSPACE
+SECRETS = ("ASTRA_DB_SECURE_BUNDLE", "ASTRA_DB_APPLICATION_TOKEN", ASTRA_KEYSPACE)
+_BUNDLE, _TOKEN_NAME, _KEYSPACE = SECRETS
 # AstraDB keeps its own compaction, whatever a table asks for.
 _ASTRA_REFUSES = frozenset({"compaction"})
 
