@@ -68,18 +68,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedNode(Path(folder) / "_cassandra").in_use() as port:
         rows = rows_of(spark, arguments.rows, arguments.orgs)
         rows.count()
-        for name, write in ways.items():  # the first connection and the JVM's warming up belong to nobody
-            target = local_target(port, f"warm_{name}")
+        rounds = ["warm", *range(arguments.times)]  # the first connection and the JVM's warming up belong to nobody
+        targets = {(name, number): local_target(port, f"{name}_{number}") for name in ways for number in rounds}
+        for target in targets.values():  # before the connector opens its session, which learns of no later ones
             with target.writing_session():
-                write(rows.limit(500), table, target)
-        for number in range(arguments.times):
+                pass
+        for number in rounds:
             for name, write in ways.items():
-                target = local_target(port, f"{name}_{number}")
-                with target.writing_session():
-                    began = time.monotonic()
-                    write(rows, table, target)
-                    rates[name].append(arguments.rows / (time.monotonic() - began))
-                print(f"{name}: {rates[name][-1]:,.0f} rows/s", flush=True)
+                began = time.monotonic()
+                write(rows, table, targets[name, number])
+                rate = arguments.rows / (time.monotonic() - began)
+                print(f"{number} {name}: {rate:,.0f} rows/s", flush=True)
+                if number != "warm":
+                    rates[name].append(rate)
         spark.stop()
     medians = {name: statistics.median(found) for name, found in rates.items()}
     ratio = medians["ours"] / medians["defaults"]
