@@ -45,8 +45,10 @@ def configure(folder: Path, patience: str = "5 seconds", tolerance: int = 24) ->
     settings["stream"]["max_files_per_trigger"] = 2
     settings["serving"]["patience"] = patience
     settings["compaction"] |= {"finished_after": "1 day", "min_files": 2}
-    settings["silver"]["future_tolerance_hours"] = tolerance
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    rules = (folder / "rules.yaml").read_text(encoding="utf-8")
+    assert "INTERVAL 24 HOURS" in rules
+    (folder / "rules.yaml").write_text(rules.replace("INTERVAL 24 HOURS", f"INTERVAL {tolerance} HOURS"), "utf-8")
     return folder
 
 
