@@ -130,7 +130,7 @@ def late(plan: Plan) -> list[dict[str, Any]]:
 
 
 def serving(plan: Plan) -> dict[str, Any]:
-    """Rows per second into the embedded Cassandra node: medians of the connector's defaults and of the package's way."""
+    """Rows per second into the embedded Cassandra node: the medians of the connector's defaults and of our way."""
     rows = plan.events[0] if plan.events else 30_000
     run = measured("-m", "benchmarks.serving_load", "--rows", str(rows), "--times", str(plan.times))
     medians = re.findall(r"(\w+) ([\d,]+) rows/s", run.output.splitlines()[-1])
