@@ -23,11 +23,9 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="+", choices=[*PARTS, "all", "report"], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--events", type=int, nargs="+", default=[], metavar="N", help="Sizes instead of the docs'.")
+    parser.add_argument("--landing", type=Path, metavar="DIR", help="reference: this folder, not generated data.")
     parser.add_argument(
-        "--landing", type=Path, metavar="DIR", help="reference, serving: this folder, not generated data."
-    )
-    parser.add_argument(
-        "--times", type=int, default=3, metavar="N", help="reference: runs that the median is taken of."
+        "--times", type=int, default=3, metavar="N", help="reference, serving: runs that the median is taken of."
     )
     parser.add_argument("--batches", type=int, metavar="N", help="live: micro-batches of the day.")
     parser.add_argument("--stop-after", type=int, metavar="N", help="live: only the first N of them.")

@@ -20,6 +20,8 @@ import uuid
 from types import TracebackType
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.storage.files import FileSystem
 
@@ -109,8 +111,14 @@ class Lease:
 
     def _others(self) -> dict[str, str]:
         names = [info.name for info in self._files.files(self._folder, recursive=False) if info.name != self._name]
-        texts = {name: self._files.read_text(self._path(name)) for name in names}
+        texts = {name: self._text(name) for name in names}
         return {name: text for name, text in texts.items() if text is not None}
+
+    def _text(self, name: str) -> str | None:
+        try:
+            return self._files.read_text(self._path(name))
+        except Py4JJavaError:  # S3A refuses an object that was overwritten since it was opened: a sign of life
+            return f"changed at {time.monotonic_ns()}"
 
     def _outlive_the_others(self) -> None:
         started = time.monotonic()
@@ -144,6 +152,6 @@ class Lease:
 def _read(text: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(text)
-    except ValueError:  # caught while it was written
-        return {"process": "unknown", "host": "an unknown host", "by_turns": False}
+    except ValueError:  # caught while it was written: the next look will tell
+        return {"process": "unknown", "host": "an unknown host", "by_turns": True}
     return found
