@@ -88,6 +88,12 @@ class Labelled:
         rows = self.lake.read(silver.EVENTS_TABLE, SILVER_EVENTS)
         return rows.join(F.broadcast(planted), "event_id", "left").fillna(ORDINARY, ["kind"])
 
+    def rejected(self, kind: str, counts: pd.DataFrame) -> float:
+        """Share of the planted events of a kind that never reach Silver."""
+        planted = sum(len(label["event_ids"]) for label in self.labels if label["kind"] == kind)
+        kept = counts[counts["kind"] == kind]["events"].max() if (counts["kind"] == kind).any() else 0
+        return 1 - float(kept) / planted
+
 
 def make(spark: SparkSession, config: Config, settings: GeneratorSettings, folder: Path) -> Labelled:
     """Generate landing data into the folder and run the pipeline over it."""
@@ -298,17 +304,22 @@ def plot(curves: pd.DataFrame, configured: dict[str, float], out: Path) -> None:
     figure, panels = plt.subplots(2, 3, figsize=(11, 6), sharey=True, constrained_layout=True)
     colours = {"precision": "#0072B2", "recall": "#E69F00", "F1": "#000000"}
     for axes, name in zip(panels.flat, NAMES.values()):
+        task = "spikes" if name == "unit price" else "abnormal"  # usage at the normal price is none of its business
         for grouping, style in zip(GROUPINGS, ("-", "--")):
             rows = curves[(curves["detector"] == name) & (curves["grouping"] == grouping)]
             means = rows.assign(threshold=rows["threshold"].astype(float)).groupby("threshold").mean(numeric_only=True)
             for measured, colour in colours.items():
                 if len(means):
                     label = f"{measured}, {grouping}"
-                    axes.plot(means.index, means[f"abnormal: {measured}"], style, color=colour, label=label)
+                    axes.plot(means.index, means[f"{task}: {measured}"], style, color=colour, label=label)
         axes.axvline(configured[name], color="#D55E00", linewidth=1)
-        axes.set(title=name, xlabel="votes" if name == "consensus" else "threshold", ylim=(0, 1.03))
+        axes.set(
+            title=f"{name}: price spikes" if task == "spikes" else f"{name}: abnormal costs",
+            xlabel="votes" if name == "consensus" else "threshold",
+            ylim=(0, 1.03),
+        )
         axes.grid(alpha=0.3)
-    panels.flat[0].legend(fontsize=7, frameon=False)
+    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=80)
 
@@ -355,7 +366,7 @@ def main() -> None:
     spark = build_session(SparkSettings(master="local[2]", driver_memory="2g", shuffle_partitions=2))
     curves = []
     for name in arguments.datasets:
-        event_tables, day_tables = [], []
+        event_tables, day_tables, rejected = [], [], []
         for seed in arguments.seeds:
             settings = GeneratorSettings(anomalies=True, seed=seed, **DATASETS[name])
             with tempfile.TemporaryDirectory() as folder:
@@ -365,6 +376,7 @@ def main() -> None:
                 check_against_silver(rows, counts)
                 scores = event_scores(counts).assign(seed=seed)
                 days = day_verdicts(labelled)
+                rejected.append(labelled.rejected("negative_burst", counts))
                 rows.unpersist()
             event_tables.append(scores)
             day_tables.append(day_scores(days, labelled.labels).assign(seed=seed))
@@ -372,7 +384,11 @@ def main() -> None:
         measured = pd.concat(event_tables)
         configured = measured[measured["threshold"] == "configured"].drop(columns=["threshold"])
         print(f"\n## Events, {name}, seeds {arguments.seeds}\n")
-        print(markdown(spread(configured, ["detector", "grouping"]).rename(columns=str)))
+        for part in ("spikes: ", "abnormal: ", "flagged: "):
+            columns = [column for column in configured.columns if column.startswith(part)]
+            print(markdown(spread(configured[["seed", "detector", "grouping", *columns]], ["detector", "grouping"])))
+            print()
+        print(f"Events of negative bursts that Silver rejects: {min(rejected):.1%} to {max(rejected):.1%}")
         print(f"\n## Days, {name}, seeds {arguments.seeds}\n")
         print(markdown(spread(pd.concat(day_tables), ["verdict"]).set_index("verdict").T.reset_index(names="measure")))
     if arguments.plot:
