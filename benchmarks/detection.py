@@ -1,6 +1,6 @@
 """How well each detector finds what was planted: generated data with labels, the real pipeline, precision and recall.
 
-    .venv/bin/python benchmarks/detection.py --seeds 1 2 3 4 5 --plot docs/img/detection.png [--reference LANDING]
+    .venv/bin/python benchmarks/detection.py --seeds 3 4 5 6 --plot docs/img/detection.png [--reference LANDING]
 
 Prints the tables of docs/anomalies.md as Markdown: mean over the seeds, with the smallest and largest in brackets.
 `--reference` adds data without labels: the shares of its events that each grouping flags.
@@ -355,7 +355,7 @@ def report_reference(spark: SparkSession, config: Config, landing: Path) -> None
 def main() -> None:
     """Generate, run, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4, 5, 6])  # 1 and 2 chose the signals
     parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     parser.add_argument("--reference", type=Path, help="a landing folder without labels")
     parser.add_argument("--plot", type=Path, help="a PNG of the curves")
