@@ -71,42 +71,39 @@ class Moment:
 
 
 class Watch:
-    """Counts the transactions of a lake from outside."""
+    """Counts the transactions of a lake from outside. One that a dead driver had decided is not among them."""
 
     def __init__(self, lake: Path) -> None:
         self.lake = lake
+        self._last, self._inherited = self._number("last_transaction"), self._number("journal")
+        self._waste = self._staged()
         self.done = 0
-        self._last = self._identity()
 
-    def _identity(self) -> tuple[int, int] | None:
+    def _number(self, document: str) -> int:
+        """The number of the transaction that is in the journal, or that was the last to be applied; 0: none."""
+        with contextlib.suppress(OSError, ValueError):
+            content = json.loads((self.lake / f"_state/{document}.json").read_text(encoding="utf-8"))
+            return int(content["number"] if isinstance(content, dict) else content)
+        return 0
+
+    def _staged(self) -> set[str]:
         with contextlib.suppress(OSError):
-            found = (self.lake / "_state/last_transaction.json").stat()
-            return found.st_ino, found.st_mtime_ns
-        return None
-
-    def look(self) -> None:
-        now = self._identity()
-        if now is not None and now != self._last:
-            self._last = now
-            self.done += 1
+            return {path.name for path in (self.lake / "_staging").iterdir()}
+        return set()
 
     def reached(self, moment: Moment) -> bool:
-        self.look()
+        journal, last = self._number("journal"), self._number("last_transaction")
+        if last != self._last:
+            self.done += last != self._inherited
+            self._last = last
         number = int(moment.number)
         if moment.phase == "done":
-            return self.done >= number and not self.journal()
+            return self.done >= number and not journal
         if moment.phase == "decided":
-            return self.done >= number or (self.done == number - 1 and self.journal())
+            return self.done >= number or (self.done == number - 1 and journal not in (0, last, self._inherited))
         assert moment.phase == "begun"
-        return self.done >= number or (self.done == number - 1 and self.staging())
-
-    def journal(self) -> bool:
-        return (self.lake / "_state/journal.json").exists()
-
-    def staging(self) -> bool:
-        with contextlib.suppress(OSError):
-            return any((self.lake / "_staging").iterdir())
-        return False
+        new = self._staged() - self._waste - {str(last), str(self._inherited)}
+        return self.done >= number or (self.done == number - 1 and bool(new))
 
     def where(self) -> str:
         """What a death now leaves behind, in words."""
@@ -114,7 +111,7 @@ class Watch:
             plan = json.loads((self.lake / "_state/journal.json").read_text(encoding="utf-8"))
             names = {name.removeprefix("_state/").partition("_micro_batches")[0] for name in plan["documents"]}
             return "a journal of " + "+".join(sorted(n for n in names if n != "last_transaction" and "/" not in n))
-        return "a staged transaction" if self.staging() else "nothing open"
+        return "a staged transaction" if self._staged() else "nothing open"
 
 
 class Driver:
