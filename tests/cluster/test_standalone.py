@@ -101,6 +101,7 @@ def local_lake(landing: Path, make_pipeline: MakePipeline, tmp_path_factory: pyt
     return lake
 
 
+@pytest.mark.slow
 def test_the_lake_of_a_cluster_equals_that_of_local_mode(
     cluster: str, environment: dict[str, str], landing: Path, local_lake: Path, tmp_path: Path
 ) -> None:
@@ -109,7 +110,9 @@ def test_the_lake_of_a_cluster_equals_that_of_local_mode(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     assert differences(local_lake, tmp_path / "lake") == []
-    assert not [*(tmp_path / "lake").rglob("*.crc")]
+    # Spark's own checkpoints have such twins on a cluster; what a lake shows its readers has none.
+    zones = [tmp_path / "lake" / zone for zone in ("bronze", "silver", "gold", "quarantine")]
+    assert not [path for zone in zones for path in zone.rglob("*.crc")]
 
 
 @pytest.mark.slow
