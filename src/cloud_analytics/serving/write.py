@@ -60,7 +60,7 @@ def upsert(rows: DataFrame, table: Table, target: Target, writetime: int, sessio
                 .save()
             )
     except (Py4JError, AnalysisException) as error:
-        raise StoreUnavailable(f"cannot write {table.name}: {_cause(error)}") from error
+        raise StoreUnavailable(f"cannot write {table.name} to Cassandra: {_cause(error)}") from error
 
 
 @contextmanager
