@@ -171,7 +171,7 @@ class Pipeline:
         """
         outcome = Outcome()
         with self.lake.writer():
-            if FileSystem(self.lake.spark, self.landing).exists(""):
+            if bronze_masters.any_lie_in(self.lake.spark, self.landing):  # a wrong folder must not empty the tables
                 self._masters(outcome)
             if compaction:
                 self.say("bronze: compaction")

@@ -95,7 +95,7 @@ def test_the_connector_meets_a_database_that_sleeps_with_an_error(
     forget_connections(lake.spark)
     double.sleep(60)
     rows = lake.read(gold.table(table.mart), gold.SCHEMAS[table.mart])
-    with pytest.raises(StoreUnavailable, match=r"cannot write carbon_daily: .*503") as failure:
+    with pytest.raises(StoreUnavailable, match=r"cannot write carbon_daily to Cassandra: .*503") as failure:
         upsert(rows, table, target, 1)
     assert TOKEN not in str(failure.value)
 

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pandas as pd
+from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from cloud_analytics.config import MASTERS, Config, SourceContract
@@ -47,6 +48,12 @@ def schema(contract: SourceContract, extra: list[str] | None = None) -> StructTy
     ):
         fields.add(field)
     return fields
+
+
+def any_lie_in(spark: SparkSession, landing: str) -> bool:
+    """Whether the folder holds a master at all."""
+    files = FileSystem(spark, landing)
+    return any(master_files(files, source) for source in MASTERS)
 
 
 def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[str]]:
