@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -88,7 +90,9 @@ def build_session(settings: SparkSettings, *uris: str) -> SparkSession:
     runs on, or lacks a jar and the network.
     """
     os.environ["TZ"] = "UTC"
-    log4j = Path(tempfile.mkdtemp(prefix="cloud-analytics-")) / "log4j2.properties"
+    folder = tempfile.mkdtemp(prefix="cloud-analytics-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    log4j = Path(folder) / "log4j2.properties"
     log4j.write_text(_QUIET_LOG4J, encoding="utf-8")
     options = {**_DEFAULTS, **(_ONE_JVM if settings.is_local and not submitted() else _CLUSTER)}
     options["spark.sql.shuffle.partitions"] = str(settings.shuffle_partitions)
