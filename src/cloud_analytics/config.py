@@ -7,6 +7,7 @@ come from the environment where they are used.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -314,7 +315,7 @@ class Config(_Section):
         decisive = self.model_dump(mode="json", exclude={"rules"})
         decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
         decisive["rules"] = self.rules.without_messages()
-        return hashlib.sha256(yaml.safe_dump(decisive, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
 _FILES: dict[str, type[BaseModel]] = {

@@ -95,11 +95,12 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
     """Rebuild what is stale; returns mart → number of partitions whose content changed."""
     state: dict[str, Any] = lake.state(STATE, {"inputs": {}, "dates": {}, "hashes": {}})
     versions = {n: entry["version"] for n, entry in lake.state(silver.MASTERS_STATE, {}).items()}
+    rules = config.fingerprint()
     dates = {
-        date: [entry["version"], config.fingerprint()]
+        date: [entry["version"], rules]
         for date, entry in lake.state(silver.EVENTS_STATE, {"dates": {}})["dates"].items()
     }
-    inputs = {mart: [versions.get(entry[1], 0), config.fingerprint()] for mart, entry in _MASTER_MARTS.items()}
+    inputs = {mart: [versions.get(entry[1], 0), rules] for mart, entry in _MASTER_MARTS.items()}
     stale_marts = [mart for mart in _MASTER_MARTS if state["inputs"].get(mart) != inputs[mart]]
     stale_dates = sorted(date for date in {*dates, *state["dates"]} if dates.get(date) != state["dates"].get(date))
     if not stale_marts and not stale_dates:

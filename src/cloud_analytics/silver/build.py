@@ -32,7 +32,8 @@ def build_masters(lake: Lake, config: Config, changes: Changes | None = None) ->
     """Rebuild each master whose snapshot or rules changed; returns their names. `changes` collects what it changed."""
     snapshots: dict[str, Any] = lake.state(bronze_masters.STATE, {})
     built: dict[str, Any] = lake.state(MASTERS_STATE, {})
-    inputs = {name: [snapshots.get(name, {}).get("version", 0), config.fingerprint()] for name in MASTERS}
+    rules = config.fingerprint()
+    inputs = {name: [snapshots.get(name, {}).get("version", 0), rules] for name in MASTERS}
     stale = [name for name in MASTERS if built.get(name, {}).get("inputs") != inputs[name]]
     if not stale:
         return []
@@ -92,7 +93,8 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
     bronze: dict[str, int] = lake.state(ledger.DATES, {})
     state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}, "whole": None})
     joined = [lake.state(MASTERS_STATE, {}).get(name, {}).get("version", 0) for name in _JOINED]
-    inputs = {date: [version, *joined, config.fingerprint()] for date, version in bronze.items()}
+    rules = config.fingerprint()
+    inputs = {date: [version, *joined, rules] for date, version in bronze.items()}
     built = {date: entry["inputs"] for date, entry in state["dates"].items()}
     everything = [sorted(inputs.items()), "whole"]
     stale = sorted(date for date in {*inputs, *built} if inputs.get(date) != built.get(date))

@@ -36,6 +36,7 @@ class FileSystem:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self._jvm: Any = spark.sparkContext._jvm
+        self._path_class: Any = self._jvm.org.apache.hadoop.fs.Path  # each part of a Java name is a round trip
         self._conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
         self.root = absolute(root)
         self.is_object_store = self.root.partition("://")[0] in _OBJECT_STORES
@@ -43,7 +44,7 @@ class FileSystem:
 
     def _path(self, relative: str) -> Any:
         full = relative if "://" in relative or relative.startswith("/") else f"{self.root}/{relative}".rstrip("/")
-        return self._jvm.org.apache.hadoop.fs.Path(full)
+        return self._path_class(full)
 
     def full(self, relative: str) -> str:
         """The path that Spark readers and writers take."""
