@@ -62,10 +62,13 @@ def content(found: ColumnProfile) -> str:
     if found.lowest is None:
         return ""
     mean = "" if found.mean is None else f" (mean {found.mean:,.4g})"
-    return f"{_short(found.lowest)} to {_short(found.highest)}{mean}"
+    lowest, highest = (_short(text, found.type) for text in (found.lowest, found.highest))
+    return f"{lowest} to {highest}{mean}"
 
 
-def _short(text: str) -> str:
+def _short(text: str, kind: str) -> str:
+    if kind == "double":
+        return f"{float(text):,.4g}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -9,33 +9,28 @@ from cloud_analytics.insight.report.view import Cell, Fold, Table, Value, number
 
 def overview(profiles: dict[str, SourceProfile]) -> Table:
     """A row a source: rows, warnings, dates and their gaps, and how many rows find their masters."""
-    names = ("source", "Silver rows", "warnings", "dates", "without a row", "rows that find their master")
+    names = ("source", "Silver rows", "warnings", "dates and their gaps", "rows that find their master")
     return Table("Profile of each source", names, [[name, *_row(found)] for name, found in profiles.items()])
 
 
 def folds(profiles: dict[str, SourceProfile]) -> list[Fold]:
     """The columns of each source that has rows, its warnings, gaps and matches."""
-    return [
-        Fold(f"{name}: {plural(len(found.columns), 'column')}", profile_words.summary(found), _columns(name, found))
-        for name, found in profiles.items()
-        if found.rows or found.as_written
-    ]
+    return [_fold(name, found) for name, found in profiles.items() if found.rows or found.as_written]
 
 
 def _row(found: SourceProfile) -> list[Cell]:
     dates = found.dates
-    missing = sum(gap.length for gap in dates.gaps)
+    missing = plural(sum(gap.length for gap in dates.gaps), dates.step)
     matches = ", ".join(f"{master} {percent(match.rate)}" for master, match in found.matches.items())
     return [
         number(found.rows),
         number(sum(found.warnings.values())),
-        "" if dates.first is None else f"{dates.first} to {dates.last}",
-        "" if dates.first is None else Value(plural(missing, dates.step), exact=str(missing)),
+        "" if dates.first is None else f"{dates.first} to {dates.last}, {missing} without a row",
         matches,
     ]
 
 
-def _columns(source: str, found: SourceProfile) -> Table:
+def _fold(source: str, found: SourceProfile) -> Fold:
     rows: list[list[Cell]] = [
         [
             name,
@@ -46,4 +41,5 @@ def _columns(source: str, found: SourceProfile) -> Table:
         ]
         for name, column in profile_words.columns(found).items()
     ]
-    return Table(f"{source}, column by column", profile_words.COLUMNS, rows)
+    table = Table(f"{source}, column by column", profile_words.COLUMNS, rows)
+    return Fold(f"{source}: {plural(len(rows), 'column')}", profile_words.summary(found), table)
