@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.serving.patience import pauses
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
+
 
 def _pauses() -> Iterator[float]:
-    return pauses(2.0, 120.0)
+    return pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
 
 
 @dataclass
