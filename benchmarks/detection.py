@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -352,50 +353,68 @@ def report_reference(spark: SparkSession, config: Config, landing: Path) -> None
     print(f"\n## Without labels: {landing.name}\n\n{markdown(shares.reset_index())}")
 
 
+def measure_seed(spark: SparkSession, config: Config, dataset: str, seed: int) -> tuple[pd.DataFrame, ...]:
+    """Events' scores, days' scores, the daily baseline's curve, and the share of negative bursts that is rejected."""
+    settings = GeneratorSettings(anomalies=True, seed=seed, **DATASETS[dataset])
+    with tempfile.TemporaryDirectory() as folder:
+        labelled = make(spark, config, settings, Path(folder))
+        rows = labelled.events().persist()
+        counts = event_counts(rows, config)
+        check_against_silver(rows, counts)
+        days = day_verdicts(labelled)
+        rows.unpersist()
+    scored = event_scores(counts), day_scores(days, labelled.labels), swept_days(days)
+    rejected = pd.DataFrame({"rejected": [labelled.rejected("negative_burst", counts)]})
+    return tuple(table.assign(seed=seed) for table in (*scored, rejected))
+
+
+def report_dataset(spark: SparkSession, config: Config, dataset: str, seeds: list[int]) -> pd.DataFrame:
+    """Print what is found in a set of generated data; returns the curves over the thresholds."""
+    measured = []
+    for seed in seeds:
+        print(f"{dataset}, seed {seed}: generate, run, score", file=sys.stderr)
+        measured.append(measure_seed(spark, config, dataset, seed))
+    event_table, day_table, curve, rejected = (pd.concat(tables) for tables in zip(*measured))
+    configured = event_table[event_table["threshold"] == "configured"].drop(columns=["threshold"])
+    print(f"\n## Events, {dataset}, seeds {seeds}\n")
+    for part in ("spikes: ", "abnormal: ", "flagged: "):
+        columns = [column for column in configured.columns if column.startswith(part)]
+        print(markdown(spread(configured[["seed", "detector", "grouping", *columns]], ["detector", "grouping"])))
+        print()
+    lowest, highest = rejected["rejected"].min(), rejected["rejected"].max()
+    print(f"Events of negative bursts that Silver rejects: {lowest:.1%} to {highest:.1%}")
+    print(f"\n## Days, {dataset}, seeds {seeds}\n")
+    print(markdown(spread(day_table, ["verdict"]).set_index("verdict").T.reset_index(names="measure")))
+    return pd.concat([event_table, curve])
+
+
 def main() -> None:
     """Generate, run, measure, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4, 5, 6])  # 1 and 2 chose the signals
     parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     parser.add_argument("--reference", type=Path, help="a landing folder without labels")
     parser.add_argument("--plot", type=Path, help="a PNG of the curves")
     arguments = parser.parse_args()
+    # Before minutes of work, not after them.
+    if arguments.reference and not (arguments.reference / "usage_events_stream").is_dir():
+        parser.error(f"--reference {arguments.reference}: no landing folder, it has no usage_events_stream/")
+    if arguments.plot and arguments.plot.suffix != ".png":
+        parser.error(f"--plot {arguments.plot}: give a file that ends in .png")
     from cloud_analytics.session import build_session
 
     config = configuration.load(Path(__file__).resolve().parents[1] / "conf")
     spark = build_session(SparkSettings(master="local[2]", driver_memory="2g", shuffle_partitions=2))
-    curves = []
-    for name in arguments.datasets:
-        event_tables, day_tables, rejected = [], [], []
-        for seed in arguments.seeds:
-            settings = GeneratorSettings(anomalies=True, seed=seed, **DATASETS[name])
-            with tempfile.TemporaryDirectory() as folder:
-                labelled = make(spark, config, settings, Path(folder))
-                rows = labelled.events().persist()
-                counts = event_counts(rows, config)
-                check_against_silver(rows, counts)
-                scores = event_scores(counts).assign(seed=seed)
-                days = day_verdicts(labelled)
-                rejected.append(labelled.rejected("negative_burst", counts))
-                rows.unpersist()
-            event_tables.append(scores)
-            day_tables.append(day_scores(days, labelled.labels).assign(seed=seed))
-            curves += [scores, swept_days(days)]
-        measured = pd.concat(event_tables)
-        configured = measured[measured["threshold"] == "configured"].drop(columns=["threshold"])
-        print(f"\n## Events, {name}, seeds {arguments.seeds}\n")
-        for part in ("spikes: ", "abnormal: ", "flagged: "):
-            columns = [column for column in configured.columns if column.startswith(part)]
-            print(markdown(spread(configured[["seed", "detector", "grouping", *columns]], ["detector", "grouping"])))
-            print()
-        print(f"Events of negative bursts that Silver rejects: {min(rejected):.1%} to {max(rejected):.1%}")
-        print(f"\n## Days, {name}, seeds {arguments.seeds}\n")
-        print(markdown(spread(pd.concat(day_tables), ["verdict"]).set_index("verdict").T.reset_index(names="measure")))
-    if arguments.plot:
-        plot(pd.concat(curves), _configured(config), arguments.plot)
-    if arguments.reference:
-        report_reference(spark, config, arguments.reference)
-    spark.stop()
+    try:
+        curves = [report_dataset(spark, config, name, arguments.seeds) for name in arguments.datasets]
+        if arguments.plot:
+            plot(pd.concat(curves), _configured(config), arguments.plot)
+        if arguments.reference:
+            report_reference(spark, config, arguments.reference)
+    finally:
+        spark.stop()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pandas as pd
 
-from cloud_analytics.config import MASTERS
+from cloud_analytics.config import EVENTS, MASTERS
+from cloud_analytics.insight.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.quality.audit import Audit, SourceAudit
 
@@ -96,7 +97,7 @@ def facts() -> Facts:
                 "events_with_carbon": [0, *[10] * 20],
             }
         ),
-        matches=pd.DataFrame({"events": [210], "org_matched": [210], "resource_matched": [105]}),
+        profile=profiles(),
         audit=Audit({"usage_events": SourceAudit(212, 210, {"negative_cost": 2}), "users": SourceAudit(5, 5, {})}),
         batches=pd.DataFrame(
             {
@@ -117,6 +118,47 @@ def facts() -> Facts:
     )
 
 
+def profiles() -> dict[str, SourceProfile]:
+    """Events with a gap of two days, half of them without a resource, and users; one spelling was rejected."""
+    services = {"compute": 105, "genai": 105}
+    return {
+        EVENTS: SourceProfile(
+            rows=210,
+            quarantined={"negative_cost": 2},
+            warnings={"missing_value": 7},
+            columns={
+                "service": ColumnProfile("string", 0, 2, True, vocabulary=services),
+                "value": ColumnProfile("decimal(18,6)", 7, 190, False, "0.500000", "12.000000", 6.25),
+            },
+            matches={"customers_orgs": Match(210, 210), "resources": Match(105, 210), "users": Match(0, 0)},
+            dates=DateProfile(
+                "date",
+                "day",
+                date(2025, 8, 10),
+                date(2025, 8, 30),
+                19,
+                [Gap(date(2025, 8, 12), date(2025, 8, 13), 2)],
+            ),
+            as_written={"service": ColumnProfile("string", 0, 3, True, vocabulary={**services, "GenAI": 2})},
+        ),
+        "users": SourceProfile(
+            rows=5,
+            quarantined={},
+            warnings={},
+            columns={"user_id": ColumnProfile("string", 0, 5, True)},
+            matches={"customers_orgs": Match(5, 5)},
+            dates=DateProfile("created_at", "day", date(2025, 1, 1), date(2025, 1, 5), 5, []),
+        ),
+    }
+
+
+def without_rows(found: SourceProfile) -> SourceProfile:
+    """The same source in a lake that holds nothing."""
+    matches = {name: Match(0, 0) for name in found.matches}
+    dates = replace(found.dates, first=None, last=None, with_rows=0, gaps=[])
+    return replace(found, rows=0, quarantined={}, warnings={}, matches=matches, dates=dates, as_written={})
+
+
 def nothing() -> Facts:
     """What a lake without rows gives: every frame empty, nothing ever arrived."""
     known = facts()
@@ -125,6 +167,6 @@ def nothing() -> Facts:
         for field in fields(Facts)
         if isinstance(frame := getattr(known, field.name), pd.DataFrame)
     }
-    empty |= {"matches": pd.DataFrame({"events": [0], "org_matched": [0], "resource_matched": [0]})}
     lacking = {"names": {}, "last_date": None, "newest_event": None, "snapshots": {}, "changed": None, "audit": None}
+    lacking["profile"] = {name: without_rows(found) for name, found in known.profile.items()}
     return replace(known, missing=list(MASTERS), **empty, **lacking)  # type: ignore[arg-type]

@@ -149,6 +149,22 @@ def test_quality_is_the_audits(page: Page, pipeline: Pipeline) -> None:
     assert rules == {(kind, name): n for name, source in law.sources.items() for kind, n in source.quarantine.items()}
 
 
+def test_the_profile_is_silvers(page: Page, pipeline: Pipeline) -> None:
+    silver = Path(pipeline.lake.root) / "silver"
+    (shown,) = (rows for name, rows in page.tables.items() if "Profile of each source" in name)
+    rows = {row[0][0]: int(row[1][1]) for row in shown}
+    assert rows == {
+        name: pq.read_table(silver / name).num_rows if (silver / name).exists() else 0
+        for name in ("usage_events", *MASTERS)
+    }
+    assert rows["billing_monthly"] == 0
+    (columns,) = (rows for name, rows in page.tables.items() if "users, column by column" in name)
+    users = pq.read_table(silver / "users").to_pandas()
+    nulls = {row[0][0]: int(row[2][1]) for row in columns}
+    assert nulls == {name: int(users[name].isna().sum()) for name in nulls}
+    assert set(nulls) == set(users) - {"warnings"}
+
+
 def test_what_a_watermark_would_lose_is_what_the_micro_batches_say(pipeline: Pipeline, facts: Facts) -> None:
     batches = lateness.micro_batches(pipeline.lake)
     assert len(batches) > 2

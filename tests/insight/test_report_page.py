@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from cloud_analytics.config import MASTERS
+from cloud_analytics.insight.profile import ColumnProfile, SourceProfile
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.page import code, render
 from cloud_analytics.insight.report.view import (
@@ -140,6 +141,25 @@ class TestFigures:
             "0.9%",
         ]
         assert "50.0% a resource" in page.sections["quality"]
+
+    def test_profile_of_each_source_with_its_columns_folded_away(self, html: str, page: Page) -> None:
+        events, users = table(page, "Profile of each source")
+        found = "customers_orgs 100.0%, resources 50.0%, users –"
+        dates = "2025-08-10 to 2025-08-30, 2\N{NO-BREAK SPACE}days without a row"
+        assert [cell[1] or cell[0] for cell in events] == ["usage_events", "210", "7", dates, found]
+        assert users[3][0].endswith(", 0\N{NO-BREAK SPACE}days without a row")
+        columns = {row[0][0]: [cell[0] for cell in row[1:]] for row in table(page, "usage_events, column by column")}
+        assert columns == {
+            "service": ["string", "0", "2", "compute 105, genai 105"],
+            "value": ["decimal(18,6)", "7", "~190", "0.5 to 12 (mean 6.25)"],
+            "service (as written)": ["string", "0", "3", "compute 105, genai 105, GenAI 2"],
+        }
+        assert [tag for tag, _ in page.elements].count("details") == 2
+        assert not [attributes for tag, attributes in page.elements if tag == "details" and "open" in attributes]
+        assert "19 days with rows, 2 without (2025-08-12 to 2025-08-13)" in page.sections["quality"]
+        assert "warnings: missing_value 7" in page.sections["quality"]
+
+    def test_late_data_and_freshness(self, page: Page) -> None:
         assert [cell[1] for cell in table(page, "plain watermark")[0]] == ["1", "106", "0.5"]
         assert "The newest event is 3.0 days older than this report." in page.sections["freshness"]
 
@@ -170,11 +190,14 @@ class TestWhatIsNotThere:
         page = Page.read(render(nothing()))
         assert list(page.sections) == [*SECTIONS, "freshness"]
         assert not page.tables.get("By service")
+        assert [row[1][1] for row in table(page, "Profile of each source")] == ["0", "0"]
+        assert "details" not in {tag for tag, _ in page.elements}
 
     def test_a_landing_folder_that_is_not_here_is_not_called_balanced(self) -> None:
         page = Page.read(render(replace(facts(), audit=None)))
         assert page.tiles["lines accounted for"] == ""
         assert "The landing folder is not here" in page.sections["quality"]
+        assert len(table(page, "Profile of each source")) == 2
 
     def test_a_broken_law_cannot_be_overlooked(self) -> None:
         page = Page.read(render(replace(facts(), audit=Audit({"users": SourceAudit(4, 2, {"missing_key": 1})}))))
@@ -191,6 +214,11 @@ class TestWhatIsNotThere:
         assert "The data begins on 2025-08-30" in page.sections["movers"]
 
 
+def with_words(found: SourceProfile, word: str) -> SourceProfile:
+    columns = {"column": ColumnProfile("string", 0, 1, True, vocabulary={word: 1})}
+    return replace(found, columns=columns, as_written=columns, quarantined={word: 1}, warnings={word: 1})
+
+
 @pytest.fixture(scope="module")
 def hostile() -> Facts:
     known = facts()
@@ -205,6 +233,7 @@ def hostile() -> Facts:
         anomalies=known.anomalies.assign(org_id=HOSTILE, service=HOSTILE, reason=HOSTILE),
         tickets=known.tickets.assign(severity=HOSTILE),
         audit=Audit({HOSTILE: SourceAudit(2, 1, {HOSTILE: 1})}),
+        profile={name: with_words(found, HOSTILE) for name, found in known.profile.items()},
     )
 
 

@@ -54,45 +54,46 @@ def unit_price() -> Column:
 
 
 @dataclass(frozen=True)
-class ZScore:
-    """Cost in standard deviations above its group's mean."""
+class AboveThreshold:
+    """What the detectors share that flag a score above a threshold; `words` say it, with the score in them."""
 
     threshold: float
+    score_column: ClassVar[str]
+    words: ClassVar[str]
+
+    def flag(self) -> Column:
+        """Above the threshold."""
+        return F.col(self.score_column) > self.threshold
+
+    def reason(self) -> Column:
+        """In words."""
+        return F.format_string(self.words, self.score_column)
+
+
+@dataclass(frozen=True)
+class ZScore(AboveThreshold):
+    """Cost in standard deviations above its group's mean."""
+
     score_column: ClassVar[str] = "cost_zscore"
     flag_column: ClassVar[str] = "flag_zscore"
+    words: ClassVar[str] = "cost %.1f standard deviations above the mean"
 
     def score(self) -> Column:
         """(cost − mean) / sample standard deviation."""
         return (_cost() - F.col("mean_usd")) / F.col("stddev_usd")
 
-    def flag(self) -> Column:
-        """Above the threshold."""
-        return F.col(self.score_column) > self.threshold
-
-    def reason(self) -> Column:
-        """In words."""
-        return F.format_string("cost %.1f standard deviations above the mean", self.score_column)
-
 
 @dataclass(frozen=True)
-class Mad:
+class Mad(AboveThreshold):
     """Cost in median absolute deviations above its group's median: large values do not hide each other."""
 
-    threshold: float
     score_column: ClassVar[str] = "cost_mad_score"
     flag_column: ClassVar[str] = "flag_mad"
+    words: ClassVar[str] = "cost %.1f MADs above the median"
 
     def score(self) -> Column:
         """0.6745 × (cost − median) / MAD; null where the MAD is 0."""
         return F.lit(MAD_SCALE) * (_cost() - F.col("median_usd")) / F.col("mad_usd")
-
-    def flag(self) -> Column:
-        """Above the threshold."""
-        return F.col(self.score_column) > self.threshold
-
-    def reason(self) -> Column:
-        """In words."""
-        return F.format_string("cost %.1f MADs above the median", self.score_column)
 
 
 @dataclass(frozen=True)
@@ -124,24 +125,16 @@ class Percentile:
 
 
 @dataclass(frozen=True)
-class UnitPrice:
+class UnitPrice(AboveThreshold):
     """Price of one unit against the usual price of its service and metric, whoever the customer is."""
 
-    threshold: float
     score_column: ClassVar[str] = "unit_price_ratio"
     flag_column: ClassVar[str] = "flag_unit_price"
+    words: ClassVar[str] = "unit price %.1f × normal"
 
     def score(self) -> Column:
         """(cost / value) / median of (cost / value); null without usage."""
         return unit_price() / F.col("median_price")
-
-    def flag(self) -> Column:
-        """Above the threshold."""
-        return F.col(self.score_column) > self.threshold
-
-    def reason(self) -> Column:
-        """In words."""
-        return F.format_string("unit price %.1f × normal", self.score_column)
 
 
 @dataclass(frozen=True)

@@ -41,35 +41,49 @@ class WeekdayAnomaly:
 
 
 @dataclass(frozen=True)
-class LevelShift:
+class Rise:
+    """What the signals share that say a level has risen: `before` and `after` name its columns, USD."""
+
+    settings: LevelShiftSettings | TrendSettings
+    score_column: ClassVar[str]
+    before: ClassVar[str]
+    after: ClassVar[str]
+
+    def flag(self) -> Column:
+        """Above the threshold, by a share and a sum that matter."""
+        before, after, settings = F.col(self.before), F.col(self.after), self.settings
+        matters = (after >= before * F.lit(settings.min_ratio)) & (after - before >= F.lit(settings.min_impact_usd))
+        return (F.col(self.score_column) > settings.score_threshold) & matters
+
+
+@dataclass(frozen=True)
+class LevelShift(Rise):
     """The median of the last days against the days before them: higher, and not just for a day or two."""
 
     settings: LevelShiftSettings
     score_column: ClassVar[str] = "level_shift_score"
     flag_column: ClassVar[str] = "is_level_shift"
+    before: ClassVar[str] = "previous_cost_usd"
+    after: ClassVar[str] = "recent_cost_usd"
 
     def score(self) -> Column:
         """Rise of the median in standard errors of such a median; null where the days before have no spread."""
-        rise = F.col("recent_cost_usd") - F.col("previous_cost_usd")
+        rise = F.col(self.after) - F.col(self.before)
         mad = decimal_median(deviations(F.col("_previous_costs"), F.col("previous_cost_usd"))).cast("double")
         scale = MAD_SCALE * sqrt(self.settings.recent_days) / _MEDIAN_ERROR
         # Without a previous level there may be no costs at all, whose median Spark refuses to look for.
         return F.when(F.col("previous_cost_usd").isNotNull(), F.when(mad > 0, F.lit(scale) * rise.cast("double") / mad))
 
-    def flag(self) -> Column:
-        """Above the threshold, by a share and a sum that matter."""
-        return (F.col(self.score_column) > self.settings.score_threshold) & _rises(
-            self.settings, "previous_cost_usd", "recent_cost_usd"
-        )
-
 
 @dataclass(frozen=True)
-class Trend:
+class Trend(Rise):
     """Mann-Kendall: do later days cost more than earlier ones, pair by pair? One large day counts by its rank only."""
 
     settings: TrendSettings
     score_column: ClassVar[str] = "trend_score"
     flag_column: ClassVar[str] = "is_trend"
+    before: ClassVar[str] = "trend_from_usd"
+    after: ClassVar[str] = "trend_to_usd"
 
     def score(self) -> Column:
         """Mann-Kendall's z, without its correction for ties; null with fewer than `min_days`."""
@@ -83,12 +97,6 @@ class Trend:
         pairs = F.aggregate(F.transform(costs, rises_to), F.lit(0), lambda found, x: found + x)
         z = (pairs - F.signum(pairs)) / F.sqrt(n * (n - 1) * (2 * n + 5) / 18)
         return F.when(n >= self.settings.min_days, z)
-
-    def flag(self) -> Column:
-        """Above the threshold, by a share and a sum that matter."""
-        return (F.col(self.score_column) > self.settings.score_threshold) & _rises(
-            self.settings, "trend_from_usd", "trend_to_usd"
-        )
 
 
 def with_history(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
@@ -151,9 +159,3 @@ def _last(days: int, before: int = 0) -> Column:
 
 def _costs(days: Column) -> Column:
     return F.transform(days, lambda day: day["total_cost_usd"])
-
-
-def _rises(settings: LevelShiftSettings | TrendSettings, before: str, after: str) -> Column:
-    """By a share and a sum that matter."""
-    rise = F.col(after) - F.col(before)
-    return (F.col(after) >= F.col(before) * F.lit(settings.min_ratio)) & (rise >= F.lit(settings.min_impact_usd))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +19,10 @@ from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
 from cloud_analytics.cli.quality import print_audit
 
 if TYPE_CHECKING:
+    from cloud_analytics.config import Config
     from cloud_analytics.quality.replay import Replay
+    from cloud_analytics.quality.selection import Selection
+    from cloud_analytics.storage.lake import Lake
 
 
 @click.group()
@@ -23,9 +30,45 @@ def quarantine() -> None:
     """Rejected records: an overview, the records themselves, and their way back after a rule or an alias changed."""
 
 
-def _selecting(command: Any) -> Any:
-    """The options that narrow what is meant."""
+@dataclass(frozen=True)
+class _Chosen:
+    """Which records of which lake are meant."""
+
+    source: str | None
+    error_type: str | None
+    since: str | None
+    until: str | None
+    lake: str | None
+    conf: Path | None
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[Lake, Selection, Config]]:
+        """The lake and what is selected of it; what is wrong with the choice is told before Spark starts."""
+        from cloud_analytics.config import load
+        from cloud_analytics.quality.selection import select
+
+        selection = select(load(self.conf), self.source, self.error_type, self.since, self.until)
+        with open_pipeline(None, self.lake, self.conf) as (pipeline, config):
+            yield pipeline.lake, selection, config
+
+
+def _choosing(command: Any) -> Any:
+    """The options that narrow what is meant; the command gets them as its `_Chosen`."""
+
+    @wraps(command)
+    def with_chosen(
+        source: str | None,
+        error_type: str | None,
+        since: str | None,
+        until: str | None,
+        lake: str | None,
+        conf: Path | None,
+        **others: Any,
+    ) -> None:
+        command(_Chosen(source, error_type, since, until, lake, conf), **others)
+
     for option in (
+        options("lake", "conf"),
         click.option("--to", "until", metavar="DATE", help="Last date, included."),
         click.option(
             "--from", "since", metavar="DATE", help="First date (of the event, else of the ingest), included."
@@ -33,32 +76,19 @@ def _selecting(command: Any) -> Any:
         click.option("--error-type", metavar="RULE", help="Only records rejected as this."),
         click.option("--source", metavar="SOURCE", help="Only records of one source."),
     ):
-        command = option(command)
-    return command
+        with_chosen = option(with_chosen)
+    return with_chosen
 
 
 @quarantine.command("list")
-@_selecting
-@options("lake", "conf")
+@_choosing
 @FORMAT
-def _list(
-    source: str | None,
-    error_type: str | None,
-    since: str | None,
-    until: str | None,
-    lake: str | None,
-    conf: Path | None,
-    output: str,
-) -> None:
+def _list(chosen: _Chosen, output: str) -> None:
     """How many records were rejected, as what, and whether another rule or alias could let them pass."""
-    from cloud_analytics.config import load
-    from cloud_analytics.quality.selection import select
-
-    selection = select(load(conf), source, error_type, since, until)
-    with open_pipeline(None, lake, conf) as (pipeline, config):
+    with chosen.open() as opened:
         from cloud_analytics.quality.quarantine import overview
 
-        groups = overview(pipeline.lake, selection, config)
+        groups = overview(*opened)
     total = sum(group["records"] for group in groups)
     if output == "json":
         click.echo(json.dumps({"groups": groups, "records": total}))
@@ -79,29 +109,15 @@ def _list(
 
 
 @quarantine.command("show")
-@_selecting
+@_choosing
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most N records.")
-@options("lake", "conf")
 @FORMAT
-def _show(
-    source: str | None,
-    error_type: str | None,
-    since: str | None,
-    until: str | None,
-    limit: int,
-    lake: str | None,
-    conf: Path | None,
-    output: str,
-) -> None:
+def _show(chosen: _Chosen, limit: int, output: str) -> None:
     """The rejected records as they came, each with its file and everything that is wrong with it."""
-    from cloud_analytics.config import load
-    from cloud_analytics.quality.selection import select
-
-    selection = select(load(conf), source, error_type, since, until)
-    with open_pipeline(None, lake, conf) as (pipeline, config):
+    with chosen.open() as opened:
         from cloud_analytics.quality.quarantine import show
 
-        found = show(pipeline.lake, selection, config, limit)
+        found = show(*opened, limit)
     if output == "json":
         click.echo(json.dumps({"records": found}))
         return

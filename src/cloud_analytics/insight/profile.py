@@ -1,7 +1,7 @@
 """The profile of each source: rows, nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates.
 
 Read from Silver, with the counts of quarantine beside it; for usage events also the words as they were written, from
-Bronze, because Silver holds only those that a rule accepted. Two Spark jobs, whatever the number of sources: one
+Bronze, because Silver holds only those that a rule accepted. Two Spark actions, whatever the number of sources: one
 aggregate a source, and the counts of the words of all sources.
 """
 
@@ -114,10 +114,11 @@ class SourceProfile:
 
 @dataclass(frozen=True)
 class _Table:
-    """What is profiled together: a frame, its columns by the names that are shown, and which of them hold words."""
+    """What is profiled together: rows, its columns by the names that are shown, and which of them hold words."""
 
     name: str
-    frame: DataFrame
+    rows: DataFrame
+    matched: DataFrame  # the same rows, with which masters they find
     columns: dict[str, Any]  # name → data type
     words: Sequence[str]
 
@@ -146,34 +147,37 @@ def profile(lake: Lake, config: Config, sources: Iterable[str] = (EVENTS, *MASTE
 
 def _silver(lake: Lake, config: Config, source: str) -> _Table:
     schema = SILVER_EVENTS if source == EVENTS else SILVER_MASTERS[source]
-    frame = lake.read(f"silver/{source}", schema)
+    rows = matched = lake.read(f"silver/{source}", schema)
     flags = [item.name for item in schema if isinstance(item.dataType, BooleanType)]
     closed = _EVENT_WORDS if source == EVENTS else tuple(config.sources[source].vocabularies)
     # Silver's events carry whether organisation and resource were found; what it does not carry is looked up.
     if source == EVENTS:
-        frame = _looked_up(lake, frame, "users", "user_id", "user_matched")
+        matched = _looked_up(lake, rows, "users", "user_id", "user_matched")
     elif source != "customers_orgs":
-        frame = _looked_up(lake, frame, "customers_orgs", "org_id", "org_matched")
+        matched = _looked_up(lake, rows, "customers_orgs", "org_id", "org_matched")
     columns = {item.name: item.dataType for item in schema if item.name != "warnings"}
-    return _Table(source, frame, columns, (*closed, *flags))
+    return _Table(source, rows, matched, columns, (*closed, *flags))
 
 
-def _looked_up(lake: Lake, frame: DataFrame, master: str, key: str, matched: str) -> DataFrame:
+def _looked_up(lake: Lake, rows: DataFrame, master: str, key: str, matched: str) -> DataFrame:
     known = lake.read(f"silver/{master}", SILVER_MASTERS[master]).select(key, F.lit(True).alias(matched))
-    return frame.join(F.broadcast(known), key, "left")
+    return rows.join(F.broadcast(known), key, "left")
 
 
 def _bronze(lake: Lake) -> _Table:
     names = (*_AS_WRITTEN, *_QUANTITIES)
     columns = {item.name: item.dataType for item in BRONZE_EVENTS if item.name in names}
-    return _Table("as_written", lake.read(ledger.TABLE, BRONZE_EVENTS), columns, _AS_WRITTEN)
+    rows = lake.read(ledger.TABLE, BRONZE_EVENTS)
+    return _Table("as_written", rows, rows, columns, _AS_WRITTEN)
 
 
 def _facts(tables: Sequence[_Table]) -> list[dict[str, Any]]:
-    """Each table's aggregate; all of them in one Spark job."""
-    rows = None
+    """Each table's aggregate; all of them in one Spark action."""
+    facts = None
     for number, table in enumerate(tables):
-        found = table.frame.agg(
+        # A master fits one task: its aggregate needs no shuffle, which would be a job of its own.
+        rows = table.matched.coalesce(1) if table.name in MASTERS else table.matched
+        found = rows.agg(
             F.lit(number).alias("number"),
             F.count("*").alias("rows"),
             F.array(*[_figures(table, name) for name in table.columns]).alias("columns"),
@@ -182,9 +186,9 @@ def _facts(tables: Sequence[_Table]) -> list[dict[str, Any]]:
             .cast("array<struct<name:string,matched:bigint,of:bigint>>")
             .alias("matches"),
         )
-        rows = found if rows is None else rows.unionByName(found)
-    assert rows is not None  # there are tables
-    return [row.asDict(recursive=True) for row in sorted(rows.coalesce(1).collect(), key=lambda row: int(row.number))]
+        facts = _union(facts, found)
+    assert facts is not None  # there are tables
+    return [row.asDict(recursive=True) for row in sorted(facts.collect(), key=lambda row: int(row.number))]
 
 
 def _figures(table: _Table, name: str) -> Column:
@@ -233,24 +237,24 @@ def _keys(table: _Table) -> dict[str, tuple[Column, Column]]:
 
 
 def _words(lake: Lake, tables: Sequence[_Table], sources: Sequence[str]) -> dict[tuple[str, str], dict[str, int]]:
-    """(source, column) → word → rows, most frequent first; with `warnings` and `quarantined`. One Spark job."""
-    counted = None
+    """(source, column) → word → rows, most frequent first; with `warnings` and `quarantined`. One Spark action."""
+    written = None
     for table in tables:
         pairs = [_pair(name, F.col(f"`{name}`").cast("string")) for name in table.words]
-        if "warnings" in table.frame.columns:
+        if "warnings" in table.rows.columns:
             each = F.transform("warnings", lambda word: _pair("warnings", word))
             exploded = F.explode(F.concat(F.array(*pairs), each))
         else:
             exploded = F.explode(F.array(*pairs))
-        found = table.frame.select(F.lit(table.name).alias("source"), exploded.alias("pair"))
-        counted = _union(counted, found.groupBy("source", "pair.column", "pair.word").count())
+        written = _union(written, table.rows.select(F.lit(table.name).alias("source"), exploded.alias("pair")))
     for source in sources:
-        rejects = lake.read(quarantine.table(source), QUARANTINE)
-        pair = [F.lit(source).alias("source"), F.lit("quarantined").alias("column"), F.col("error_type").alias("word")]
-        counted = _union(counted, rejects.select(*pair).groupBy("source", "column", "word").count())
-    assert counted is not None  # there are tables
+        pair = _pair("quarantined", F.col("error_type")).alias("pair")
+        rejects = lake.read(quarantine.table(source), QUARANTINE).select(F.lit(source).alias("source"), pair)
+        written = _union(written, rejects)
+    assert written is not None  # there are tables
     found_words: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    rows = counted.where("word is not null").coalesce(1).collect()
+    words = written.where("pair.word is not null").groupBy("source", "pair.column", "pair.word")  # one shuffle for all
+    rows = words.count().coalesce(1).collect()
     for row in sorted(rows, key=lambda row: (-row["count"], row.word)):
         found_words[row.source, row.column][row.word] = row["count"]
     return found_words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloud_analytics.insight.profile import ColumnProfile, Gap, SourceProfile
 
+COLUMNS = ("column", "type", "nulls", "distinct", "range, or words with their rows")
 _SHOWN = 8  # words, or gaps
 
 
@@ -34,21 +35,26 @@ def summary(profiled: SourceProfile) -> list[str]:
 
 
 def describe(profiled: SourceProfile) -> list[tuple[str, str, str, str, str]]:
-    """A source's columns in words: name, type, nulls, distinct (~ where estimated), range or vocabulary."""
-    named = {**profiled.columns, **{f"{name} (as written)": found for name, found in profiled.as_written.items()}}
+    """A source's columns in words, under the names of `COLUMNS`."""
     return [
-        (
-            name,
-            found.type,
-            f"{found.nulls:,}",
-            f"{'' if found.is_exact else '~'}{found.distinct:,}",
-            _content(found),
-        )
-        for name, found in named.items()
+        (name, found.type, f"{found.nulls:,}", distinct(found), content(found))
+        for name, found in columns(profiled).items()
     ]
 
 
-def _content(found: ColumnProfile) -> str:
+def columns(profiled: SourceProfile) -> dict[str, ColumnProfile]:
+    """Columns of Silver, and those of Bronze by another name."""
+    written = {f"{name} (as written)": found for name, found in profiled.as_written.items()}
+    return {**profiled.columns, **written}
+
+
+def distinct(found: ColumnProfile) -> str:
+    """How many values; ~ where that is estimated."""
+    return f"{'' if found.is_exact else '~'}{found.distinct:,}"
+
+
+def content(found: ColumnProfile) -> str:
+    """The most frequent words with their rows, or the range; nothing for keys and free text."""
     if found.vocabulary is not None:
         words = [f"{word} {rows:,}" for word, rows in list(found.vocabulary.items())[:_SHOWN]]
         more = found.distinct - len(words)
@@ -56,10 +62,13 @@ def _content(found: ColumnProfile) -> str:
     if found.lowest is None:
         return ""
     mean = "" if found.mean is None else f" (mean {found.mean:,.4g})"
-    return f"{_short(found.lowest)} to {_short(found.highest)}{mean}"
+    lowest, highest = (_short(text, found.type) for text in (found.lowest, found.highest))
+    return f"{lowest} to {highest}{mean}"
 
 
-def _short(text: str) -> str:
+def _short(text: str, kind: str) -> str:
+    if kind == "double":
+        return f"{float(text):,.4g}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from cloud_analytics.errors import StoreUnavailable
+from cloud_analytics.serving.patience import pauses
 
-_FIRST_PAUSE = 2.0
-_LONGEST_PAUSE = 120.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
+
+
+def _pauses() -> Iterator[float]:
+    return pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
 
 
 @dataclass
@@ -19,7 +23,7 @@ class Deferred:
     load: Callable[[], dict[str, int]]
     say: Callable[[str], None]
     behind_since: float | None = field(default=None, init=False)  # seconds since 1970
-    _pause: float = field(default=_FIRST_PAUSE, init=False)
+    _pauses: Iterator[float] = field(default_factory=_pauses, init=False)
     _not_before: float = field(default=0.0, init=False)
 
     def __call__(self) -> dict[str, int]:
@@ -30,11 +34,11 @@ class Deferred:
             written = self.load()
         except StoreUnavailable as error:
             self.behind_since = self.behind_since or time.time()
-            self.say(f"warning: {error}; the lake moves on, and serving is tried again in {self._pause:.0f} s")
-            self._not_before = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            pause = next(self._pauses)
+            self.say(f"warning: {error}; the lake moves on, and serving is tried again in {pause:.0f} s")
+            self._not_before = time.monotonic() + pause
             return {}
         if self.behind_since is not None:
             self.say("done: the serving store is back and has caught up")
-        self.behind_since, self._pause = None, _FIRST_PAUSE
+        self.behind_since, self._pauses = None, _pauses()
         return written

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from cloud_analytics.errors import StoreUnavailable
 
-_FIRST, _LONGEST = 1.0, 30.0
+
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """Seconds without end: each pause is twice the one before, up to the longest."""
+    pause = first
+    while True:
+        yield pause
+        pause = min(2 * pause, longest)
 
 
 class Backoff:
@@ -20,12 +26,12 @@ class Backoff:
 
     def progress(self) -> None:
         """The store did something: the next failure is a first one."""
-        self._pause, self._give_up = _FIRST, time.monotonic() + self._patience
+        self._pauses, self._give_up = pauses(1.0, 30.0), time.monotonic() + self._patience
 
     def wait(self, error: StoreUnavailable) -> None:
         """Pause, or raise `error` when patience would be over before the next try."""
-        if time.monotonic() + self._pause > self._give_up:
+        pause = next(self._pauses)
+        if time.monotonic() + pause > self._give_up:
             raise error
-        self._say(f"warning: {error}; trying again in {self._pause:.0f} s")
-        time.sleep(self._pause)
-        self._pause = min(2 * self._pause, _LONGEST)
+        self._say(f"warning: {error}; trying again in {pause:.0f} s")
+        time.sleep(pause)

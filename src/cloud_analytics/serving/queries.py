@@ -26,15 +26,22 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
 
 QUESTIONS = tuple(table.query for table in tables().values())
-NOTHING_SERVED = "nothing was served yet: run `cloud-analytics run` (or serve)"
 # Gold has a summary for every date from an organisation's first usage on, up to 13 days after its last one, and none
 # after the last date of the data: see gold/org_service_cost_summary.py (importing it would import Spark).
 SUMMARY_DAYS = 14
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
+_MISSING = re.compile(r"(keyspace|table) \S+ does not exist|unconfigured table [\w.]+", re.IGNORECASE)
 _MOST_ROWS = 2**31 - 1  # LIMIT is an int
 _MOST_NAMES = 10_000  # of each table, when an unknown organisation's nearest names are looked for
 _NEAREST = 5
+
+
+class NothingServed(PipelineError):
+    """There is no keyspace, or not one row in its tables."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing was served yet: run `cloud-analytics run` (or serve)")
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ def answer(session: Session, asked: Request) -> Answer:
 
 @contextmanager
 def served() -> Iterator[None]:
-    """Failures inside as one line; a keyspace or table that does not exist means that nothing was served yet."""
+    """Failures inside as one line; a table that does not exist is one that `serve` makes."""
     try:
         with readable_errors("cannot ask Cassandra"):
             yield
@@ -132,9 +139,12 @@ def served() -> Iterator[None]:
         from cassandra import InvalidRequest
 
         cause = error.__cause__
-        if isinstance(cause, InvalidRequest) and re.search("does not exist|unconfigured table", str(cause)):
-            raise PipelineError(NOTHING_SERVED) from error
-        raise
+        missing = _MISSING.search(str(cause)) if isinstance(cause, InvalidRequest) else None
+        if missing is None:
+            raise
+        raise PipelineError(
+            f"{missing[0]}: run `cloud-analytics serve`, which makes and fills what is missing"
+        ) from error
 
 
 def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
@@ -216,7 +226,7 @@ def _unknown(session: Session, org: str) -> PipelineError | UsageError:
     pending = [session.execute_async(f"SELECT DISTINCT org_id FROM {name} LIMIT {_MOST_NAMES}") for name in sources]
     names = {str(row["org_id"]) for future in pending for row in future.result()}
     if not names:
-        return PipelineError(NOTHING_SERVED)
+        return NothingServed()
     wanted = SequenceMatcher(b=org.casefold())  # it prepares its second text, so that many can be compared with one
 
     def distance(name: str) -> tuple[float, str]:

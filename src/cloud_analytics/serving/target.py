@@ -11,13 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
+from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.serving import schema
 from cloud_analytics.serving.access import Access, Direct
 from cloud_analytics.serving.connect import StoreWaking, connect, connected, disconnect, readable_errors
 from cloud_analytics.serving.node import HOST, EmbeddedNode
 from cloud_analytics.serving.patience import Backoff
-from cloud_analytics.serving.queries import NOTHING_SERVED, served
+from cloud_analytics.serving.queries import NothingServed, served
 from cloud_analytics.serving.tables import KEYSPACE, tables
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Target:
     ) -> Iterator[Session]:
         """A driver session in the keyspace, to ask. A store that wakes up is waited for.
 
-        PipelineError if nothing was ever served there.
+        NothingServed if nothing ever was.
         """
         backoff = Backoff(patience, say)
         while True:
@@ -60,7 +60,7 @@ class Target:
         try:
             with served():
                 if not self._use(session):
-                    raise PipelineError(NOTHING_SERVED)
+                    raise NothingServed
                 yield session
         finally:
             disconnect(session)
@@ -137,9 +137,9 @@ def open_target(
 
 @contextmanager
 def open_session(config: Config, lake: str, choice: str | None = None, say: Say | None = None) -> Iterator[Session]:
-    """A driver session for questions; UsageError or PipelineError where nothing is or was served."""
+    """A driver session for questions; UsageError or NothingServed where nothing is or was served."""
     if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).has_data:
-        raise PipelineError(NOTHING_SERVED)  # a node would have to start only to say the same
+        raise NothingServed  # a node would have to start only to say the same
     with _chosen(config, lake, choice, say) as target:
         if target is None:
             raise UsageError(

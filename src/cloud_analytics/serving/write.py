@@ -13,7 +13,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cloud_analytics.errors import StoreUnavailable
+from cloud_analytics.errors import StoreUnavailable, cause_line
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.tables import Table
 from cloud_analytics.serving.target import Target
@@ -60,7 +60,7 @@ def upsert(rows: DataFrame, table: Table, target: Target, writetime: int, sessio
                 .save()
             )
     except (Py4JError, AnalysisException) as error:
-        raise StoreUnavailable(f"cannot write {table.name} to Cassandra: {_cause(error)}") from error
+        raise StoreUnavailable(f"cannot write {table.name} to Cassandra: {cause_line(error)}") from error
 
 
 @contextmanager
@@ -207,10 +207,3 @@ def _answers(error: BaseException | None) -> bool:
     from cassandra import RequestExecutionException
 
     return isinstance(error, RequestExecutionException) or _overrun(error)
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost cause that the JVM gives, as one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return " ".join((causes or lines[:1])[-1].split())[:300]

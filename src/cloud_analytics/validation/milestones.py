@@ -1,11 +1,8 @@
-"""The milestones M1 to M4: ingested, clean and joined, equal to the raw files, and answering."""
+"""The milestones M1 to M3: ingested, clean and joined, and equal to the raw files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -14,38 +11,25 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.errors import CloudAnalyticsError
 from cloud_analytics.gold.build import SCHEMAS, table
-from cloud_analytics.insight.plain import plain
 from cloud_analytics.landing.csv_files import master_files
 from cloud_analytics.quality.audit import Audit
-from cloud_analytics.serving.queries import NOTHING_SERVED, ask
-from cloud_analytics.serving.tables import tables
 from cloud_analytics.storage.files import FileSystem
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
 
-if TYPE_CHECKING:
-    from cassandra.cluster import Session
-
-    OpenSession = Callable[[], AbstractContextManager[Session]]
-
 QUARANTINED_BELOW = 0.10
 MATCHED_ABOVE = 0.80
-QUESTIONS = ("daily-costs", "top-services", "tickets", "revenue", "genai")
 
 
-def milestones(
-    lake: Lake, landing: str, config: Config, audited: Audit, open_session: OpenSession | None
-) -> list[Check]:
-    """M1 to M4. Without `open_session` nothing is served, and Gold is asked instead."""
+def milestones(lake: Lake, landing: str, config: Config, audited: Audit) -> list[Check]:
+    """M1 to M3."""
     return [
         _ingested(lake, landing, audited),
         _clean_and_joined(lake, audited),
         _equal_to_raw(lake, landing, config, audited),
-        _answers(lake, open_session),
     ]
 
 
@@ -185,47 +169,3 @@ def _routes_in_words(found: IndependentRoute, rejects: dict[str, int]) -> str:
     cost += " on both routes" if gold == raw else f" in Gold, {raw or 0:,.6f} USD from landing"
     same = "the same" if found.rejected == rejects else "OTHER"
     return f"{cost}; {'; '.join(words)}; {sum(found.rejected.values()):,} events rejected, {same} counts of each reason"
-
-
-def _answers(lake: Lake, open_session: OpenSession | None) -> Check:
-    served = [found for found in tables().values() if found.query in QUESTIONS]
-    gold: dict[str, list[dict[str, Any]]] = {}
-    for found in served:
-        mart = lake.read(table(found.mart), SCHEMAS[found.mart])
-        # The organisation with most rows; of the summary, which is asked by date, its newest day.
-        org = mart.groupBy("org_id").count().orderBy(F.desc("count"), "org_id").limit(1)
-        rows = [row.asDict() for row in mart.join(F.broadcast(org.select("org_id")), "org_id").collect()]
-        if found.query == "top-services" and rows:
-            newest = max(row["summary_date"] for row in rows)
-            rows = [row for row in rows if row["summary_date"] == newest]
-        gold[found.query] = [{name: row[name] for name in found.columns} for row in rows]
-    figures: dict[str, Any] = {
-        question: {"org_id": rows[0]["org_id"] if rows else None, "rows": len(rows)} for question, rows in gold.items()
-    }
-    source = "from Gold: nothing is served"
-    failed = [question for question, rows in gold.items() if not rows]
-    if open_session is not None:
-        try:
-            with open_session() as session:
-                for question in set(gold) - set(failed):
-                    answer = ask(session, question, gold[question][0]["org_id"])
-                    figures[question]["equal"] = _set(answer.rows) == _set(gold[question])
-                failed += [question for question in gold if figures[question].get("equal") is False]
-            source = "from the serving tables, compared with Gold"
-        except CloudAnalyticsError as error:
-            if str(error) != NOTHING_SERVED:
-                source = f"the serving tables cannot be asked ({error}); Gold has"
-                failed = list(gold)
-    shown = ", ".join(f"{question} {figures[question]['rows']:,} rows" for question in gold)
-    return Check(
-        "M4",
-        "The five questions answer",
-        verdict(not failed),
-        f"{source}; {shown}" + (f"; FAILED: {', '.join(failed)}" if failed else ""),
-        {"asked": source, "questions": plain(figures), "failed": failed},
-        "a question without an answer has no data behind it, or tables that are not Gold's: `cloud-analytics serve`",
-    )
-
-
-def _set(rows: list[dict[str, Any]]) -> set[tuple[tuple[str, Any], ...]]:
-    return {tuple(sorted(row.items())) for row in rows}

@@ -12,15 +12,16 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
-from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold.build import DAILY, SCHEMAS, table
 from cloud_analytics.insight import lateness
+from cloud_analytics.insight.profile import SourceProfile, profile
 from cloud_analytics.insight.report.causes import anomalies
 from cloud_analytics.quality.audit import Audit, audit
 from cloud_analytics.storage.files import FileSystem
 from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
+from cloud_analytics.storage.schemas import SILVER_MASTERS
 
 WINDOWS = "org_service_cost_summary"
 _BATCH_SIZES = (1, 5, 20, 100)  # files of a micro-batch, for which the losses of a watermark are counted
@@ -52,7 +53,7 @@ class Facts:
     nps: pd.DataFrame  # a row a month: surveys, score
     genai: pd.DataFrame  # a row a usage_date; counted_cost_usd: of the rows that have tokens
     carbon: pd.DataFrame  # a row a usage_date
-    matches: pd.DataFrame  # one row: events, org_matched, resource_matched
+    profile: dict[str, SourceProfile]  # source → its profile
     audit: Audit | None  # None: the landing folder is not there
     batches: pd.DataFrame  # a row a micro-batch
     losses: pd.DataFrame  # a row a size of micro-batches: files_per_batch, events, lost
@@ -71,6 +72,7 @@ def read(lake: Lake, landing: str, config: Config, made: datetime | None = None)
     with ThreadPoolExecutor(4) as pool:  # each query is small: together they fill the time that one alone waits
         pending = {name: pool.submit(frame.toPandas) for name, frame in _queries(lake, last_date).items()}
         ranked = pool.submit(anomalies, lake)
+        profiles = pool.submit(profile, lake, config)
         losses = pool.submit(lateness.watermark_losses, lake, config.pipeline.stream.watermark, _BATCH_SIZES)
         law = pool.submit(audit, lake, landing, config) if FileSystem(lake.spark, landing).exists("") else None
         found = {name: _sorted(future.result()) for name, future in pending.items()}
@@ -89,6 +91,7 @@ def read(lake: Lake, landing: str, config: Config, made: datetime | None = None)
             orgs=usage[~by_day].drop(columns=["usage_date", "service"]).reset_index(drop=True),
             last_date=last_date,
             anomalies=ranked.result(),
+            profile=profiles.result(),
             audit=law.result() if law is not None else None,
             batches=lateness.micro_batches(lake),
             losses=losses.result(),
@@ -155,10 +158,6 @@ def _queries(lake: Lake, last_date: date | None) -> dict[str, DataFrame]:
         ),
         "carbon": _sums(
             _mart(lake, "carbon_impact"), ["usage_date"], "total_carbon_kg", "events", "events_with_carbon"
-        ),
-        "matches": lake.read(f"silver/{EVENTS}", SILVER_EVENTS).agg(
-            F.count("*").alias("events"),
-            *[F.count_if(F.col(name)).alias(name) for name in ("org_matched", "resource_matched")],
         ),
         "names": lake.read("silver/customers_orgs", SILVER_MASTERS["customers_orgs"])
         .select("org_id", "org_name")

@@ -6,29 +6,31 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from cloud_analytics.config import EVENTS
 from cloud_analytics.insight import plots
+from cloud_analytics.insight.report import profiles
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.measures import late_share
 from cloud_analytics.insight.report.view import Cell, Section, Table, Value, number, percent, plural, ratio, rows
+from cloud_analytics.quality.audit import Audit
 
 _BATCHES_SHOWN = 10
 
 
 def quality(facts: Facts) -> Section:
-    """The conservation law, what was rejected by which rule, and how many events found their master."""
+    """The conservation law, what was rejected by which rule, and what the data are that stayed."""
     title = "Data quality"
     notes = [f"Missing: {', '.join(facts.missing)}. What depends on them is empty."] if facts.missing else []
-    matches = facts.matches.iloc[0]
-    if matches.events:
-        orgs, resources = (
-            percent(ratio(matches[name], matches.events)) for name in ("org_matched", "resource_matched")
-        )
+    matches = facts.profile[EVENTS].matches
+    if matches["customers_orgs"].of:
+        orgs, resources = (percent(matches[master].rate) for master in ("customers_orgs", "resources"))
         notes.append(
             f"{orgs} of the events match an organisation and {resources} a resource; the others read `unknown`."
         )
+    profile, columns = profiles.overview(facts.profile), profiles.folds(facts.profile)
     if facts.audit is None:
         lead = "The landing folder is not here, so its lines could not be counted: run the report where it can be read."
-        return Section("quality", title, lead, notes=notes)
+        return Section("quality", title, lead, tables=[profile], notes=notes, folds=columns)
     law = facts.audit
     landed = sum(source.landing for source in law.sources.values())
     rejected = sum(sum(source.quarantine.values()) for source in law.sources.values())
@@ -45,7 +47,12 @@ def quality(facts: Facts) -> Section:
         for kind, count in source.quarantine.items()
     ]
     rejects = pd.DataFrame(records, columns=["source", "error_type", "records"])
-    audit = Table(
+    drawn, tables = ([plots.rejects(rejects)], [_rules(law, rejects)]) if records else ([], [])
+    return Section("quality", title, lead, drawn, [_audit(law), *tables, profile], notes, columns)
+
+
+def _audit(law: Audit) -> Table:
+    return Table(
         "Audit: landing = Silver + quarantine",
         ("source", "landing lines", "Silver rows", "quarantined", "balanced"),
         [
@@ -59,7 +66,10 @@ def quality(facts: Facts) -> Section:
             for name, source in law.sources.items()
         ],
     )
-    rules = Table(
+
+
+def _rules(law: Audit, rejects: pd.DataFrame) -> Table:
+    return Table(
         "Rejected, by rule",
         ("rule", "source", "records", "share of the source"),
         [
@@ -72,8 +82,6 @@ def quality(facts: Facts) -> Section:
             for row in rows(rejects.sort_values("records", ascending=False, kind="stable"))
         ],
     )
-    tables = [audit, rules] if records else [audit]
-    return Section("quality", title, lead, [plots.rejects(rejects)] if records else [], tables, notes)
 
 
 def late_data(facts: Facts) -> Section:

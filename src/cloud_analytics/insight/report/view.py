@@ -76,8 +76,17 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Details that stay closed until a reader opens them under their title: sentences, then a table."""
+
+    title: str
+    lines: Sequence[str]
+    table: Table
+
+
+@dataclass(frozen=True)
 class Section:
-    """`lead` says in a sentence what to see; plots and tables show it; notes say how it is counted."""
+    """`lead` says in a sentence what to see; plots and tables show it; notes say how it is counted; folds go deeper."""
 
     id: str
     title: str
@@ -85,6 +94,7 @@ class Section:
     plots: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    folds: Sequence[Fold] = ()
 
 
 def number(amount: Any, unit: str = "", decimals: int = 0, signed: bool = False, alert: bool = False) -> Value:

@@ -1,0 +1,104 @@
+"""The milestone M4: the five questions answer, and what they answer is Gold's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from cloud_analytics.errors import CloudAnalyticsError, PipelineError
+from cloud_analytics.gold.build import SCHEMAS, table
+from cloud_analytics.insight.plain import plain
+from cloud_analytics.serving.queries import NothingServed, ask
+from cloud_analytics.serving.tables import Table, tables
+from cloud_analytics.storage.lake import Lake
+from cloud_analytics.validation.checks import Check, verdict
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+    OpenSession = Callable[[], AbstractContextManager[Session]]
+
+QUESTIONS = ("daily-costs", "top-services", "tickets", "revenue", "genai")
+_FROM_GOLD = "from Gold: nothing is served"
+_FROM_TABLES = "from the serving tables, compared with Gold"
+
+Rows = list[dict[str, Any]]
+
+
+def answered(lake: Lake, open_session: OpenSession | None) -> Check:
+    """Ask each question for the organisation that has most rows in Gold.
+
+    Without `open_session`, or where nothing was ever served, Gold is asked instead. UsageError where the settings of
+    the store are wrong; a store that is away, a table that is missing and rows that are not Gold's make it false.
+    """
+    gold = {found.query: _in_gold(lake, found) for found in tables().values() if found.query in QUESTIONS}
+    failures = {question: "no rows in Gold" for question, rows in gold.items() if not rows}
+    source = _FROM_GOLD
+    if open_session is not None:
+        source, refused = _ask_all(open_session, {name: rows for name, rows in gold.items() if rows})
+        failures |= refused
+    by_reason: dict[str, list[str]] = {}
+    for question, reason in failures.items():
+        by_reason.setdefault(reason, []).append(question)
+    shown = ", ".join(f"{question} {len(rows):,} rows" for question, rows in gold.items())
+    failed = "; ".join(f"{', '.join(questions)} ({reason})" for reason, questions in by_reason.items())
+    figures = {
+        question: {
+            "org_id": rows[0]["org_id"] if rows else None,
+            "rows_in_gold": len(rows),
+            "failure": failures.get(question),
+        }
+        for question, rows in gold.items()
+    }
+    return Check(
+        "M4",
+        "The five questions answer",
+        verdict(not failures),
+        f"{source}; {shown}" + (f"; FAILED: {failed}" if failed else ""),
+        {"asked": source, "questions": plain(figures)},
+        "people get no answer, or one that is not Gold's: `cloud-analytics serve` fills what is missing or behind; a"
+        " table that others wrote to has to be dropped before; what Gold lacks did not arrive",
+    )
+
+
+def _in_gold(lake: Lake, served: Table) -> Rows:
+    """What the table should answer for the organisation with most rows; of the summary, its newest day."""
+    mart = lake.read(table(served.mart), SCHEMAS[served.mart])
+    org = mart.groupBy("org_id").count().orderBy(F.desc("count"), "org_id").limit(1)
+    rows = [row.asDict() for row in mart.join(F.broadcast(org.select("org_id")), "org_id").collect()]
+    if served.query == "top-services" and rows:
+        newest = max(row["summary_date"] for row in rows)
+        rows = [row for row in rows if row["summary_date"] == newest]
+    return [{name: row[name] for name in served.columns} for row in rows]
+
+
+def _ask_all(open_session: OpenSession, gold: dict[str, Rows]) -> tuple[str, dict[str, str]]:
+    """What was asked, and question → why its answer is none, or not Gold's."""
+    with ExitStack() as opened:
+        try:
+            session = opened.enter_context(open_session())
+        except NothingServed:
+            return _FROM_GOLD, {}
+        except PipelineError as error:
+            return _FROM_TABLES, dict.fromkeys(gold, str(error))
+        found = {question: _difference(session, question, rows) for question, rows in gold.items()}
+    return _FROM_TABLES, {question: reason for question, reason in found.items() if reason}
+
+
+def _difference(session: Session, question: str, gold: Rows) -> str:
+    """Why the answer is none, or not Gold's; empty where it is."""
+    try:
+        served = _set(ask(session, question, gold[0]["org_id"]).rows)
+    except CloudAnalyticsError as error:
+        return str(error)
+    expected = _set(gold)
+    if served == expected:
+        return ""
+    return f"{len(served - expected):,} rows only served, {len(expected - served):,} only in Gold"
+
+
+def _set(rows: Rows) -> set[tuple[tuple[str, Any], ...]]:
+    return {tuple(sorted(row.items())) for row in rows}
