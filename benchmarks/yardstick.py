@@ -132,7 +132,6 @@ def _readable(name: str) -> bool:
 
 def judged_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Every rule once a row, then one copy of each event."""
-    silver = config.pipeline.silver
     late = int(config.pipeline.stream.watermark.total_seconds())
     db.execute(f"""
         CREATE TABLE judged AS
@@ -163,11 +162,11 @@ def judged_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
                 CASE WHEN service IS NULL THEN 'unknown_service' END,
                 CASE WHEN metric_unit IS NULL THEN 'unknown_metric' END,
                 CASE WHEN cost_usd IS NULL THEN 'invalid_cost' END,
-                CASE WHEN cost_usd < {silver.cost_noise_floor} THEN 'negative_cost' END,
+                CASE WHEN cost_usd < -0.01 THEN 'negative_cost' END,
                 CASE WHEN value_text IS NOT NULL AND value IS NULL THEN 'invalid_value' END,
                 CASE WHEN value < 0 OR carbon_kg < 0 OR genai_tokens < 0 THEN 'negative_quantity' END,
                 CASE WHEN unit <> metric_unit THEN 'unit_mismatch' END,
-                CASE WHEN event_ts > now()::TIMESTAMP + INTERVAL {silver.future_tolerance_hours} HOUR
+                CASE WHEN event_ts > now()::TIMESTAMP + INTERVAL 24 HOUR
                     THEN 'future_timestamp' END]) END AS errors,
             named([CASE WHEN value_text IS NULL THEN 'missing_value' END,
                 CASE WHEN region_code IS NULL THEN 'unknown_region' END,
