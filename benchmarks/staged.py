@@ -16,7 +16,7 @@ from cloud_analytics import config as configuration
 from cloud_analytics.insight.headline import headline
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.quality.audit import audit
-from cloud_analytics.session import build_session
+from cloud_analytics.session import build_session, holds_little
 from cloud_analytics.storage.lake import Lake
 
 
@@ -36,7 +36,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as logs:
         mark("start Spark")
         spark = build_session(
-            config.pipeline.spark.overridden(None, [f"{k}={v}" for k, v in jobs.options(Path(logs)).items()])
+            config.pipeline.spark.overridden(None, [f"{k}={v}" for k, v in jobs.options(Path(logs)).items()]),
+            quick_start=holds_little(arguments.landing, f"{arguments.lake}/bronze"),
         )
         lake = Lake(spark, arguments.lake)
         mark("open")

@@ -31,7 +31,9 @@ def spark() -> Iterator[SparkSession]:
     from cloud_analytics.session import build_session
 
     # The path brings S3A: tests of object stores run in this session too.
-    session = build_session(SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2), "s3a://store")
+    session = build_session(
+        SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2), "s3a://store", quick_start=True
+    )
     yield session
     session.stop()
 

@@ -14,7 +14,7 @@ from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.runtime.java import ensure_java
 from cloud_analytics.serving import remote
-from cloud_analytics.session import build_session
+from cloud_analytics.session import build_session, holds_little
 from cloud_analytics.storage.lake import Lake
 
 
@@ -35,7 +35,9 @@ def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:
     ensure_java()
     pd.options.display.max_columns = 50
     pd.options.display.max_colwidth = 90
-    return Pipeline(Lake(build_session(config.pipeline.spark, landing, lake), lake), landing, config, say=print)
+    little = holds_little(landing, f"{lake}/bronze")
+    spark = build_session(config.pipeline.spark, landing, lake, quick_start=little)
+    return Pipeline(Lake(spark, lake), landing, config, say=print)
 
 
 def ensure_landing(landing: str, settings: GeneratorSettings | None = None) -> None:

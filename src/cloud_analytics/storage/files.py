@@ -35,8 +35,9 @@ class FileSystem:
     """The few operations the lake needs, on paths below one root."""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
-        self._jvm: Any = spark.sparkContext._jvm
-        self._path_class: Any = self._jvm.org.apache.hadoop.fs.Path  # each part of a Java name is a round trip
+        jvm: Any = spark.sparkContext._jvm
+        self._jvm = jvm
+        self._path_class = jvm.org.apache.hadoop.fs.Path  # each part of a Java name is a round trip
         self._conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
         self.root = absolute(root)
         self.is_object_store = self.root.partition("://")[0] in _OBJECT_STORES
