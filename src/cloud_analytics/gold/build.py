@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import reduce
 from typing import Any
 
 from pyspark import StorageLevel
@@ -81,6 +82,18 @@ class _Change:
     changed: list[str]
 
 
+@dataclass(frozen=True)
+class _Fresh:
+    """A mart newly computed: every row of the partitions that it covers."""
+
+    frame: DataFrame
+    covers: Callable[[str], bool]
+
+
+def _everything(_partition: str) -> bool:
+    return True
+
+
 def table(mart: str) -> str:
     """Lake folder of a mart."""
     return f"gold/{mart}"
@@ -106,15 +119,12 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
     if not stale_marts and not stale_dates:
         return {}
     with lake.transaction() as transaction:
-        with ThreadPoolExecutor(4) as pool:
-            pending = [
-                pool.submit(_master_mart, lake, transaction, config, mart, state["hashes"].get(mart, {}))
-                for mart in stale_marts
-            ]
+        with ThreadPoolExecutor(1) as pool:
+            pending = pool.submit(_master_marts, lake, transaction, config, stale_marts, state["hashes"])
             changes = []
             if stale_dates:
-                changes = _event_marts(lake, transaction, config, stale_dates, sorted(dates), state["hashes"], pool)
-            changes += [future.result() for future in pending]
+                changes = _event_marts(lake, transaction, config, stale_dates, sorted(dates), state["hashes"])
+            changes += pending.result()
         hashes = {**state["hashes"], **{change.mart: change.hashes for change in changes}}
         transaction.put(STATE, {"inputs": inputs, "dates": dates, "hashes": hashes})
         log = [_record(transaction, change, partition) for change in changes for partition in change.changed]
@@ -128,10 +138,14 @@ def _record(transaction: Transaction, change: _Change, partition: str) -> dict[s
     return {"version": transaction.number, "mart": change.mart, "partition": partition, "rows": rows}
 
 
-def _master_mart(lake: Lake, transaction: Transaction, config: Config, mart: str, known: dict[str, Any]) -> _Change:
-    _, source, make = _MASTER_MARTS[mart]
-    frame = make(lake.read(f"silver/{source}", SILVER_MASTERS[source]), config)
-    return _replace(transaction, mart, frame, known, since=None)
+def _master_marts(
+    lake: Lake, transaction: Transaction, config: Config, stale: list[str], known: dict[str, Any]
+) -> list[_Change]:
+    marts = {}
+    for mart in stale:
+        _, source, make = _MASTER_MARTS[mart]
+        marts[mart] = _Fresh(make(lake.read(f"silver/{source}", SILVER_MASTERS[source]), config), _everything)
+    return _replace(transaction, marts, known) if marts else []
 
 
 def _event_marts(
@@ -141,8 +155,10 @@ def _event_marts(
     stale: list[str],
     dates: list[str],
     known: dict[str, Any],
-    pool: ThreadPoolExecutor,
 ) -> list[_Change]:
+    def since_then(date: str) -> bool:
+        return date >= since
+
     since = stale[0]  # windows and baselines look back: dates from the first stale one on may change
     fresh_dates = [date for date in stale if date in set(dates)]
     kept = [date for date in dates if date not in set(stale)]
@@ -158,7 +174,7 @@ def _event_marts(
     signals = daily_cost_signals.build(history, config.anomalies.signals).where(touched)
     fresh_totals = totals.where(F.col("usage_date").cast("string").isin(fresh_dates))
     try:
-        first = _replace(transaction, DAILY, daily, known.get(DAILY, {}), since)
+        (first,) = _replace(transaction, {DAILY: _Fresh(daily, since_then)}, known)
         # Dates whose daily verdicts may have changed need their resources again, also where no event is new.
         causes = fresh
         more = [partition for partition in first.changed if partition in first.hashes and partition not in set(stale)]
@@ -168,17 +184,13 @@ def _event_marts(
         suspicious = daily.where(F.col("usage_date").cast("string").isin(sorted(considered)))
         last, windows_since = _summary_dates(totals, since, known.get("org_service_cost_summary", {}))
         marts = {
-            "org_service_cost_summary": (org_service_cost_summary.build(totals, last, windows_since), None),
-            "genai_tokens_by_org_date": (genai_tokens_by_org_date.build(fresh_totals), set(stale)),
-            "carbon_impact": (carbon_impact.build(fresh), set(stale)),
-            "cost_anomaly_mart": (cost_anomaly_mart.build(suspicious, causes), {*stale, *more}),
-            "daily_cost_signals": (signals, None),
+            "org_service_cost_summary": _Fresh(org_service_cost_summary.build(totals, last, windows_since), since_then),
+            "genai_tokens_by_org_date": _Fresh(genai_tokens_by_org_date.build(fresh_totals), set(stale).__contains__),
+            "carbon_impact": _Fresh(carbon_impact.build(fresh), set(stale).__contains__),
+            "cost_anomaly_mart": _Fresh(cost_anomaly_mart.build(suspicious, causes), {*stale, *more}.__contains__),
+            "daily_cost_signals": _Fresh(signals, since_then),
         }
-        futures = [
-            pool.submit(_replace, transaction, mart, frame, known.get(mart, {}), since, scope)
-            for mart, (frame, scope) in marts.items()
-        ]
-        return [first, *[future.result() for future in futures]]
+        return [first, *_replace(transaction, marts, known)]
     finally:
         for frame in (fresh, totals, daily):
             frame.unpersist()
@@ -200,40 +212,47 @@ def _silver(lake: Lake, dates: list[str]) -> DataFrame:
     return lake.read(silver.EVENTS_TABLE, SILVER_EVENTS, [f"date={date}" for date in dates])
 
 
-def _replace(
-    transaction: Transaction,
-    mart: str,
-    frame: DataFrame,
-    known: dict[str, Any],
-    since: str | None,
-    scope: set[str] | None = None,
-) -> _Change:
-    """Write the partitions of `frame` whose content differs from `known`; those that have no rows any more go.
-
-    The frame covers the dates from `since` on, or just those of `scope`; `since` None: a mart that is one partition.
-    """
-    column = partition_column(mart)
-    cached_by_caller = frame.is_cached
-    if not cached_by_caller:
-        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
+def _replace(transaction: Transaction, marts: dict[str, _Fresh], known: dict[str, Any]) -> list[_Change]:
+    """Write the partitions whose content differs from what is `known` of it; those that have no rows any more go."""
+    own = [fresh.frame.persist(StorageLevel.MEMORY_AND_DISK) for fresh in marts.values() if not fresh.frame.is_cached]
     try:
-        key = F.col(column).cast("string") if column else F.lit("")
-        digest = F.sum(row_hash(frame.columns).cast("decimal(20,0)")).cast("string")
-        found = frame.groupBy(key.alias("key")).agg(digest.alias("hash"), F.count("*").alias("rows")).collect()
-        now = {row.key: [row.hash, row.rows] for row in found}
-        covered = {p for p in known if column is None or (p in scope if scope is not None else p >= (since or ""))}
-        changed = sorted(p for p in {*now, *covered} if now.get(p) != known.get(p))
-        if changed:
-            written = frame.where(F.col(column).cast("string").isin(changed)) if column else frame
-            present = any(partition in now for partition in changed)
-            going = set(changed)
-            transaction.replace(
-                table(mart),
-                written.coalesce(1) if present else None,
-                [column] if column else [],
-                lambda path: column is None or path.split("/")[0].partition("=")[2] in going,
-            )
+        # One query looks at all of them: each is small, and to plan a query costs more than to run it.
+        rows = reduce(DataFrame.unionByName, [_hashed(mart, fresh.frame) for mart, fresh in marts.items()])
+        digest = F.sum(F.col("hash").cast("decimal(20,0)")).cast("string")
+        found = rows.groupBy("mart", "key").agg(digest.alias("hash"), F.count("*").alias("rows")).collect()
+        now: dict[str, dict[str, Any]] = {mart: {} for mart in marts}
+        for row in found:
+            now[row.mart][row.key] = [row.hash, row.rows]
+        with ThreadPoolExecutor(4) as pool:
+            changes = [
+                pool.submit(_write, transaction, mart, fresh, known.get(mart, {}), now[mart])
+                for mart, fresh in marts.items()
+            ]
+            return [change.result() for change in changes]
     finally:
-        if not cached_by_caller:
+        for frame in own:
             frame.unpersist()
+
+
+def _hashed(mart: str, frame: DataFrame) -> DataFrame:
+    column = partition_column(mart)
+    key = F.col(column).cast("string") if column else F.lit("")
+    return frame.select(F.lit(mart).alias("mart"), key.alias("key"), row_hash(frame.columns).alias("hash"))
+
+
+def _write(
+    transaction: Transaction, mart: str, fresh: _Fresh, known: dict[str, Any], now: dict[str, list[Any]]
+) -> _Change:
+    column = partition_column(mart)
+    covered = {partition for partition in known if fresh.covers(partition)}
+    changed = sorted(partition for partition in {*now, *covered} if now.get(partition) != known.get(partition))
+    if changed:
+        written = fresh.frame.where(F.col(column).cast("string").isin(changed)) if column else fresh.frame
+        going = set(changed)
+        transaction.replace(
+            table(mart),
+            written.coalesce(1) if going & now.keys() else None,
+            [column] if column else [],
+            lambda path: column is None or path.split("/")[0].partition("=")[2] in going,
+        )
     return _Change(mart, {**{p: v for p, v in known.items() if p not in covered}, **now}, changed)

@@ -90,7 +90,7 @@ def parse_lines(lines: DataFrame) -> DataFrame:
     parsed = lines.withColumn("_parsed", F.from_json(wrapped, _SHAPE, _STRICT))
     item = F.col("_parsed.r").getItem(0)
     # `{…}],"x":[{}` would close the wrapping array and open another: such a line cannot stand where a value must.
-    closes_array = raw.rlike(r"\}\s*\]\s*,")
+    closes_array = raw.contains("]") & raw.rlike(r"\}\s*\]\s*,")
     alone = F.from_json(F.concat(F.lit('{"r":'), exact, F.lit(',"ok":1}')), "r string, ok string", _STRICT)
     whole = F.when(closes_array, alone.getField("ok") == "1").otherwise(True)
     good: Column = (
