@@ -46,7 +46,7 @@ class Soak:
         self.lake, self.landing = folder / "lake", write_landing(folder / "landing", {})
         self.confs = [configure(folder / f"conf_{hours}", tolerance=hours) for hours in (24, 25)]
         self.clean = folder / "clean"
-        self.spark = build_session(load(self.confs[0]).pipeline.spark)
+        self.spark = build_session(load(self.confs[0]).pipeline.spark, quick_start=True)
         self.kills = self.round = 0
         self.longest = 10.0
         self.began = time.monotonic()
