@@ -28,7 +28,7 @@ def main() -> int:
         "--times", type=int, default=3, metavar="N", help="reference, serving: runs that the median is taken of."
     )
     parser.add_argument("--batches", type=int, metavar="N", help="live: micro-batches of the day.")
-    parser.add_argument("--stop-after", type=int, metavar="N", help="live: only the first N of them.")
+    parser.add_argument("--samples", type=int, default=8, metavar="N", help="live: how many are looked at.")
     parser.add_argument(
         "--work", type=Path, default=Path("build/benchmarks"), metavar="DIR", help="For data and lakes."
     )
@@ -40,7 +40,7 @@ def main() -> int:
         tuple(arguments.events),
         arguments.times,
         arguments.batches,
-        arguments.stop_after,
+        arguments.samples,
     )
     about = measure.machine()
     try:

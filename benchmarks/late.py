@@ -16,7 +16,7 @@ from typing import Any
 from cloud_analytics import config as configuration
 from cloud_analytics.config import Config
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.session import build_session
+from cloud_analytics.session import build_session, holds_little
 from cloud_analytics.storage.lake import Lake
 
 LINES = 120
@@ -62,7 +62,7 @@ def main() -> None:
     config = configuration.load()
     landing = arguments.work / "landing"
     shutil.copytree(arguments.landing, landing)
-    spark = build_session(config.pipeline.spark)
+    spark = build_session(config.pipeline.spark, quick_start=holds_little(str(landing)))
     try:
         lake = Lake(spark, str(arguments.work / "lake"))
         started = time.monotonic()

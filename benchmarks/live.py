@@ -1,80 +1,78 @@
-"""A day in live mode: files arrive one after the other, each is a micro-batch through Bronze, Silver and Gold.
+"""A day in live mode, looked at now and then: `python -m benchmarks.live LANDING WORK [--samples N]`, JSON out.
 
-    python -m benchmarks.live LANDING WORK [--stop-after N]
-
-The next file arrives when Gold holds the one before, so a micro-batch is never larger than its file, and its time is
-the least trigger interval that would keep up. JSON: for each micro-batch the lines of its file, the lines of the day so
-far, seconds from arrival to Gold, and Bronze's part of them. The lake holds this one day.
+LANDING holds the files of one day. It fills up in N steps of equal size: what lies between two looks is only taken into
+Bronze; then one more file arrives and goes through Bronze, its date of Silver and the Gold of it, as each micro-batch
+does. Its seconds, from arrival to Gold, are the least trigger interval that would keep up at this time of the day. The
+session stays; a stream that is followed saves the start of its query, too (about a second).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import threading
 import time
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cloud_analytics import config as configuration
-from cloud_analytics.pipeline import Outcome, Pipeline
+from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.session import build_session
 from cloud_analytics.storage.lake import Lake
 
 
-class _Arrivals(Pipeline):
-    """The pipeline in live mode, fed one file at a time, until there are no more."""
+def steps(files: Sequence[Path], samples: int) -> Iterator[tuple[Sequence[Path], Path]]:
+    """The files of the day in order, cut into (those that only fill the day up, the one that is measured)."""
+    ends = sorted({round(len(files) * number / samples) for number in range(1, samples + 1)} - {0})
+    for begin, end in zip([0, *ends], ends):
+        yield files[begin : end - 1], files[end - 1]
 
-    def feed(self, source: Path, target: Path, stop_after: int | None) -> list[dict[str, Any]]:
-        self._files, self._target = sorted((source / "usage_events_stream").iterdir())[:stop_after], target
-        self._rows: list[dict[str, Any]] = []
-        self._taken, self._done = 0, threading.Event()
-        self._arrive()
-        self.follow(timedelta(seconds=1), self._done)
-        return self._rows
 
-    def _arrive(self) -> None:
-        file = self._files[len(self._rows)]
-        aside = self._target / f".{file.name}"
+def _arrive(files: Sequence[Path], stream: Path) -> None:
+    for file in files:
+        aside = stream / f".{file.name}"
         shutil.copyfile(file, aside)
-        os.replace(aside, self._target / file.name)
-        self._arrived = time.monotonic()
+        aside.rename(stream / file.name)
 
-    def _onward(self, outcome: Outcome) -> None:
-        super()._onward(outcome)
-        if len(outcome.batches) == self._taken:
-            return  # the masters, before the stream begins
-        self._taken = len(outcome.batches)
-        batch = outcome.batches[-1]
-        before = self._rows[-1]["lines_so_far"] if self._rows else 0
-        row = {"lines": batch.input_rows, "lines_so_far": before + batch.input_rows}
-        row |= {"seconds": round(time.monotonic() - self._arrived, 3), "bronze": batch.duration_seconds}
-        self._rows.append(row)
-        if len(self._rows) < len(self._files):
-            self._arrive()
-        else:
-            self._done.set()
+
+def day(pipeline: Pipeline, files: Sequence[Path], stream: Path, samples: int) -> Iterator[dict[str, Any]]:
+    """One row a look: the lines of the micro-batch, of the day so far, its seconds, and Bronze's part of them."""
+    filled = 0
+    for before, measured in steps(files, samples):
+        _arrive(before, stream)
+        filled += sum(batch.input_rows for batch in pipeline.bronze().batches)
+        _arrive([measured], stream)
+        started = time.monotonic()
+        (batch,) = pipeline.bronze().batches
+        pipeline.silver()
+        pipeline.gold()
+        seconds = time.monotonic() - started
+        filled += batch.input_rows
+        bronze = batch.duration_seconds
+        yield {"lines": batch.input_rows, "lines_so_far": filled, "seconds": round(seconds, 2), "bronze": bronze}
 
 
 def main() -> None:
-    """Prints a JSON list, one entry a micro-batch."""
+    """Prints a JSON list, one entry a look."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("landing", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--stop-after", type=int, metavar="N", help="Only the first N micro-batches.")
+    parser.add_argument("--samples", type=int, default=8, metavar="N")
     arguments = parser.parse_args()
     config = configuration.load()
-    landing, lake = arguments.work / "landing", arguments.work / "lake"
-    (landing / "usage_events_stream").mkdir(parents=True)
+    landing = arguments.work / "landing"
+    stream = landing / "usage_events_stream"
+    stream.mkdir(parents=True)
     for master in arguments.landing.glob("*.csv"):
         shutil.copy2(master, landing)
+    files = sorted((arguments.landing / "usage_events_stream").iterdir())
     spark = build_session(config.pipeline.spark)
     try:
-        day = _Arrivals(Lake(spark, str(lake)), str(landing), config)
-        rows = day.feed(arguments.landing, landing / "usage_events_stream", arguments.stop_after)
+        pipeline = Pipeline(Lake(spark, str(arguments.work / "lake")), str(landing), config)
+        _arrive(files[:1], stream)  # the first micro-batch warms everything up, and is no sample
+        pipeline.stream()
+        rows = list(day(pipeline, files[1:], stream, arguments.samples))
     finally:
         spark.stop()
     print(json.dumps(rows))

@@ -28,7 +28,7 @@ class Plan:
     events: tuple[int, ...] = ()
     times: int = 3
     batches: int | None = None
-    stop_after: int | None = None
+    samples: int = 8
 
     def generated(self, events: int, **settings: Any) -> Path:
         """A landing folder of that many events, made once."""
@@ -100,13 +100,14 @@ def scale(plan: Plan) -> list[dict[str, Any]]:
 
 
 def live(plan: Plan) -> list[dict[str, Any]]:
-    """A day that fills up: seconds of each micro-batch, from the arrival of its file to Gold."""
+    """A day that fills up, looked at now and then: seconds of a micro-batch, from its file to Gold."""
     rows = []
     days = tuple((events, plan.batches or min(288, events)) for events in plan.events) or LIVE
     for events, batches in days:
         landing = plan.generated(events, days=1, files=batches)
-        more = ("--stop-after", str(plan.stop_after)) if plan.stop_after else ()
-        run = measured("-m", "benchmarks.live", str(landing), str(plan.empty("live")), *more)
+        run = measured(
+            *("-m", "benchmarks.live", str(landing), str(plan.empty("live")), "--samples", str(plan.samples))
+        )
         rows.append(
             {
                 "events": events,

@@ -43,14 +43,22 @@ def _scale(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _live(found: list[dict[str, Any]]) -> Iterator[str]:
-    header = ["events a day", "trigger s", "micro-batches", "first s", "median s", "slowest s", "last s", "peak GiB"]
+    header = [
+        "events a day",
+        "trigger s",
+        "lines of the day so far",
+        "lines of the micro-batch",
+        "seconds",
+        "of these Bronze",
+    ]
     rows = []
-    for row in found:
-        seconds = [batch["seconds"] for batch in row["batches"]]
-        middle = sorted(seconds)[len(seconds) // 2]
-        ends = [seconds[0], middle, max(seconds), seconds[-1], row["peak_gib"]]
-        rows.append([row["events"], row["trigger_seconds"], len(seconds), *ends])
+    for day in found:
+        for look in day["batches"]:
+            cells = [look["lines_so_far"], look["lines"], look["seconds"], look["bronze"]]
+            rows.append([f"{day['events']:,}", day["trigger_seconds"], *cells])
     yield from _table(header, rows)
+    yield ""
+    yield "Peak memory: " + ", ".join(f"{day['peak_gib']} GiB at {day['events']:,} events a day" for day in found) + "."
 
 
 def _late(found: list[dict[str, Any]]) -> Iterator[str]:
@@ -104,7 +112,7 @@ def _plot(results: dict[str, dict[str, Any]], path: Path) -> None:
     for day in results["live"]["figures"] if "live" in results else []:
         filled = [batch["lines_so_far"] for batch in day["batches"]]
         (line,) = right.plot(
-            filled, [batch["seconds"] for batch in day["batches"]], label=f"{day['events']:,} events a day"
+            filled, [batch["seconds"] for batch in day["batches"]], "o-", label=f"{day['events']:,} events a day"
         )
         right.axhline(day["trigger_seconds"], color=line.get_color(), linestyle=":")
     right.set(
