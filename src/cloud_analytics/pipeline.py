@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from cloud_analytics.bronze import compact
+from cloud_analytics.bronze import compact, rejects
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.bronze.events import EventFeed
@@ -230,6 +230,7 @@ class Pipeline:
 
     def _settle(self, outcome: Outcome, compare: bool = False) -> None:
         self.say("silver")
+        rejects.judge_again(self.lake, self.config)
         self._silver(outcome, whole_history=True, compare=compare)
         self.say("gold")
         outcome.gold = gold_build.build(self.lake, self.config)

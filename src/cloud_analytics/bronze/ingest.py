@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import Observation, SparkSession
 from pyspark.sql import functions as F
 
-from cloud_analytics.bronze import ledger
+from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.bronze.retract import retract
 from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.landing.events import FOLDER, escape_glob, is_event_file, parse_lines, read_lines
+from cloud_analytics.landing.events import escape_glob, is_event_file, parse_lines, read_lines
 from cloud_analytics.quality import quarantine
-from cloud_analytics.quality.events import judge
 from cloud_analytics.storage.files import FileInfo
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS, conform
@@ -127,9 +126,11 @@ def _write(
             if written:
                 transaction.append(ledger.TABLE, lake.by_date(events, len(written)), ledger.PARTITIONS)
             if seen["rows"] > seen["events"] or unreadable:
-                rejected = _rejects(parsed.where(F.col("event_ts").isNull()), config, batch_id, ingest_ts)
+                here = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
+                rejected = rejects.of_lines(parsed.where(F.col("event_ts").isNull()).withColumns(here), config)
                 if unreadable:
-                    rejected = rejected.unionByName(_unreadable(spark, unreadable, config, batch_id, ingest_ts))
+                    whole = rejects.of_files(spark, [info.name for info in unreadable], config, here)
+                    rejected = rejected.unionByName(whole)
                 transaction.append(quarantine.table(EVENTS), rejected.coalesce(1), quarantine.PARTITIONS)
             late = observed.get if written else {}
             batch = MicroBatch(
@@ -147,6 +148,8 @@ def _write(
                 duration_seconds=round(time.monotonic() - started, 3),
                 touched=tuple(sorted({*written, *retracted})),
             )
+            rules, known = config.fingerprint(), lake.state(rejects.RULES, None)
+            transaction.put(rejects.RULES, rules if known == rules or not ledger.entries(lake) else None)
             transaction.put(ledger.LEDGER, {**ledger.entries(lake), **entered})
             emptied = {date for date, rows_left in retracted.items() if not rows_left} - written
             versions = {**lake.state(ledger.DATES, {}), **dict.fromkeys(batch.touched, transaction.number)}
@@ -158,35 +161,3 @@ def _write(
     finally:
         parsed.unpersist()
     return batch
-
-
-def _rejects(lines: DataFrame, config: Config, batch_id: str, ingest_ts: datetime) -> DataFrame:
-    """Lines without a usable timestamp → quarantine rows that hold their other errors too."""
-    framed = (
-        lines.withColumn("date", F.lit(None).cast("date"))
-        .withColumn("ingest_ts", F.lit(ingest_ts))
-        .withColumn("is_late", F.lit(False))
-        .withColumn("batch_id", F.lit(batch_id))
-    )
-    # The judged columns leave out what only broken lines have.
-    judged = judge(framed.where("is_json"), config).withColumn("raw_bytes", F.lit(None).cast("binary"))
-    columns = ["errors", "raw", "raw_bytes", "source_file", "ingest_ts", "batch_id", "date"]
-    timeless = judged.withColumn("errors", F.concat(F.array(F.lit("invalid_timestamp")), "errors")).select(columns)
-    malformed = framed.where(~F.col("is_json")).withColumn("errors", F.array(F.lit("malformed_json"))).select(columns)
-    return quarantine.rejects(timeless.unionByName(malformed), EVENTS, config.fingerprint())
-
-
-def _unreadable(
-    spark: SparkSession, files: Sequence[FileInfo], config: Config, batch_id: str, ingest_ts: datetime
-) -> DataFrame:
-    """A file that cannot be read to its end is one record; what can be recovered is the file itself, by its name."""
-    names = F.array(*[F.lit(info.name) for info in files])  # not createDataFrame: that would start a Python worker
-    frame = spark.range(1).select(F.explode(names).alias("source_file"))
-    frame = (
-        frame.withColumn("errors", F.array(F.lit("unreadable_file")))
-        .withColumn("raw", F.concat(F.lit(f"{FOLDER}/"), F.col("source_file")))
-        .withColumn("ingest_ts", F.lit(ingest_ts))
-        .withColumn("batch_id", F.lit(batch_id))
-        .withColumn("date", F.lit(None).cast("date"))
-    )
-    return quarantine.rejects(frame, EVENTS, config.fingerprint())

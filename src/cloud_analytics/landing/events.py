@@ -79,7 +79,7 @@ def escape_glob(path: str) -> str:
 
 
 def parse_lines(lines: DataFrame) -> DataFrame:
-    """`raw`, `raw_bytes`, `source_file` → the same with every field of FIELDS as text, `event_ts` and `is_json`.
+    """`raw`, `raw_bytes` and whatever else → the same with every field of FIELDS as text, `event_ts` and `is_json`.
 
     A row before and after is one line. `is_json`: valid UTF-8 and exactly one JSON object; the fields are null
     otherwise. A repeated key's last value counts; numbers keep their exact text.
@@ -99,5 +99,5 @@ def parse_lines(lines: DataFrame) -> DataFrame:
     )  # fmt: skip
     judged = parsed.withColumn("is_json", F.coalesce(good, F.lit(False)))
     fields = [F.when(F.col("is_json"), item.getField(name)).alias(name) for name in FIELDS]
-    typed = judged.select("raw", "raw_bytes", "source_file", "is_json", *fields)
+    typed = judged.select(*lines.columns, "is_json", *fields)
     return typed.withColumn("event_ts", event_timestamp(F.col("timestamp")))
