@@ -9,12 +9,21 @@ import click
 
 from cloud_analytics import __version__
 from cloud_analytics.cli import flow, insight, lateness, machine, quality, quarantine, questions, report
+from cloud_analytics.cli.manners import Group
 from cloud_analytics.cli.options import SparkChoice
 from cloud_analytics.cli.signals import end_well_on_sigterm
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    examples=(
+        "cloud-analytics generate --out data/landing",
+        "cloud-analytics run",
+        "cloud-analytics --master 'local[4]' reconcile",
+    ),
+)
 @click.version_option(__version__, prog_name="cloud-analytics")
 @click.option(
     "--master", metavar="URL", help="Spark master: local[N], spark://HOST:PORT, yarn, k8s://… [default: conf]."
@@ -24,7 +33,7 @@ from cloud_analytics.errors import CloudAnalyticsError, cause_line
 def cli(context: click.Context, master: str | None, settings: tuple[str, ...]) -> None:
     """Cloud provider analytics: landing → bronze → silver → gold, every input line accounted for.
 
-    Start with `cloud-analytics generate --out data/landing` and `cloud-analytics run`.
+    Each command explains itself: `cloud-analytics COMMAND --help`.
     """
     context.obj = SparkChoice(master, settings)
 
