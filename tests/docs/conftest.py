@@ -21,7 +21,9 @@ from tests.conftest import REPOSITORY
 SIZE = ("--events", "1500", "--days", "14", "--orgs", "4", "--dirty")  # a fresh clone's own data would take a minute
 
 # What documents leave to the reader, and what stands there in the session; the first three are a row that it holds.
-PLACEHOLDERS = {"ORG": "", "DATE": "", "SERVICE": "", "DIR": "data/landing", "LANDING": "data/landing", "LAKE": "data"}
+PLACEHOLDERS = {
+    "ORG": "", "DATE": "", "SERVICE": "", "DIR": "data/landing", "LANDING": "data/landing", "LAKE": "data", "OUT": "out",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ HERE = sorted(
 
 
 def check_form(command: Command) -> None:
-    """By the shell, and where it is ours by the command line or the Makefile; fails where somebody could not type it."""
+    """By the shell, and where it is ours by the command line or the Makefile; fails where nobody could type it."""
     subprocess.run(["bash", "-n", "-c", command.text], check=True, capture_output=True, timeout=60)
     words = command.words
     if words[0] == "cloud-analytics":
