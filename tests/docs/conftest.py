@@ -22,7 +22,8 @@ SIZE = ("--events", "1500", "--days", "14", "--orgs", "4", "--dirty")  # a fresh
 
 # What documents leave to the reader, and what stands there in the session; the first three are a row that it holds.
 PLACEHOLDERS = {
-    "ORG": "", "DATE": "", "SERVICE": "", "DIR": "data/landing", "LANDING": "data/landing", "LAKE": "data", "OUT": "out",
+    "ORG": "", "DATE": "", "SERVICE": "",
+    "DIR": "data/landing", "LANDING": "data/landing", "LAKE": "data", "OUT": "out",
 }  # fmt: skip
 
 

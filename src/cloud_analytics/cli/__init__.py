@@ -9,7 +9,7 @@ import click
 
 from cloud_analytics import __version__
 from cloud_analytics.cli import flow, insight, lateness, machine, quality, quarantine, questions, report
-from cloud_analytics.cli.manners import Group
+from cloud_analytics.cli.manners import NAME, Group
 from cloud_analytics.cli.options import SparkChoice
 from cloud_analytics.cli.signals import end_well_on_sigterm
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
@@ -24,7 +24,7 @@ from cloud_analytics.errors import CloudAnalyticsError, cause_line
         "cloud-analytics --master 'local[4]' reconcile",
     ),
 )
-@click.version_option(__version__, prog_name="cloud-analytics")
+@click.version_option(__version__, prog_name=NAME)
 @click.option(
     "--master", metavar="URL", help="Spark master: local[N], spark://HOST:PORT, yarn, k8s://… [default: conf]."
 )
@@ -49,7 +49,7 @@ def main() -> None:
     debug = bool(os.environ.get("CLOUD_ANALYTICS_DEBUG"))
     end_well_on_sigterm()
     try:
-        cli(standalone_mode=False)
+        cli(prog_name=NAME, standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.exceptions.NoArgsIsHelpError as error:

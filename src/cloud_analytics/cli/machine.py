@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cloud_analytics.cli.manners import as_json, command, emit, progress
+from cloud_analytics.cli.manners import NAME, as_json, command, emit, progress
 from cloud_analytics.cli.options import options
 from cloud_analytics.errors import UsageError
 
@@ -109,4 +109,4 @@ def completion(context: click.Context, shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None  # the shells of the choice are those that click knows
-    click.echo(kind(context.find_root().command, {}, "cloud-analytics", "_CLOUD_ANALYTICS_COMPLETE").source())
+    click.echo(kind(context.find_root().command, {}, NAME, "_CLOUD_ANALYTICS_COMPLETE").source())

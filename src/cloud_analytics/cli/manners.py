@@ -14,6 +14,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+NAME = "cloud-analytics"
 FAILS = "what was asked could not be done; one line says why"
 _USAGE = "wrong usage or configuration; one line says what to do"
 _SEEN = "cloud_analytics.manner"

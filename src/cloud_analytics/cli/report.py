@@ -12,7 +12,7 @@ from cloud_analytics.cli.options import open_pipeline, options
 from cloud_analytics.errors import UsageError
 
 
-@command("cloud-analytics report", "cloud-analytics report --out may.html --format json")
+@command("cloud-analytics report --out report.html")
 @click.option(
     "--out",
     metavar="FILE",
