@@ -58,7 +58,7 @@ def session(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
     before = Path.cwd()
     with pytest.MonkeyPatch.context() as patch:
         # Commands share the session of all tests, and leave it running.
-        patch.setattr(sessions, "build_session", lambda *_: spark)
+        patch.setattr(sessions, "build_session", lambda *_, **__: spark)
         patch.setattr(SparkSession, "stop", lambda _: None)
         os.chdir(folder)
         try:

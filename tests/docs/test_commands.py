@@ -206,3 +206,13 @@ def _run_program(arguments: Sequence[str], session: Session) -> None:
         [sys.executable, *arguments], cwd=session.folder, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_both_readmes_have_the_same_parts_and_commands() -> None:
+    english, spanish = ((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "README.es.md"))
+    # Headings, fences, rows of tables with their names, bullets, and what is linked: all but the words.
+    parts = re.compile(r"^(#+ |```\w*$|\|(?= `)[^|]*|\* )", re.M)
+    assert parts.findall(english) == parts.findall(spanish)
+    links = re.compile(r"\]\((docs[^)]*)\)")
+    assert sorted(links.findall(english)) == sorted(links.findall(spanish))
+    assert [c.text for c in read(REPOSITORY / "README.md")] == [c.text for c in read(REPOSITORY / "README.es.md")]

@@ -88,13 +88,14 @@ def open_pipeline(
     with progress("starting Spark") as say:
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
-        from cloud_analytics.session import build_session
+        from cloud_analytics.session import build_session, holds_little
         from cloud_analytics.storage.lake import Lake
 
         folder = lake or config.pipeline.lake
         with open_target(config, folder, serving, say) as target:
             source = landing or config.pipeline.landing
-            spark = build_session(config.pipeline.spark, folder, source)
+            little = holds_little(source, f"{folder}/bronze")
+            spark = build_session(config.pipeline.spark, folder, source, quick_start=little)
             try:
                 zones = Lake(spark, folder)
                 yield Pipeline(zones, source, config, say, target), config
