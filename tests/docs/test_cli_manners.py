@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from click.testing import Result
 
 from cloud_analytics.cli import cli
 from cloud_analytics.cli.manners import Command
+from tests.conftest import REPOSITORY
 from tests.docs.commands import check_call, commands_of, examples
 from tests.docs.conftest import Session, call
 
@@ -38,6 +40,15 @@ def _answer(session: Session, text: str) -> Result:
     done = call(session.filled(text.split()))
     assert done.exit_code == 0, f"{done.output} {done.exception!r}"
     return done
+
+
+def _documented_keys(command: str) -> set[str]:
+    """What the table of docs/command_line.md says of a command."""
+    for line in (REPOSITORY / "docs/command_line.md").read_text(encoding="utf-8").splitlines():
+        cells = line.split("|")
+        if len(cells) == 4 and f"`{command}`" in cells[1]:
+            return set(re.findall(r"`([^`]+)`", cells[2]))
+    raise AssertionError(f"docs/command_line.md does not say which keys `{command}` has")
 
 
 def _typed(path: tuple[str, ...]) -> str:
@@ -77,8 +88,8 @@ def test_forms_are_the_same_everywhere() -> None:
 class TestOnALake:
     @pytest.mark.parametrize("path", [path for path in COMMANDS if COMMANDS[path].formats], ids=" ".join)
     def test_json_alone_is_on_standard_output(self, path: tuple[str, ...], session: Session) -> None:
-        done = _answer(session, f"{_typed(path)} --format json")
-        assert isinstance(json.loads(done.stdout), dict)
+        found = json.loads(_answer(session, f"{_typed(path)} --format json").stdout)
+        assert set(found) - _documented_keys(" ".join(path)) == set()
 
     @pytest.mark.parametrize(
         ("path", "essence"),

@@ -69,7 +69,7 @@ def _elsewhere(command: Command) -> list[str]:
 
 
 PRINTED = _printed()
-TEXTS = {command.text: command for command in PRINTED}
+TEXTS = {command.text: command for command in reversed(PRINTED)}  # the first place counts
 # The node is stopped when everything else was done.
 HERE = sorted(
     (command for command in TEXTS.values() if not command.untried and not _elsewhere(command)),
