@@ -9,13 +9,22 @@ import click
 
 from cloud_analytics import __version__
 from cloud_analytics.cli import flow, insight, lateness, machine, quality, quarantine, questions, report
+from cloud_analytics.cli.manners import NAME, Group
 from cloud_analytics.cli.options import SparkChoice
 from cloud_analytics.cli.signals import end_well_on_sigterm
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="cloud-analytics")
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    examples=(
+        "cloud-analytics generate --out data/landing",
+        "cloud-analytics run",
+        "cloud-analytics --master 'local[4]' reconcile",
+    ),
+)
+@click.version_option(__version__, prog_name=NAME)
 @click.option(
     "--master", metavar="URL", help="Spark master: local[N], spark://HOST:PORT, yarn, k8s://… [default: conf]."
 )
@@ -24,7 +33,7 @@ from cloud_analytics.errors import CloudAnalyticsError, cause_line
 def cli(context: click.Context, master: str | None, settings: tuple[str, ...]) -> None:
     """Cloud provider analytics: landing → bronze → silver → gold, every input line accounted for.
 
-    Start with `cloud-analytics generate --out data/landing` and `cloud-analytics run`.
+    Each command explains itself: `cloud-analytics COMMAND --help`.
     """
     context.obj = SparkChoice(master, settings)
 
@@ -40,7 +49,7 @@ def main() -> None:
     debug = bool(os.environ.get("CLOUD_ANALYTICS_DEBUG"))
     end_well_on_sigterm()
     try:
-        cli(standalone_mode=False)
+        cli(prog_name=NAME, standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
+from cloud_analytics.cli.manners import Command, as_json, command, emit
 from cloud_analytics.cli.options import console, open_pipeline, options
-from cloud_analytics.cli.quality import print_audit
+from cloud_analytics.cli.quality import audit_line, print_audit
 from cloud_analytics.cli.signals import asked_to_stop
 from cloud_analytics.errors import UsageError
 
 if TYPE_CHECKING:
     from cloud_analytics.pipeline import Outcome
+    from cloud_analytics.serving.check import Comparison
     from cloud_analytics.serving.plan import Plan
 
 
-@click.command()
-@options("landing", "lake", "serving", "conf", "quiet")
-def run(landing: str | None, lake: str | None, serving: str | None, conf: Path | None, quiet: bool) -> None:
-    """Everything: landing to Gold to the serving tables, then the audit and the headline figures."""
-    with open_pipeline(landing, lake, conf, quiet, serving) as (pipeline, config):
+@command(
+    "cloud-analytics run",
+    "cloud-analytics run --serving none --format json",
+    fails="the audit does not balance, or the serving store stayed away",
+)
+@options("landing", "lake", "serving", "conf")
+def run(landing: str | None, lake: str | None, serving: str | None, conf: Path | None) -> None:
+    """Everything: landing to Gold to the serving tables, then the audit and the headline figures.
+
+    Where nothing is new it changes nothing, so it may be repeated: after a crash, or as a schedule.
+    """
+    with open_pipeline(landing, lake, conf, serving) as (pipeline, config):
         from cloud_analytics.insight.demo import demo, print_demo
         from cloud_analytics.insight.headline import headline
         from cloud_analytics.quality.audit import audit as conduct
@@ -36,29 +46,39 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
         if pipeline.target is not None and found.top_org is not None:
             with pipeline.target.session() as session:
                 answers = demo(session, found.top_org)
-    _print_outcome(outcome)
-    print_audit(result)
-    table = Table(title="Headline figures", title_justify="left")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    for name, value in found.figures:
-        table.add_row(name, value)
-    console().print(table)
-    print_demo(answers, console())
-    click.echo(f"\nGold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json")
+
+    def show() -> None:
+        click.echo(_line(outcome))
+        print_audit(result)
+        table = Table(title="Headline figures", title_justify="left")
+        table.add_column("figure")
+        table.add_column("value", justify="right")
+        for name, value in found.figures:
+            table.add_row(name, value)
+        console().print(table)
+        print_demo(answers, console())
+        click.echo(
+            f"\nGold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json"
+        )
+
+    emit(
+        show,
+        f"{_line(outcome)} {audit_line(result)}",
+        json=lambda: as_json({**_data(outcome), "audit": result.as_json(), "headline": dict(found.figures)}),
+    )
     if not result.balanced:
         sys.exit(1)
 
 
-def _zone(name: str, text: str) -> click.Command:
-    @options("landing", "lake", "conf", "quiet")
-    def command(landing: str | None, lake: str | None, conf: Path | None, quiet: bool) -> None:
-        with open_pipeline(landing, lake, conf, quiet) as (pipeline, _):
+def _zone(name: str, text: str) -> Command:
+    @options("landing", "lake", "conf")
+    def step(landing: str | None, lake: str | None, conf: Path | None) -> None:
+        with open_pipeline(landing, lake, conf) as (pipeline, _):
             outcome = getattr(pipeline, name)()
-        _print_outcome(outcome)
+        _emit_outcome(outcome)
 
-    command.__doc__ = text
-    return click.command(name)(command)
+    step.__doc__ = text
+    return command(f"cloud-analytics {name}", f"cloud-analytics {name} --format json", name=name)(step)
 
 
 bronze = _zone("bronze", "Landing to Bronze: new master snapshots and new event files.")
@@ -66,34 +86,40 @@ silver = _zone("silver", "Bronze to Silver: the dates and masters that changed."
 gold = _zone("gold", "Silver to Gold: what depends on the dates and masters that changed.")
 
 
-@click.command()
-@options("landing", "lake", "conf", "quiet")
+@command("cloud-analytics reconcile", "cloud-analytics reconcile --compact")
+@options("landing", "lake", "conf")
 @click.option("--compact", is_flag=True, help="First merge Bronze's small files of finished dates.")
-def reconcile(landing: str | None, lake: str | None, conf: Path | None, quiet: bool, compact: bool) -> None:
+def reconcile(landing: str | None, lake: str | None, conf: Path | None, compact: bool) -> None:
     """The batch layer: masters that changed, then Silver and Gold from the whole of Bronze; says what that changed."""
-    with open_pipeline(landing, lake, conf, quiet) as (pipeline, _):
+    with open_pipeline(landing, lake, conf) as (pipeline, _):
         outcome = pipeline.reconcile(compact)
-    _print_outcome(outcome)
+    lines = []
     for table, rows in outcome.row_changes.items():
         verdict = f"{rows.added:,} rows added, {rows.removed:,} removed, {rows.changed:,} changed" if rows else "no row"
-        click.echo(f"{table}: {verdict}{'' if rows else ' changed'}")
+        lines.append(f"{table}: {verdict}{'' if rows else ' changed'}")
+    _emit_outcome(outcome, lines)
 
 
-@click.command()
-@options("lake", "serving", "conf", "quiet")
+@command(
+    "cloud-analytics serve",
+    "cloud-analytics serve --check",
+    "cloud-analytics serve --dry-run",
+    fails="a table differs from its mart (--check), or the serving store stayed away",
+)
+@options("lake", "serving", "conf")
 @click.option("--check", is_flag=True, help="Then compare every table with its mart, row by row.")
 @click.option("--dry-run", is_flag=True, help="Show what a load would write, and stop.")
-def serve(lake: str | None, serving: str | None, conf: Path | None, quiet: bool, check: bool, dry_run: bool) -> None:
+def serve(lake: str | None, serving: str | None, conf: Path | None, check: bool, dry_run: bool) -> None:
     """Gold to the serving tables: the partitions that changed since they were loaded."""
     if check and dry_run:
         raise UsageError("--dry-run loads nothing that --check could compare: give one of them")
-    with open_pipeline(None, lake, conf, quiet, serving) as (pipeline, _):
+    with open_pipeline(None, lake, conf, serving) as (pipeline, _):
         if pipeline.target is None:
             raise UsageError("the serving target is `none`: choose another one with --serving")
         if dry_run:
             from cloud_analytics.serving.load import plan
 
-            _print_plan(plan(pipeline.lake, pipeline.target))
+            _emit_plan(plan(pipeline.lake, pipeline.target))
             return
         outcome = pipeline.serve()
         comparisons = []
@@ -103,16 +129,24 @@ def serve(lake: str | None, serving: str | None, conf: Path | None, quiet: bool,
             pipeline.say("comparing the tables with Gold")
             with pipeline.target.session() as session:
                 comparisons = compare(pipeline.lake, session)
-    _print_outcome(outcome)
-    for found in comparisons:
-        verdict = "equal" if found.equal else f"DIFFER: {found.only_served} only served, {found.only_gold} only in Gold"
-        click.echo(f"{found.table}: {found.rows:,} rows, gold/{found.mart}: {found.gold_rows:,} rows: {verdict}")
+    if check:
+        _emit_outcome(
+            outcome,
+            [_verdict(found) for found in comparisons],
+            tables=[{**vars(found), "equal": found.equal} for found in comparisons],
+        )
+    else:
+        _emit_outcome(outcome)
     if not all(found.equal for found in comparisons):
         sys.exit(1)
 
 
-@click.command()
-@options("landing", "lake", "serving", "conf", "quiet")
+@command(
+    "cloud-analytics stream",
+    'cloud-analytics stream --follow --trigger "30 seconds"',
+    fails="the serving store stayed away (without --follow)",
+)
+@options("landing", "lake", "serving", "conf")
 @click.option("--follow", is_flag=True, help="Keep watching the landing folder until interrupted.")
 @click.option("--trigger", default="30 seconds", show_default=True, help="With --follow: time between micro-batches.")
 def stream(
@@ -120,7 +154,6 @@ def stream(
     lake: str | None,
     serving: str | None,
     conf: Path | None,
-    quiet: bool,
     follow: bool,
     trigger: str,
 ) -> None:
@@ -131,30 +164,53 @@ def stream(
         interval = parse_duration(trigger)
     except ValueError as error:
         raise UsageError(f"--trigger {trigger!r}: {error}") from None
-    with open_pipeline(landing, lake, conf, quiet, serving) as (pipeline, _):
+    with open_pipeline(landing, lake, conf, serving) as (pipeline, _):
         if follow:
             with asked_to_stop() as stop:
                 outcome = pipeline.follow(interval, stop)
         else:
             outcome = pipeline.stream()
-    _print_outcome(outcome)
+    _emit_outcome(outcome)
 
 
-def _print_plan(plan: Plan) -> None:
-    table = Table(title="What a load would write", title_justify="left")
-    table.add_column("table")
-    for name in ("partitions", "rows", "deletions"):
-        table.add_column(name, justify="right")
-    for part in plan.tables:
-        table.add_row(part.table, f"{part.partitions:,}", f"{part.rows:,}", f"{part.deletions:,}")
-    console().print(table)
-    click.echo(plan.line().partition(": ")[2])
+def _emit_plan(plan: Plan) -> None:
+    line = plan.line().partition(": ")[2]
+
+    def show() -> None:
+        table = Table(title="What a load would write", title_justify="left")
+        table.add_column("table")
+        for name in ("partitions", "rows", "deletions"):
+            table.add_column(name, justify="right")
+        for part in plan.tables:
+            table.add_row(part.table, f"{part.partitions:,}", f"{part.rows:,}", f"{part.deletions:,}")
+        console().print(table)
+        click.echo(line)
+
+    emit(show, line, json=lambda: as_json({**vars(plan), "writes": plan.writes}))
 
 
-def _print_outcome(outcome: Outcome) -> None:
+def _verdict(found: Comparison) -> str:
+    verdict = "equal" if found.equal else f"DIFFER: {found.only_served} only served, {found.only_gold} only in Gold"
+    return f"{found.table}: {found.rows:,} rows, gold/{found.mart}: {found.gold_rows:,} rows: {verdict}"
+
+
+def _emit_outcome(outcome: Outcome, details: Sequence[str] = (), **more: object) -> None:
+    """What a command did; `details` for people alone, `more` for scripts."""
+    emit(
+        lambda: click.echo("\n".join([_line(outcome), *details])),
+        _line(outcome),
+        json=lambda: as_json({**_data(outcome), **more}),
+    )
+
+
+def _data(outcome: Outcome) -> dict[str, object]:
+    return {"changed": outcome.changed, **vars(outcome)}
+
+
+def _line(outcome: Outcome) -> str:
+    """What a command did, in one line."""
     if not outcome.changed:
-        click.echo("Nothing new: every zone is as it was.")
-        return
+        return "Nothing new: every zone is as it was."
     parts = []
     if outcome.snapshots:
         parts.append(f"{len(outcome.snapshots)} master snapshots")
@@ -170,4 +226,4 @@ def _print_outcome(outcome: Outcome) -> None:
         parts.append(f"Gold: {sum(outcome.gold.values())} partitions of {len(outcome.gold)} marts")
     if outcome.served:
         parts.append(f"served: {sum(outcome.served.values()):,} rows of {len(outcome.served)} tables")
-    click.echo("Done: " + "; ".join(parts) + ".")
+    return "Done: " + "; ".join(parts) + "."

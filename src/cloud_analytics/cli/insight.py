@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,31 +12,33 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
+from cloud_analytics.cli.manners import as_json, command, emit
+from cloud_analytics.cli.options import console, open_pipeline, options
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.errors import UsageError
 
 if TYPE_CHECKING:
+    from cloud_analytics.insight.profile import SourceProfile
     from cloud_analytics.insight.trace import Place, Trace
     from cloud_analytics.validation.checks import Validation
 
 
-@click.command()
+@command("cloud-analytics profile", "cloud-analytics profile --source users --format json")
 @click.option(
     "--source", "sources", multiple=True, type=click.Choice([EVENTS, *MASTERS]), help="Only this source; repeatable."
 )
 @options("lake", "conf")
-@FORMAT
-def profile(sources: tuple[str, ...], lake: str | None, conf: Path | None, output: str) -> None:
+def profile(sources: tuple[str, ...], lake: str | None, conf: Path | None) -> None:
     """Each source as Silver holds it: nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates."""
     with open_pipeline(None, lake, conf) as (pipeline, config):
-        from cloud_analytics.insight.plain import plain
         from cloud_analytics.insight.profile import profile as examine
 
         found = examine(pipeline.lake, config, sources or (EVENTS, *MASTERS))
-    if output == "json":
-        click.echo(json.dumps(plain(found), ensure_ascii=False))
-        return
+    rows = ", ".join(f"{source} {profiled.rows:,}" for source, profiled in found.items())
+    emit(lambda: _print_profile(found), f"Rows of Silver: {rows}.", json=lambda: as_json(found))
+
+
+def _print_profile(found: Mapping[str, SourceProfile]) -> None:
     from cloud_analytics.insight.profile_words import describe, summary
 
     for source, profiled in found.items():
@@ -53,29 +55,31 @@ def profile(sources: tuple[str, ...], lake: str | None, conf: Path | None, outpu
             click.echo(f"  {line}")
 
 
-@click.command()
+@command(
+    "cloud-analytics trace --org ORG --date DATE --service SERVICE",
+    fails="a figure is not the sum of its events, or of its landing lines",
+)
 @click.option("--org", required=True, metavar="ORG", help="The organisation's id.")
 @click.option("--date", "day", required=True, metavar="DATE", help="UTC date of the usage, YYYY-MM-DD.")
 @click.option("--service", required=True, metavar="SERVICE", help="The service.")
 @options("landing", "lake", "conf")
-@FORMAT
-def trace(
-    org: str, day: str, service: str, landing: str | None, lake: str | None, conf: Path | None, output: str
-) -> None:
+def trace(org: str, day: str, service: str, landing: str | None, lake: str | None, conf: Path | None) -> None:
     """A figure of the daily mart back to its events, landing files and lines; exit status 1 if they do not add up."""
     try:
         usage_date = date.fromisoformat(day)
     except ValueError:
         raise UsageError(f"--date {day!r}: expected a date YYYY-MM-DD of the calendar") from None
     with open_pipeline(landing, lake, conf) as (pipeline, config):
-        from cloud_analytics.insight.plain import plain
         from cloud_analytics.insight.trace import trace as follow
 
         found = follow(pipeline.lake, pipeline.landing, config, org, usage_date, service)
-    if output == "json":
-        click.echo(json.dumps({**plain(found), "agrees": found.agrees}, ensure_ascii=False))
-    else:
-        _print_trace(found)
+    differing = [check.figure for check in found.checks if not check.equal]
+    verdict = f"DIFFERS: {', '.join(differing)}." if differing else "every figure is their sum."
+    emit(
+        lambda: _print_trace(found),
+        f"{org}, {day}, {service}: {len(found.events):,} events; {verdict}",
+        json=lambda: as_json({**vars(found), "agrees": found.agrees}),
+    )
     if not found.agrees:
         sys.exit(1)
 
@@ -119,16 +123,16 @@ def _figure(value: object) -> str:
     return "none" if value is None else f"{value:,}"
 
 
-@click.command()
+@command(
+    "cloud-analytics validate",
+    "cloud-analytics validate --strict --format json",
+    fails="with --strict: an assumption or milestone is false",
+)
 @click.option("--strict", is_flag=True, help="Exit status 1 when one of them is false.")
 @options("landing", "lake", "serving", "conf")
-@FORMAT
-def validate(
-    strict: bool, landing: str | None, lake: str | None, serving: str | None, conf: Path | None, output: str
-) -> None:
+def validate(strict: bool, landing: str | None, lake: str | None, serving: str | None, conf: Path | None) -> None:
     """Assumptions A1-A5 and milestones M1-M6 on this data: verdict, evidence, and what follows where one is false."""
     with open_pipeline(landing, lake, conf) as (pipeline, config):
-        from cloud_analytics.insight.plain import plain
         from cloud_analytics.serving.target import embedded_node, open_session
         from cloud_analytics.validation.checkout import find_checkout
         from cloud_analytics.validation.validate import validate as check
@@ -138,16 +142,14 @@ def validate(
         served = target != "none" and (target != "embedded" or ("://" not in folder and embedded_node(folder).has_data))
         ask = (lambda: open_session(config, folder, serving, pipeline.say)) if served else None
         found = check(pipeline.lake, pipeline.landing, config, ask, find_checkout())
-    if output == "json":
-        checks = [{**plain(item), "verdict": item.verdict.value} for item in found.checks]
-        click.echo(json.dumps({"checks": checks, "false": found.false}, ensure_ascii=False))
-    else:
-        _print_validation(found)
+    line = f"False: {', '.join(found.false)}." if found.false else "None of them is false."
+    checks = [{**vars(item), "verdict": item.verdict.value} for item in found.checks]
+    emit(lambda: _print_validation(found, line), line, json=lambda: as_json({"checks": checks, "false": found.false}))
     if strict and found.false:
         sys.exit(1)
 
 
-def _print_validation(found: Validation) -> None:
+def _print_validation(found: Validation, line: str) -> None:
     words = {
         "holds": "[green]holds[/green]",
         "false": "[red]FALSE[/red]",
@@ -163,4 +165,4 @@ def _print_validation(found: Validation) -> None:
             evidence += f"\n[bold]consequence:[/bold] {escape(check.consequence)}"
         table.add_row(check.id, escape(check.statement), words[check.verdict.value], evidence)
     console().print(table)
-    click.echo(f"False: {', '.join(found.false)}." if found.false else "None of them is false.")
+    click.echo(line)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 from rich.table import Table
 
-from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
+from cloud_analytics.cli.manners import as_json, command, emit
+from cloud_analytics.cli.options import console, open_pipeline, options
 
 _COLUMNS = {
     "batch_id": "micro-batch",
@@ -23,14 +23,11 @@ _COLUMNS = {
 }
 
 
-@click.command()
+@command("cloud-analytics lateness", "cloud-analytics lateness --recipe --files-per-trigger 5")
 @options("landing", "lake", "conf")
-@FORMAT
 @click.option("--recipe", is_flag=True, help="Run withWatermark + dropDuplicates over landing beside it, and compare.")
 @click.option("--files-per-trigger", type=click.IntRange(1), default=5, show_default=True, help="Of the recipe.")
-def lateness(
-    landing: str | None, lake: str | None, conf: Path | None, output: str, recipe: bool, files_per_trigger: int
-) -> None:
+def lateness(landing: str | None, lake: str | None, conf: Path | None, recipe: bool, files_per_trigger: int) -> None:
     """Late data of each micro-batch, and how many events a plain watermark would have lost. None is lost here."""
     with open_pipeline(landing, lake, conf) as (pipeline, config):
         from cloud_analytics.insight.lateness import micro_batches, usual_recipe
@@ -42,20 +39,28 @@ def lateness(
             watermark = config.pipeline.stream.watermark
             outcome = usual_recipe(pipeline.lake.spark, pipeline.landing, files_per_trigger, watermark)
     found = {"rows": outcome.rows, "kept": outcome.kept, "lost_share": outcome.lost_share} if outcome else None
-    if output == "json":
-        click.echo(json.dumps({"micro_batches": json.loads(batches.to_json(orient="records")), "usual_recipe": found}))
-        return
-    table = Table(title="Late data, by micro-batch", title_justify="left")
-    for title in _COLUMNS.values():
-        table.add_column(title, justify="left" if title == "micro-batch" else "right")
-    for row in batches.to_dict(orient="records"):
-        table.add_row(*(_shown(name, row[name]) for name in _COLUMNS))
-    console().print(table)
+    lines = [f"{int(batches.late_rows.sum()):,} of {int(batches.input_rows.sum()):,} lines came late; none was lost."]
     if outcome:
-        click.echo(
+        lines.append(
             f"The usual recipe, {files_per_trigger} files a trigger: {outcome.kept:,} of {outcome.rows:,} lines,"
             f" {outcome.lost_share:.1%} lost (true duplicates among them). The pipeline lost none."
         )
+
+    def show() -> None:
+        table = Table(title="Late data, by micro-batch", title_justify="left")
+        for title in _COLUMNS.values():
+            table.add_column(title, justify="left" if title == "micro-batch" else "right")
+        for row in batches.to_dict(orient="records"):
+            table.add_row(*(_shown(name, row[name]) for name in _COLUMNS))
+        console().print(table)
+        for line in lines[1:]:
+            click.echo(line)
+
+    emit(
+        show,
+        lines[-1],
+        json=lambda: as_json({"micro_batches": batches.to_dict(orient="records"), "usual_recipe": found}),
+    )
 
 
 def _shown(name: str, value: object) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
-from cloud_analytics.cli.options import FORMAT, options
+from cloud_analytics.cli.manners import NAME, as_json, command, emit, progress
+from cloud_analytics.cli.options import options
 from cloud_analytics.errors import UsageError
 
 
-@click.command()
+@command(
+    "cloud-analytics generate --out data/landing",
+    "cloud-analytics generate --out hostile --events 5000 --days 20 --orgs 10 --dirty",
+)
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder to fill; must hold no landing data."
 )
@@ -31,40 +34,79 @@ def generate(out: Path, events: int, days: int, orgs: int, seed: int, dirty: boo
         make(out, GeneratorSettings(events, days, orgs, seed=seed, dirty=dirty, anomalies=anomalies))
     except (ValueError, FileExistsError) as error:
         raise UsageError(str(error)) from None
-    click.echo(f"{events:,} events of {days} days and {orgs} organisations in {out}")
+    line = f"{events:,} events of {days} days and {orgs} organisations in {out}"
+    made = {"out": str(out), "events": events, "days": days, "orgs": orgs, "seed": seed}
+    emit(lambda: click.echo(line), line, json=lambda: as_json({**made, "dirty": dirty, "anomalies": anomalies}))
 
 
-@click.command()
+@command("cloud-analytics doctor", "cloud-analytics doctor --format json")
 @options("landing", "lake", "conf")
 def doctor(landing: str | None, lake: str | None, conf: Path | None) -> None:
-    """What this machine has and lacks."""
+    """What this machine has and lacks for a run; exit status 2 where something is lacking."""
     from cloud_analytics.insight.doctor import examine
 
     findings = examine(landing, lake, conf)
-    for finding in findings:
-        click.echo(f"{'ok  ' if finding.good else 'LACK'} {finding.what}: {finding.detail}")
-    if not all(finding.good for finding in findings):
+    lacking = [finding.what for finding in findings if not finding.good]
+
+    def show() -> None:
+        for finding in findings:
+            click.echo(f"{'ok  ' if finding.good else 'LACK'} {finding.what}: {finding.detail}")
+
+    emit(
+        show,
+        f"Lacking: {', '.join(lacking)}." if lacking else "Nothing is lacking.",
+        json=lambda: as_json({"findings": findings, "good": not lacking}),
+    )
+    if lacking:
         sys.exit(2)
 
 
-@click.command()
+@command(
+    "cloud-analytics cassandra start",
+    "cloud-analytics cassandra status --format json",
+    "cloud-analytics cassandra stop",
+)
 @click.argument("action", type=click.Choice(["start", "stop", "status"]))
 @options("lake", "conf")
-@FORMAT
-def cassandra(action: str, lake: str | None, conf: Path | None, output: str) -> None:
-    """The embedded Cassandra node of this lake: start it, stop it, or say how it is."""
+def cassandra(action: str, lake: str | None, conf: Path | None) -> None:
+    """The embedded Cassandra node of this lake: start it, stop it, or say how it is.
+
+    `run`, `serve`, `stream` and `query` start it when they need it and stop it when they are done; one that `start`
+    started stays until `stop`.
+    """
     from cloud_analytics.config import load
     from cloud_analytics.serving.target import embedded_node
 
     node = embedded_node(lake or load(conf).pipeline.lake)
     if action == "start":
-        node.start()
+        with progress("starting Cassandra") as say:
+            node.start(say)
     elif action == "stop":
         node.stop()
     status = node.status()
-    if output == "json":
-        click.echo(json.dumps(status))
-    elif status["running"]:
-        click.echo(f"Cassandra answers on {status['host']}:{status['port']} (process {status['pid']}).")
-    else:
-        click.echo("Cassandra is not running; `cloud-analytics cassandra start` starts it.")
+    line = (
+        f"Cassandra answers on {status['host']}:{status['port']} (process {status['pid']})."
+        if status["running"]
+        else "Cassandra is not running; `cloud-analytics cassandra start` starts it."
+    )
+    emit(lambda: click.echo(line), line, json=lambda: as_json(status))
+
+
+@command(
+    'eval "$(cloud-analytics completion bash)"',
+    "cloud-analytics completion zsh",
+    "cloud-analytics completion fish",
+    formats=(),
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that completes commands, options and words by the tab key, for your shell to read.
+
+    Put the first example's line into ~/.bashrc (zsh: ~/.zshrc; fish: pipe the script into `source`).
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # the shells of the choice are those that click knows
+    click.echo(kind(context.find_root().command, {}, NAME, "_CLOUD_ANALYTICS_COMPLETE").source())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from cloud_analytics.cli.manners import progress
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.submit import submitted
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
     from cloud_analytics.config import Config
     from cloud_analytics.pipeline import Pipeline
-
-FORMAT = click.option(
-    "--format", "output", type=click.Choice(["table", "json"]), default="table", help="A table for people, or JSON."
-)
 
 
 def options(*names: str) -> Callable[[Any], Any]:
@@ -40,7 +37,6 @@ def options(*names: str) -> Callable[[Any], Any]:
             help="Where Gold is served: the lake's own Cassandra node, a cluster, AstraDB, or nowhere"
             " [default: embedded].",
         ),
-        "quiet": click.option("--quiet", is_flag=True, help="No progress lines."),
     }
 
     def decorate(command: Any) -> Any:
@@ -79,7 +75,7 @@ def _spark_choice() -> SparkChoice:
 
 @contextmanager
 def open_pipeline(
-    landing: str | None, lake: str | None, conf: Path | None, quiet: bool = False, serving: str | None = "none"
+    landing: str | None, lake: str | None, conf: Path | None, serving: str | None = "none"
 ) -> Iterator[tuple[Pipeline, Config]]:
     """A pipeline over a started Spark session; everything that can be wrong without Spark is checked before."""
     from cloud_analytics.config import load
@@ -89,23 +85,7 @@ def open_pipeline(
 
     if not submitted():
         require_java()
-    console = Console(stderr=True)
-    show = console.is_terminal and not quiet
-    status = console.status("starting Spark") if show else None
-
-    def say(line: str) -> None:
-        kind, _, text = line.partition(": ")
-        if kind == "warning":
-            console.print(line, highlight=False, markup=False, soft_wrap=True, style="yellow")
-        elif kind in ("done", "note"):  # these lines stay; others replace each other
-            if not quiet:
-                console.print(text, highlight=False, markup=False, soft_wrap=True)
-        elif status is not None:
-            status.update(line)
-
-    if status is not None:
-        status.start()
-    try:
+    with progress("starting Spark") as say:
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
         from cloud_analytics.session import build_session, holds_little
@@ -120,9 +100,4 @@ def open_pipeline(
                 zones = Lake(spark, folder)
                 yield Pipeline(zones, source, config, say, target), config
             finally:
-                if status is not None:
-                    status.stop()
                 spark.stop()
-    finally:
-        if status is not None:
-            status.stop()

@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
+from cloud_analytics.cli.manners import as_json, command, emit
+from cloud_analytics.cli.options import console, open_pipeline, options
 
 if TYPE_CHECKING:
     from cloud_analytics.quality.audit import Audit
 
 
-@click.command()
+@command(
+    "cloud-analytics audit",
+    "cloud-analytics audit --format json",
+    fails="a line of some source is unaccounted for",
+)
 @options("landing", "lake", "conf")
-@FORMAT
-def audit(landing: str | None, lake: str | None, conf: Path | None, output: str) -> None:
+def audit(landing: str | None, lake: str | None, conf: Path | None) -> None:
     """The conservation law: landing lines = Silver rows + quarantined rows, for every source."""
     with open_pipeline(landing, lake, conf) as (pipeline, config):
         from cloud_analytics.quality.audit import audit as conduct
 
         result = conduct(pipeline.lake, pipeline.landing, config)
-    if output == "json":
-        click.echo(json.dumps(result.as_json()))
-    else:
-        print_audit(result)
+    emit(lambda: print_audit(result), audit_line(result), json=lambda: as_json(result.as_json()))
     if not result.balanced:
         sys.exit(1)
 
 
-@click.command()
+@command("cloud-analytics rules", "cloud-analytics rules --source usage_events --format json")
 @click.option("--source", metavar="SOURCE", help="Only the rules of one source.")
 @options("lake", "conf")
-@FORMAT
-def rules(source: str | None, lake: str | None, conf: Path | None, output: str) -> None:
+def rules(source: str | None, lake: str | None, conf: Path | None) -> None:
     """Every rule of quality: severity, message, and how many records of this lake break it."""
     from cloud_analytics.quality.selection import check_source
 
@@ -47,9 +46,15 @@ def rules(source: str | None, lake: str | None, conf: Path | None, output: str) 
         from cloud_analytics.quality.catalogue import catalogue
 
         found = [rule for rule in catalogue(pipeline.lake, config) if source in (None, rule["source"])]
-    if output == "json":
-        click.echo(json.dumps({"rules": found}))
-        return
+    broken = sum(1 for rule in found if rule["records"])
+    emit(
+        lambda: _print_rules(found),
+        f"{len(found)} rules; records of this lake break {broken} of them.",
+        json=lambda: as_json({"rules": found}),
+    )
+
+
+def _print_rules(found: list[dict[str, Any]]) -> None:
     table = Table(title="Rules, in the order of precedence", title_justify="left")
     for name in ("source", "rule", "severity"):
         table.add_column(name, overflow="fold")
@@ -59,6 +64,16 @@ def rules(source: str | None, lake: str | None, conf: Path | None, output: str) 
         count = f"{rule['records']:,}" if rule["records"] else ""
         table.add_row(rule["source"], rule["id"], rule["severity"], count, escape(rule["message"]))
     console().print(table)
+
+
+def audit_line(result: Audit) -> str:
+    """The law in one line."""
+    broken = [name for name, source in result.sources.items() if not source.balanced]
+    if broken:
+        return f"NOT balanced: {', '.join(broken)}."
+    silver = sum(source.silver for source in result.sources.values())
+    rejected = sum(sum(source.quarantine.values()) for source in result.sources.values())
+    return f"Balanced: {silver + rejected:,} lines = {silver:,} in Silver + {rejected:,} in quarantine."
 
 
 def print_audit(result: Audit) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cloud_analytics.cli.options import FORMAT, console, open_pipeline, options
-from cloud_analytics.cli.quality import print_audit
+from cloud_analytics.cli.manners import Group, as_json, command, emit
+from cloud_analytics.cli.options import console, open_pipeline, options
+from cloud_analytics.cli.quality import audit_line, print_audit
 
 if TYPE_CHECKING:
     from cloud_analytics.config import Config
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cloud_analytics.storage.lake import Lake
 
 
-@click.group()
+@click.group(cls=Group, examples=("cloud-analytics quarantine list", "cloud-analytics quarantine replay"))
 def quarantine() -> None:
     """Rejected records: an overview, the records themselves, and their way back after a rule or an alias changed."""
 
@@ -80,19 +80,23 @@ def _choosing(command: Any) -> Any:
     return with_chosen
 
 
-@quarantine.command("list")
+@command("cloud-analytics quarantine list", "cloud-analytics quarantine list --source users --format json", name="list")
 @_choosing
-@FORMAT
-def _list(chosen: _Chosen, output: str) -> None:
+def _list(chosen: _Chosen) -> None:
     """How many records were rejected, as what, and whether another rule or alias could let them pass."""
     with chosen.open() as opened:
         from cloud_analytics.quality.quarantine import overview
 
         groups = overview(*opened)
     total = sum(group["records"] for group in groups)
-    if output == "json":
-        click.echo(json.dumps({"groups": groups, "records": total}))
-        return
+    emit(
+        lambda: _print_groups(groups, total),
+        f"{total:,} records in quarantine.",
+        json=lambda: as_json({"groups": groups, "records": total}),
+    )
+
+
+def _print_groups(groups: list[dict[str, Any]], total: int) -> None:
     table = Table(title=f"Quarantine: {total:,} records", title_justify="left")
     for name in ("source", "rejected as"):
         table.add_column(name, overflow="fold")
@@ -108,19 +112,27 @@ def _list(chosen: _Chosen, output: str) -> None:
     console().print(table)
 
 
-@quarantine.command("show")
+@command(
+    "cloud-analytics quarantine show --limit 5",
+    "cloud-analytics quarantine show --error-type negative_cost --format json",
+    name="show",
+)
 @_choosing
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most N records.")
-@FORMAT
-def _show(chosen: _Chosen, limit: int, output: str) -> None:
+def _show(chosen: _Chosen, limit: int) -> None:
     """The rejected records as they came, each with its file and everything that is wrong with it."""
     with chosen.open() as opened:
         from cloud_analytics.quality.quarantine import show
 
         found = show(*opened, limit)
-    if output == "json":
-        click.echo(json.dumps({"records": found}))
-        return
+    emit(
+        lambda: _print_records(found, limit),
+        f"{len(found):,} records shown.",
+        json=lambda: as_json({"records": found}),
+    )
+
+
+def _print_records(found: list[dict[str, Any]], limit: int) -> None:
     for record in found:
         click.secho(f"{record['source']}  {record['date']}  {record['source_file']}", bold=True)
         for error in record["errors"]:
@@ -137,40 +149,48 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-@quarantine.command("replay")
-@options("landing", "lake", "conf", "quiet")
-@FORMAT
-def _replay(landing: str | None, lake: str | None, conf: Path | None, quiet: bool, output: str) -> None:
+@command("cloud-analytics quarantine replay", fails="the audit afterwards does not balance", name="replay")
+@options("landing", "lake", "conf")
+def _replay(landing: str | None, lake: str | None, conf: Path | None) -> None:
     """Judge everything again after a rule or an alias changed: records that pass now flow into Silver and Gold.
 
-    The same steps as `reconcile`, then the audit. Exit status 1 when that does not balance.
+    The same steps as `reconcile`, then the audit.
     """
-    with open_pipeline(landing, lake, conf, quiet) as (pipeline, config):
+    with open_pipeline(landing, lake, conf) as (pipeline, config):
         from cloud_analytics.quality.audit import audit
         from cloud_analytics.quality.replay import replay
 
         done = replay(pipeline)
         pipeline.say("audit")
         result = audit(pipeline.lake, pipeline.landing, config)
-    if output == "json":
-        click.echo(json.dumps({**done.as_json(), "audit": result.as_json()}))
-    else:
+
+    def show() -> None:
         _print_replay(done)
         print_audit(result)
+
+    emit(
+        show,
+        f"{_passed(done)} {audit_line(result)}",
+        json=lambda: as_json({**done.as_json(), "audit": result.as_json()}),
+    )
     if not result.balanced:
         sys.exit(1)
 
 
-def _print_replay(done: Replay) -> None:
+def _passed(done: Replay) -> str:
     if not done.outcome.changed:
-        click.echo("Nothing to replay: no rule, alias or master has changed since the records were judged.")
-    else:
+        return "Nothing to replay: no rule, alias or master has changed since the records were judged."
+    gold = sum(done.outcome.gold.values())
+    return f"{done.passed:,} quarantined records pass now; {gold:,} partitions of Gold changed with them."
+
+
+def _print_replay(done: Replay) -> None:
+    click.echo(_passed(done))
+    if done.outcome.changed:
         rejected = sum(verdict.rejected_now for verdict in done.verdicts)
-        gold = sum(done.outcome.gold.values())
-        click.echo(f"{done.passed:,} quarantined records pass now; {gold:,} partitions of Gold changed with them.")
         if rejected:
             click.echo(f"{rejected:,} records of Silver are rejected now.")
-        if gold:
+        if done.outcome.gold:
             click.echo("Next: cloud-analytics serve")
     table = Table(title="Quarantine, judged again", title_justify="left")
     for name in ("source", "rejected as"):
@@ -188,3 +208,7 @@ def _print_replay(done: Replay) -> None:
             f"{broken:,} records cannot be replayed: their text itself is broken, and no rule can read it."
             " Correct the file in landing: `run` reads a changed file again."
         )
+
+
+for _command in (_list, _show, _replay):
+    quarantine.add_command(_command)

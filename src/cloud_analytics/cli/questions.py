@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from cloud_analytics.cli.manners import as_json, command, emit, manner, progress
 from cloud_analytics.cli.options import options
+from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.tables import tables
 
 
-@click.command()
+@command(
+    "cloud-analytics query daily-costs --org ORG --from 2025-08-01 --to 2025-08-31",
+    "cloud-analytics query top-services --org ORG --top 3",
+    "cloud-analytics query revenue --org ORG --format csv",
+    formats=("json", "csv"),
+)
 @click.argument("question", type=click.Choice([table.query for table in tables().values()]))
 @click.option("--org", required=True, metavar="ORG", help="The organisation's id.")
 @click.option("--from", "since", metavar="DATE", help="First date (revenue: month), included. Not for top-services.")
 @click.option("--to", "until", metavar="DATE", help="Last date, included; for top-services the date [default: newest].")
 @click.option("--top", type=int, metavar="N", help="At most N rows: the newest, highest rank or largest impact.")
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    help="A table for people, rounded; JSON and CSV keep every digit.",
-)
 @click.option("--explain", is_flag=True, help="Print the CQL, as cqlsh takes it, instead of running it.")
 @options("lake", "serving", "conf")
 def query(
@@ -34,7 +33,6 @@ def query(
     since: str | None,
     until: str | None,
     top: int | None,
-    output: str,
     explain: bool,
     lake: str | None,
     serving: str | None,
@@ -52,24 +50,21 @@ def query(
     asked = queries.request(question, org, since, until, top)
     config = load(conf)
     if explain:
-        click.echo(queries.explain(asked, keyspace_of(config, serving)))
+        if manner().output == "csv":
+            raise UsageError("--explain prints CQL, which has no rows: leave --format csv out")
+        text = queries.explain(asked, keyspace_of(config, serving))
+        emit(lambda: click.echo(text), text, json=lambda: as_json({"cql": text}))
         return
     from cloud_analytics.insight import answers
 
-    progress = Console(stderr=True)
-
-    def say(line: str) -> None:
-        if line.startswith("warning:"):
-            progress.print(line, highlight=False, markup=False, soft_wrap=True, style="yellow")
-
     with (
-        progress.status("asking Cassandra") if progress.is_terminal else nullcontext(),
+        progress("asking Cassandra") as say,
         open_session(config, lake or config.pipeline.lake, serving, say) as session,
     ):
         answer = queries.answer(session, asked)
-    if output == "json":
-        click.echo(answers.as_json(answer))
-    elif output == "csv":
-        click.echo(answers.as_csv(answer), nl=False)
-    else:
-        answers.print_table(answer, Console(highlight=False, width=None if sys.stdout.isatty() else 10_000))
+    emit(
+        lambda: answers.print_table(answer, Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)),
+        f"{question} of {org}: {len(answer.rows):,} rows.",
+        json=lambda: answers.as_json(answer),
+        csv=lambda: answers.as_csv(answer),
+    )

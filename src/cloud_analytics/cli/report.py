@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from cloud_analytics.cli.manners import as_json, command, emit
 from cloud_analytics.cli.options import open_pipeline, options
 from cloud_analytics.errors import UsageError
 
 
-@click.command()
+@command("cloud-analytics report --out report.html")
 @click.option(
     "--out",
     metavar="FILE",
@@ -20,8 +21,8 @@ from cloud_analytics.errors import UsageError
     show_default=True,
     help="The page to write; an older one is replaced.",
 )
-@options("landing", "lake", "conf", "quiet")
-def report(out: Path, landing: str | None, lake: str | None, conf: Path | None, quiet: bool) -> None:
+@options("landing", "lake", "conf")
+def report(out: Path, landing: str | None, lake: str | None, conf: Path | None) -> None:
     """Gold as one HTML page: cost, anomalies, revenue, support, GenAI, carbon, and how far to trust them.
 
     The page is one file that needs no network: mail it, print it, read it on a phone. It shows the lake as it is; run
@@ -39,7 +40,7 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None, 
         raise UsageError(f"--out {out} {what}: give the file to write, for example report.html")
     from cloud_analytics.insight.report import facts
 
-    with open_pipeline(landing, lake, conf, quiet) as (pipeline, config):
+    with open_pipeline(landing, lake, conf) as (pipeline, config):
         pipeline.say("reading Gold")
         found = facts.read(pipeline.lake, pipeline.landing, config)
         pipeline.say("drawing")
@@ -51,4 +52,6 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None, 
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise UsageError(f"--out {out} cannot be written ({error.strerror})") from None
-    click.echo(f"{out}: {len(text.encode()) / 1024:,.0f} KiB; open it in a browser.")
+    size = len(text.encode())
+    line = f"{out}: {size / 1024:,.0f} KiB; open it in a browser."
+    emit(lambda: click.echo(line), line, json=lambda: as_json({"file": str(out), "bytes": size}))
