@@ -1,0 +1,28 @@
+"""docs/demo.md as the recording sees it: scenes with a title and the commands that its blocks print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A section of the script (a heading of the second level) and its commands, in their order."""
+
+    title: str
+    commands: tuple[str, ...]
+
+
+def scenes(text: str) -> list[Scene]:
+    """The sections that print commands: fenced blocks that name no language, as everywhere in the documents."""
+    found: list[tuple[str, list[str]]] = []
+    tokens = MarkdownIt().parse(text)
+    for before, token in zip([None, *tokens], tokens):
+        if before is not None and before.type == "heading_open" and before.tag == "h2":
+            found.append((token.content, []))
+        elif token.type == "fence" and not token.info and found:
+            lines = (line.partition(" #")[0].strip() for line in token.content.splitlines())
+            found[-1][1].extend(line for line in lines if line)
+    return [Scene(title, tuple(commands)) for title, commands in found if commands]
