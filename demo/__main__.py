@@ -1,8 +1,8 @@
 """The demo's recording and slides: `python -m demo` makes both, `python -m demo record|slides` one of them.
 
-The recording runs the commands of docs/demo.md on freshly generated data in --work and films them; the slides come from
-docs/slides.md, with plots of the lake that the recording left in --work. Both go into docs/. Needs the extra `demo`, and
-for the recording a Chromium that shows the report and a notebook.
+The recording runs the commands of docs/demo.md on freshly generated data in --work and films them. The slides come
+from docs/slides.md, with plots of the lake that the recording left in --work. Both go into docs/. Needs the extra
+`demo`, and for the recording a Chromium that shows the report and a notebook.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Film:
     """Pictures in their order, each with its seconds."""
 
     def __init__(self) -> None:
-        self.shots: list[tuple[Image.Image, float]] = []
+        self.shots: list[tuple[bytes, float]] = []  # packed: a thousand plain pictures are gigabytes
 
     @property
     def seconds(self) -> float:
@@ -31,7 +32,7 @@ class Film:
 
     def show(self, picture: Image.Image, seconds: float) -> None:
         """Hold a picture."""
-        self.shots.append((picture, seconds))
+        self.shots.append((zlib.compress(picture.tobytes(), 1), seconds))
 
     def play(self, screen: Screen, command: str, output: Output, caption: str) -> None:
         """Type a command and replay what it wrote; where that is shown faster, the caption says so."""
@@ -59,9 +60,8 @@ class Film:
 
     def pan(self, picture: Image.Image, caption: str, views: int, step: float = 0.85) -> None:
         """A page from its top downwards, as one who scrolls and stops to read."""
-        width = pictures.SIZE[0]
-        page = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)), Image.LANCZOS)
-        height = pictures.ROOM[1]
+        width, height = pictures.ROOM
+        page = pictures.scaled(picture, width / picture.width)
         last = max(0, page.height - height)
         place = 0
         for view in range(views):
@@ -76,7 +76,7 @@ class Film:
 
     def save(self, path: Path) -> None:
         """H.264, which browsers and players know."""
-        import imageio_ffmpeg
+        import imageio_ffmpeg  # type: ignore[import-untyped]
 
         writer = imageio_ffmpeg.write_frames(
             str(path),
@@ -88,9 +88,9 @@ class Film:
         )
         writer.send(None)
         due = 0.0
-        for picture, seconds in self.shots:
+        for packed, seconds in self.shots:
             due += seconds * FPS
-            frame = picture.tobytes()
+            frame = zlib.decompress(packed)
             for _ in range(round(due)):
                 writer.send(frame)
             due -= round(due)

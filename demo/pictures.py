@@ -68,10 +68,16 @@ def shown(picture: Image.Image, caption: str) -> Image.Image:
     """A picture as large as the frame allows, on white."""
     frame = _canvas(caption)
     scale = min(ROOM[0] / picture.width, ROOM[1] / picture.height)
-    small = picture.convert("RGB").resize((round(picture.width * scale), round(picture.height * scale)), Image.LANCZOS)
+    small = scaled(picture, scale)
     ImageDraw.Draw(frame).rectangle((0, 0, *ROOM), fill="#ffffff")
     frame.paste(small, ((ROOM[0] - small.width) // 2, (ROOM[1] - small.height) // 2))
     return frame
+
+
+def scaled(picture: Image.Image, factor: float) -> Image.Image:
+    """A picture made smaller or larger."""
+    size = round(picture.width * factor), round(picture.height * factor)
+    return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
 def _canvas(caption: str) -> Image.Image:
@@ -94,4 +100,5 @@ def page(path: Path, width: int, height: int) -> Image.Image:
         shot = [f"--window-size={width},{height}", f"--screenshot={target}", path.absolute().as_uri()]
         subprocess.run([browser, *options, *shot], check=True, capture_output=True, timeout=120)
         with Image.open(target) as picture:
-            return picture.copy()
+            shot: Image.Image = picture.convert("RGB")
+            return shot
