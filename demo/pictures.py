@@ -55,7 +55,8 @@ def terminal(screen: Screen, caption: str) -> Image.Image:
         for column, char in enumerate(row):
             if char.data.strip():
                 place = left + column * width, 10 + number * height
-                draw.text(place, char.data, font=_font(char.bold), fill=_colour(char))
+                spinner = "\u2800" <= char.data < "\u2900"  # Braille, which the mono font lacks
+                draw.text(place, char.data, font=_font(char.bold, mono=not spinner), fill=_colour(char))
     return picture
 
 
@@ -100,5 +101,5 @@ def page(path: Path, width: int, height: int) -> Image.Image:
         shot = [f"--window-size={width},{height}", f"--screenshot={target}", path.absolute().as_uri()]
         subprocess.run([browser, *options, *shot], check=True, capture_output=True, timeout=120)
         with Image.open(target) as picture:
-            shot: Image.Image = picture.convert("RGB")
-            return shot
+            copy: Image.Image = picture.convert("RGB")
+            return copy
