@@ -44,16 +44,13 @@ class Recorder:
                 self.film.play(screen, filled, output, scene.title)
                 page = re.search(r"--out (\S+\.html)", filled)
                 if page:
-                    picture = _trimmed(pictures.page(self.folder / page[1], *_PAGE))
-                    self.film.pan(picture, f"{scene.title}   ·   {page[1]}", views=8)
+                    self.film.pan(self._page(self.folder / page[1]), f"{scene.title}   ·   {page[1]}", views=9)
 
     def _run(self, command: str) -> Output:
         # This interpreter's own folder first: there is its cloud-analytics.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         output = run(command, self.folder, {**os.environ, "PATH": path})
-        # Where the recording was made is nobody's business: paths stand as they look from the folder.
-        shown = tuple((at, text.replace(f"{self.folder}{os.sep}", "")) for at, text in output.chunks)
-        output = replace(output, chunks=shown)
+        output = replace(output, chunks=tuple((at, self._relative(text)) for at, text in output.chunks))
         self.said += [f"$ {command}", f"({output.seconds:.1f} s)", output.text]
         if output.status:
             raise PipelineError(f"`{command}` ended with exit status {output.status}: {output.text[-400:]}")
@@ -78,7 +75,16 @@ class Recorder:
         done = run(command, work, {**os.environ, **settings})
         if done.status:
             raise PipelineError(f"the notebook {NOTEBOOK} failed: {done.text[-1000:]}")
-        return _trimmed(pictures.page(work / f"{NOTEBOOK}.html", *_PAGE))
+        return self._page(work / f"{NOTEBOOK}.html")
+
+    def _page(self, path: Path) -> Image.Image:
+        """A page that a command wrote, as a browser shows it."""
+        path.write_text(self._relative(path.read_text(encoding="utf-8")), encoding="utf-8")
+        return _trimmed(pictures.page(path, *_PAGE))
+
+    def _relative(self, text: str) -> str:
+        """Where the recording is made is nobody's business: paths stand as they look from its folder."""
+        return text.replace(f"{self.folder}{os.sep}", "")
 
 
 def _trimmed(page: Image.Image) -> Image.Image:

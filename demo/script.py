@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
@@ -9,7 +10,7 @@ from markdown_it import MarkdownIt
 
 @dataclass(frozen=True)
 class Scene:
-    """A section of the script (a heading of the second level) and its commands, in their order."""
+    """A section of the script, whose heading begins with its moment (`1:20 …`), and its commands in their order."""
 
     title: str
     commands: tuple[str, ...]
@@ -20,9 +21,10 @@ def scenes(text: str) -> list[Scene]:
     found: list[tuple[str, list[str]]] = []
     tokens = MarkdownIt().parse(text)
     for before, token in zip([None, *tokens], tokens):
-        if before is not None and before.type == "heading_open" and before.tag == "h2":
+        if before is not None and before.type == "heading_open" and before.tag <= "h2":
             found.append((token.content, []))
         elif token.type == "fence" and not token.info and found:
             lines = (line.partition(" #")[0].strip() for line in token.content.splitlines())
             found[-1][1].extend(line for line in lines if line)
-    return [Scene(title, tuple(commands)) for title, commands in found if commands]
+    # What stands below no moment of the talk is about the script, and no part of it.
+    return [Scene(title, tuple(commands)) for title, commands in found if commands and re.match(r"\d+:\d\d ", title)]
