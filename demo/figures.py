@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 from pyspark.sql import functions as F
@@ -14,7 +17,7 @@ from cloud_analytics.config import load
 from cloud_analytics.insight import plots
 from cloud_analytics.insight.report import facts
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.report.page import svg
+from cloud_analytics.insight.style import INK
 from cloud_analytics.session import build_session
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS
@@ -41,7 +44,19 @@ def draw(landing: Path, lake: Path) -> dict[str, str]:
     finally:
         spark.stop()
     drawn = {name: figure(found) for name, figure in FIGURES.items()} | {"lateness": plots.lateness(late)}
-    return {name: str(svg(figure)) for name, figure in drawn.items()}
+    return {name: svg(figure) for name, figure in drawn.items()}
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an `<svg>` element in its own proportions (the report's are a phone's) and in the page's ink."""
+    drawn = StringIO()
+    # The ids that are referred to are no other figure's; without date and version the same lake gives the same page.
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}):
+        figure.savefig(drawn, format="svg", transparent=True, metadata=nothing)
+    text = drawn.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    return re.sub(r' id="[\w.]+_\d+"', "", text)  # nothing refers to these, and they would repeat
 
 
 def _names(found: Facts) -> pd.Series:
