@@ -1,0 +1,63 @@
+"""The plots of the slides: the project's own, of a lake that has run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+from pyspark.sql import functions as F
+
+from cloud_analytics.bronze import ledger
+from cloud_analytics.config import load
+from cloud_analytics.insight import plots
+from cloud_analytics.insight.report import facts
+from cloud_analytics.insight.report.facts import Facts
+from cloud_analytics.insight.style import INK
+from cloud_analytics.session import build_session
+from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.schemas import BRONZE_EVENTS
+
+# The name that a slide calls a plot by → how it is drawn from the report's facts.
+FIGURES: dict[str, Callable[[Facts], Figure]] = {
+    "daily_cost": lambda found: plots.daily_cost(found.usage.assign(is_anomaly=False)),
+    "anomalies": lambda found: plots.anomalies(found.anomalies.assign(org_name=_names(found)), 8),
+    "revenue_bridge": lambda found: plots.revenue_bridge(found.revenue),
+}
+NAMES = {"lateness", *FIGURES}
+
+
+def draw(landing: Path, lake: Path) -> dict[str, str]:
+    """Every plot of NAMES as an `<svg>` element."""
+    config = load()
+    spark = build_session(config.pipeline.spark, str(landing), str(lake), quick_start=True)
+    try:
+        opened = Lake(spark, str(lake))
+        found = facts.read(opened, str(landing), config)
+        hours = F.ceil(F.col("lateness_seconds") / 3600).alias("lateness_hours")
+        events = opened.read(ledger.TABLE, BRONZE_EVENTS).groupBy(hours, "is_late")
+        late = events.agg(F.count("*").alias("events")).toPandas()
+    finally:
+        spark.stop()
+    drawn = {name: figure(found) for name, figure in FIGURES.items()} | {"lateness": plots.lateness(late)}
+    return {name: svg(figure) for name, figure in drawn.items()}
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an `<svg>` element in its own proportions (the report's are a phone's) and in the page's ink."""
+    drawn = StringIO()
+    # The ids that are referred to are no other figure's; without date and version the same lake gives the same page.
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}):
+        figure.savefig(drawn, format="svg", transparent=True, metadata=nothing)
+    text = drawn.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    return re.sub(r' id="[\w.]+_\d+"', "", text)  # nothing refers to these, and they would repeat
+
+
+def _names(found: Facts) -> pd.Series:
+    return found.anomalies["org_id"].map(found.names)
