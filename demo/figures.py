@@ -56,7 +56,7 @@ def svg(figure: Figure) -> str:
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}):
         figure.savefig(drawn, format="svg", transparent=True, metadata=nothing)
-    text = drawn.getvalue()
+    text = drawn.getvalue().strip()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     return re.sub(r' id="[\w.]+_\d+"', "", text)  # nothing refers to these, and they would repeat
 
