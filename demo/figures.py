@@ -29,6 +29,7 @@ FIGURES: dict[str, Callable[[Facts], Figure]] = {
     "revenue_bridge": lambda found: plots.revenue_bridge(found.revenue),
 }
 NAMES = {"lateness", *FIGURES}
+_WIDTH = 7.5  # inches: texts stay readable with two plots beside each other
 
 
 def draw(landing: Path, lake: Path) -> dict[str, str]:
@@ -48,13 +49,14 @@ def draw(landing: Path, lake: Path) -> dict[str, str]:
 
 
 def svg(figure: Figure) -> str:
-    """A figure as an `<svg>` element in its own proportions (the report's are a phone's) and in the page's ink."""
+    """A figure as an `<svg>` element for a slide (the report's are as narrow as a phone), in the page's ink."""
+    figure.set_figwidth(_WIDTH)
     drawn = StringIO()
     # The ids that are referred to are no other figure's; without date and version the same lake gives the same page.
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}):
         figure.savefig(drawn, format="svg", transparent=True, metadata=nothing)
-    text = drawn.getvalue()
+    text = drawn.getvalue().strip()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     return re.sub(r' id="[\w.]+_\d+"', "", text)  # nothing refers to these, and they would repeat
 
