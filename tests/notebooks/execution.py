@@ -21,6 +21,7 @@ from unittest import mock
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from cloud_analytics.generate import GeneratorSettings, generate
 
@@ -68,6 +69,7 @@ class WorkingCopy:
                 timeout=600,
                 record_timing=False,
                 coalesce_streams=True,
+                config=Config({"KernelManager": {"transport": "ipc"}}),  # nobody else on the machine can listen
                 resources={"metadata": {"path": str(place)}},
             )
             executed: NotebookNode = client.execute(env=dict(os.environ))
