@@ -21,7 +21,6 @@ from unittest import mock
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
-from traitlets.config import Config
 
 from cloud_analytics.generate import GeneratorSettings, generate
 
@@ -42,7 +41,7 @@ class WorkingCopy:
             shutil.copytree(REPOSITORY / part, self.root / part, ignore=shutil.ignore_patterns("__pycache__"))
         self.outside.mkdir()
         generate(self.landing, settings)
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
         kernel = folder / "jupyter" / "kernels" / "python3" / "kernel.json"
         kernel.parent.mkdir(parents=True)
         kernel.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
@@ -69,7 +68,6 @@ class WorkingCopy:
                 timeout=600,
                 record_timing=False,
                 coalesce_streams=True,
-                config=Config({"KernelManager": {"transport": "ipc"}}),  # nobody else on the machine can listen
                 resources={"metadata": {"path": str(place)}},
             )
             executed: NotebookNode = client.execute(env=dict(os.environ))
