@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 KILLS  ?= 50
 
-.PHONY: setup run test test-all soak lint clean
+.PHONY: setup run test test-all notebooks soak lint clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,10 @@ test-all: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
+
+# Executes the notebooks and saves them with their outputs.
+notebooks: setup
+	@$(BIN)/python -m tests.notebooks.execution
 
 soak: setup
 	@$(BIN)/python -m tests.crash.soak --kills $(KILLS)

@@ -3,64 +3,40 @@
 from __future__ import annotations
 
 import ast
-import json
-import os
-import sys
+import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from nbformat import NotebookNode
 
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.notebook import ensure_landing
 from cloud_analytics.runtime.filelock import is_locked
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.tables import tables
-from tests.conftest import REPOSITORY
+from tests.notebooks.execution import NAMES, REPOSITORY, WorkingCopy, code_cells, digest, noise
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
-NAMES = ["01_bronze", "02_silver", "03_gold", "04_serve", "05_insights"]
+# A path, an object's address in memory, an address of a host.
+MACHINE = re.compile(r"/(work|tmp|root|home|Users|var|usr|opt)/|\bat 0x|://|\b\d+(\.\d+){3}\b|\blocalhost\b")
+LARGEST, LARGEST_TOGETHER = 500_000, 2_000_000
 
 executing = [pytest.mark.notebooks, pytest.mark.spark, pytest.mark.cassandra]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-class Runner:
-    """Executes notebooks with this very interpreter, on one landing folder and one lake."""
-
-    def __init__(self, folder: Path) -> None:
-        self.landing, self.lake, self.jupyter = folder / "landing", folder / "lake", folder / "jupyter"
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        kernel = self.jupyter / "kernels" / "python3" / "kernel.json"
-        kernel.parent.mkdir(parents=True)
-        kernel.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
-
-    def run(self, name: str, start_in: Path) -> Any:
-        """The notebook with its outputs; a cell that fails raises CellExecutionError."""
-        notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
-        folders = {"CLOUD_ANALYTICS_LANDING": str(self.landing), "CLOUD_ANALYTICS_LAKE": str(self.lake)}
-        where = {"metadata": {"path": str(start_in)}}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("JUPYTER_PATH", str(self.jupyter))
-            patch.setenv("IPYTHONDIR", str(self.jupyter / "ipython"))
-            client = NotebookClient(notebook, kernel_name="python3", timeout=600, resources=where)
-            return client.execute(env={**os.environ, **folders})
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> WorkingCopy:
+    settings = GeneratorSettings(events=2_000, days=12, orgs=6, dirty=True, dirt_per_kind=1)
+    return WorkingCopy(tmp_path_factory.mktemp("notebooks"), settings)
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    runner = Runner(tmp_path_factory.mktemp("notebooks"))
-    generate(runner.landing, GeneratorSettings(events=2_000, days=12, orgs=6, dirty=True, dirt_per_kind=1))
-    return runner
-
-
-@pytest.fixture(scope="module")
-def executed(runner: Runner) -> dict[str, Any]:
+def executed(copy: WorkingCopy) -> dict[str, NotebookNode]:
     """Every notebook, run in order; Jupyter starts them in `notebooks/`, other tools where they are called."""
-    places = [REPOSITORY / "notebooks", REPOSITORY, REPOSITORY / "notebooks", REPOSITORY, runner.jupyter]
-    return {name: runner.run(name, place) for name, place in zip(NAMES, places, strict=True)}
+    places = [None, copy.root, None, copy.root, copy.outside]
+    return {name: copy.run(name, place) for name, place in zip(NAMES, places, strict=True)}
 
 
 def output(notebook: Any, cell_id: str, kind: str = "text/plain") -> str:
@@ -69,53 +45,93 @@ def output(notebook: Any, cell_id: str, kind: str = "text/plain") -> str:
     return str([shown["data"][kind] for shown in cell.outputs if kind in shown.get("data", {})][-1])
 
 
-def kinds(notebook: Any) -> set[str]:
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return {kind for cell in cells for shown in cell.outputs for kind in shown.get("data", {})}
+def kinds(cell: NotebookNode) -> set[str]:
+    """What a cell shows: the type of each of its outputs."""
+    return {kind for shown in cell.outputs for kind in shown.get("data", {shown.get("name", shown.output_type): ""})}
+
+
+def saved(name: str) -> NotebookNode:
+    return nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
 
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEachExecuted:
     pytestmark = executing
 
-    def test_runs_and_shows_tables_and_a_plot(self, executed: dict[str, Any], name: str) -> None:
-        assert {"text/html", "image/png"} <= kinds(executed[name])
+    def test_runs_without_noise_and_shows_tables_and_a_plot(self, executed: dict[str, NotebookNode], name: str) -> None:
+        assert {"text/html", "image/png"} <= set().union(*map(kinds, code_cells(executed[name])))
+        assert list(noise(executed[name])) == []
+
+    def test_shows_what_the_saved_one_shows(self, executed: dict[str, NotebookNode], name: str) -> None:
+        pairs = zip(code_cells(executed[name]), code_cells(saved(name)), strict=True)
+        for now, then in pairs:
+            assert (now.id, now.source, now.execution_count) == (then.id, then.source, then.execution_count)
+            assert kinds(now) == kinds(then), now.id
 
 
 class TestExecuted:
     pytestmark = executing
 
-    def test_nothing_is_left_held(self, executed: dict[str, Any], runner: Runner) -> None:
-        assert set(executed) == set(NAMES)
-        assert not is_locked(runner.lake / "_state" / "writer.lock")
-        assert not EmbeddedNode(runner.lake / "_cassandra").status()["running"]
+    def test_nothing_is_left_held(self, executed: dict[str, NotebookNode], copy: WorkingCopy) -> None:
+        assert tuple(executed) == NAMES
+        assert not is_locked(copy.lake / "_state" / "writer.lock")
+        assert not EmbeddedNode(copy.lake / "_cassandra").status()["running"]
 
-    def test_serving_equals_gold_and_a_second_run_loads_nothing(self, executed: dict[str, Any], runner: Runner) -> None:
-        again = runner.run("04_serve", REPOSITORY)
+    def test_serving_equals_gold_and_a_second_run_loads_nothing(
+        self, executed: dict[str, NotebookNode], copy: WorkingCopy
+    ) -> None:
+        again = copy.run("04_serve", copy.root)
         assert all(name in output(executed["04_serve"], "serve") for name in tables())
         assert "Empty DataFrame" in output(again, "serve")
         for notebook in (executed["04_serve"], again):
             assert output(notebook, "comparison", "text/html").count("<td>True</td>") == len(tables()) == 7
 
 
+@pytest.mark.parametrize("name", NAMES)
+class TestEachSaved:
+    """What is read where nothing runs: on a code host, in a review."""
+
+    def test_was_executed_whole_and_in_order(self, name: str) -> None:
+        cells = code_cells(saved(name))
+        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+        assert {"text/html", "image/png"} <= set().union(*map(kinds, cells))
+        assert not {"error", "stderr"} & set().union(*map(kinds, cells))
+
+    def test_shows_the_outputs_of_its_own_code(self, name: str) -> None:
+        assert saved(name).metadata.cloud_analytics.executed_code == digest(saved(name)), "run `make notebooks`"
+
+    def test_tells_nothing_of_the_machine(self, name: str) -> None:
+        for cell in code_cells(saved(name)):
+            told = [str(cell.metadata)]
+            for shown in cell.outputs:
+                texts = [text for kind, text in shown.get("data", {}).items() if kind != "image/png"]
+                told += ["".join(text) for text in [*texts, shown.get("text", "")]]
+            assert not MACHINE.search("\n".join(told)), cell.id
+
+    def test_is_small(self, name: str) -> None:
+        assert (REPOSITORY / "notebooks" / f"{name}.ipynb").stat().st_size < LARGEST
+
+
+def test_they_are_small_together() -> None:
+    assert sum(path.stat().st_size for path in NOTEBOOKS) < LARGEST_TOGETHER
+
+
 def test_they_are_in_order() -> None:
-    assert [path.stem for path in NOTEBOOKS] == NAMES
+    assert [path.stem for path in NOTEBOOKS] == list(NAMES)
 
 
 @each_notebook
-def test_a_notebook_is_text_and_short_cells_without_outputs(path: Path) -> None:
+def test_a_notebook_is_text_and_short_cells(path: Path) -> None:
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
-    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert set(notebook.metadata) == {"cloud_analytics", "kernelspec", "language_info"}
     assert notebook.metadata.kernelspec.name == "python3"
     assert notebook.cells[0].source.startswith("# ")
     for before, cell in zip(notebook.cells, notebook.cells[1:]):
         assert cell.metadata == {}
         if cell.cell_type == "code":
             assert before.cell_type == "markdown", f"{cell.id}: no sentence says what is seen"
-            assert cell.outputs == []
-            assert cell.execution_count is None
             assert len(cell.source.splitlines()) <= 15
 
 

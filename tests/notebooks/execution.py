@@ -1,0 +1,125 @@
+"""Executes the notebooks in order and saves them with their outputs: `python -m tests.notebooks.execution`.
+
+They run in a fresh working copy, over landing data that the generator makes: the same settings give the same data, and
+paths that a notebook shows are those of the copy, from its root. Of the machine, of the time and of the kernel nothing
+is saved; a digest of the code is, so that a test can tell outputs that no longer belong to their cells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from cloud_analytics.generate import GeneratorSettings, generate
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMES = ("01_bronze", "02_silver", "03_gold", "04_serve", "05_insights")
+
+# What a reader sees: the data of `generate --dirty --anomalies`, where each rule has something to reject.
+SHOWN = GeneratorSettings(dirty=True, anomalies=True)
+
+
+class WorkingCopy:
+    """The repository's notebooks, code and configuration in a folder of their own, with landing data and no lake."""
+
+    def __init__(self, folder: Path, settings: GeneratorSettings) -> None:
+        self.root, self.outside = folder / "copy", folder / "outside"
+        self.landing, self.lake = self.root / "data" / "landing", self.root / "data"
+        for part in ("notebooks", "src", "conf"):
+            shutil.copytree(REPOSITORY / part, self.root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        self.outside.mkdir()
+        generate(self.landing, settings)
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+        kernel = folder / "jupyter" / "kernels" / "python3" / "kernel.json"
+        kernel.parent.mkdir(parents=True)
+        kernel.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
+        self._environment = {
+            "JUPYTER_PATH": str(folder / "jupyter"),
+            "IPYTHONDIR": str(folder / "jupyter" / "ipython"),
+            "PYTHONPATH": str(self.root / "src"),
+        }
+
+    def run(self, name: str, start_in: Path | None = None) -> NotebookNode:
+        """A notebook with its outputs, started in `notebooks/` or another folder; CellExecutionError where a cell fails.
+
+        Outside of the copy a notebook finds no repository above it, and is told where the data lie.
+        """
+        notebook = nbformat.read(self.root / "notebooks" / f"{name}.ipynb", as_version=4)
+        place = start_in or self.root / "notebooks"
+        environment = dict(self._environment)
+        if self.root not in (place, *place.parents):
+            environment |= {"CLOUD_ANALYTICS_LANDING": str(self.landing), "CLOUD_ANALYTICS_LAKE": str(self.lake)}
+        with mock.patch.dict(os.environ, environment):
+            client = NotebookClient(
+                notebook,
+                kernel_name="python3",
+                timeout=600,
+                record_timing=False,
+                coalesce_streams=True,
+                resources={"metadata": {"path": str(place)}},
+            )
+            executed: NotebookNode = client.execute(env=dict(os.environ))
+        return executed
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that are executed, in order."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def digest(notebook: NotebookNode) -> str:
+    """Changes when any code cell does."""
+    code = [[cell.id, cell.source] for cell in code_cells(notebook)]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+
+
+def noise(notebook: NotebookNode) -> Iterator[str]:
+    """What cells wrote to standard error."""
+    for cell in code_cells(notebook):
+        yield from (f"{cell.id}: {shown.text}" for shown in cell.outputs if shown.get("name") == "stderr")
+
+
+def save(notebook: NotebookNode, path: Path) -> None:
+    """Write an executed notebook with what a reader needs, whatever the kernel and the machine were."""
+    notebook.metadata = {
+        "cloud_analytics": {"executed_code": digest(notebook)},
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    nbformat.validate(notebook)
+    nbformat.write(notebook, path)
+
+
+def main() -> int:
+    """Execute all notebooks, then save all: either every notebook shows the same lake, or nothing changes."""
+    with tempfile.TemporaryDirectory(prefix="notebooks-") as folder:
+        copy = WorkingCopy(Path(folder), SHOWN)
+        executed = {}
+        for name in NAMES:
+            began = time.monotonic()
+            executed[name] = copy.run(name)
+            print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+    problems = [line for notebook in executed.values() for line in noise(notebook)]
+    for problem in problems:
+        print(f"error: standard error of {problem}", file=sys.stderr)
+    if problems:
+        return 1
+    for name, notebook in executed.items():
+        save(notebook, REPOSITORY / "notebooks" / f"{name}.ipynb")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
