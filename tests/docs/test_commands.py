@@ -30,7 +30,7 @@ RUN_ELSEWHERE = {
     r"jupyter lab notebooks": "tests/notebooks/test_notebooks.py::test_runs_without_noise_and_shows_tables_and_a_plot",
     r"python -m demo": "tests/demo/test_demo.py::test_it_is_filmed_with_its_colours_and_without_the_folders_path",
     r"python -m demo slides": "tests/demo/test_demo.py::test_the_slides_page_is_that_of_the_text",
-    r"pip install -e .*": _CLONE,
+    r"make notebooks": "tests/notebooks/test_notebooks.py::test_runs_without_noise_and_shows_tables_and_a_plot",
     r"cloud-analytics stream --follow .*": "tests/test_follow.py::test_a_signal_ends_it_cleanly",
     r"cloud-analytics --master spark://.*": "tests/cluster/test_standalone.py"
     "::test_the_lake_of_a_cluster_equals_that_of_local_mode",
