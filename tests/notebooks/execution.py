@@ -23,6 +23,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from cloud_analytics.generate import GeneratorSettings, generate
+from cloud_analytics.serving.node import EmbeddedNode
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = ("01_bronze", "02_silver", "03_gold", "04_serve", "05_insights")
@@ -52,7 +53,7 @@ class WorkingCopy:
         }
 
     def run(self, name: str, start_in: Path | None = None) -> NotebookNode:
-        """A notebook with its outputs, started in `notebooks/` or another folder; CellExecutionError where a cell fails.
+        """A notebook with its outputs, started in `notebooks/` or elsewhere; CellExecutionError where a cell fails.
 
         Outside of the copy a notebook finds no repository above it, and is told where the data lie.
         """
@@ -107,10 +108,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="notebooks-") as folder:
         copy = WorkingCopy(Path(folder), SHOWN)
         executed = {}
-        for name in NAMES:
-            began = time.monotonic()
-            executed[name] = copy.run(name)
-            print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+        try:
+            for name in NAMES:
+                began = time.monotonic()
+                executed[name] = copy.run(name)
+                print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+        finally:  # a notebook that failed did not come to its last cell, which stops the node
+            EmbeddedNode(copy.lake / "_cassandra").stop()
     problems = [line for notebook in executed.values() for line in noise(notebook)]
     for problem in problems:
         print(f"error: standard error of {problem}", file=sys.stderr)

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from cloud_analytics.generate import GeneratorSettings, generate
+from cloud_analytics.generate import GeneratorSettings
 from cloud_analytics.notebook import ensure_landing
 from cloud_analytics.runtime.filelock import is_locked
 from cloud_analytics.serving.node import EmbeddedNode
@@ -39,7 +39,7 @@ def executed(copy: WorkingCopy) -> dict[str, NotebookNode]:
     return {name: copy.run(name, place) for name, place in zip(NAMES, places, strict=True)}
 
 
-def output(notebook: Any, cell_id: str, kind: str = "text/plain") -> str:
+def output(notebook: NotebookNode, cell_id: str, kind: str = "text/plain") -> str:
     """What a cell shows last."""
     (cell,) = (cell for cell in notebook.cells if cell.id == cell_id)
     return str([shown["data"][kind] for shown in cell.outputs if kind in shown.get("data", {})][-1])
