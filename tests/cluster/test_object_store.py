@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -188,14 +189,18 @@ def test_a_run_over_an_object_store_equals_one_over_folders(
 
 @pytest.mark.slow
 def test_a_run_killed_between_two_renames_is_healed_by_the_next(
-    bucket: Bucket, make_pipeline: MakePipeline, landing: Path, tmp_path: Path
+    bucket: Bucket, make_pipeline: MakePipeline, landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_pipeline(landing, tmp_path / "local").run()
+    renames, move = itertools.count(), FileSystem.move
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSystem, "move", lambda *args: (next(renames), move(*args))[1])
+        make_pipeline(landing, tmp_path / "local").run()
+    half_way = str(next(renames) // 2)
     bucket.upload(landing, "landing")
     options = [part for key, value in bucket.options.items() for part in ("--spark", f"spark.hadoop.{key}={value}")]
     run = ["--master", "local[2]", *options, "run", "--serving", "none"]
     run += ["--landing", bucket.uri("landing"), "--lake", bucket.uri("lake")]
-    killed = subprocess.run([sys.executable, "-m", "tests.cluster.dying", "40", *run], timeout=600)
+    killed = subprocess.run([sys.executable, "-m", "tests.cluster.dying", half_way, *run], timeout=600)
     assert killed.returncode == -signal.SIGKILL
     assert "lake/_state/journal.json" in bucket.keys("lake/_state/")
     subprocess.run([sys.executable, "-m", "cloud_analytics", *run], check=True, timeout=600)
