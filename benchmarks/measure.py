@@ -22,14 +22,26 @@ _PACKAGES = ("pyspark", "duckdb", "pyarrow", "pandas", "cassandra-driver")
 
 @dataclass(frozen=True)
 class Measured:
-    """A process that ended well: wall seconds, peak resident memory of it and its descendants together, its output."""
+    """A process that ended well: wall seconds, peak resident memory of it and its descendants together, its output.
+
+    `spin` is the mean of `spin()` before and after it.
+    """
 
     seconds: float
     peak_gib: float
+    spin: float
     output: str
 
     def as_dict(self) -> dict[str, float]:
-        return {"seconds": round(self.seconds, 2), "peak_gib": round(self.peak_gib, 2)}
+        return {"seconds": round(self.seconds, 2), "peak_gib": round(self.peak_gib, 2), "spin": round(self.spin, 2)}
+
+
+def spin() -> float:
+    """Seconds of a fixed piece of work on one core: what neighbours on a shared host take shows here, not in the load."""
+    started, total = time.perf_counter(), 0
+    for number in range(5_000_000):
+        total += number
+    return time.perf_counter() - started
 
 
 def tree_rss(root: int) -> int:
@@ -53,6 +65,7 @@ def tree_rss(root: int) -> int:
 
 def measured(*command: str) -> Measured:
     """Run a command of this interpreter, its memory sampled ten times a second; exits when the command fails."""
+    before = spin()
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     peak = 0
@@ -63,7 +76,7 @@ def measured(*command: str) -> Measured:
     output = process.stdout.read() if process.stdout else ""
     if process.returncode:
         sys.exit(f"failed with exit status {process.returncode}: {shlex.join(command)}")
-    return Measured(seconds, peak / 2**30, output)
+    return Measured(seconds, peak / 2**30, (before + spin()) / 2, output)
 
 
 def pipeline_run(landing: Path, lake: Path, *options: str) -> Measured:
