@@ -37,7 +37,7 @@ class Measured:
 
 
 def spin() -> float:
-    """Seconds of a fixed piece of work on one core: what neighbours on a shared host take shows here, not in the load."""
+    """Seconds of a fixed piece of work on one core: neighbours on a shared host show here, not in the load."""
     started, total = time.perf_counter(), 0
     for number in range(5_000_000):
         total += number
