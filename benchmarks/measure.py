@@ -33,7 +33,11 @@ class Measured:
     output: str
 
     def as_dict(self) -> dict[str, float]:
-        return {"seconds": round(self.seconds, 2), "peak_gib": round(self.peak_gib, 2), "spin": round(self.spin, 2)}
+        return {"seconds": round(self.seconds, 2), **self.surroundings()}
+
+    def surroundings(self) -> dict[str, float]:
+        """What stands beside seconds that the process measured itself."""
+        return {"peak_gib": round(self.peak_gib, 2), "spin": round(self.spin, 2)}
 
 
 def spin() -> float:

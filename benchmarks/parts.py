@@ -47,18 +47,15 @@ class Plan:
 
 
 def _median(found: Sequence[Measured]) -> dict[str, float]:
-    return {
-        "seconds": round(statistics.median(one.seconds for one in found), 2),
-        "peak_gib": round(statistics.median(one.peak_gib for one in found), 2),
-        "spin": round(statistics.median(one.spin for one in found), 2),
-    }
+    runs = [one.as_dict() for one in found]
+    return {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
 
 
 def _yardstick(plan: Plan, landing: Path) -> dict[str, Any]:
     """Its own seconds (without Python's start), and the peak memory as it is measured for the pipeline."""
     run = measured("-m", "benchmarks.yardstick", str(landing), str(plan.empty("yardstick")))
     found: dict[str, Any] = json.loads(run.output.splitlines()[0])
-    return {**found, "peak_gib": round(run.peak_gib, 2), "spin": round(run.spin, 2)}
+    return {**found, **run.surroundings()}
 
 
 def reference(plan: Plan) -> dict[str, Any]:
@@ -114,8 +111,7 @@ def live(plan: Plan) -> list[dict[str, Any]]:
                 "events": events,
                 "micro_batches": batches,
                 "trigger_seconds": 86_400 / batches,
-                "peak_gib": round(run.peak_gib, 2),
-                "spin": round(run.spin, 2),
+                **run.surroundings(),
                 "batches": json.loads(run.output.splitlines()[-1]),
             }
         )
@@ -128,8 +124,7 @@ def late(plan: Plan) -> list[dict[str, Any]]:
     for events in plan.events or FULL_SIZES[:2]:
         landing = plan.generated(events)
         run = measured("-m", "benchmarks.late", str(landing), str(plan.empty("late")))
-        about = {"peak_gib": round(run.peak_gib, 2), "spin": round(run.spin, 2)}
-        rows.append({"events": events, **about, **json.loads(run.output.splitlines()[-1])})
+        rows.append({"events": events, **run.surroundings(), **json.loads(run.output.splitlines()[-1])})
     return rows
 
 
@@ -139,7 +134,7 @@ def serving(plan: Plan) -> dict[str, Any]:
     run = measured("-m", "benchmarks.serving_load", "--rows", str(rows), "--times", str(plan.times))
     medians = re.findall(r"(\w+) ([\d,]+) rows/s", run.output.splitlines()[-1])
     rates = {f"{name}, rows per second": int(rate.replace(",", "")) for name, rate in medians}
-    return {"rows": rows, **rates, "peak_gib": round(run.peak_gib, 2), "spin": round(run.spin, 2)}
+    return {"rows": rows, **rates, **run.surroundings()}
 
 
 PARTS: dict[str, Callable[[Plan], Any]] = {

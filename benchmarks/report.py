@@ -60,16 +60,26 @@ def _live(found: list[dict[str, Any]]) -> Iterator[str]:
             rows.append([f"{day['events']:,}", day["trigger_seconds"], *cells])
     yield from _table(header, rows)
     yield ""
-    yield "Peak memory: " + ", ".join(f"{day['peak_gib']} GiB at {day['events']:,} events a day" for day in found) + "."
+    for day in found:
+        yield f"At {day['events']:,} events a day: peak memory {day['peak_gib']} GiB, spin {day['spin']} s."
 
 
 def _late(found: list[dict[str, Any]]) -> Iterator[str]:
-    header = ["events in the lake", "full run s", "file touches", "stream s", "its dates", "then run s", "its dates"]
+    header = [
+        "events in the lake",
+        "full run s",
+        "file touches",
+        "stream s",
+        "its dates",
+        "then run s",
+        "its dates",
+        "spin s",
+    ]
     rows = []
     for row in found:
         for name in ("one_date", "all_dates"):
             cost = row[name]
-            cells = [cost["stream_seconds"], cost["stream_dates"], cost["run_seconds"], cost["run_dates"]]
+            cells = [cost["stream_seconds"], cost["stream_dates"], cost["run_seconds"], cost["run_dates"], row["spin"]]
             rows.append([row["events"], row["full_run_seconds"], name.replace("_", " "), *cells])
     yield from _table(header, rows)
 
