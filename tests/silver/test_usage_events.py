@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
-from cloud_analytics.silver.usage_events import census, enrich, repeated_ids, split_copies
+from cloud_analytics.silver.usage_events import census, enrich, lines_of_copies, split_copies
 
 _JUDGED = (
     "event_id string, source_file string, raw string, is_late boolean, ingest_ts string, batch_id string,"
@@ -24,7 +24,7 @@ def test_the_survivor_has_the_smallest_file_name_and_line(spark: SparkSession) -
     facts = census(judged).first()
     assert facts is not None
     assert (facts["rejected"], facts["copies"]) == (1, 1)
-    survivors, rejects = split_copies(judged, repeated_ids(judged))
+    survivors, rejects = split_copies(judged, lines_of_copies(judged, judged))
     assert sorted((row.event_id, row.source_file) for row in survivors.collect()) == [("a", "f1"), ("b", "f1")]
     assert sorted((row.source_file, row.errors[0]) for row in rejects.collect()) == [
         ("f0", "negative_cost"),

@@ -43,7 +43,7 @@ def compact(lake: Lake, config: Config) -> Compaction | None:
             _merge_events(lake, transaction, config, dates)
         if rejects:
             table = quarantine.table(EVENTS)
-            rows = lake.by_date(lake.read(table, QUARANTINE, sorted(rejects)), len(rejects))
+            rows = lake.together(lake.read(table, QUARANTINE, sorted(rejects)), ["date"], len(rejects))
             transaction.replace(table, rows, quarantine.PARTITIONS, lambda path: partition_folder(path) in rejects)
     return Compaction(len(dates), before, _files(lake, dates, rejects))
 
@@ -76,7 +76,7 @@ def _merge_events(lake: Lake, transaction: Transaction, config: Config, dates: s
     merged = rows.withColumn("batch_id", F.lit(f"{ledger.COMPACTED}{transaction.number}"))
     transaction.replace(
         ledger.TABLE,
-        lake.by_date(merged, len(dates)),
+        lake.together(merged, ["date"], len(dates)),
         ledger.PARTITIONS,
         lambda path: _date(path) in dates,
         rows_per_file=config.pipeline.compaction.max_rows_per_file,

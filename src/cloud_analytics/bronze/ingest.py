@@ -124,7 +124,7 @@ def _write(
             again = entered.keys() & ledger.entries(lake).keys()
             retracted = retract(lake, transaction, again)
             if written:
-                transaction.append(ledger.TABLE, lake.by_date(events, len(written)), ledger.PARTITIONS)
+                transaction.append(ledger.TABLE, lake.together(events, ["date"], len(written)), ledger.PARTITIONS)
             if seen["rows"] > seen["events"] or unreadable:
                 here = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
                 rejected = rejects.of_lines(parsed.where(F.col("event_ts").isNull()).withColumns(here), config)

@@ -58,7 +58,8 @@ def _remove(
     found = lake.read(table, schema, among).groupBy(*partition_by).agg(*counts).where("going > 0").collect()
     left = {"/".join(f"{name}={row[name]}" for name in partition_by): row.rows - row.going for row in found}
     if left:
-        kept = lake.by_date(lake.read(table, schema, left).where(~going), len(left)) if any(left.values()) else None
+        rest = lake.read(table, schema, left).where(~going)
+        kept = lake.together(rest, ["date"], len(left)) if any(left.values()) else None
         transaction.replace(table, kept, partition_by, lambda path: partition_folder(path) in left)
     return left
 

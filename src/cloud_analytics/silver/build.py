@@ -23,6 +23,7 @@ from cloud_analytics.storage.schemas import BRONZE_EVENTS, SILVER_EVENTS, SILVER
 EVENTS_TABLE = f"silver/{EVENTS}"
 MASTERS_STATE = "_state/silver_masters"
 EVENTS_STATE = "_state/silver_usage_events"
+_PARTITIONS = ["date", "service"]
 Changes = dict[str, RowChanges]  # table → what its replacement changed
 _JOINED = ("customers_orgs", "resources", "users")
 _BASELINE_COLUMNS = ["org_id", "service", "metric", "cost_usd", "value"]
@@ -129,12 +130,16 @@ def _build_dates(
     changes: Changes | None,
 ) -> None:
     bronze = lake.read(ledger.TABLE, BRONZE_EVENTS, [f"date={date}" for date in dates])
-    judged = judge(bronze, config).persist(StorageLevel.MEMORY_AND_DISK)
+    # Of a line that passes nobody needs the text, unless its event has copies: 300 bytes an event are not held.
+    text_of_rejects = F.when(F.size("errors") > 0, F.col("raw"))
+    judged = judge(bronze, config).withColumn("raw", text_of_rejects).persist(StorageLevel.MEMORY_AND_DISK)
+    copies = None
     try:
         facts = usage_events.census(judged).first()
         assert facts is not None  # an aggregate without groups has one row
-        repeated = usage_events.repeated_ids(judged) if facts["copies"] else None
-        survivors, rejects = usage_events.split_copies(judged, repeated)
+        if facts["copies"]:
+            copies = judge(usage_events.lines_of_copies(judged, bronze), config).persist(StorageLevel.MEMORY_AND_DISK)
+        survivors, rejects = usage_events.split_copies(judged, copies)
         history = survivors.select(_BASELINE_COLUMNS)
         if kept:
             silver = lake.read(EVENTS_TABLE, SILVER_EVENTS, [f"date={date}" for date in kept])
@@ -150,11 +155,11 @@ def _build_dates(
         scored = scored.observe(
             accepted, *metrics.tally("warnings", metrics.warning(config, EVENTS)), *metrics.matches()
         )
-        by_date = lake.by_date(conform(scored, SILVER_EVENTS), len(dates))
+        partitions = len(dates) * len(config.taxonomy.services)
         staged = transaction.replace(
             EVENTS_TABLE,
-            by_date,
-            ["date", "service"],
+            lake.together(conform(scored, SILVER_EVENTS), _PARTITIONS, partitions),
+            _PARTITIONS,
             lambda path: path.split("/")[0].removeprefix("date=") in replaced,
         )
         if changes is not None and staged is not None:
@@ -182,6 +187,8 @@ def _build_dates(
         metrics.record(transaction, config, {EVENTS: {"dates": dates, **verdicts, "joins": joins}})
     finally:
         judged.unpersist()
+        if copies is not None:
+            copies.unpersist()
 
 
 def _master(lake: Lake, name: str) -> DataFrame:

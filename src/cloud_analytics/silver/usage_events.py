@@ -9,7 +9,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from cloud_analytics.landing.text import without_blanks
+from cloud_analytics.landing.text import trimmed, without_blanks
 
 
 def valid(judged: DataFrame) -> DataFrame:
@@ -17,10 +17,11 @@ def valid(judged: DataFrame) -> DataFrame:
     return judged.where(F.size("errors") == 0)
 
 
-def repeated_ids(judged: DataFrame) -> DataFrame:
-    """event_ids that more than one valid record carries (one row an id). Reads narrow columns only."""
+def lines_of_copies(judged: DataFrame, bronze: DataFrame) -> DataFrame:
+    """The Bronze rows whose event_id more than one valid record carries. Reads little of `judged`: ids and errors."""
     counts = valid(judged).groupBy("event_id").count()
-    return counts.where("count > 1").select("event_id")
+    repeated = counts.where("count > 1").select(F.col("event_id").alias("repeated_id"))
+    return bronze.join(F.broadcast(repeated), trimmed(F.col("event_id")) == F.col("repeated_id"), "left_semi")
 
 
 def census(judged: DataFrame) -> DataFrame:
@@ -37,24 +38,24 @@ def census(judged: DataFrame) -> DataFrame:
     )
 
 
-def split_copies(judged: DataFrame, repeated: DataFrame | None) -> tuple[DataFrame, DataFrame]:
-    """Judged events → (survivors, rejects with their `errors`).
+def split_copies(judged: DataFrame, copies: DataFrame | None) -> tuple[DataFrame, DataFrame]:
+    """Judged events → (survivors, rejects with their `errors`). Survivors have no `raw`.
 
-    Among copies of one id the survivor has the smallest (source file name, line text). `repeated` holds the ids with
-    copies; None says that there are none, which saves the join.
+    Among copies of one id the survivor has the smallest (source file name, line text). `copies` holds the judged lines
+    of the ids with copies; None says that there are none, which saves the join.
     """
-    accepted = valid(judged)
+    accepted = valid(judged).drop("raw")
     rejected = judged.where(F.size("errors") > 0)
-    if repeated is None:
+    if copies is None:
         return accepted, rejected
-    ids = F.broadcast(repeated)
     line = without_blanks(F.col("raw"))
     order = Window.partitionBy("event_id").orderBy("source_file", line, "is_late", "ingest_ts", "batch_id")
-    copies = accepted.join(ids, "event_id", "left_semi")
-    ranked = copies.withColumn("_rank", F.row_number().over(order)).withColumn("_first", F.first(line).over(order))
-    survivors = ranked.where("_rank = 1").drop("_rank", "_first")
+    ranks = {"_rank": F.row_number().over(order), "_first": F.first(line).over(order)}
+    ranked = valid(copies).withColumns(ranks)
+    survivors = ranked.where("_rank = 1").drop("_rank", "_first", "raw")
     kind = F.when(line == F.col("_first"), "duplicate_event").otherwise("conflicting_duplicate")
     losers = ranked.where("_rank > 1").withColumn("errors", F.array(kind)).drop("_rank", "_first")
+    ids = F.broadcast(copies.select("event_id"))
     return (
         accepted.join(ids, "event_id", "left_anti").unionByName(survivors),
         rejected.unionByName(losers),

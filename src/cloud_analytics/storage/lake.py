@@ -173,10 +173,13 @@ class Lake:
 
     # writing
 
-    def by_date(self, frame: DataFrame, dates: int) -> DataFrame:
-        """Rows of a date brought together, so that each partition is one file; two tasks a core, not one a date."""
-        tasks = max(1, min(dates, 2 * self.spark.sparkContext.defaultParallelism))
-        return frame.repartition(tasks, "date")
+    def together(self, frame: DataFrame, by: Sequence[str], partitions: int) -> DataFrame:
+        """Rows of a partition brought together, so that each is one file; at most two tasks a core, not one each.
+
+        `partitions` is how many there may be, each with its own values of the columns `by`.
+        """
+        tasks = max(1, min(partitions, 2 * self.spark.sparkContext.defaultParallelism))
+        return frame.repartition(tasks, *by)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
