@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from cloud_analytics.config import SparkSettings
 from cloud_analytics.runtime.jars import connector_jars, file_system_jars, object_store_jars
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.lookups import remember_lookups
 from cloud_analytics.runtime.submit import submitted
 
 _QUIET_LOG4J = """\
@@ -112,6 +113,7 @@ def build_session(settings: SparkSettings, *uris: str, quick_start: bool = False
     runs on, or lacks a jar and the network.
     """
     os.environ["TZ"] = "UTC"
+    remember_lookups()
     folder = tempfile.mkdtemp(prefix="cloud-analytics-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     log4j = Path(folder) / "log4j2.properties"
