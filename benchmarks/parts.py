@@ -112,7 +112,7 @@ def live(plan: Plan) -> list[dict[str, Any]]:
                 "micro_batches": batches,
                 "trigger_seconds": 86_400 / batches,
                 **run.surroundings(),
-                "batches": json.loads(run.output.splitlines()[-1]),
+                **json.loads(run.output.splitlines()[-1]),
             }
         )
     return rows

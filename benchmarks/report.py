@@ -26,11 +26,13 @@ def _reference(found: dict[str, Any]) -> Iterator[str]:
     rows = [[name, one["seconds"], one["peak_gib"], one["spin"]] for name, one in named.items()]
     yield from _table(["", "seconds", "peak GiB", "spin s"], rows)
     yield ""
+    yield from _stages(found["stages"])
+
+
+def _stages(found: dict[str, dict[str, float]]) -> Iterator[str]:
     columns = ["seconds", "jobs", "shuffles", "shuffle_mib", "task_seconds"]
-    stages = [
-        [name, *[int(v) if v == int(v) else v for v in map(s.get, columns)]] for name, s in found["stages"].items()
-    ]
-    yield from _table(["stage", "seconds", "Spark jobs", "shuffles", "shuffle MiB", "task seconds"], stages)
+    rows = [[name, *[int(v) if v == int(v) else v for v in map(s.__getitem__, columns)]] for name, s in found.items()]
+    yield from _table(["stage", "seconds", "Spark jobs", "shuffles", "shuffle MiB", "task seconds"], rows)
 
 
 def _scale(found: list[dict[str, Any]]) -> Iterator[str]:
@@ -52,16 +54,20 @@ def _live(found: list[dict[str, Any]]) -> Iterator[str]:
         "lines of the micro-batch",
         "seconds",
         "of these Bronze",
+        "Silver",
+        "Gold",
     ]
     rows = []
     for day in found:
         for look in day["batches"]:
-            cells = [look["lines_so_far"], look["lines"], look["seconds"], look["bronze"]]
+            cells = [look[name] for name in ("lines_so_far", "lines", "seconds", "bronze", "silver", "gold")]
             rows.append([f"{day['events']:,}", day["trigger_seconds"], *cells])
     yield from _table(header, rows)
-    yield ""
     for day in found:
-        yield f"At {day['events']:,} events a day: peak memory {day['peak_gib']} GiB, spin {day['spin']} s."
+        yield ""
+        yield f"At {day['events']:,} events a day: peak memory {day['peak_gib']} GiB, spin {day['spin']} s. Last look:"
+        yield ""
+        yield from _stages(day["last"])
 
 
 def _late(found: list[dict[str, Any]]) -> Iterator[str]:

@@ -310,6 +310,11 @@ class Config(_Section):
         contract = self.sources.get(source)
         return self.rules.of(source, list(contract.vocabularies) if contract else [])
 
+    def with_files_per_trigger(self, files: int) -> Config:
+        """The same, with another number of files a micro-batch at most."""
+        stream = self.pipeline.stream.model_copy(update={"max_files_per_trigger": files})
+        return self.model_copy(update={"pipeline": self.pipeline.model_copy(update={"stream": stream})})
+
     def fingerprint(self) -> str:
         """Hash of everything that decides what Silver and Gold hold; not where and how it runs, nor wording."""
         decisive = self.model_dump(mode="json", exclude={"rules"})

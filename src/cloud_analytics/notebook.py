@@ -27,8 +27,7 @@ def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:
     """
     config = load()
     if max_files_per_trigger is not None:
-        stream = config.pipeline.stream.model_copy(update={"max_files_per_trigger": max_files_per_trigger})
-        config = config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"stream": stream})})
+        config = config.with_files_per_trigger(max_files_per_trigger)
     landing = os.environ.get("CLOUD_ANALYTICS_LANDING", config.pipeline.landing)
     lake = os.environ.get("CLOUD_ANALYTICS_LAKE", config.pipeline.lake)
     ensure_landing(landing)
