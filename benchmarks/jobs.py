@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -57,7 +58,9 @@ def read(folder: Path) -> list[Job]:
             kind = event["Event"]
             if kind == "SparkListenerJobStart":
                 job = jobs[event["Job ID"]] = Job(event["Job ID"], event["Submission Time"] / 1000)
-                job.call = str((event.get("Properties") or {}).get("callSite.short", ""))
+                # Without the folders above the package: results are the same wherever the code lies.
+                call = str((event.get("Properties") or {}).get("callSite.short", ""))
+                job.call = re.sub(r"/\S*/(?=cloud_analytics/|[^/\s]+$)", "", call)
                 for stage in event["Stage IDs"]:
                     owner.setdefault(stage, job)
                     job.stages.add(stage)
