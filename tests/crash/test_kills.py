@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 NOWHERE = ("--serving", "none")
 
 
-def landing_of(folder: Path, parts: int = 3) -> Path:
-    return write_landing(folder / "landing", split(day_lines(), parts, 7))
+def landing_of(folder: Path) -> Path:
+    return write_landing(folder / "landing", split(day_lines(), 3, 7))
 
 
 def assert_as_clean(lake: Path, baseline: tuple[Path, Path]) -> None:
@@ -88,7 +88,7 @@ def test_killed_in_every_transaction_on_the_way(
     command: str, phase: str, baseline: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """Each start gets one transaction further than the one before, until one has nothing left to die in."""
-    landing, lake, conf = landing_of(tmp_path, 5), tmp_path / "lake", configure(tmp_path / "conf")
+    landing, lake, conf = landing_of(tmp_path), tmp_path / "lake", configure(tmp_path / "conf")
     words = (command, "--landing", str(landing))
     with node_ended(lake):
         kills = 0
@@ -111,7 +111,7 @@ def test_killed_in_every_transaction_on_the_way(
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_random_moments(seed: int, baseline: tuple[Path, Path], tmp_path: Path) -> None:
-    landing, lake, conf = landing_of(tmp_path, 5), tmp_path / "lake", configure(tmp_path / "conf")
+    landing, lake, conf = landing_of(tmp_path), tmp_path / "lake", configure(tmp_path / "conf")
     dice, there = random.Random(seed), ("--landing", str(landing))
     commands = [("run", *there), ("stream", *there), ("reconcile", *there), ("serve",)]
     with node_ended(lake):
