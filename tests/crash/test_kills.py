@@ -89,21 +89,42 @@ def test_killed_in_every_transaction_on_the_way(
 ) -> None:
     """Each start gets one transaction further than the one before, until one has nothing left to die in."""
     landing, lake, conf = landing_of(tmp_path), tmp_path / "lake", configure(tmp_path / "conf")
-    words = (command, "--landing", str(landing))
+    words = (command, "--landing", str(landing), *NOWHERE)
+    kills = 0
+    while True:
+        # Killed while it begins its second one, a driver has ended its first.
+        with Driver(lake, conf, *words) as driver:
+            if not driver.until(Moment(phase, 2 if phase == "begun" else 1)):
+                driver.succeed()
+                break
+            driver.kill()
+            kills += 1
+        assert kills < 30
+    assert kills >= 5
+    with node_ended(lake):
+        with Driver(lake, conf, "run", "--landing", str(landing)) as last:
+            last.succeed()
+        assert_as_clean(lake, baseline)
+        assert served_differences(lake) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["decided", "done"])
+def test_killed_in_every_transaction_of_a_load(phase: str, baseline: tuple[Path, Path], tmp_path: Path) -> None:
+    """A load notes that it begins, then each table that is done; one that died begins anew. Each start gets further."""
+    landing, lake, conf = landing_of(tmp_path), tmp_path / "lake", configure(tmp_path / "conf")
+    with Driver(lake, conf, "run", "--landing", str(landing), *NOWHERE) as first:
+        first.succeed()
     with node_ended(lake):
         kills = 0
         while True:
-            # Killed while it begins its second one, a driver has ended its first.
-            with Driver(lake, conf, *words) as driver:
-                if not driver.until(Moment(phase, 2 if phase == "begun" else 1)):
+            with Driver(lake, conf, "serve") as driver:
+                if not driver.until(Moment(phase, kills + 1)):
                     driver.succeed()
                     break
                 driver.kill()
                 kills += 1
-            assert kills < 60
-        assert kills >= 8
-        with Driver(lake, conf, "run", "--landing", str(landing)) as last:
-            last.succeed()
+        assert kills >= 3
         assert_as_clean(lake, baseline)
         assert served_differences(lake) == []
 
