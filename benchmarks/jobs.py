@@ -40,10 +40,10 @@ class Job:
         return {key: round(value, 3) if isinstance(value, float) else value for key, value in plain.items()}
 
 
-def options(folder: Path) -> dict[str, str]:
-    """Settings that make Spark write the log."""
+def options(folder: Path) -> list[str]:
+    """Settings that make Spark write the log, each `key=value`."""
     folder.mkdir(parents=True, exist_ok=True)
-    return {"spark.eventLog.enabled": "true", "spark.eventLog.dir": folder.absolute().as_uri()}
+    return ["spark.eventLog.enabled=true", f"spark.eventLog.dir={folder.absolute().as_uri()}"]
 
 
 def read(folder: Path) -> list[Job]:

@@ -76,8 +76,7 @@ def main() -> None:
         shutil.copy2(master, landing)
     files = sorted((arguments.landing / "usage_events_stream").iterdir())
     with tempfile.TemporaryDirectory() as logs:
-        log = [f"{key}={value}" for key, value in jobs.options(Path(logs)).items()]
-        spark = build_session(config.pipeline.spark.overridden(None, log))
+        spark = build_session(config.pipeline.spark.overridden(None, jobs.options(Path(logs))))
         try:
             pipeline = Pipeline(Lake(spark, str(arguments.work / "lake")), str(landing), config)
             _arrive(files[:1], stream)  # the first micro-batch warms everything up, and is no sample

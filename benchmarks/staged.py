@@ -36,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as logs:
         mark("start Spark")
         spark = build_session(
-            config.pipeline.spark.overridden(None, [f"{k}={v}" for k, v in jobs.options(Path(logs)).items()]),
+            config.pipeline.spark.overridden(None, jobs.options(Path(logs))),
             quick_start=holds_little(arguments.landing, f"{arguments.lake}/bronze"),
         )
         lake = Lake(spark, arguments.lake)

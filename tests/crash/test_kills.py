@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 NOWHERE = ("--serving", "none")
 
 
-def landing_of(folder: Path) -> Path:
-    return write_landing(folder / "landing", split(day_lines(), 3, 7))
+def landing_of(folder: Path, parts: int = 3) -> Path:
+    return write_landing(folder / "landing", split(day_lines(), parts, 7))
 
 
 def assert_as_clean(lake: Path, baseline: tuple[Path, Path]) -> None:
@@ -88,7 +88,7 @@ def test_killed_in_every_transaction_on_the_way(
     command: str, phase: str, baseline: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """Each start gets one transaction further than the one before, until one has nothing left to die in."""
-    landing, lake, conf = landing_of(tmp_path), tmp_path / "lake", configure(tmp_path / "conf")
+    landing, lake, conf = landing_of(tmp_path, 5), tmp_path / "lake", configure(tmp_path / "conf")
     words = (command, "--landing", str(landing), *NOWHERE)
     kills = 0
     while True:
@@ -100,7 +100,7 @@ def test_killed_in_every_transaction_on_the_way(
             driver.kill()
             kills += 1
         assert kills < 30
-    assert kills >= 5
+    assert kills >= {"stream": 8, "run": 5}[command]  # a run has one Silver and one Gold for all micro-batches
     with node_ended(lake):
         with Driver(lake, conf, "run", "--landing", str(landing)) as last:
             last.succeed()
@@ -110,8 +110,8 @@ def test_killed_in_every_transaction_on_the_way(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["decided", "done"])
-def test_killed_in_every_transaction_of_a_load(phase: str, baseline: tuple[Path, Path], tmp_path: Path) -> None:
-    """A load notes that it begins, then each table that is done; one that died begins anew. Each start gets further."""
+def test_killed_in_a_load_further_each_time(phase: str, baseline: tuple[Path, Path], tmp_path: Path) -> None:
+    """A load notes that it begins, then each table that is done; one that died begins anew, less what was done."""
     landing, lake, conf = landing_of(tmp_path), tmp_path / "lake", configure(tmp_path / "conf")
     with Driver(lake, conf, "run", "--landing", str(landing), *NOWHERE) as first:
         first.succeed()
@@ -132,7 +132,7 @@ def test_killed_in_every_transaction_of_a_load(phase: str, baseline: tuple[Path,
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_random_moments(seed: int, baseline: tuple[Path, Path], tmp_path: Path) -> None:
-    landing, lake, conf = landing_of(tmp_path), tmp_path / "lake", configure(tmp_path / "conf")
+    landing, lake, conf = landing_of(tmp_path, 5), tmp_path / "lake", configure(tmp_path / "conf")
     dice, there = random.Random(seed), ("--landing", str(landing))
     commands = [("run", *there), ("stream", *there), ("reconcile", *there), ("serve",)]
     with node_ended(lake):

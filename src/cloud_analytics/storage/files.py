@@ -35,9 +35,7 @@ class FileSystem:
     """The few operations the lake needs, on paths below one root."""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
-        jvm: Any = spark.sparkContext._jvm
-        self._jvm = jvm
-        self._path_class = jvm.org.apache.hadoop.fs.Path  # each part of a Java name is a round trip
+        self._jvm: Any = spark.sparkContext._jvm
         self._conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
         self.root = absolute(root)
         self.is_object_store = self.root.partition("://")[0] in _OBJECT_STORES
@@ -45,7 +43,7 @@ class FileSystem:
 
     def _path(self, relative: str) -> Any:
         full = relative if "://" in relative or relative.startswith("/") else f"{self.root}/{relative}".rstrip("/")
-        return self._path_class(full)
+        return self._jvm.org.apache.hadoop.fs.Path(full)
 
     def full(self, relative: str) -> str:
         """The path that Spark readers and writers take."""
