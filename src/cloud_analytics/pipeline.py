@@ -22,7 +22,7 @@ from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver import build as silver_build
 from cloud_analytics.storage.compare import RowChanges
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lake import Lake
 
 Progress = Callable[[str], None]
@@ -185,7 +185,7 @@ class Pipeline:
         EventFeed(self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch)).available()
 
     def _masters(self, outcome: Outcome) -> None:
-        files = FileSystem(self.lake.spark, self.landing)
+        files = file_system(self.lake.spark, self.landing)
         if not files.exists(""):
             raise UsageError(
                 f"the landing folder {files.root} does not exist;"

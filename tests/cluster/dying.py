@@ -9,11 +9,11 @@ import threading
 from typing import Any
 
 from cloud_analytics.cli import main
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.files import HadoopFileSystem
 
 if __name__ == "__main__":
     last = int(sys.argv.pop(1))
-    original, count, lock = FileSystem.move, 0, threading.Lock()
+    original, count, lock = HadoopFileSystem.move, 0, threading.Lock()
 
     def move(*args: Any) -> None:
         global count
@@ -23,5 +23,5 @@ if __name__ == "__main__":
                 os.kill(os.getpid(), signal.SIGKILL)
         original(*args)
 
-    FileSystem.move = move  # type: ignore[method-assign]
+    HadoopFileSystem.move = move  # type: ignore[method-assign]
     main()

@@ -20,7 +20,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.files import LocalFileSystem, file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.lease import FOLDER, Lease
 from cloud_analytics.storage.schemas import columns
@@ -115,18 +115,18 @@ def test_a_rename_that_died_between_its_copy_and_its_delete_is_repeated(lake: La
 
 def test_a_second_writer_is_told_who_writes(spark: SparkSession, lake: Lake) -> None:
     started = time.monotonic()
-    second = Lease(FileSystem(spark, lake.root), "writer", "writing", beat=1, patience=30)
+    second = Lease(file_system(spark, lake.root), "writer", "writing", beat=1, patience=30)
     with lake.writer(), pytest.raises(UsageError, match=f"process {os.getpid()} on .* is writing;"), second:
         pass
     assert time.monotonic() - started < 30
-    with Lease(FileSystem(spark, lake.root), "writer", "writing"):  # the first one has gone
+    with Lease(file_system(spark, lake.root), "writer", "writing"):  # the first one has gone
         pass
 
 
 def test_a_dead_writer_is_outlived_and_cannot_come_back(spark: SparkSession, lake: Lake) -> None:
     dead = Lease(lake.files, "writer", "writing", beat=1000, patience=1000)  # its heart does not beat
     dead.__enter__()
-    other = Lease(FileSystem(spark, lake.root), "writer", "writing", beat=0.5, patience=2)
+    other = Lease(file_system(spark, lake.root), "writer", "writing", beat=0.5, patience=2)
     with other, pytest.raises(PipelineError, match="lost its right to write"):
         dead.check()
     dead.__exit__(None, None, None)
@@ -148,7 +148,7 @@ def test_who_lost_the_lake_commits_nothing(spark: SparkSession, lake: Lake, buck
 
 
 def test_two_that_come_at_once_do_not_both_write(spark: SparkSession, lake: Lake) -> None:
-    first, second = (Lease(FileSystem(spark, lake.root), "writer", "writing", beat=0.5, patience=4) for _ in range(2))
+    first, second = (Lease(file_system(spark, lake.root), "writer", "writing", beat=0.5, patience=4) for _ in range(2))
     for lease in (first, second):
         lease._announce()  # both, before either looks for others
     with pytest.raises(UsageError, match="another run"):
@@ -160,8 +160,8 @@ def test_two_that_come_at_once_do_not_both_write(spark: SparkSession, lake: Lake
 
 
 def test_one_that_holds_by_turns_is_waited_for(spark: SparkSession, lake: Lake) -> None:
-    turns = Lease(FileSystem(spark, lake.root), "writer", "writing", by_turns=True, beat=0.3, patience=60)
-    other = Lease(FileSystem(spark, lake.root), "writer", "writing", beat=0.3, patience=60)
+    turns = Lease(file_system(spark, lake.root), "writer", "writing", by_turns=True, beat=0.3, patience=60)
+    other = Lease(file_system(spark, lake.root), "writer", "writing", beat=0.3, patience=60)
     turns.__enter__()
     ending = threading.Timer(3, turns.__exit__, (None, None, None))
     ending.start()
@@ -191,9 +191,9 @@ def test_a_run_over_an_object_store_equals_one_over_folders(
 def test_a_run_killed_between_two_renames_is_healed_by_the_next(
     bucket: Bucket, make_pipeline: MakePipeline, landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    renames, move = itertools.count(), FileSystem.move
+    renames, move = itertools.count(), LocalFileSystem.move
     with monkeypatch.context() as patch:
-        patch.setattr(FileSystem, "move", lambda *args: (next(renames), move(*args))[1])
+        patch.setattr(LocalFileSystem, "move", lambda *args: (next(renames), move(*args))[1])
         make_pipeline(landing, tmp_path / "local").run()
     half_way = str(next(renames) // 2)
     bucket.upload(landing, "landing")

@@ -69,7 +69,7 @@ class LevelShift(Rise):
     def score(self) -> Column:
         """Rise of the median in standard errors of such a median; null where the days before have no spread."""
         rise = F.col(self.after) - F.col(self.before)
-        mad = decimal_median(deviations(F.col("_previous_costs"), F.col("previous_cost_usd"))).cast("double")
+        mad = decimal_median(F.col("_previous_deviations")).cast("double")
         scale = MAD_SCALE * sqrt(self.settings.recent_days) / _MEDIAN_ERROR
         # Without a previous level there may be no costs at all, whose median Spark refuses to look for.
         return F.when(F.col("previous_cost_usd").isNotNull(), F.when(mad > 0, F.lit(scale) * rise.cast("double") / mad))
@@ -86,15 +86,18 @@ class Trend(Rise):
     after: ClassVar[str] = "trend_to_usd"
 
     def score(self) -> Column:
-        """Mann-Kendall's z, without its correction for ties; null with fewer than `min_days`."""
-        costs, n = F.col("_trend_costs"), F.size("_trend_costs").cast("double")
+        """Mann-Kendall's z, without its correction for ties; null with fewer than `min_days`.
+
+        Costs are compared as doubles, which tell any two below a billion USD apart.
+        """
+        costs, n = F.col("_trend_doubles"), F.size("_trend_doubles").cast("double")
 
         def rises_to(x: Column, index: Column) -> Column:
             """Earlier days that cost less, minus those that cost more."""
             earlier = F.slice(costs, F.lit(1), index)
-            return F.aggregate(earlier, F.lit(0), lambda found, y: found + (x > y).cast("int") - (x < y).cast("int"))
+            return F.aggregate(earlier, F.lit(0.0), lambda found, y: found + F.signum(x - y))
 
-        pairs = F.aggregate(F.transform(costs, rises_to), F.lit(0), lambda found, x: found + x)
+        pairs = F.aggregate(F.transform(costs, rises_to), F.lit(0.0), lambda found, x: found + x)
         z = (pairs - F.signum(pairs)) / F.sqrt(n * (n - 1) * (2 * n + 5) / 18)
         return F.when(n >= self.settings.min_days, z)
 
@@ -125,23 +128,28 @@ def with_history(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
         }
     )
     third = F.floor(F.size("_trend_costs") / 3).cast("int")
-    thirds = (
-        F.slice("_trend_costs", F.lit(1), third),
-        F.slice("_trend_costs", F.size("_trend_costs") - third + 1, third),
+    with_thirds = with_costs.withColumns(
+        {
+            "_first_third": F.sort_array(F.slice("_trend_costs", F.lit(1), third)),
+            "_last_third": F.sort_array(F.slice("_trend_costs", F.size("_trend_costs") - third + 1, third)),
+            "_trend_doubles": F.col("_trend_costs").cast("array<double>"),
+        }
     )
 
     def level(costs: Column, size: Column, least: int) -> Column:
         return F.when(size >= least, decimal_median(costs))
 
-    return with_costs.withColumns(
+    with_levels = with_thirds.withColumns(
         {
             "weekday_expected_cost_usd": level(F.col("_weekday_costs"), F.size("_weekday_costs"), weekday.min_days),
             "recent_cost_usd": level(F.col("_recent_costs"), F.size("_previous_costs"), shift.min_days),
             "previous_cost_usd": level(F.col("_previous_costs"), F.size("_previous_costs"), shift.min_days),
-            "trend_from_usd": level(F.sort_array(thirds[0]), F.size("_trend_costs"), trend.min_days),
-            "trend_to_usd": level(F.sort_array(thirds[1]), F.size("_trend_costs"), trend.min_days),
+            "trend_from_usd": level(F.col("_first_third"), F.size("_trend_costs"), trend.min_days),
+            "trend_to_usd": level(F.col("_last_third"), F.size("_trend_costs"), trend.min_days),
         }
     )
+    spread = deviations(F.col("_previous_costs"), F.col("previous_cost_usd"))
+    return with_levels.withColumn("_previous_deviations", spread)
 
 
 def score(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:

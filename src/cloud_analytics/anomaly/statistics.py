@@ -21,7 +21,7 @@ def median(values: Column) -> Column:
 
 
 def decimal_median(values: Column) -> Column:
-    """Exact median of a sorted array of decimals."""
+    """Exact median of a sorted array of decimals: a column, since what computes it would be evaluated twice."""
     size = F.size(values)
     low, high = at(values, F.floor((size - 1) / 2)), at(values, F.floor(size / 2))
     return ((low + high) * F.lit(0.5).cast("decimal(2,1)")).cast("decimal(28,8)")

@@ -18,7 +18,7 @@ from pyspark.sql.types import StructType
 from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
 from cloud_analytics.landing.csv_files import extra_columns, master_files, parse, read_contents
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lake import Lake, Transaction
 from cloud_analytics.storage.schemas import columns
 
@@ -52,7 +52,7 @@ def schema(contract: SourceContract, extra: list[str] | None = None) -> StructTy
 
 def any_lie_in(spark: SparkSession, landing: str) -> bool:
     """Whether the folder holds a master at all."""
-    files = FileSystem(spark, landing)
+    files = file_system(spark, landing)
     return any(master_files(files, source) for source in MASTERS)
 
 
@@ -61,7 +61,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
 
     Raises UsageError, before anything is written, when a header lacks required columns; the line names all of them.
     """
-    files = FileSystem(lake.spark, landing)
+    files = file_system(lake.spark, landing)
     state: dict[str, Any] = lake.state(STATE, {})
     listed = {source: master_files(files, source) for source in MASTERS}
     changed = {
@@ -70,7 +70,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
         if [[info.name, info.length, info.modified] for info in found] != state.get(source, {}).get("files")
     }
     missing = [source for source, found in listed.items() if not found]
-    contents = read_contents(lake.spark, [info for found in changed.values() for info in found])
+    contents = read_contents(files, [info for found in changed.values() for info in found])
     problems: list[str] = []
     now = datetime.now(timezone.utc)
     snapshots = []

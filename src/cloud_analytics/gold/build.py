@@ -144,7 +144,8 @@ def _master_marts(
     marts = {}
     for mart in stale:
         _, source, make = _MASTER_MARTS[mart]
-        marts[mart] = _Fresh(make(lake.read(f"silver/{source}", SILVER_MASTERS[source]), config), _everything)
+        rows = lake.read(f"silver/{source}", SILVER_MASTERS[source]).coalesce(1)  # one file: nothing to shuffle
+        marts[mart] = _Fresh(make(rows, config), _everything)
     return _replace(transaction, marts, known) if marts else []
 
 
@@ -247,8 +248,10 @@ def _write(
     covered = {partition for partition in known if fresh.covers(partition)}
     changed = sorted(partition for partition in {*now, *covered} if now.get(partition) != known.get(partition))
     if changed:
-        written = fresh.frame.where(F.col(column).cast("string").isin(changed)) if column else fresh.frame
         going = set(changed)
+        written = fresh.frame
+        if column and not going >= now.keys():
+            written = written.where(F.col(column).cast("string").isin(changed))
         transaction.replace(
             table(mart),
             written.coalesce(1) if going & now.keys() else None,

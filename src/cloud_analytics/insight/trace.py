@@ -26,7 +26,7 @@ from cloud_analytics.gold.build import DAILY, SCHEMAS, table
 from cloud_analytics.landing.csv_files import read_contents
 from cloud_analytics.landing.text import BLANKS, trimmed
 from cloud_analytics.quality import quarantine
-from cloud_analytics.storage.files import FileInfo
+from cloud_analytics.storage.files import FileInfo, file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS
 
@@ -196,8 +196,9 @@ class _Places:
         self._notes = {name: "changed since it was ingested" for name in changed}
         self._notes |= {name: "not in landing any more (archived)" for name in names - set(self._files)}
         self._numbers: dict[str, dict[str, deque[int]]] = {}
+        files = file_system(lake.spark, landing)
         for chunk in _chunks(list(self._files.values())):
-            for path, content in read_contents(lake.spark, chunk).items():
+            for path, content in read_contents(files, chunk).items():
                 name = next(info.name for info in chunk if info.path == path)
                 try:
                     self._numbers[name] = _numbered(gzip.decompress(content) if name.endswith(".gz") else content)

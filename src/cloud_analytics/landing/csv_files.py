@@ -11,10 +11,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import SparkSession
-
 from cloud_analytics.config import SourceContract
-from cloud_analytics.landing.events import escape_glob
 from cloud_analytics.landing.text import BLANKS
 from cloud_analytics.storage.files import FileInfo, FileSystem
 
@@ -41,12 +38,14 @@ def master_files(files: FileSystem, source: str) -> list[FileInfo]:
     return sorted(found, key=lambda info: (info.name, info.path))
 
 
-def read_contents(spark: SparkSession, files: Sequence[FileInfo]) -> dict[str, bytes]:
-    """Bytes of each file by its path, in one job; Spark's reader leaves empty files out, so they are filled in."""
-    contents = {info.path: b"" for info in files}
-    if contents:
-        rows = spark.read.format("binaryFile").load([escape_glob(path) for path in contents])
-        contents |= {row.path: bytes(row.content) for row in rows.select("path", "content").collect()}
+def read_contents(files: FileSystem, found: Sequence[FileInfo]) -> dict[str, bytes]:
+    """Bytes of each file by its path."""
+    contents = {info.path: b"" for info in found}
+
+    def read(path: str) -> None:
+        contents[path] = files.read_bytes(path)
+
+    files.each(read, list(contents))
     return contents
 
 

@@ -43,6 +43,11 @@ def trimmed(text: Column) -> Column:
     )
 
 
+def each_trimmed(texts: Column) -> Column:
+    """Every text of an array as `trimmed` gives it: for a few rows of many columns, where it is quicker to plan."""
+    return F.transform(texts, lambda text: F.nullif(without_blanks(text), F.lit("")))
+
+
 def without_blanks(text: Column) -> Column:
     """Without surrounding blanks; the empty string stays one."""
     return F.btrim(text, F.lit(BLANKS))

@@ -17,7 +17,7 @@ from cloud_analytics.landing.csv_files import master_files, parse, read_contents
 from cloud_analytics.landing.events import read_lines
 from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS
-from cloud_analytics.storage.files import FileInfo, FileSystem
+from cloud_analytics.storage.files import FileInfo, file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 
@@ -63,7 +63,7 @@ class Audit:
 
 
 def audit(lake: Lake, landing: str, config: Config) -> Audit:
-    """Count every source; one Spark job for landing lines and one for the zones."""
+    """Count every source; one Spark query for the lines in landing, and one for the zones."""
     files = landing_files(lake.spark, landing)
     archived = ledger.archived(lake, files)
     lines = _event_lines(lake, files) + _archived_lines(lake, archived)
@@ -78,12 +78,10 @@ def audit(lake: Lake, landing: str, config: Config) -> Audit:
         rejects = lake.read(quarantine.table(source), QUARANTINE).select(
             F.lit(source).alias("source"), F.lit("quarantine").alias("zone"), "error_type"
         )
-        # Counted before the union: each zone's count comes from Parquet footers, the union moves a few rows.
-        for frame in (silver, rejects):
-            counted = frame.groupBy("source", "zone", "error_type").count()
-            zones = counted if zones is None else zones.unionByName(counted)
+        zones = silver.unionByName(rejects) if zones is None else zones.unionByName(silver).unionByName(rejects)
     assert zones is not None  # there are sources
-    for row in zones.coalesce(1).collect():
+    # Of Parquet it reads the footers and the error types: the other columns are constants.
+    for row in zones.groupBy("source", "zone", "error_type").count().collect():
         counts[row.source, row.zone, row.error_type] = row["count"]
     sources = {}
     for source in (EVENTS, *MASTERS):
@@ -113,9 +111,9 @@ def _archived_lines(lake: Lake, names: list[str]) -> int:
 
 
 def _master_records(lake: Lake, landing: str, config: Config) -> dict[str, int]:
-    files = FileSystem(lake.spark, landing)
+    files = file_system(lake.spark, landing)
     found = {source: master_files(files, source) for source in MASTERS}
-    contents = read_contents(lake.spark, [info for infos in found.values() for info in infos])
+    contents = read_contents(files, [info for infos in found.values() for info in infos])
     return {
         source: sum(len(parse(contents[info.path], info.name, config.sources[source])[1]) for info in infos)
         for source, infos in found.items()

@@ -30,10 +30,9 @@ def warning(config: Config, source: str) -> list[str]:
     return [rule.id for rule in config.rules_of(source) if rule.severity != "reject"]
 
 
-def tally(array: str, ids: Iterable[str], among: Column | None = None) -> list[Column]:
-    """For each id how many records hold it in this array; only those `among` which it is asked, if given."""
-    where = F.lit(True) if among is None else among
-    return [F.count_if(where & F.array_contains(array, name)).alias(f"{array}:{name}") for name in ids]
+def tally(array: str, ids: Iterable[str], among: str = "true") -> list[Column]:
+    """For each id how many records hold it in this array; only those `among` (SQL) which it is asked, if given."""
+    return [F.expr(f"count_if({among} and array_contains({array}, '{name}')) `{array}:{name}`") for name in ids]
 
 
 def matches() -> list[Column]:

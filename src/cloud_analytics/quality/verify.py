@@ -8,6 +8,7 @@ from cloud_analytics.quality import conditions, events
 from cloud_analytics.silver import masters
 from cloud_analytics.silver.build import MASTERS_STATE
 from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.schemas import nothing
 
 _verified: set[str] = set()  # fingerprints: a process that opens many pipelines looks once
 
@@ -23,7 +24,7 @@ def verify_rules(lake: Lake, config: Config) -> None:
     schemas = {EVENTS: events.NORMALISED, **{source: masters.normalised(source, config) for source in MASTERS}}
     problems: dict[str, str] = {}
     for source, schema in schemas.items():
-        for key, problem in conditions.problems(lake.spark.createDataFrame([], schema), config, source).items():
+        for key, problem in conditions.problems(nothing(lake.spark, schema), config, source).items():
             problems.setdefault(key, problem)  # a rule that all masters share is wrong once
     if problems:
         raise ConfigError([f"rules.yaml: {key}: {problem}" for key, problem in problems.items()])

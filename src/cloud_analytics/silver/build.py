@@ -54,34 +54,32 @@ def _build_master(
 ) -> dict[str, Any]:
     day = lake.state(bronze_masters.STATE, {}).get(source, {}).get("ingest_date")
     folder = f"bronze/{source}/ingest_date={day}"
-    bronze = lake.read(folder, bronze_masters.schema(config.sources[source]))
-    judged = masters.judge(bronze, source, config).persist(StorageLevel.MEMORY_ONLY)
-    try:
-        verdicts = Observation()
-        passed = F.size("errors") == 0
-        rows = conform(
-            judged.observe(
-                verdicts,
-                F.count_if(passed).alias("silver"),
-                F.count_if(~passed).alias("quarantine"),
-                *metrics.tally("errors", metrics.rejecting(config, source)),
-                *metrics.tally("warnings", metrics.warning(config, source), passed),
-            ).where(passed),
-            SILVER_MASTERS[source],
-        )
-        staged = transaction.replace(f"silver/{source}", rows.coalesce(1))
-        if changes is not None and staged is not None:
-            before, now = (lake.read(table, SILVER_MASTERS[source]) for table in (f"silver/{source}", staged))
-            changes[f"silver/{source}"] = row_changes(before, now, config.sources[source].key)
-        counts = verdicts.get
-        rejects = None
-        if counts["quarantine"]:
-            broken = judged.where(~passed).withColumn("date", F.to_date("ingest_ts"))
-            rejects = quarantine.rejects(broken, source, config.fingerprint()).coalesce(1)
-        transaction.replace(quarantine.table(source), rejects, quarantine.PARTITIONS)
-        return metrics.verdicts(counts["silver"], counts["quarantine"], counts)
-    finally:
-        judged.unpersist()
+    # One task: a master came through the driver's memory, and becomes one file.
+    bronze = lake.read(folder, bronze_masters.schema(config.sources[source])).coalesce(1)
+    judged = masters.judge(bronze, source, config)
+    verdicts = Observation()
+    passed = F.size("errors") == 0
+    rows = conform(
+        judged.observe(
+            verdicts,
+            F.count_if(passed).alias("silver"),
+            F.count_if(~passed).alias("quarantine"),
+            *metrics.tally("errors", metrics.rejecting(config, source)),
+            *metrics.tally("warnings", metrics.warning(config, source), "size(errors) = 0"),
+        ).where(passed),
+        SILVER_MASTERS[source],
+    )
+    staged = transaction.replace(f"silver/{source}", rows)
+    if changes is not None and staged is not None:
+        before, now = (lake.read(table, SILVER_MASTERS[source]) for table in (f"silver/{source}", staged))
+        changes[f"silver/{source}"] = row_changes(before, now, config.sources[source].key)
+    counts = verdicts.get
+    rejects = None
+    if counts["quarantine"]:  # judged again, since most masters have none and holding them all costs a pass, too
+        broken = judged.where(~passed).withColumn("date", F.to_date("ingest_ts"))
+        rejects = quarantine.rejects(broken, source, config.fingerprint())
+    transaction.replace(quarantine.table(source), rejects, quarantine.PARTITIONS)
+    return metrics.verdicts(counts["silver"], counts["quarantine"], counts)
 
 
 def build_events(lake: Lake, config: Config, whole_history: bool, changes: Changes | None = None) -> list[str]:

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StringType, StructField, StructType
 
 from cloud_analytics.config import Config
-from cloud_analytics.landing.text import boolean, decimal, iso_date, iso_month, trimmed
+from cloud_analytics.landing.text import boolean, decimal, each_trimmed, iso_date, iso_month
 from cloud_analytics.quality import conditions
 from cloud_analytics.storage.schemas import SILVER_MASTERS, columns
 
@@ -63,16 +63,17 @@ def normalised(source: str, config: Config) -> StructType:
 def normalise(bronze: DataFrame, source: str, config: Config) -> DataFrame:
     """A master's Bronze snapshot → typed columns, beside the trimmed texts `<column>_text`. One record a row."""
     contract = config.sources[source]
+    texts = {name: F.col("_texts")[index] for index, name in enumerate(contract.required)}
     typed = {}
-    for name in contract.required:
-        text = trimmed(F.col(name))
+    for name, text in texts.items():
         if name in contract.vocabularies:
             text = F.upper(text) if name == "currency" else F.lower(text)
         parse = TYPED[source].get(name)
         typed[name] = parse(text) if parse else text
-    texts = [trimmed(F.col(name)).alias(f"{name}_text") for name in contract.required]
-    return bronze.select(
-        *[column.alias(name) for name, column in typed.items()], *texts, "fits_header", *_METADATA.names
+    return bronze.withColumn("_texts", each_trimmed(F.array(*contract.required))).select(
+        *[column.alias(name) for name, column in typed.items()],
+        *[text.alias(f"{name}_text") for name, text in texts.items()],
+        *("fits_header", *_METADATA.names),
     )
 
 

@@ -23,7 +23,8 @@ class RowChanges:
 
 def row_hash(columns: Sequence[str]) -> Column:
     """A hash of a row's values (BIGINT). Nulls count by their place: Spark's own hash passes over them."""
-    return F.xxhash64(*columns, *[F.isnull(name) for name in columns])
+    names = [f"`{name}`" for name in columns]
+    return F.expr(f"xxhash64({', '.join([*names, *(f'isnull({name})' for name in names)])})")
 
 
 def row_changes(old: DataFrame, new: DataFrame, key: Sequence[str]) -> RowChanges:

@@ -1,14 +1,20 @@
-"""Files through Spark's own file-system layer, so that a lake may be a folder, an object store or HDFS."""
+"""Files below one root: a folder of this machine through Python, anything else through Spark's file systems."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pyspark.sql import SparkSession
+
+from cloud_analytics.errors import UsageError
 
 # Stores where an object appears whole when its upload ends, replacing the old one, and where a rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")
@@ -31,13 +37,167 @@ class FileInfo:
         return self.path.rsplit("/", 1)[-1]
 
 
-class FileSystem:
+class FileSystem(ABC):
     """The few operations the lake needs, on paths below one root."""
 
+    is_object_store = False
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def full(self, relative: str) -> str:
+        """The path that Spark readers and writers take."""
+        return f"{self.root}/{relative}"
+
+    @abstractmethod
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is there."""
+
+    @abstractmethod
+    def read_text(self, path: str) -> str | None:
+        """A small UTF-8 file, or None when it is not there."""
+
+    @abstractmethod
+    def read_bytes(self, path: str) -> bytes:
+        """All of a file that fits in the driver's memory."""
+
+    def write_text(self, path: str, text: str) -> None:
+        """Replace a small file in one step: readers find the old text or the new one, never half of it."""
+        folder, _, name = path.rpartition("/")
+        aside = f"{folder}/.{name}.tmp"  # a hidden name: a stream that watches the folder does not see it
+        self.overwrite(aside, text)
+        self.move(aside, path)
+
+    @abstractmethod
+    def overwrite(self, path: str, text: str) -> None:
+        """Write a small file in place: it is never absent, but may be half written where this is no object store."""
+
+    @abstractmethod
+    def move(self, source: str, target: str) -> None:
+        """Rename one file over another; on a file system whose rename does not replace, the old file goes first.
+
+        On an object store that is a copy and a delete, the target must not exist, and one that is cut off leaves both.
+        """
+
+    def each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
+        """Do something with each item; many at once on an object store, where each call is a round trip."""
+        for item in items:
+            action(item)
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Remove a file or a folder with all it holds; nothing happens when it is not there."""
+
+    @abstractmethod
+    def make_folder(self, path: str) -> None:
+        """Create a folder and its parents; on an object store a path needs none."""
+
+    @abstractmethod
+    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
+        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""
+
+    @abstractmethod
+    def folders(self, path: str) -> list[str]:
+        """Names of the folders directly below `path`."""
+
+
+class LocalFileSystem(FileSystem):
+    """A folder of this machine. Through the JVM each question about each file would be a message to it and back."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self._folder = "/" + root.removeprefix("file:").lstrip("/")
+
+    def _path(self, relative: str) -> str:
+        if relative.startswith(("/", "file:")):
+            return "/" + relative.removeprefix("file:").lstrip("/")
+        return f"{self._folder}/{relative}".rstrip("/")
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self._path(path))
+
+    def read_text(self, path: str) -> str | None:
+        try:
+            return self.read_bytes(path).decode("utf-8")
+        except FileNotFoundError:
+            return None
+
+    def read_bytes(self, path: str) -> bytes:
+        return Path(self._path(path)).read_bytes()
+
+    def overwrite(self, path: str, text: str) -> None:
+        target = self._path(path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "wb") as stream:
+            stream.write(text.encode("utf-8"))
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def move(self, source: str, target: str) -> None:
+        destination = self._path(target)
+        try:
+            os.replace(self._path(source), destination)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(destination), exist_ok=True)
+            os.replace(self._path(source), destination)
+
+    def delete(self, path: str) -> None:
+        target = self._path(path)
+        if os.path.isdir(target) and not os.path.islink(target):
+            shutil.rmtree(target)
+        else:
+            with suppress(FileNotFoundError):
+                os.unlink(target)
+
+    def make_folder(self, path: str) -> None:
+        os.makedirs(self._path(path), exist_ok=True)
+
+    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
+        found: list[FileInfo] = []
+        pending = [self._path(path)]
+        while pending:
+            for entry in self._entries(pending.pop()):
+                if entry.name[0] in "_.":
+                    continue
+                try:
+                    if not entry.is_dir():
+                        status = entry.stat()
+                        found.append(FileInfo(_readable(entry.path), status.st_size, status.st_mtime_ns // 1_000_000))
+                    elif recursive:
+                        pending.append(entry.path)
+                except FileNotFoundError:  # it went meanwhile, or is a link to nowhere
+                    continue
+        return sorted(found)
+
+    def folders(self, path: str) -> list[str]:
+        return sorted(entry.name for entry in self._entries(self._path(path)) if entry.is_dir())
+
+    @staticmethod
+    def _entries(folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                return list(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def _readable(path: str) -> str:
+    """The path as Spark names it. UsageError for a name that is no UTF-8: Spark could neither list nor read it."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise UsageError(f"{shown}: the name of this file is no UTF-8, and Spark cannot read it; rename it") from None
+    return f"file:{path}"
+
+
+class HadoopFileSystem(FileSystem):
+    """Whatever Spark's own file-system layer reaches: an object store, HDFS."""
+
     def __init__(self, spark: SparkSession, root: str) -> None:
+        super().__init__(root)
         self._jvm: Any = spark.sparkContext._jvm
         self._conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
-        self.root = absolute(root)
         self.is_object_store = self.root.partition("://")[0] in _OBJECT_STORES
         self._fs: Any = self._path("").getFileSystem(self._conf)
 
@@ -45,37 +205,26 @@ class FileSystem:
         full = relative if "://" in relative or relative.startswith("/") else f"{self.root}/{relative}".rstrip("/")
         return self._jvm.org.apache.hadoop.fs.Path(full)
 
-    def full(self, relative: str) -> str:
-        """The path that Spark readers and writers take."""
-        return f"{self.root}/{relative}"
-
     def exists(self, path: str) -> bool:
-        """Whether a file or folder is there."""
         return bool(self._fs.exists(self._path(path)))
 
     def read_text(self, path: str) -> str | None:
-        """A small UTF-8 file, or None when it is not there."""
-        target = self._path(path)
-        if not self._fs.exists(target):
-            return None
-        stream = self._fs.open(target)
+        return self.read_bytes(path).decode("utf-8") if self.exists(path) else None
+
+    def read_bytes(self, path: str) -> bytes:
+        stream = self._fs.open(self._path(path))
         try:
-            return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+            return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
         finally:
             stream.close()
 
     def write_text(self, path: str, text: str) -> None:
-        """Replace a small file in one step: readers find the old text or the new one, never half of it."""
         if self.is_object_store:
             self.overwrite(path, text)
-            return
-        folder, _, name = path.rpartition("/")
-        aside = f"{folder}/.{name}.tmp"  # a hidden name: a stream that watches the folder does not see it
-        self.overwrite(aside, text)
-        self.move(aside, path)
+        else:
+            super().write_text(path, text)
 
     def overwrite(self, path: str, text: str) -> None:
-        """Write a small file in place: it is never absent, but may be half written where this is no object store."""
         stream = self._fs.create(self._path(path), True)
         try:
             stream.write(bytearray(text.encode("utf-8")))
@@ -85,10 +234,6 @@ class FileSystem:
             stream.close()
 
     def move(self, source: str, target: str) -> None:
-        """Rename one file over another; on a file system whose rename does not replace, the old file goes first.
-
-        On an object store that is a copy and a delete, the target must not exist, and one that is cut off leaves both.
-        """
         destination = self._path(target)
         if self._fs.rename(self._path(source), destination):
             return
@@ -99,26 +244,21 @@ class FileSystem:
             raise OSError(f"cannot rename {source} to {target}")
 
     def each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
-        """Do something with each item; many at once on an object store, where each call is a round trip."""
         if not self.is_object_store:
-            for item in items:
-                action(item)
+            super().each(action, items)
             return
         with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
             for _ in pool.map(action, items):
                 pass
 
     def delete(self, path: str) -> None:
-        """Remove a file or a folder with all it holds; nothing happens when it is not there."""
         self._fs.delete(self._path(path), True)
 
     def make_folder(self, path: str) -> None:
-        """Create a folder and its parents; on an object store a path needs none."""
         if not self.is_object_store:
             self._fs.mkdirs(self._path(path))
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
-        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""
         folder = self._path(path)
         if not self._fs.exists(folder):
             return []
@@ -138,7 +278,6 @@ class FileSystem:
         return sorted(found)
 
     def folders(self, path: str) -> list[str]:
-        """Names of the folders directly below `path`."""
         folder = self._path(path)
         if not self._fs.exists(folder):
             return []
@@ -148,3 +287,10 @@ class FileSystem:
 def absolute(root: str) -> str:
     """A URI as it stands; a local path made absolute."""
     return root.rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
+
+
+def file_system(spark: SparkSession, root: str) -> FileSystem:
+    """The files below a local path or a URI; a path without a scheme lies where the session's default is."""
+    root = absolute(root)
+    scheme = root if "://" in root else spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")
+    return LocalFileSystem(root) if scheme.startswith("file:") else HadoopFileSystem(spark, root)

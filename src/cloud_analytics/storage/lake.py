@@ -13,18 +13,18 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from cloud_analytics.storage.failures import readable_refusals
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lease import Lease
 from cloud_analytics.storage.locks import held
+from cloud_analytics.storage.schemas import nothing
 
 _STAGING = "_staging"
 _JOURNAL = "_state/journal.json"
@@ -126,7 +126,7 @@ class Lake:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
-        self.files = FileSystem(spark, root)
+        self.files = file_system(spark, root)
         self.root = self.files.root
         self._documents: dict[str, Any] = {}
         self._lease: Lease | None = None
@@ -158,9 +158,7 @@ class Lake:
         else:
             chosen = [f"{table}/{path}" for path in paths if self.files.exists(f"{table}/{path}")]
         if not chosen:
-            # Not createDataFrame: that would start a Python worker for no rows.
-            nothing = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema]
-            return self.spark.range(0).select(*nothing)
+            return nothing(self.spark, schema)
         reader = self.spark.read.schema(schema).option("basePath", self.path(table))
         return reader.parquet(*[self.path(path) for path in chosen])
 
@@ -189,7 +187,8 @@ class Lake:
         try:
             yield transaction
         except BaseException:
-            self.files.delete(f"{_STAGING}/{number}")
+            with suppress(OSError):  # tasks of the job that failed may still write there: the next start sweeps it
+                self.files.delete(f"{_STAGING}/{number}")
             raise
         transaction.put(f"{_STATE}/last_transaction", number)
         plan = transaction.plan()

@@ -14,7 +14,7 @@ from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.gold.build import SCHEMAS, table
 from cloud_analytics.landing.csv_files import master_files
 from cloud_analytics.quality.audit import Audit
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.validation.checks import Check, Verdict, verdict
@@ -34,7 +34,7 @@ def milestones(lake: Lake, landing: str, config: Config, audited: Audit) -> list
 
 
 def _ingested(lake: Lake, landing: str, audited: Audit) -> Check:
-    files = FileSystem(lake.spark, landing)
+    files = file_system(lake.spark, landing)
     events = landing_files(lake.spark, landing)
     open_events = {info.name for info in (*ledger.new(lake, events), *ledger.changed(lake, events))}
     known = lake.state(bronze_masters.STATE, {})
@@ -128,7 +128,7 @@ def _clean_and_joined(lake: Lake, audited: Audit) -> Check:
 def _equal_to_raw(lake: Lake, landing: str, config: Config, audited: Audit) -> Check:
     statement = "KPIs equal the raw files, by an independent route (DuckDB over landing)"
     consequence = "a figure of Gold is not what the landing files say: `trace` follows one of them to its lines"
-    root = FileSystem(lake.spark, landing).root
+    root = file_system(lake.spark, landing).root
     reason = None
     if "://" in root or "://" in lake.root:
         reason = "landing and lake must be local folders for this route"

@@ -19,7 +19,7 @@ from cloud_analytics.insight import lateness
 from cloud_analytics.insight.profile import SourceProfile, profile
 from cloud_analytics.insight.report.causes import anomalies
 from cloud_analytics.quality.audit import Audit, audit
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import SILVER_MASTERS
 
@@ -74,7 +74,7 @@ def read(lake: Lake, landing: str, config: Config, made: datetime | None = None)
         ranked = pool.submit(anomalies, lake)
         profiles = pool.submit(profile, lake, config)
         losses = pool.submit(lateness.watermark_losses, lake, config.pipeline.stream.watermark, _BATCH_SIZES)
-        law = pool.submit(audit, lake, landing, config) if FileSystem(lake.spark, landing).exists("") else None
+        law = pool.submit(audit, lake, landing, config) if file_system(lake.spark, landing).exists("") else None
         found = {name: _sorted(future.result()) for name, future in pending.items()}
         usage = found.pop("usage")
         by_day = usage["usage_date"].notna()
