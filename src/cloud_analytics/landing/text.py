@@ -93,9 +93,11 @@ def event_timestamp(text: Column) -> Column:
     """
     # Spark's cast also takes bare dates and hours (the pattern keeps those out), and wants seconds before a zone and a
     # colon in an offset.
-    complete = F.regexp_replace(text, "^(.{16})([Z+-])", "$1:00$2")
+    complete = F.regexp_replace(text, "^(.{16})([+-])", "$1:00$2")
     complete = F.regexp_replace(complete, "([+-][0-9]{2})([0-9]{2})$", "$1:$2")
-    instant = F.when(text.rlike(_TIMESTAMP) & (F.substring(text, 1, 4) >= "2000"), complete.cast("timestamp"))
+    # Nearly all end in Z. The session's zone is UTC as well, and needs none of the above, nor a zone looked up by name.
+    utc = F.when(text.endswith("Z"), F.substring_index(text, "Z", 1)).otherwise(complete)
+    instant = F.when(text.rlike(_TIMESTAMP) & (F.substring(text, 1, 4) >= "2000"), utc.cast("timestamp"))
     return F.when(F.year(instant) <= 9999, instant)
 
 

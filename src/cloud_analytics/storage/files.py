@@ -202,7 +202,8 @@ class HadoopFileSystem(FileSystem):
         self._fs: Any = self._path("").getFileSystem(self._conf)
 
     def _path(self, relative: str) -> Any:
-        full = relative if "://" in relative or relative.startswith("/") else f"{self.root}/{relative}".rstrip("/")
+        whole = "://" in relative or relative.startswith(("/", "file:"))
+        full = relative if whole else f"{self.root}/{relative}".rstrip("/")
         return self._jvm.org.apache.hadoop.fs.Path(full)
 
     def exists(self, path: str) -> bool:
