@@ -88,6 +88,7 @@ _CLUSTER = {
 # Up to here a run is over before the JVM's optimising compiler has earned what it takes: on two cores the 13 MB of the
 # reference data take 25 s without it and 31 s with it, 573 MB take 155 s and 109 s.
 _LITTLE_BYTES = 64 * 2**20
+_LITTLE_PARTITIONS = 2  # of a shuffle: a task of so few rows costs more than the rows do
 
 
 def holds_little(*folders: str) -> bool:
@@ -108,7 +109,8 @@ def holds_little(*folders: str) -> bool:
 def build_session(settings: SparkSettings, *uris: str, quick_start: bool = False) -> SparkSession:
     """Start (or return) the session that every step uses; `uris` are the folders it must reach.
 
-    `quick_start`: code is compiled quickly instead of well, which pays where there is little to do (`holds_little`).
+    `quick_start`: code is compiled quickly instead of well, and shuffles have two partitions at most; this pays where
+    there is little to do (`holds_little`).
     What `spark-submit` was told wins over `settings`. Raises UsageError when the machine has no Java that Spark 3.5
     runs on, or lacks a jar and the network.
     """
@@ -119,7 +121,8 @@ def build_session(settings: SparkSettings, *uris: str, quick_start: bool = False
     log4j = Path(folder) / "log4j2.properties"
     log4j.write_text(_QUIET_LOG4J, encoding="utf-8")
     options = {**_DEFAULTS, **(_ONE_JVM if settings.is_local and not submitted() else _CLUSTER)}
-    options["spark.sql.shuffle.partitions"] = str(settings.shuffle_partitions)
+    partitions = min(settings.shuffle_partitions, _LITTLE_PARTITIONS) if quick_start else settings.shuffle_partitions
+    options["spark.sql.shuffle.partitions"] = str(partitions)
     options["spark.sql.warehouse.dir"] = (log4j.parent / "warehouse").as_uri()
     if submitted():
         options = _less_what_was_given({**options, **settings.conf})
