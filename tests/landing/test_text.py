@@ -89,6 +89,13 @@ def test_blanks_are_more_than_spaces(spark: SparkSession) -> None:
     assert _values(spark, ["\t a \u00a0", " \u2003 ", None], text.trimmed(F.col("t"))) == ["a", None, None]
 
 
+def test_an_array_is_trimmed_as_each_of_its_texts(spark: SparkSession) -> None:
+    odd = ["plain", "", " ", None, "\ta\u00a0", "\u2003x y\u3000", "é", "-1 ", "\r\n", "\x1f!"]
+    alone = _values(spark, odd, text.trimmed(F.col("t")))
+    assert _values(spark, odd, text.each_trimmed(F.array("t", "t"))[1]) == alone
+    assert alone == ["plain", None, None, None, "a", "x y", "é", "-1", None, "!"]
+
+
 def test_months_and_dates(spark: SparkSession) -> None:
     month = text.iso_month(F.col("t")).cast("string")
     assert _values(spark, ["2025-06", "2025-06-15", "2025-13", "June"], month) == [
