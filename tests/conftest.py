@@ -30,10 +30,9 @@ def spark() -> Iterator[SparkSession]:
     """One small session for all tests; it starts with the first test that asks for it."""
     from cloud_analytics.session import build_session
 
-    # The path brings S3A: tests of object stores run in this session too.
-    session = build_session(
-        SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2), "s3a://store", quick_start=True
-    )
+    # The path brings S3A: tests of object stores run in this session too. No quick start: it lives so long that code
+    # compiled well pays (`make test` takes 19 minutes, and took 22 with code compiled quickly).
+    session = build_session(SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2), "s3a://store")
     yield session
     session.stop()
 
