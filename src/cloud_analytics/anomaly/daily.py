@@ -45,7 +45,7 @@ def with_baseline(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame
     history = daily.withColumn("_costs", F.sort_array(F.collect_list("total_cost_usd").over(previous)))
     enough = F.size("_costs") >= settings.min_days
     expected = history.withColumn("expected_cost_usd", F.when(enough, decimal_median(F.col("_costs"))))
-    spread = F.when(enough, deviations(F.col("_costs"), F.col("expected_cost_usd")))
+    spread = deviations(F.col("_costs"), F.col("expected_cost_usd"))
     mad = F.when(enough, decimal_median(F.col("_deviations"))).cast("double")
     return expected.withColumn("_deviations", spread).withColumn("mad_usd", mad).drop("_costs", "_deviations")
 

@@ -28,7 +28,7 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import MicroBatch, ingest
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.landing.events import FOLDER, NAME_PATTERN, is_event_file
-from cloud_analytics.storage.files import FileInfo, file_system
+from cloud_analytics.storage.files import FileInfo, absolute, file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.streams import own_failures, to_end
 
@@ -100,7 +100,7 @@ class EventFeed:
             .option("pathGlobFilter", NAME_PATTERN)
             .option("maxFilesPerTrigger", self.config.pipeline.stream.max_files_per_trigger)
             .option("maxFileAge", "36500d")  # the default ignores files a week older than the newest, without a word
-            .load(f"{file_system(self.lake.spark, self.landing).root}/{FOLDER}")
+            .load(f"{absolute(self.landing)}/{FOLDER}")
             # Never `content`: the column is pruned, no file is read.
             .select("path", "length", F.unix_millis("modificationTime").alias("modified"))
         )
@@ -151,7 +151,7 @@ class EventFeed:
 
     def _checkpoint(self) -> str:
         # One for each landing folder: a query cannot go on in another folder than the one it began in.
-        root = file_system(self.lake.spark, self.landing).root
+        root = absolute(self.landing)
         return f"_checkpoints/bronze_{EVENTS}_{hashlib.sha256(root.encode()).hexdigest()[:8]}"
 
     def _checkpoint_id(self) -> str:

@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
-from cloud_analytics.landing.csv_files import extra_columns, master_files, parse, read_contents
+from cloud_analytics.landing.csv_files import extra_columns, master_files, parse
 from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lake import Lake, Transaction
 from cloud_analytics.storage.schemas import columns
@@ -70,7 +70,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
         if [[info.name, info.length, info.modified] for info in found] != state.get(source, {}).get("files")
     }
     missing = [source for source, found in listed.items() if not found]
-    contents = read_contents(files, [info for found in changed.values() for info in found])
+    contents = files.contents(info for found in changed.values() for info in found)
     problems: list[str] = []
     now = datetime.now(timezone.utc)
     snapshots = []

@@ -23,7 +23,6 @@ from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold.build import DAILY, SCHEMAS, table
-from cloud_analytics.landing.csv_files import read_contents
 from cloud_analytics.landing.text import BLANKS, trimmed
 from cloud_analytics.quality import quarantine
 from cloud_analytics.storage.files import FileInfo, file_system
@@ -198,7 +197,7 @@ class _Places:
         self._numbers: dict[str, dict[str, deque[int]]] = {}
         files = file_system(lake.spark, landing)
         for chunk in _chunks(list(self._files.values())):
-            for path, content in read_contents(files, chunk).items():
+            for path, content in files.contents(chunk).items():
                 name = next(info.name for info in chunk if info.path == path)
                 try:
                     self._numbers[name] = _numbered(gzip.decompress(content) if name.endswith(".gz") else content)

@@ -38,17 +38,6 @@ def master_files(files: FileSystem, source: str) -> list[FileInfo]:
     return sorted(found, key=lambda info: (info.name, info.path))
 
 
-def read_contents(files: FileSystem, found: Sequence[FileInfo]) -> dict[str, bytes]:
-    """Bytes of each file by its path."""
-    contents = {info.path: b"" for info in found}
-
-    def read(path: str) -> None:
-        contents[path] = files.read_bytes(path)
-
-    files.each(read, list(contents))
-    return contents
-
-
 def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:
     """A file's bytes → (header, records, problem). The problem names the file and the columns its header lacks.
 

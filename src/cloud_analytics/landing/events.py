@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.landing.text import event_timestamp, has_text
+from cloud_analytics.storage.schemas import columns, nothing
 
 FOLDER = "usage_events_stream"
 NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"
@@ -55,9 +56,7 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     Lines end in `\\n` or `\\r\\n`; a byte order mark at the start of a file is skipped by the reader.
     """
     if not paths:
-        return spark.range(0).selectExpr(
-            "cast(null as string) raw", "cast(null as binary) raw_bytes", "cast(null as string) source_file"
-        )
+        return nothing(spark, columns("raw string, raw_bytes binary, source_file string"))
     lines = spark.read.option("lineSep", "\n").text([escape_glob(path) for path in paths])
     # The reader keeps the bytes as they are; decoding replaces what is no UTF-8, and so differs from it.
     raw_bytes = F.when(

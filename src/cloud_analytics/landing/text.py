@@ -38,14 +38,16 @@ def _rarely(text: Column, careful: Callable[[Column], Column]) -> Column:
 def trimmed(text: Column) -> Column:
     """Without surrounding blanks; null when nothing is left."""
     ends = (F.ascii(end).between(33, 126) for end in (text, F.substring(text, -1, 1)))
-    return F.when(next(ends) & next(ends), text).otherwise(
-        _rarely(text, lambda rare: F.nullif(without_blanks(rare), F.lit("")))
-    )
+    return F.when(next(ends) & next(ends), text).otherwise(_rarely(text, _trimmed_carefully))
 
 
 def each_trimmed(texts: Column) -> Column:
     """Every text of an array as `trimmed` gives it: for a few rows of many columns, where it is quicker to plan."""
-    return F.transform(texts, lambda text: F.nullif(without_blanks(text), F.lit("")))
+    return F.transform(texts, _trimmed_carefully)
+
+
+def _trimmed_carefully(text: Column) -> Column:
+    return F.nullif(without_blanks(text), F.lit(""))
 
 
 def without_blanks(text: Column) -> Column:

@@ -7,13 +7,15 @@ Event files that were archived after they were ingested can only be counted as B
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.landing.csv_files import master_files, parse, read_contents
+from cloud_analytics.landing.csv_files import master_files, parse
 from cloud_analytics.landing.events import read_lines
 from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS
@@ -69,7 +71,7 @@ def audit(lake: Lake, landing: str, config: Config) -> Audit:
     lines = _event_lines(lake, files) + _archived_lines(lake, archived)
     landed = {EVENTS: lines, **_master_records(lake, landing, config)}
     counts: dict[tuple[str, str, str], int] = {}
-    zones = None
+    zones = []
     for source in (EVENTS, *MASTERS):
         schema = SILVER_EVENTS if source == EVENTS else SILVER_MASTERS[source]
         silver = lake.read(f"silver/{source}", schema).select(
@@ -78,10 +80,9 @@ def audit(lake: Lake, landing: str, config: Config) -> Audit:
         rejects = lake.read(quarantine.table(source), QUARANTINE).select(
             F.lit(source).alias("source"), F.lit("quarantine").alias("zone"), "error_type"
         )
-        zones = silver.unionByName(rejects) if zones is None else zones.unionByName(silver).unionByName(rejects)
-    assert zones is not None  # there are sources
+        zones += [silver, rejects]
     # Of Parquet it reads the footers and the error types: the other columns are constants.
-    for row in zones.groupBy("source", "zone", "error_type").count().collect():
+    for row in reduce(DataFrame.unionByName, zones).groupBy("source", "zone", "error_type").count().collect():
         counts[row.source, row.zone, row.error_type] = row["count"]
     sources = {}
     for source in (EVENTS, *MASTERS):
@@ -113,7 +114,7 @@ def _archived_lines(lake: Lake, names: list[str]) -> int:
 def _master_records(lake: Lake, landing: str, config: Config) -> dict[str, int]:
     files = file_system(lake.spark, landing)
     found = {source: master_files(files, source) for source in MASTERS}
-    contents = read_contents(files, [info for infos in found.values() for info in infos])
+    contents = files.contents(info for infos in found.values() for info in infos)
     return {
         source: sum(len(parse(contents[info.path], info.name, config.sources[source])[1]) for info in infos)
         for source, infos in found.items()

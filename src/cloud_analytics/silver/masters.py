@@ -73,7 +73,8 @@ def normalise(bronze: DataFrame, source: str, config: Config) -> DataFrame:
     return bronze.withColumn("_texts", each_trimmed(F.array(*contract.required))).select(
         *[column.alias(name) for name, column in typed.items()],
         *[text.alias(f"{name}_text") for name, text in texts.items()],
-        *("fits_header", *_METADATA.names),
+        "fits_header",
+        *_METADATA.names,
     )
 
 

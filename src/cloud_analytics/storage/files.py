@@ -49,6 +49,10 @@ class FileSystem(ABC):
         """The path that Spark readers and writers take."""
         return f"{self.root}/{relative}"
 
+    def _whole(self, path: str) -> str:
+        """A path as it was listed stays as it is, any other one is below the root."""
+        return path if "://" in path or path.startswith(("/", "file:")) else f"{self.root}/{path}".rstrip("/")
+
     @abstractmethod
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
@@ -60,6 +64,16 @@ class FileSystem(ABC):
     @abstractmethod
     def read_bytes(self, path: str) -> bytes:
         """All of a file that fits in the driver's memory."""
+
+    def contents(self, found: Iterable[FileInfo]) -> dict[str, bytes]:
+        """The bytes of each file by its path; all together they fit in the driver's memory."""
+        contents: dict[str, bytes] = {}
+
+        def read(info: FileInfo) -> None:
+            contents[info.path] = self.read_bytes(info.path)
+
+        self.each(read, found)
+        return contents
 
     def write_text(self, path: str, text: str) -> None:
         """Replace a small file in one step: readers find the old text or the new one, never half of it."""
@@ -104,14 +118,8 @@ class FileSystem(ABC):
 class LocalFileSystem(FileSystem):
     """A folder of this machine. Through the JVM each question about each file would be a message to it and back."""
 
-    def __init__(self, root: str) -> None:
-        super().__init__(root)
-        self._folder = "/" + root.removeprefix("file:").lstrip("/")
-
-    def _path(self, relative: str) -> str:
-        if relative.startswith(("/", "file:")):
-            return "/" + relative.removeprefix("file:").lstrip("/")
-        return f"{self._folder}/{relative}".rstrip("/")
+    def _path(self, path: str) -> str:
+        return "/" + self._whole(path).removeprefix("file:").lstrip("/")
 
     def exists(self, path: str) -> bool:
         return os.path.exists(self._path(path))
@@ -201,10 +209,8 @@ class HadoopFileSystem(FileSystem):
         self.is_object_store = self.root.partition("://")[0] in _OBJECT_STORES
         self._fs: Any = self._path("").getFileSystem(self._conf)
 
-    def _path(self, relative: str) -> Any:
-        whole = "://" in relative or relative.startswith(("/", "file:"))
-        full = relative if whole else f"{self.root}/{relative}".rstrip("/")
-        return self._jvm.org.apache.hadoop.fs.Path(full)
+    def _path(self, path: str) -> Any:
+        return self._jvm.org.apache.hadoop.fs.Path(self._whole(path))
 
     def exists(self, path: str) -> bool:
         return bool(self._fs.exists(self._path(path)))

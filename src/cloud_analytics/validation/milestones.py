@@ -14,7 +14,7 @@ from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.gold.build import SCHEMAS, table
 from cloud_analytics.landing.csv_files import master_files
 from cloud_analytics.quality.audit import Audit
-from cloud_analytics.storage.files import file_system
+from cloud_analytics.storage.files import absolute, file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.validation.checks import Check, Verdict, verdict
@@ -128,7 +128,7 @@ def _clean_and_joined(lake: Lake, audited: Audit) -> Check:
 def _equal_to_raw(lake: Lake, landing: str, config: Config, audited: Audit) -> Check:
     statement = "KPIs equal the raw files, by an independent route (DuckDB over landing)"
     consequence = "a figure of Gold is not what the landing files say: `trace` follows one of them to its lines"
-    root = file_system(lake.spark, landing).root
+    root = absolute(landing)
     reason = None
     if "://" in root or "://" in lake.root:
         reason = "landing and lake must be local folders for this route"
