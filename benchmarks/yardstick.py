@@ -256,7 +256,7 @@ def silver_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
         SELECT event_id, event_ts, org_id, resource_id, region, region_code, metric, value, unit, unit_imputed,
             cost_usd, schema_version, carbon_kg, genai_tokens, org_name, industry, plan_tier, hq_region, org_matched,
             resource_type, resource_state, resource_matched, user_id, role, active, warnings, is_late,
-            CASE WHEN p95_usd > 0 THEN least(cost_usd, cap)::DECIMAL(18, 6) ELSE cost_usd END AS cost_usd_capped,
+            CASE WHEN p95_usd <> 0 THEN least(cost_usd, cap)::DECIMAL(18, 6) ELSE cost_usd END AS cost_usd_capped,
             cost_zscore, cost_mad_score, unit_price_ratio, flag_zscore, flag_mad, flag_percentile, flag_unit_price,
             is_anomaly, cost_zscore AS anomaly_score,
             CASE WHEN is_anomaly THEN concat_ws('; ',

@@ -24,6 +24,7 @@ def _call(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProces
         (("run", "--nonsense"), "No such option"),
         (("stream", "--trigger", "soon"), "expected a duration"),
         (("generate", "--out", "x", "--events", "0"), "events"),
+        (("query", "--org", "x"), "Choose from: daily-costs, top-services"),
     ],
 )
 def test_a_bad_call_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -59,6 +59,14 @@ def test_the_cap_is_exact_and_rounded_half_up(spark: SparkSession) -> None:
     assert row.cost_usd_capped == Decimal("0.100002")
 
 
+def test_rounding_noise_is_capped_like_other_costs(spark: SparkSession) -> None:
+    """Only a 95th percentile of exactly 0 leaves costs as they are."""
+    costs = [Decimal("-0.005")] * 19 + [Decimal("-0.004")]
+    rows = _scored(_events(spark, costs)).collect()
+    # p95 at 18.05: −0.005 + 0.05 x 0.001 = −0.00495; twice is −0.0099
+    assert {row.cost_usd_capped for row in rows} == {Decimal("-0.0099")}
+
+
 def _days(spark: SparkSession, costs: list[str]) -> DataFrame:
     rows = [("o", date(2025, 1, 1) + timedelta(days=n), "compute", Decimal(cost)) for n, cost in enumerate(costs)]
     return spark.createDataFrame(rows, "org_id string, usage_date date, service string, total_cost_usd decimal(28,6)")

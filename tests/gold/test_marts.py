@@ -6,8 +6,9 @@ from datetime import date
 from decimal import Decimal
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from cloud_analytics.gold import org_service_cost_summary, revenue_by_org_month, sla_breach_summary
+from cloud_analytics.gold import cost_anomaly_mart, org_service_cost_summary, revenue_by_org_month, sla_breach_summary
 
 
 def test_windows_end_on_the_date_and_ties_go_by_name(spark: SparkSession) -> None:
@@ -57,6 +58,33 @@ def test_revenue_is_rounded_per_invoice_and_usd_is_billed_at_1(spark: SparkSessi
     assert (mixed.currency_original, mixed.fx_rate, mixed.invoice_count) == ("MIXED", None, 2)
     billed = {row.org_id: row for row in revenue_by_org_month.build(invoices, "as_billed").collect()}
     assert billed["o"].gross_revenue_usd == Decimal("9.700001")
+
+
+def test_impact_is_rounded_once_and_the_smallest_id_is_the_culprit(spark: SparkSession) -> None:
+    day = date(2025, 7, 1)
+    daily = spark.createDataFrame(
+        [("o", day, "compute", Decimal("1555.581788"), Decimal("602.065633"), 9.0, True),
+         ("o", day, "genai", Decimal("3"), Decimal("0"), None, False),
+         ("o", day, "storage", Decimal("3"), Decimal("2"), 0.1, False)],
+        "org_id string, usage_date date, service string, total_cost_usd decimal(28,6), expected_cost_usd decimal(28,8),"
+        " anomaly_score double, is_anomaly boolean",
+    )  # fmt: skip
+    resources = spark.createDataFrame(
+        [("o", day, "compute", "r2", Decimal(700), 0), ("o", day, "compute", "r1", Decimal(700), 0),
+         ("o", day, "genai", "r3", Decimal(3), 1), ("o", day, "storage", "r3", Decimal(3), 0)],
+        "org_id string, usage_date date, service string, resource_id string, cost_usd decimal(28,6),"
+        " anomalous_events bigint",
+    )  # fmt: skip
+    for name in ("zscore_events", "mad_events", "percentile_events", "unit_price_events"):
+        resources = resources.withColumn(name, F.lit(0))
+    rows = {row.service: row for row in cost_anomaly_mart.build(
+        daily, resources.withColumn("anomalous_cost_usd", F.lit(0).cast("decimal(28,6)"))).collect()}  # fmt: skip
+    assert sorted(rows) == ["compute", "genai"]  # a usual day without an anomalous event is no row
+    compute = rows["compute"]
+    assert compute.impact_usd == Decimal("953.516155")
+    assert compute.impact_pct == Decimal("158.3741211483")  # 158.37412114834995…: twice rounded it would end in 4
+    assert (compute.top_resource_id, compute.top_resource_cost_usd) == ("r1", 700)
+    assert rows["genai"].impact_pct is None
 
 
 def test_breach_rates_and_the_median_of_resolved_tickets(spark: SparkSession) -> None:

@@ -215,14 +215,20 @@ class TestLaw5LayersAgree:
         assert bag(rows_of(lake, "gold/org_daily_usage_by_service"), {"total_cost_usd_capped"}) == daily
         assert_equal(lake, baseline)
 
-    def test_stream_fills_the_days_without_usage_before_a_new_last_day(
+    def test_stream_keeps_the_days_without_usage_up_to_the_last_day(
         self, make_pipeline: MakePipeline, tmp_path: Path
     ) -> None:
-        """A new last usage date gives the cost windows of every organisation further dates, not just that one."""
+        """Each organisation has cost windows up to the last usage date of the data: it may move on, and back."""
         early = [
             hostile.event(f"early_{n}", org_id=f"org_{n % 2}", timestamp=f"2025-06-0{n}T10:00Z") for n in range(1, 5)
         ]
         landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": early}), tmp_path / "lake"
+
+        def settled() -> None:
+            streamed = silver_and_gold(lake)
+            make_pipeline(landing, lake).reconcile()
+            assert differing(streamed, silver_and_gold(lake)) == []
+
         make_pipeline(landing, lake).stream()
         late = hostile.event("late", org_id="org_0", timestamp="2025-06-09T10:00:00Z")
         # A date of nothing but rejects has no usage: it is not the last day.
@@ -232,6 +238,10 @@ class TestLaw5LayersAgree:
         summary = rows_of(lake, "gold/org_service_cost_summary")
         assert sorted(row["summary_date"].day for row in summary if row["org_id"] == "org_1") == list(range(1, 10))
         assert sorted(row["summary_date"].day for row in summary if row["org_id"] == "org_0") == list(range(2, 10))
-        streamed = silver_and_gold(lake)
-        make_pipeline(landing, lake).reconcile()
-        assert differing(streamed, silver_and_gold(lake)) == []
+        settled()
+        # And back: its file is corrected, and the last day has no usage any more.
+        (landing / "usage_events_stream" / "b.jsonl").write_text(f"{beyond}\n")
+        make_pipeline(landing, lake).stream()
+        summary = rows_of(lake, "gold/org_service_cost_summary")
+        assert max(row["summary_date"].day for row in summary) == 4
+        settled()

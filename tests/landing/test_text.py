@@ -98,14 +98,11 @@ def test_an_array_is_trimmed_as_each_of_its_texts(spark: SparkSession) -> None:
 
 def test_months_and_dates(spark: SparkSession) -> None:
     month = text.iso_month(F.col("t")).cast("string")
-    assert _values(spark, ["2025-06", "2025-06-15", "2025-13", "June"], month) == [
-        "2025-06-01",
-        "2025-06-15",
-        None,
-        None,
-    ]
+    months = ["2025-06", "2025-06-15", "2025-13", "June", "0000-05"]
+    assert _values(spark, months, month) == ["2025-06-01", "2025-06-15", None, None, None]
     day = text.iso_date(F.col("t")).cast("string")
-    assert _values(spark, ["2025-06-15", "2025-06", "2025-06-15T10:00"], day) == ["2025-06-15", None, None]
+    days = ["2025-06-15", "2025-06", "2025-06-15T10:00", "0000-05-01", "0001-01-01"]
+    assert _values(spark, days, day) == ["2025-06-15", None, None, None, "0001-01-01"]
 
 
 def test_endless_digits_are_judged_at_once_and_exactly(spark: SparkSession) -> None:

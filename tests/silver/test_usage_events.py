@@ -35,7 +35,7 @@ def test_the_survivor_has_the_smallest_file_name_and_line(spark: SparkSession) -
 
 def test_unmatched_keys_read_unknown_and_matched_nulls_stay_null(spark: SparkSession) -> None:
     events = spark.createDataFrame(
-        [("e1", "o1", "r1", None), ("e2", "o2", "r9", "u9")],
+        [("e1", "o1", "r1", None), ("e2", "o2", "r9", "u9"), ("e3", "o1", "r1", "u2")],
         "event_id string, org_id string, resource_id string, user_id string",
     )
     orgs = spark.createDataFrame(
@@ -45,9 +45,12 @@ def test_unmatched_keys_read_unknown_and_matched_nulls_stay_null(spark: SparkSes
     resources = spark.createDataFrame(
         [("r1", "compute", "running")], "resource_id string, service string, state string"
     )
-    users = spark.createDataFrame([("u1", "admin", True)], "user_id string, role string, active boolean")
+    users = spark.createDataFrame(
+        [("u1", "admin", True), ("u2", None, False)], "user_id string, role string, active boolean"
+    )
     rows = {row.event_id: row for row in enrich(events, orgs, resources, users).collect()}
     assert (rows["e1"].org_name, rows["e1"].industry, rows["e1"].org_matched) == ("Org", None, True)
     assert (rows["e1"].resource_type, rows["e1"].resource_state, rows["e1"].role) == ("compute", "running", None)
     assert (rows["e2"].org_name, rows["e2"].plan_tier, rows["e2"].org_matched) == ("unknown", "unknown", False)
     assert (rows["e2"].resource_type, rows["e2"].resource_matched, rows["e2"].role) == ("unknown", False, "unknown")
+    assert (rows["e3"].role, rows["e3"].active) == (None, False)

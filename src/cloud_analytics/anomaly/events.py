@@ -65,7 +65,7 @@ def score(events: DataFrame, costs: DataFrame, prices: DataFrame, settings: Even
     price, percentile, consensus = configured(settings)
     joined = events.join(F.broadcast(costs), COST_GROUP, "left").join(F.broadcast(prices), PRICE_GROUP, "left")
     judged = judge(judge(joined, price, *consensus.voters), consensus)
-    capped = F.when(F.col("p95_usd") > 0, F.least(F.col("cost_usd"), percentile.limit().cast("decimal(28,6)")))
+    capped = F.when(F.col("p95_usd") != 0, F.least(F.col("cost_usd"), percentile.limit().cast("decimal(28,6)")))
     return (
         judged.withColumn("is_anomaly", F.col(price.flag_column) | F.col(consensus.flag_column))
         .withColumn("anomaly_score", F.col(ZScore.score_column))

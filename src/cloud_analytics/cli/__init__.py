@@ -56,7 +56,7 @@ def main() -> None:
         click.echo(error.format_message())
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(f"error: {error.format_message()}", err=True)
+        click.echo(f"error: {' '.join(error.format_message().split())}", err=True)  # click lists choices line by line
         sys.exit(2)
     except CloudAnalyticsError as error:
         click.echo(f"error: {error}", err=True)

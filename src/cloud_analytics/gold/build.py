@@ -185,7 +185,9 @@ def _event_marts(
         suspicious = daily.where(F.col("usage_date").cast("string").isin(sorted(considered)))
         last, windows_since = _summary_dates(totals, since, known.get("org_service_cost_summary", {}))
         marts = {
-            "org_service_cost_summary": _Fresh(org_service_cost_summary.build(totals, last, windows_since), since_then),
+            "org_service_cost_summary": _Fresh(
+                org_service_cost_summary.build(totals, last, windows_since), lambda date: date >= windows_since
+            ),
             "genai_tokens_by_org_date": _Fresh(genai_tokens_by_org_date.build(fresh_totals), set(stale).__contains__),
             "carbon_impact": _Fresh(carbon_impact.build(fresh), set(stale).__contains__),
             "cost_anomaly_mart": _Fresh(cost_anomaly_mart.build(suspicious, causes), {*stale, *more}.__contains__),
@@ -200,13 +202,13 @@ def _event_marts(
 def _summary_dates(totals: DataFrame, since: str, known: dict[str, Any]) -> tuple[str, str]:
     """The last usage date (a date of nothing but rejects is none), and the first date whose windows may have changed.
 
-    The summary goes on to the last usage date of the data: when that moves on, so do the days since the old one.
+    The summary goes on to the last usage date of the data: when that moves, days without usage after the earlier of
+    the old and the new one come or go.
     """
     newest = totals.agg(F.max("usage_date").cast("string").alias("day")).first()
     last = newest["day"] if newest is not None and newest["day"] is not None else since
-    if not known:
-        return last, since
-    return last, min(since, (date.fromisoformat(max(known)) + timedelta(days=1)).isoformat())
+    steady = min(last, max(known, default=last))
+    return last, min(since, (date.fromisoformat(steady) + timedelta(days=1)).isoformat())
 
 
 def _silver(lake: Lake, dates: list[str]) -> DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cloud_analytics.gold.measures import RATIO, total_or_zero
+from cloud_analytics.gold.measures import ratio, total_or_zero
 from cloud_analytics.storage.schemas import columns, conform
 
 SCHEMA = columns(
@@ -38,12 +38,13 @@ def build(daily: DataFrame, resource_days: DataFrame) -> DataFrame:
     )
     actual, expected = F.col("total_cost_usd"), F.col("expected_cost_usd")
     impact = (actual - expected).cast("decimal(28,8)")
-    percent = F.when(expected != 0, (impact * F.lit(100)).cast("decimal(26,8)") / expected.cast("decimal(24,8)"))
+    # Both have 8 decimals; a hundred times as much fits the 6 that a ratio is taken of.
+    percent = ratio(impact * 100, expected * 100, factor=100)
     joined = daily.join(causes, _KEY).where(F.col("is_anomaly") | (F.col("anomalous_events") > 0))
     return conform(
         joined.withColumn("actual_cost_usd", actual)
         .withColumn("impact_usd", impact)
-        .withColumn("impact_pct", percent.cast(RATIO))
+        .withColumn("impact_pct", percent)
         .withColumn("is_daily_anomaly", F.col("is_anomaly")),
         SCHEMA,
     )

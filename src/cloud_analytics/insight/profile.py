@@ -152,14 +152,15 @@ def _silver(lake: Lake, config: Config, source: str) -> _Table:
     closed = _EVENT_WORDS if source == EVENTS else tuple(config.sources[source].vocabularies)
     # Silver's events carry whether organisation and resource were found; what it does not carry is looked up.
     if source == EVENTS:
-        matched = _looked_up(lake, rows, "users", "user_id", "user_matched")
+        matched = looked_up(lake, rows, "users", "user_id", "user_matched")
     elif source != "customers_orgs":
-        matched = _looked_up(lake, rows, "customers_orgs", "org_id", "org_matched")
+        matched = looked_up(lake, rows, "customers_orgs", "org_id", "org_matched")
     columns = {item.name: item.dataType for item in schema if item.name != "warnings"}
     return _Table(source, rows, matched, columns, (*closed, *flags))
 
 
-def _looked_up(lake: Lake, rows: DataFrame, master: str, key: str, matched: str) -> DataFrame:
+def looked_up(lake: Lake, rows: DataFrame, master: str, key: str, matched: str) -> DataFrame:
+    """The rows with a column `matched`: true where the master holds their key, null where it does not."""
     known = lake.read(f"silver/{master}", SILVER_MASTERS[master]).select(key, F.lit(True).alias(matched))
     return rows.join(F.broadcast(known), key, "left")
 

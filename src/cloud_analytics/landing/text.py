@@ -106,14 +106,14 @@ def event_timestamp(text: Column) -> Column:
 def iso_date(text: Column) -> Column:
     """`YYYY-MM-DD`, a real date → DATE; null for anything else."""
     day = without_blanks(text)
-    return F.when(day.rlike(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), day.cast("date"))
+    # The calendar has no year 0: Spark's cast takes one, Python's and Cassandra's dates do not.
+    return F.when(day.rlike(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$") & ~day.startswith("0000"), day.cast("date"))
 
 
 def iso_month(text: Column) -> Column:
     """`YYYY-MM-DD` or `YYYY-MM` → DATE (the first day for a month); null for anything else."""
     month = without_blanks(text)
-    first_day = F.when(month.rlike(r"^[0-9]{4}-[0-9]{2}$"), F.concat(month, F.lit("-01")).cast("date"))
-    return F.coalesce(iso_date(month), first_day)
+    return iso_date(F.when(month.rlike(r"^[0-9]{4}-[0-9]{2}$"), F.concat(month, F.lit("-01"))).otherwise(month))
 
 
 def boolean(text: Column) -> Column:

@@ -85,9 +85,7 @@ def enrich(events: DataFrame, orgs: DataFrame, resources: DataFrame, users: Data
     )
     unknown = {name: _or_unknown(name, "org_matched") for name in ("org_name", "industry", "plan_tier", "hq_region")}
     unknown |= {name: _or_unknown(name, "resource_matched") for name in ("resource_type", "resource_state")}
-    unknown["role"] = F.when(F.col("user_id").isNotNull(), F.coalesce(F.col("role"), F.lit("unknown"))).otherwise(
-        F.col("role")
-    )
+    unknown["role"] = F.when(~F.col("user_matched"), F.lit("unknown")).otherwise(F.col("role"))
     return joined.withColumns(unknown)
 
 

@@ -12,6 +12,7 @@ from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.gold.build import SCHEMAS, table
+from cloud_analytics.insight.profile import looked_up
 from cloud_analytics.landing.csv_files import master_files
 from cloud_analytics.quality.audit import Audit
 from cloud_analytics.storage.files import absolute, file_system
@@ -100,12 +101,12 @@ def _clean_and_joined(lake: Lake, audited: Audit) -> Check:
         for source, found in audited.sources.items()
         if found.landing
     }
-    silver = lake.read(f"silver/{EVENTS}", SILVER_EVENTS)
+    silver = looked_up(lake, lake.read(f"silver/{EVENTS}", SILVER_EVENTS), "users", "user_id", "user_matched")
     named = F.col("user_id").isNotNull()
     row = silver.agg(
         F.avg(F.col("org_matched").cast("int")).alias("customers_orgs"),
         F.avg(F.col("resource_matched").cast("int")).alias("resources"),
-        F.avg(F.when(named, (F.col("role") != "unknown").cast("int"))).alias("users"),
+        F.avg(F.when(named, F.col("user_matched").isNotNull().cast("int"))).alias("users"),
     ).first()
     assert row is not None  # an aggregate without groups has one row
     matched = {name: rate for name, rate in row.asDict().items() if rate is not None}
