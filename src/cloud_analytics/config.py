@@ -204,15 +204,17 @@ class Taxonomy(_Section):
 
     def service_words(self) -> dict[str, str]:
         """Every accepted spelling of a service, lower-cased, with the service it means."""
-        return {**{s: s for s in self.services}, **{a.strip().lower(): s for a, s in self.service_aliases.items()}}
+        return {
+            word.strip().lower(): s for word, s in [*zip(self.services, self.services), *self.service_aliases.items()]
+        }
 
     def region_words(self) -> dict[str, str]:
         """Every accepted spelling of a region, lower-cased, with its region_code."""
-        return {**{r: r for r in self.regions}, **{a.strip().lower(): r for a, r in self.region_aliases.items()}}
+        return {word.strip().lower(): r for word, r in [*zip(self.regions, self.regions), *self.region_aliases.items()]}
 
     def metric_units(self) -> dict[str, str]:
-        """Metric → its unit; a metric without one is counted."""
-        return {metric: unit or "count" for metric, unit in self.metrics.items()}
+        """Metric → its unit, both lower-cased; a metric without one is counted."""
+        return {metric.strip().lower(): (unit or "count").strip().lower() for metric, unit in self.metrics.items()}
 
 
 class EventAnomalySettings(_Section):

@@ -22,7 +22,12 @@ def test_what_a_watermark_loses_is_counted_and_the_recipe_loses_it(make_pipeline
         return [hostile.event(f"d{day}_{n}", timestamp=f"2025-06-{day:02}T10:00:00Z") for n in range(count)]
 
     # The files come newest first: behind the first one, every other lies further back than two hours.
-    files = {"a.jsonl": events(20, 6), "b.jsonl": events(19, 3), "c.jsonl": [*events(18, 2), *events(21, 1)]}
+    # Two hours behind the newest one, c's, is not late; a millionth of a second more is.
+    edge = [
+        hostile.event(f"edge_{n}", timestamp=f"2025-06-21T{text}Z")
+        for n, text in enumerate(["10:00:00.5", "08:00:00.5", "08:00:00.499999"])
+    ]
+    files = {"a.jsonl": events(20, 6), "b.jsonl": events(19, 3), "c.jsonl": [*events(18, 2), *edge]}
     landing, lake = write_landing(tmp_path / "landing", files), tmp_path / "lake"
     pipeline = make_pipeline(landing, lake, 1)
     for number, name in enumerate(sorted(files)):  # the order of micro-batches of one file is that of their age
@@ -30,13 +35,15 @@ def test_what_a_watermark_loses_is_counted_and_the_recipe_loses_it(make_pipeline
     pipeline.run()
 
     batches = micro_batches(pipeline.lake)
-    assert list(batches["input_rows"]) == [6, 3, 3]
-    assert list(batches["late_rows"]) == [0, 3, 2]
+    assert list(batches["input_rows"]) == [6, 3, 5]
+    assert list(batches["late_rows"]) == [0, 3, 3]
     assert list(batches["watermark_would_drop"]) == [0, 3, 2]
     assert list(batches["late_alert"]) == [False, True, True]
-    assert batches["max_lateness_seconds"][2] == 3 * 86_400
-    assert len(rows_of(lake, "silver/usage_events")) == 12
+    assert batches["max_lateness_seconds"][2] == 3 * 86_400 + 1  # and half a second, rounded up
+    silver = rows_of(lake, "silver/usage_events")
+    assert len(silver) == 14
+    assert sorted(row["event_id"] for row in silver if row["is_late"] and "edge" in row["event_id"]) == ["edge_2"]
 
     outcome = usual_recipe(pipeline.lake.spark, str(landing), 1, timedelta(hours=2))
     # Spark 3.5 filters late rows by the watermark before the last: b still comes through, old rows of c do not.
-    assert (outcome.rows, outcome.kept, outcome.lost_share) == (12, 10, pytest.approx(2 / 12))
+    assert (outcome.rows, outcome.kept, outcome.lost_share) == (14, 12, pytest.approx(2 / 14))

@@ -81,6 +81,9 @@ def malformed() -> list[bytes]:
         "{'a':1}", "{a:1}", '{"a":01}', '{"a":+1}', '{"a":.5}', '{"a":1.}', '{"a":"\t"}', '{"a":"\\x"}', '{"a" 1}',
         f"{good}{good}", f"{good},{good}", f"{good} tail", f"{good}]", f"{good[:-1]}", f"{good},",
         f'{good}],"x":[{{}}', f'{good}],"ok":1,"x":[', f'{good}],"ok":1}}', f"\ufeff{good}", f"\u00a0{good}",
+        good.replace("us-east", "us-east\\u00e"), good.replace('us-east"', "us-east\\q"),
+        good.replace('us-east"', "us-east\0"), good.replace("bad_json", "bad\\u00e"),
+        f'],"r":[{good}', f'1],"r":[{good}', f'{{}},null],"r":[{good}',
         "{\"a\": tru}", '{"a":1}/* comment */', '{"a":"\x00"}', f"{good},1", f"{good} , null",
     ]  # fmt: skip
     return [*(text.encode() for text in texts), b'{"event_id": "\xff\xfe"}', b"\xff", b'{"event_id": "\xc0\xaf"}']
@@ -209,6 +212,7 @@ def shapes() -> list[str]:
         event("extra_deep").replace("}", f', "deep": {deep}}}'),
         event("extra_arrays").replace("}", ', "x": [{"a": 1}], "y": [{"b": 2}, {}], "z": [[{}], 1]}'),
         event("extra_big").replace("}", f', "big": {"9" * 400}, "tiny": 1e-999, "huge": 1e999}}'),
+        event("extra_long").replace("}", f', "long": {"9" * 2000}.{"1" * 2000}}}'),
         event("extra_literals").replace("}", ', "x": NaN, "y": -Infinity}'),
         event("extra_surrogate").replace("}", ', "x": "\\ud800", "\\u0000": "\\u0000"}'),
         event("escaped_text", note='}],"ok":1,[{'),
@@ -240,6 +244,7 @@ def duplicates() -> dict[str, list[str]]:
             one, event("dup_three", value=1, **other_day), event("dup_three", value=2), event("dup_day", **other_day),
             event("dup_bad", timestamp="x"), event("dup_spaced"), event("dup_text", value=9),
         ],
+        " z_blank.jsonl": [event("dup_text", value=1), event("dup_spaced", value=1)],  # sorts last, not first
     }  # fmt: skip
 
 
@@ -268,7 +273,10 @@ MASTERS: dict[str, str] = {
     "resources/part_b.csv": "resource_id,org_id,service,region,created_at,state,tags_json\n"
     'res_1,org_a,Compute,sa-east,2025-08-14,RUNNING,"[""env:prod"", ""a,b""]"\n'
     "res_2,org_b,moon,mars,2025-08-14,asleep,\n"
-    "res_5,org_b,genai,us-east,2025-08-14T00:00:00Z,running,\n",
+    "res_5,org_b,genai,us-east,2025-08-14T00:00:00Z,running,\n"
+    "res_6,org_b,genai,US-EAST-1,2025-08-14,running,{bad\n"
+    'res_7,org_b,genai,eu-west-1,2025-08-14,running,"1,2"\n'
+    'res_8,org_b,genai,eu-west-1,2025-08-14,running," {""a"": [1, 2], ""b"": null} "\n',
     "resources/part_a.csv": "tags_json,state,created_at,region,service,org_id,resource_id,owner\n"
     ",stopped,2025-01-01,us-west,storage,org_a,res_1,me\n"
     ",stopped,2025-01-01,us-west,storage,org_a,res_3,\n"
@@ -312,6 +320,8 @@ MASTERS: dict[str, str] = {
     "t08,org_a,billing,low,2025-06-03,later,1,no\n"
     "t09,org_a,billing,low,,2025-06-02,1,no\n"
     "t10,,billing,low,2025-06-03,2025-06-02,1,no\n"
+    "t12,org_a,billing,low,0000-06-03,,1,no\n"
+    "t13,org_a,bill\0ing,low,2025-06-03,,1,no\n"
     "t04,org_b,billing,critical,2025-06-04,2025-06-20,3,1\n"
     "t11,org_b,billing,critical,2025-06-05,2025-06-07,x,1\n"
     ",,,,,,,\n",
@@ -324,6 +334,10 @@ MASTERS: dict[str, str] = {
     ",,org_a,10,\n"
     ",2025-08-32,org_a,10,\n"
     ",2025-09-01,org_b,,\n",
+    "nps_surveys/open.csv": "org_id,survey_date,nps_score,comment\n"
+    "org_a,2025-09-02,5,closed\n"
+    'org_a,2025-09-03,5,"good\n'
+    "org_a,2025-09-04,7,swallowed\n",
     "marketing_touches.csv": "touch_id,org_id,campaign,channel,timestamp,clicked,converted\n"
     "m1,org_a,summer,ads,2025-08-26,True,False\n"
     "m2,org_a,summer,ADS,2025-08-27,True,True\n"

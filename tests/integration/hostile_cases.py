@@ -95,6 +95,8 @@ def lines_of_text() -> list[Case]:
     c.lines("invalid UTF-8", "malformed_json", [good().encode()[:-1] + b', "x": "\xff\xfe"}', b"\xc0\xaf"],
             note="its bytes are kept in `raw_bytes`")
     c.lines("control characters inside a string", "malformed_json", [good()[:-1] + ', "x": "\t"}'])
+    c.lines("an escape that is cut short, or none", "malformed_json",
+            [good(region="@@").replace("@@", text) for text in ("us-east\\u00e", "us-east\\q")])
     c.lines("a good line of 5 MB", SILVER, [good(note="x" * 5 * _MEGABYTE)])
     c.lines("a line of 5 MB that is no JSON, or cut short", "malformed_json",
             ["x" * 5 * _MEGABYTE, good(note="x" * 5 * _MEGABYTE)[:-2]], note="kept whole")
@@ -234,6 +236,14 @@ def masters() -> list[Case]:
     c.files("invalid UTF-8", {"malformed_csv": 1},
             {k: v + b"k3,org_\xff,billing,low,2025-06-02,,,\n" for k, v in _csv(tickets, name="kind_utf8").items()},
             note="its bytes are kept in `raw_bytes`")
+    ticket("a quote that is never closed", {"malformed_csv": 1}, 'k11,org_a,"billing,low,2025-06-02,,,', "k12,org_a,b",
+           note="one record to the end of the file")
+    c.files("a NUL in a field", {SILVER: 1},
+            _csv(orgs, "kind_2,A\0B,x,us-east,enterprise,True,2025-02-20,r,lead,event,5", name="kind_nul"))
+    c.files("additional columns called like others but for their case", {SILVER: 1},
+            {"nps_surveys/kind_case.csv":
+             b"org_id,survey_date,nps_score,comment,Comment,raw\nkind_c,2025-08-22,5,good,better,best\n"},
+            note="kept in Bronze with a `_`")
     ticket("a blank key", {"missing_key": 2}, ",org_a,billing,low,2025-06-02,,,", "k4,,billing,low,2025-06-02,,,")
     ticket(
         "a date that is none",
@@ -256,6 +266,9 @@ def masters() -> list[Case]:
            warnings=("unknown_severity",))
     ticket("several rows of one key", {SILVER: 1, "duplicate_key": 1}, "k10,org_a,billing,low,2025-06-02,,5,no",
            "k10,org_b,billing,low,2025-06-03,,5,no", note="the last row of the last file stays")
+    c.files("tags that are no JSON", {SILVER: 1},
+            {"resources/kind_tags.csv": b"resource_id,org_id,service,region,created_at,state,tags_json\n"
+             b"kind_t,org_a,storage,us-west,2025-01-01,running,{env\n"}, "invalid_tags_json", note="read as null")
     billing = "billing_monthly"
     c.files("an amount that is no number", {"invalid_number": 2},
             _csv(billing, "kind_b1,org_a,2025-08,x,0,0,EUR,1.3", "kind_b2,org_a,2025-08,1,0,NaN,EUR,1",

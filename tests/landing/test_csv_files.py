@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.landing.csv_files import parse
+from cloud_analytics.landing.csv_files import extra_columns, parse
 
 CONTRACT = SourceContract(key=["a"], required=["a", "b"])
 
@@ -36,6 +36,27 @@ def test_bytes_that_are_no_utf8_are_kept_and_marked() -> None:
     assert [record.fits_header for record in records] == [False, True]
     assert records[0].raw_bytes == b"1,\xff"
     assert records[1].raw_bytes is None
+
+
+def test_a_quote_that_is_never_closed_makes_one_marked_record() -> None:
+    _, records, _ = parse(b'a,b\n0,"x"\n1,"y\n2,z\n', "f.csv", CONTRACT)
+    assert [(record.fits_header, record.raw) for record in records] == [(True, '0,"x"'), (False, '1,"y\n2,z\n')]
+    for content in (b'a,b\n1,"y"', b'a,b\n1,"y"\n', b'a,b\n1,"y"\n\n'):
+        _, records, _ = parse(content, "f.csv", CONTRACT)
+        assert [record.fits_header for record in records] == [True]
+
+
+def test_a_nul_is_a_character_like_others() -> None:
+    _, records, _ = parse(b"a,b\n1,x\0y\n", "f.csv", CONTRACT)
+    assert records[0].values == {"a": "1", "b": "x\0y"}
+    assert (records[0].raw, records[0].fits_header) == ("1,x\0y", True)
+
+
+def test_additional_columns_keep_their_names_unless_another_one_has_it() -> None:
+    headers = [["a", "b", "Notes", "A", "raw", ""], ["b", "a", "notes", "Notes"]]
+    assert extra_columns(headers, CONTRACT, taken=["raw"]) == {
+        "Notes": "Notes", "A": "A_", "raw": "raw_", "notes": "notes_",
+    }  # fmt: skip
 
 
 def test_a_lacking_column_is_named_with_its_file() -> None:

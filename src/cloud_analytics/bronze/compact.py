@@ -63,7 +63,7 @@ def _scattered_dates(lake: Lake, config: Config) -> set[str]:
         return set()
     settings = config.pipeline.compaction
     # A date is finished so long after its last second.
-    end = datetime.fromtimestamp(clock, timezone.utc) - settings.finished_after - timedelta(days=1)
+    end = datetime.fromtimestamp(clock // 1_000_000, timezone.utc) - settings.finished_after - timedelta(days=1)
     files: dict[str, int] = defaultdict(int)
     for path in lake.relative_files(ledger.TABLE):
         values = partition_values(partition_folder(path))

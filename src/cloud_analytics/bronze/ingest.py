@@ -95,7 +95,7 @@ def _write(
         seen = parsed.agg(
             F.count("*").alias("rows"),
             F.count("event_ts").alias("events"),
-            F.max(F.when(in_time, F.unix_seconds("event_ts"))).alias("newest"),
+            F.max(F.when(in_time, F.unix_micros("event_ts"))).alias("newest"),
             F.collect_set(F.date_format("event_ts", "yyyy-MM-dd")).alias("dates"),
         ).first()
         assert seen is not None  # an aggregate without groups has one row
@@ -107,10 +107,13 @@ def _write(
             .withColumn("date", F.to_date("event_ts"))
             .withColumn("batch_id", F.lit(batch_id))
             .withColumn("ingest_ts", F.lit(ingest_ts))
-            .withColumn("lateness_seconds", F.lit(newest).cast("bigint") - F.unix_seconds("event_ts"))
+            # Rounded up: then it exceeds a watermark of whole seconds exactly when the lateness does.
+            .withColumn(
+                "lateness_seconds", F.ceil((F.lit(newest).cast("bigint") - F.unix_micros("event_ts")) / 1_000_000)
+            )
             .withColumn("is_late", F.coalesce(F.col("lateness_seconds") > watermark, F.lit(False)))
         )
-        lost = F.unix_seconds("event_ts") < F.lit(before).cast("bigint") - watermark
+        lost = F.unix_micros("event_ts") < F.lit(before).cast("bigint") - watermark * 1_000_000
         events = conform(events, BRONZE_EVENTS).observe(
             observed,
             F.sum(F.col("is_late").cast("bigint")).alias("late"),

@@ -17,7 +17,7 @@ PARTITIONS = ("date", "batch_id")
 COMPACTED = "compacted-"  # how the batch_id of a partition begins that holds the rows of many micro-batches
 LEDGER = f"_state/{EVENTS}_ledger"  # what `entries` returns
 DATES = f"_state/{EVENTS}_bronze_dates"  # date that has rows → number of the transaction that last changed them
-CLOCK = f"_state/{EVENTS}_clock"  # newest event time seen, in seconds since 1970
+CLOCK = f"_state/{EVENTS}_newest"  # newest event time seen, in microseconds since 1970
 
 
 def entries(lake: Lake) -> dict[str, list[Any]]:

@@ -109,7 +109,7 @@ def _snapshot(
         if problem:
             problems.append(problem)
         parsed.append((info.name, header, records))
-    extra = [name for name in extra_columns([header for _, header, _ in parsed], contract) if name not in _META]
+    extra = extra_columns([header for _, header, _ in parsed], contract, [*_META, "ingest_date"])
     names = [*contract.required, *extra]
     stamp = pd.Timestamp(now).tz_convert("UTC").tz_localize(None)
     rows: list[list[Any]] = []
@@ -128,9 +128,9 @@ def _snapshot(
                     now.strftime("%Y%m%dT%H%M%S"),
                 ]
             )
-    frame = pd.DataFrame(rows, columns=[*names, *_META])
+    frame = pd.DataFrame(rows, columns=[*contract.required, *extra.values(), *_META])
     listed = [[info.name, info.length, info.modified] for info, _ in found]
-    return _Snapshot(source, listed, digest.hexdigest(), frame, schema(contract, extra))
+    return _Snapshot(source, listed, digest.hexdigest(), frame, schema(contract, list(extra.values())))
 
 
 def _write(lake: Lake, transaction: Transaction, item: _Snapshot, day: str) -> None:

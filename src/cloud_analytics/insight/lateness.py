@@ -21,7 +21,7 @@ from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS
 
 METRICS = "_metrics/micro_batches"
-_NEVER = -(2**62)  # seconds: a clock that nothing has advanced
+_NEVER = -(2**62)  # microseconds: a clock that nothing has advanced
 _COLUMNS = ["ingest_ts", *(field.name for field in fields(MicroBatch))]
 
 
@@ -43,7 +43,7 @@ def watermark_losses(lake: Lake, watermark: timedelta, sizes: Sequence[int]) -> 
     `watermark`, where events later than their ingest do not advance that clock. Two jobs, over a few columns.
     """
     events = lake.read(ledger.TABLE, BRONZE_EVENTS)
-    in_time = F.when(F.col("event_ts") <= F.col("ingest_ts"), F.unix_seconds("event_ts"))
+    in_time = F.when(F.col("event_ts") <= F.col("ingest_ts"), F.unix_micros("event_ts"))
     newest = {
         row.source_file: row.newest
         for row in events.groupBy("source_file").agg(F.max(in_time).alias("newest")).collect()
@@ -53,13 +53,13 @@ def watermark_losses(lake: Lake, watermark: timedelta, sizes: Sequence[int]) -> 
     if not files:
         return pd.DataFrame({"files_per_batch": list(sizes), "events": 0, "lost": 0})
     # What the clock showed before each file's micro-batch, less the watermark: earlier events are lost.
-    length = int(watermark.total_seconds())
+    length = watermark // timedelta(microseconds=1)
     limits = {
         f"limit_{size}": [clocks[at // size * size - 1] - length if at >= size else _NEVER for at in range(len(files))]
         for size in sizes
     }
     by_file = F.broadcast(lake.spark.createDataFrame(pd.DataFrame({"source_file": files, **limits})))
-    lost = [F.count_if(F.unix_seconds("event_ts") < F.col(name)).alias(name) for name in limits]
+    lost = [F.count_if(F.unix_micros("event_ts") < F.col(name)).alias(name) for name in limits]
     row = events.join(by_file, "source_file").agg(F.count("*").alias("events"), *lost).first()
     assert row is not None  # an aggregate without groups has one row
     counts = {"files_per_batch": list(sizes), "events": row["events"], "lost": [row[name] for name in limits]}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cloud_analytics.config import SourceContract
@@ -16,13 +16,15 @@ from cloud_analytics.landing.text import BLANKS
 from cloud_analytics.storage.files import FileInfo, FileSystem
 
 csv.field_size_limit(2**31 - 1)
+_NUL = "\udc00"  # stands for a NUL, which Python 3.10's reader refuses; no decoded text holds it
 
 
 @dataclass(frozen=True)
 class Record:
     """One CSV record: fields by column name, the text it stood in, and whether it can be trusted.
 
-    `fits_header`: valid UTF-8 and as many fields as the header. `raw_bytes` holds the bytes of what is no UTF-8.
+    `fits_header`: valid UTF-8, as many fields as the header, and no quote that stays open to the end of the file.
+    `raw_bytes` holds the bytes of what is no UTF-8.
     """
 
     values: dict[str, str]
@@ -52,33 +54,51 @@ def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str
     lacking = [column for column in contract.required if column not in header]
     if lacking:
         return header, [], f"{file}: the header lacks the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}"
-    return header, [_record(header, fields, raw) for fields, raw in rows], None
+    return header, [_record(header, fields, raw, closed) for fields, raw, closed in rows], None
 
 
-def _record(header: list[str], fields: list[str], raw: str) -> Record:
+def _record(header: list[str], fields: list[str], raw: str, closed: bool) -> Record:
     original = raw.encode("utf-8", errors="surrogateescape")
     readable = original.decode("utf-8", errors="replace")
     if readable == raw:
-        return Record(dict(zip(header, fields)), raw, len(fields) == len(header))
+        return Record(dict(zip(header, fields)), raw, closed and len(fields) == len(header))
     return Record({}, readable, False, original)
 
 
-def _rows(text: str) -> Iterator[tuple[list[str], str]]:
-    """Fields of each record with the text it came from; records of nothing but blanks are none."""
+def _rows(text: str) -> Iterator[tuple[list[str], str, bool]]:
+    """Fields of each record, the text it came from, and whether its quotes are closed; blank records are none."""
     consumed: list[str] = []
+    at_end = False
 
     def lines() -> Iterator[str]:
+        nonlocal at_end
         for line in io.StringIO(text, newline=""):
             consumed.append(line)
-            yield line
+            yield line.replace("\0", _NUL)
+        yield ""  # a record of its own, unless a quote is open
+        at_end = True
 
     for fields in csv.reader(lines()):
-        raw = "".join(consumed).rstrip("\r\n")
+        raw = "".join(consumed) if at_end else "".join(consumed).rstrip("\r\n")  # in an open quote they are text
         consumed.clear()
         if raw.strip(BLANKS):
-            yield fields, raw
+            yield [value.replace(_NUL, "\0") for value in fields], raw, not at_end
 
 
-def extra_columns(headers: Sequence[Sequence[str]], contract: SourceContract) -> list[str]:
-    """Columns beyond the contract, in order of first appearance; Bronze keeps them."""
-    return list(dict.fromkeys(name for header in headers for name in header if name and name not in contract.required))
+def extra_columns(
+    headers: Iterable[Sequence[str]], contract: SourceContract, taken: Iterable[str] = ()
+) -> dict[str, str]:
+    """Columns beyond the contract, in order of first appearance → the names under which Bronze keeps them.
+
+    Spark's columns do not differ by case alone: where another column is called so, or one of Bronze's own (`taken`),
+    the name gets a `_`.
+    """
+    names: dict[str, str] = {}
+    used = {name.lower() for name in (*contract.required, *taken)}
+    for name in dict.fromkeys(name for header in headers for name in header if name):
+        if name not in contract.required:
+            names[name] = name
+            while names[name].lower() in used:
+                names[name] += "_"
+            used.add(names[name].lower())
+    return names

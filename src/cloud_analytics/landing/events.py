@@ -1,7 +1,7 @@
 """Lines of usage_events_stream → typed events, each line with exactly one outcome (SPEC 3 and 4).
 
-Spark's JSON reading accepts `{…}{…}` and arrays and loses exact numbers; so lines are read as text, wrapped so that
-only a line that is exactly one object can parse, and long numbers are quoted first so that they keep every digit.
+Lines are read as text, and only one that is exactly one object parses (`strict_json`). Long numbers are quoted first,
+so that they keep every digit.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cloud_analytics.landing.strict_json import is_one_value, listed
 from cloud_analytics.landing.text import event_timestamp, has_text
 from cloud_analytics.storage.schemas import columns, nothing
 
@@ -35,9 +36,7 @@ FIELDS = (
     "genai_tokens",
 )
 _NUMERIC = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens", "schema_version")
-_SHAPE = "r array<struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">>, ok string"
-# Strict JSON, but NaN and Infinity parse: they are values that a rule judges, not broken lines.
-_STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "true", "mode": "PERMISSIVE"}
+_EVENT = "struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">"
 # A bare number of 16 characters or more would pass through a double: quoted, its text stays as it is.
 _LONG_NUMBER = (
     r'("(?:' + "|".join(_NUMERIC) + r')"\s*:\s*)'
@@ -59,10 +58,11 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
         return nothing(spark, columns("raw string, raw_bytes binary, source_file string"))
     lines = spark.read.option("lineSep", "\n").text([escape_glob(path) for path in paths])
     # The reader keeps the bytes as they are; decoding replaces what is no UTF-8, and so differs from it.
-    raw_bytes = F.when(
-        F.decode(F.col("value").cast("binary"), "UTF-8") != F.col("value"), F.col("value").cast("binary")
-    )
-    text = F.when(F.col("value").endswith("\r"), F.regexp_replace("value", "\r$", "")).otherwise(F.col("value"))
+    is_text = F.decode(F.col("value").cast("binary"), "UTF-8") == F.col("value")
+    without_cr = F.expr("substring(cast(value as binary), 1, octet_length(value) - 1)")
+    has_cr = F.col("value").endswith("\r")
+    raw_bytes = F.when(~is_text, F.when(has_cr, without_cr).otherwise(F.col("value").cast("binary")))
+    text = F.when(has_cr, F.regexp_replace("value", "\r\\z", "")).otherwise(F.col("value"))
     raw = F.when(raw_bytes.isNull(), text).otherwise(F.decode(raw_bytes, "UTF-8"))
     # File names come as URIs, in which `+` stands for itself, unlike in url_decode.
     name = F.element_at(F.split(F.input_file_name(), "/"), -1)
@@ -85,17 +85,9 @@ def parse_lines(lines: DataFrame) -> DataFrame:
     """
     raw = F.col("raw")
     exact = F.when(raw.rlike("[0-9.eE+-]{16}"), F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)
-    wrapped = F.concat(F.lit('{"r":['), exact, F.lit('],"ok":1}'))
-    parsed = lines.withColumn("_parsed", F.from_json(wrapped, _SHAPE, _STRICT))
+    parsed = lines.withColumn("_parsed", listed(exact, _EVENT))
     item = F.col("_parsed.r").getItem(0)
-    # `{…}],"x":[{}` would close the wrapping array and open another: such a line cannot stand where a value must.
-    closes_array = raw.contains("]") & raw.rlike(r"\}\s*\]\s*,")
-    alone = F.from_json(F.concat(F.lit('{"r":'), exact, F.lit(',"ok":1}')), "r string, ok string", _STRICT)
-    whole = F.when(closes_array, alone.getField("ok") == "1").otherwise(True)
-    good: Column = (
-        (F.col("_parsed.ok") == "1") & (F.size("_parsed.r") == 1) & item.isNotNull()
-        & F.col("raw_bytes").isNull() & whole
-    )  # fmt: skip
+    good: Column = is_one_value(raw, F.col("_parsed")) & item.isNotNull() & F.col("raw_bytes").isNull()
     judged = parsed.withColumn("is_json", F.coalesce(good, F.lit(False)))
     fields = [F.when(F.col("is_json"), item.getField(name)).alias(name) for name in FIELDS]
     typed = judged.select(*lines.columns, "is_json", *fields)

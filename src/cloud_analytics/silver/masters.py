@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StringType, StructField, StructType
 
 from cloud_analytics.config import Config
+from cloud_analytics.landing.strict_json import json_text
 from cloud_analytics.landing.text import boolean, decimal, each_trimmed, iso_date, iso_month
 from cloud_analytics.quality import conditions
 from cloud_analytics.storage.schemas import SILVER_MASTERS, columns
@@ -36,7 +37,7 @@ def _amount(text: Column) -> Column:
 TYPED: dict[str, dict[str, Callable[[Column], Column]]] = {
     "customers_orgs": {"signup_date": iso_date, "nps_score": decimal, "is_enterprise": boolean},
     "users": {"created_at": iso_date, "last_login": iso_date, "active": boolean},
-    "resources": {"created_at": iso_date},
+    "resources": {"created_at": iso_date, "tags_json": json_text},
     "billing_monthly": {
         "month": iso_month,
         "subtotal": decimal,

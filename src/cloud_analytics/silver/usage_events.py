@@ -41,15 +41,16 @@ def census(judged: DataFrame) -> DataFrame:
 def split_copies(judged: DataFrame, copies: DataFrame | None) -> tuple[DataFrame, DataFrame]:
     """Judged events → (survivors, rejects with their `errors`). Survivors have no `raw`.
 
-    Among copies of one id the survivor has the smallest (source file name, line text). `copies` holds the judged lines
+    Among copies of one id the survivor has the smallest (source file name, line text), blanks around them left out.
+    `copies` holds the judged lines
     of the ids with copies; None says that there are none, which saves the join.
     """
     accepted = valid(judged).drop("raw")
     rejected = judged.where(F.size("errors") > 0)
     if copies is None:
         return accepted, rejected
-    line = without_blanks(F.col("raw"))
-    order = Window.partitionBy("event_id").orderBy("source_file", line, "is_late", "ingest_ts", "batch_id")
+    line, file = without_blanks(F.col("raw")), without_blanks(F.col("source_file"))
+    order = Window.partitionBy("event_id").orderBy(file, line, "source_file", "is_late", "ingest_ts", "batch_id")
     ranks = {"_rank": F.row_number().over(order), "_first": F.first(line).over(order)}
     ranked = valid(copies).withColumns(ranks)
     survivors = ranked.where("_rank = 1").drop("_rank", "_first", "raw")

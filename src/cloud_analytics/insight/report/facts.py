@@ -95,7 +95,7 @@ def read(lake: Lake, landing: str, config: Config, made: datetime | None = None)
             audit=law.result() if law is not None else None,
             batches=lateness.micro_batches(lake),
             losses=losses.result(),
-            newest_event=None if clock is None else datetime.fromtimestamp(clock, timezone.utc),
+            newest_event=None if clock is None else datetime.fromtimestamp(clock // 1_000_000, timezone.utc),
             snapshots=snapshots,
             changed=None if last_change is None else datetime.fromtimestamp(last_change / 1e6, timezone.utc),
             names=dict(found.pop("names").itertuples(index=False, name=None)),

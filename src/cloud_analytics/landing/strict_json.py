@@ -1,0 +1,46 @@
+"""Exactly one JSON value, or none: what Spark's own reading of JSON does not say.
+
+Spark takes `{…}{…}` for its first object, and a part that does not parse for a null. So a text is wrapped into an
+object of which the last field must come through, and Spark is asked for a column that tells of broken parts.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+# Strict JSON, but NaN and Infinity parse: they are values that a rule judges, not broken text. Length is no fault.
+STRICT = {
+    "mode": "PERMISSIVE",
+    "columnNameOfCorruptRecord": "_broken",
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "true",
+    "maxNumLen": str(2**31 - 1),
+    "maxStringLen": str(2**31 - 1),
+}
+
+
+def listed(text: Column, kind: str) -> Column:
+    """The text as the one element of an array: fields `r` (array of `kind`), `ok`, `_broken`."""
+    return F.from_json(
+        F.concat(F.lit('{"r":['), text, F.lit('],"ok":1}')), f"r array<{kind}>, ok string, _broken string", STRICT
+    )
+
+
+def is_one_value(text: Column, parsed: Column) -> Column:
+    """Whether the text, `parsed` by `listed`, is exactly one JSON value; may be null."""
+    # `{…}],"r":[{…}` would close the wrapping array and open another: such a text cannot stand where a value must.
+    may_close_array = text.contains("]") & text.rlike(r"\]\s*,")
+    alone = F.from_json(
+        F.concat(F.lit('{"r":'), text, F.lit(',"ok":1}')), "r string, ok string, _broken string", STRICT
+    )
+    return _whole(parsed) & (F.size(parsed.getField("r")) == 1) & F.when(may_close_array, _whole(alone)).otherwise(True)
+
+
+def _whole(parsed: Column) -> Column:
+    return (parsed.getField("ok") == "1") & parsed.getField("_broken").isNull()
+
+
+def json_text(text: Column) -> Column:
+    """A text that is exactly one JSON value, as it is; null for anything else."""
+    return F.when(is_one_value(text, listed(text, "string")), text)
