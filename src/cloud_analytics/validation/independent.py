@@ -6,6 +6,7 @@ are SQL (independent.sql). Both sides are then compared row by row, exactly: no 
 
 from __future__ import annotations
 
+import csv
 import gzip
 import importlib.resources
 import re
@@ -133,19 +134,24 @@ def _texts(content: bytes) -> Iterator[str]:
 
 
 def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: str, columns: Sequence[str]) -> None:
-    names = ", ".join(f'"{column}"' for column in columns)
     connection.execute(
         f"CREATE TABLE {source} ({', '.join(f'{column!r} VARCHAR' for column in columns)})".replace("'", '"')
     )
     single = landing / f"{source}.csv"
     files = [*([single] if single.is_file() else []), *_visible(landing / source, (".csv",))]
     for path in sorted(files, key=lambda path: path.name):
-        if path.read_bytes().removeprefix(b"\xef\xbb\xbf").strip():
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            header = [name.strip(_BLANKS) for name in next((fields for fields in csv.reader(file) if fields), [])]
+        if header:
+            # By position, since nothing is left to be guessed then: on broken files DuckDB's guessing gives up.
+            place = {name: number for number, name in enumerate(header)}
+            names = ", ".join(f"c{place[column]}" for column in columns)
+            given = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header)))
             # A record that does not fit its header is skipped, as the contract rejects it.
             connection.execute(
                 f"INSERT INTO {source} SELECT {names} FROM read_csv(?, header = true, delim = ',', quote = '\"',"
-                " escape = '\"', all_varchar = true, auto_detect = true, ignore_errors = true, strict_mode = true,"
-                " normalize_names = false, null_padding = false, parallel = false)",
+                f" escape = '\"', auto_detect = false, columns = {{{given}}}, ignore_errors = true,"
+                " strict_mode = true, null_padding = false, parallel = false)",
                 [str(path)],
             )
 
@@ -157,7 +163,8 @@ def _load_settings(connection: duckdb.DuckDBPyConnection, lake: Path, config: Co
     connection.executemany("INSERT INTO services VALUES (?, ?)", [[w.strip().lower(), n] for w, n in words.items()])
     connection.execute("CREATE TABLE metrics (name VARCHAR, unit VARCHAR)")
     connection.executemany(
-        "INSERT INTO metrics VALUES (?, ?)", [[n, u or "count"] for n, u in taxonomy.metrics.items()]
+        "INSERT INTO metrics VALUES (?, ?)",
+        [[n.strip().lower(), (u or "count").strip().lower()] for n, u in taxonomy.metrics.items()],
     )
     for name, value in (
         ("blanks", _BLANKS),

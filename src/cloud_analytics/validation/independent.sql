@@ -16,10 +16,11 @@ CREATE MACRO amount(word) AS CASE
     WHEN is_number(trimmed(word)) THEN TRY_CAST(trimmed(word) AS DECIMAL(18, 6))  -- half-up; null from 10^12 on
     WHEN is_tiny(trimmed(word)) THEN 0::DECIMAL(18, 6)
 END;
-CREATE MACRO day(word) AS
-    CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}-[0-9]{2}') THEN TRY_CAST(word AS DATE) END;
+CREATE MACRO day(word) AS CASE  -- DuckDB's calendar has a year 0, people's has none
+    WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}-[0-9]{2}') AND word >= '0001' THEN TRY_CAST(word AS DATE)
+END;
 CREATE MACRO month_or_day(word) AS
-    coalesce(day(word), CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}') THEN TRY_CAST(word || '-01' AS DATE) END);
+    day(CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}') THEN word || '-01' ELSE word END);
 CREATE MACRO is_yes(word) AS coalesce(lower(word) IN ('true', 't', 'yes', 'y', '1'), false);
 
 -- Lines → one JSON object each. DuckDB's parser is more tolerant than JSON: it takes trailing commas, and NaN in any
