@@ -73,7 +73,8 @@ def prepare(db: duckdb.DuckDBPyConnection, config: Config) -> None:
             WHEN regexp_full_match(x, {quoted(text._TIMESTAMP.replace(chr(92) + "z", "$"))}) AND x[:4] >= '2000'
             THEN try_cast(try_cast(regexp_replace(regexp_replace(x, '^(.{{16}})([Z+-])', '\1:00\2'),
                 '([+-][0-9]{{2}})([0-9]{{2}})$', '\1:\2') AS TIMESTAMPTZ) AS TIMESTAMP) END""",
-        "day(x) AS CASE WHEN regexp_full_match(txt(x), '[0-9]{4}-[0-9]{2}-[0-9]{2}') THEN try_cast(txt(x) AS DATE) END",
+        """day(x) AS CASE WHEN regexp_full_match(txt(x), '[0-9]{4}-[0-9]{2}-[0-9]{2}') AND txt(x) >= '0001'
+            THEN try_cast(txt(x) AS DATE) END""",
         "ratio(a, b) AS CASE WHEN b <> 0 THEN (a / b)::DECIMAL(38, 10) END",
         "named(names) AS list_filter(names, lambda x: x IS NOT NULL)",
         "median2(xs) AS xs[(len(xs) - 1) // 2 + 1] + xs[len(xs) // 2 + 1]",
