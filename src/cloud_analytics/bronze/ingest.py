@@ -16,6 +16,7 @@ from cloud_analytics.bronze.retract import retract
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.landing.events import escape_glob, is_event_file, parse_lines, read_lines
 from cloud_analytics.quality import quarantine
+from cloud_analytics.storage.failures import refusal
 from cloud_analytics.storage.files import FileInfo
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS, conform
@@ -71,7 +72,9 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
 def _readable(spark: SparkSession, info: FileInfo) -> bool:
     try:
         spark.read.option("lineSep", "\n").text(escape_glob(info.path)).agg(F.sum(F.length("value"))).collect()
-    except Exception:
+    except Exception as error:
+        if refusal(error) is not None:
+            raise  # that says nothing of its content
         return False
     return True
 
