@@ -25,6 +25,16 @@ def _call(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProces
         (("stream", "--trigger", "soon"), "expected a duration"),
         (("generate", "--out", "x", "--events", "0"), "events"),
         (("query", "--org", "x"), "Choose from: daily-costs, top-services"),
+        (("run", "--landing", ""), "is empty: give a folder"),
+        (("audit", "--lake", "no/such/lake"), "holds nothing: `cloud-analytics run` fills it"),
+        (("audit", "--landing", "no/such/landing"), "does not exist; give it with --landing"),
+        (("reconcile", "--landing", "no/such/landing"), "does not exist; give it with --landing"),
+        (("serve", "--check", "--lake", "no/such/lake"), "holds nothing"),
+        (("run", "--lake", "README.md"), "cannot write to"),
+        (("cassandra", "start", "--lake", "README.md"), "cannot write to"),
+        (("generate", "--out", "s3a://bucket/landing"), "are generated into a local folder"),
+        (("generate", "--out", "README.md/x"), "cannot be written"),
+        (("trace", "--org", "x", "--date", "20250801", "--service", "genai"), "expected a date YYYY-MM-DD"),
     ],
 )
 def test_a_bad_call_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_analytics.config import load
+from cloud_analytics.config import SparkSettings, load
 from cloud_analytics.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -62,3 +62,55 @@ def test_only_what_decides_figures_is_in_the_fingerprint(conf: Path) -> None:
     assert load(conf).fingerprint() == before
     _edit(conf / "pipeline.yaml", "usd_rate: identity", "usd_rate: as_billed")
     assert load(conf).fingerprint() != before
+
+
+def _problems(conf: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(conf)
+    return "\n".join(caught.value.problems)
+
+
+def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
+    _edit(conf / "pipeline.yaml", "conf: {}", "conf: {spark.hadoop.fs.s3a.secret.key: HUSH, oops: HUSH}")
+    _edit(conf / "pipeline.yaml", "usd_rate: identity", "usd_rate: 'AstraCS:HUSH'")
+    text = _problems(conf)
+    assert "spark.conf: oops: Spark's settings begin with" in text
+    assert "fx.usd_rate: input should be" in text
+    assert "HUSH" not in text
+    with pytest.raises(ConfigError) as caught:
+        SparkSettings().overridden(None, ["spark.hadoop.fs.s3a.secret.key HUSH", "spark.a.password=HUSH", "x=HUSH"])
+    assert "--spark spark.hadoop.fs.s3a.secret.key: expected KEY=VALUE" in str(caught.value)
+    assert "HUSH" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("pipeline.yaml", "landing: data/landing", "landing: 2025-13-45", "pipeline.yaml: is not valid YAML"),
+        ("pipeline.yaml", "landing: data/landing", "landing: ''", "landing: string should have at least 1 character"),
+        ("pipeline.yaml", "watermark: 2 hours", "watermark: 9999999999 days", "watermark: expected at most"),
+        ("pipeline.yaml", "watermark: 2 hours", "watermark: -5", "watermark: expected a duration"),
+        ("pipeline.yaml", "watermark: 2 hours", "watermark: true", "watermark: expected a duration"),
+        ("pipeline.yaml", "driver_memory: 2g", "driver_memory: 200m", "expected megabytes or gigabytes"),
+        ("pipeline.yaml", "fx:", "lake: other\nfx:", "the key lake stands twice"),
+        ("sources.yaml", "key: [org_id]", "key: [org_name]", "customers_orgs.key: expected org_id alone"),
+        ("taxonomy.yaml", "service_aliases: {}", "service_aliases: {Compute: storage}", "means 'compute' already"),
+        ("taxonomy.yaml", "service_aliases: {}", "service_aliases: {EC2: compute, ec2: storage}", "ec2: it means"),
+        ("taxonomy.yaml", "services: [compute,", "services: [' ', compute,", "services: a word is blank"),
+        ("anomalies.yaml", "min_days: 10", "min_days: 31", "min_days: expected at most history_days"),
+    ],
+)
+def test_what_could_not_work_is_told(conf: Path, file: str, old: str, new: str, message: str) -> None:
+    text = (conf / file).read_text(encoding="utf-8")
+    assert old in text
+    (conf / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert message in _problems(conf)
+
+
+def test_a_folder_that_is_none_is_told_once(tmp_path: Path) -> None:
+    assert _problems(tmp_path / "nowhere").count("nowhere") == 1
+
+
+def test_words_of_the_taxonomy_match_whatever_their_case(conf: Path) -> None:
+    _edit(conf / "taxonomy.yaml", "cpu_hours: hours", "CPU_Hours: Hours")
+    assert load(conf).taxonomy.metric_units()["cpu_hours"] == "hours"

@@ -36,6 +36,7 @@ MASTERS = (
     "nps_surveys",
     "marketing_touches",
 )
+_SECRET = re.compile(r"secret|password|token|credential|access\.?key|AstraCS:", re.IGNORECASE)
 KEYSPACE_NAME = r"[a-z][a-z0-9_]{0,47}"
 _DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day)s?\s*$")
 
@@ -45,10 +46,17 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.match(text)
     if not match:
         raise ValueError("expected a duration such as '30 seconds', '15 minutes', '2 hours' or '1 day'")
-    return timedelta(**{match.group(2) + "s": int(match.group(1))})
+    try:
+        return timedelta(**{match.group(2) + "s": int(match.group(1))})
+    except OverflowError:
+        raise ValueError("expected at most 999999999 days") from None
 
 
-Duration = Annotated[timedelta, BeforeValidator(lambda text: parse_duration(text) if isinstance(text, str) else text)]
+def _duration(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else parse_duration(str(value))
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 DatacenterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
@@ -57,7 +65,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_MASTER = re.compile(r"^(local(\[(\*|\d+)\])?|spark://.+:\d+|yarn|k8s://.+)$")
+_MASTER = re.compile(r"^(local(\[(\*|[1-9]\d*)\])?|spark://.+:\d+|yarn|k8s://.+)$")
 _SET_ELSEWHERE = {
     "spark.master": "the master is set by `master`, or --master",
     "spark.sql.session.timeZone": "all timestamps are UTC, whatever the session",
@@ -69,7 +77,7 @@ class SparkSettings(_Section):
 
     master: str = "local[*]"
     app_name: str = "cloud-analytics"
-    driver_memory: str = Field("2g", pattern=r"^\d+[kmgKMG]$")
+    driver_memory: str = "2g"
     shuffle_partitions: int = Field(4, ge=1)
     conf: dict[str, str] = Field(default_factory=dict)
 
@@ -77,6 +85,18 @@ class SparkSettings(_Section):
     def is_local(self) -> bool:
         """Whether driver and executors are one JVM."""
         return self.master.startswith("local")
+
+    @property
+    def driver_memory_mib(self) -> int:
+        """The most memory that the driver's heap may take."""
+        return int(self.driver_memory[:-1]) * {"m": 1, "g": 1024}[self.driver_memory[-1].lower()]
+
+    @field_validator("driver_memory")
+    @classmethod
+    def _enough_memory(cls, memory: str) -> str:
+        if not re.fullmatch(r"\d+[mgMG]", memory) or cls.model_construct(driver_memory=memory).driver_memory_mib < 512:
+            raise ValueError("expected megabytes or gigabytes such as '900m' or '2g', 512m at least")
+        return memory
 
     @field_validator("master")
     @classmethod
@@ -96,7 +116,9 @@ class SparkSettings(_Section):
 
     def overridden(self, master: str | None, options: Sequence[str]) -> SparkSettings:
         """With what the command line gives: a master URL, and KEY=VALUE settings; ConfigError holds all problems."""
-        problems = [f"--spark {option}: expected KEY=VALUE" for option in options if "=" not in option]
+        # What follows the key may be a secret.
+        keys = [option.split()[0] if option.strip() else "" for option in options if "=" not in option]
+        problems = [f"--spark {key}: expected KEY=VALUE" for key in keys]
         pairs = dict(option.split("=", 1) for option in options if "=" in option)
         changed = {"conf": {**self.conf, **pairs}, **({"master": master} if master else {})}
         settings = _validated(SparkSettings, {**self.model_dump(), **changed}, "command line", problems)
@@ -173,8 +195,8 @@ class ServingSettings(_Section):
 class PipelineSettings(_Section):
     """conf/pipeline.yaml."""
 
-    landing: str = "data/landing"
-    lake: str = "data"
+    landing: str = Field("data/landing", min_length=1)
+    lake: str = Field("data", min_length=1)
     spark: SparkSettings = SparkSettings()
     stream: StreamSettings = StreamSettings()
     compaction: CompactionSettings = CompactionSettings()
@@ -192,14 +214,27 @@ class Taxonomy(_Section):
     metrics: dict[str, str | None] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _targets_exist(self) -> Taxonomy:
-        for name, aliases, words in (
-            ("service_aliases", self.service_aliases, self.services),
-            ("region_aliases", self.region_aliases, self.regions),
+    def _one_meaning_each(self) -> Taxonomy:
+        problems = []
+        for name, words, aliases in (
+            ("service", self.services, self.service_aliases),
+            ("region", self.regions, self.region_aliases),
+            ("metric", list(self.metrics), {}),
         ):
-            for alias, target in aliases.items():
-                if target not in words:
-                    raise ValueError(f"{name}.{alias}: '{target}' is not one of {', '.join(words)}")
+            problems += [
+                f"{name}_aliases.{alias}: '{target}' is not one of {', '.join(words)}"
+                for alias, target in aliases.items()
+                if target not in words
+            ]
+            meanings: dict[str, str] = {}
+            for word, meant in [*zip(words, words), *aliases.items()]:
+                spelt = word.strip().lower()
+                if not spelt:
+                    problems.append(f"{name}s: a word is blank")
+                elif meanings.setdefault(spelt, meant) != meant:
+                    problems.append(f"{name}_aliases.{word}: it means '{meanings[spelt]}' already")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     def service_words(self) -> dict[str, str]:
@@ -236,6 +271,12 @@ class DailyAnomalySettings(_Section):
     min_days: int = Field(10, ge=1)
     score_threshold: float = Field(5.0, gt=0)
     min_impact_usd: Decimal = Field(Decimal("10"), ge=0)
+
+    @model_validator(mode="after")
+    def _history_is_enough(self) -> DailyAnomalySettings:
+        if self.min_days > self.history_days:
+            raise ValueError(f"min_days: expected at most history_days, which is {self.history_days}")
+        return self
 
 
 class WeekdaySettings(_Section):
@@ -292,9 +333,9 @@ class SourceContract(_Section):
 
     @model_validator(mode="after")
     def _columns_exist(self) -> SourceContract:
-        for column in [*self.key, *self.vocabularies]:
-            if column not in self.required:
-                raise ValueError(f"column '{column}' is not among `required`")
+        lacking = [column for column in {*self.key, *self.vocabularies} if column not in self.required]
+        if lacking:
+            raise ValueError(f"not among `required`: {', '.join(sorted(lacking))}")
         return self
 
 
@@ -325,6 +366,8 @@ class Config(_Section):
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
+# A key that several rows share would multiply the events that are joined.
+_JOINED_BY = {"customers_orgs": "org_id", "resources": "resource_id", "users": "user_id"}
 _FILES: dict[str, type[BaseModel]] = {
     "pipeline": PipelineSettings,
     "taxonomy": Taxonomy,
@@ -346,6 +389,8 @@ def default_conf_dir() -> Path | Traversable:
 def load(conf_dir: Path | None = None) -> Config:
     """Read and validate every file of `conf_dir`; ConfigError lists all problems at once."""
     folder = conf_dir or default_conf_dir()
+    if not folder.is_dir():
+        raise ConfigError([f"the folder {folder} cannot be read: give the one that holds pipeline.yaml with --conf"])
     problems: list[str] = []
     parts: dict[str, Any] = {}
     for name, model in _FILES.items():
@@ -364,21 +409,40 @@ def load(conf_dir: Path | None = None) -> Config:
             name: _validated(SourceContract, raw, "sources.yaml", problems, prefix=f"{name}.")
             for name, raw in raw_sources.items()
         }
+        problems += [
+            f"sources.yaml: {name}.key: expected {key} alone, by which events are joined"
+            for name, key in _JOINED_BY.items()
+            if (contract := parts["sources"].get(name)) is not None and contract.key != [key]
+        ]
     if problems:
         raise ConfigError(problems)
     return Config(**parts)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that is given twice is an error, and not the last one's."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] | None:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror}); give the folder with --conf")
         return None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
+    except (yaml.YAMLError, ValueError) as error:  # also of a date that is none
+        where, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line = f" at line {where.line + 1}" if where else ""
-        problems.append(f"{path}: is not valid YAML{line}")
+        problems.append(f"{path}: is not valid YAML{line}{f': {problem}' if problem else ''}")
         return None
     if not isinstance(raw, dict):
         problems.append(f"{path}: must hold keys and values")
@@ -392,7 +456,7 @@ def _validated(model: type[BaseModel], raw: Any, file: str, problems: list[str],
     except ValidationError as error:
         for item in error.errors():
             key = prefix + ".".join(_named(raw, item["loc"]))
-            problems.append(f"{file}: {key.rstrip('.') or 'file'}: {_allowed(item)}")
+            problems.append(": ".join(filter(None, (file, key.rstrip("."), _allowed(key, item)))))
         return None
 
 
@@ -409,8 +473,12 @@ def _named(raw: Any, location: tuple[int | str, ...]) -> list[str]:
     return parts
 
 
-def _allowed(item: Any) -> str:
+def _allowed(key: str, item: Any) -> str:
     if item["type"] == "extra_forbidden":
         return "unknown key"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]} (found {item['input']!r})"
+    message, found = str(item["msg"]).removeprefix("Value error, "), item["input"]
+    told = f"{message[0].lower()}{message[1:]}"
+    # Neither whole sections, nor what may be a secret in the wrong place.
+    if isinstance(found, dict | list) or _SECRET.search(f"{key} {found}"):
+        return told
+    return f"{told} (found {found!r})"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from cloud_analytics.runtime.java import ensure_java
 from cloud_analytics.serving import remote
 from cloud_analytics.session import build_session, holds_little
 from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.uris import local_folder
 
 
 def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:
@@ -41,9 +41,10 @@ def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:
 
 def ensure_landing(landing: str, settings: GeneratorSettings | None = None) -> None:
     """Generate landing data, those of `make run`, into a local folder that holds none."""
-    if "://" not in landing:
+    folder = local_folder(landing)
+    if folder is not None:
         with suppress(FileExistsError):  # the generator refuses a folder with data
-            generate(Path(landing), settings)
+            generate(folder, settings)
 
 
 def serving_choice() -> str | None:

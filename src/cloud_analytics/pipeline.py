@@ -24,6 +24,7 @@ from cloud_analytics.silver import build as silver_build
 from cloud_analytics.storage.compare import RowChanges
 from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lake import Lake
+from cloud_analytics.storage.uris import local_folder
 
 Progress = Callable[[str], None]
 
@@ -193,8 +194,8 @@ class Pipeline:
             )
         if not files.files("") and not self.lake.files.exists("bronze"):
             raise UsageError(
-                f"the landing folder {files.root} holds no data;"
-                f" put CSV masters and {FOLDER}/*.jsonl there, or run `cloud-analytics generate --out {files.root}`"
+                f"the landing folder {files.root} holds no data; put CSV masters and {FOLDER}/*.jsonl there"
+                + (f", or run `cloud-analytics generate --out {files.root}`" if local_folder(files.root) else "")
             )
         self.say("bronze: masters")
         outcome.snapshots, outcome.missing = bronze_masters.ingest(self.lake, self.landing, self.config)

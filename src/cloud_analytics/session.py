@@ -20,6 +20,7 @@ from cloud_analytics.runtime.jars import connector_jars, file_system_jars, objec
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lookups import remember_lookups
 from cloud_analytics.runtime.submit import submitted
+from cloud_analytics.storage.uris import local_folder
 
 _QUIET_LOG4J = """\
 rootLogger.level = warn
@@ -95,9 +96,10 @@ def holds_little(*folders: str) -> bool:
     """Whether these are local folders that hold so little together that starting up is most of the work on them."""
     left = _LITTLE_BYTES
     for folder in folders:
-        if "://" in folder:
+        local = local_folder(folder)
+        if local is None:
             return False
-        for root, _, names in os.walk(folder):
+        for root, _, names in os.walk(local):
             for name in names:
                 with suppress(OSError):  # another process moves files
                     left -= os.path.getsize(os.path.join(root, name))
@@ -125,9 +127,10 @@ def build_session(settings: SparkSettings, *uris: str, quick_start: bool = False
     options["spark.sql.shuffle.partitions"] = str(partitions)
     options["spark.sql.warehouse.dir"] = (log4j.parent / "warehouse").as_uri()
     if submitted():
-        options = _less_what_was_given({**options, **settings.conf})
+        options = _less_what_was_given({**options, **_added(options, settings.conf)})
     else:
-        options = {**options, **_driver(settings, log4j, quick_start), **settings.conf, **_class_path(settings, uris)}
+        options |= _driver(settings, log4j, quick_start)
+        options |= {**_added(options, settings.conf), **_class_path(settings, uris)}
     builder = SparkSession.builder
     for key, value in options.items():
         builder = builder.config(key, value)
@@ -152,11 +155,16 @@ def _driver(settings: SparkSettings, log4j: Path, quick_start: bool) -> dict[str
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.extraJavaOptions": (
             f"-Duser.timezone=UTC -Dlog4j2.configurationFile={log4j.as_uri()} -XX:+UseParallelGC"
-            " -Xms768m -Xshare:auto -XX:ReservedCodeCacheSize=256m -Dderby.system.home="
-            + tempfile.gettempdir()
-            + (" -XX:TieredStopAtLevel=1" if quick_start else "")
+            f" -Xms{min(768, settings.driver_memory_mib)}m -Xshare:auto -XX:ReservedCodeCacheSize=256m"
+            f" -Dderby.system.home={tempfile.gettempdir()}" + (" -XX:TieredStopAtLevel=1" if quick_start else "")
         ),
     }
+
+
+def _added(options: dict[str, str], conf: dict[str, str]) -> dict[str, str]:
+    """The configuration's settings; options of a JVM come behind ours, of which the last one wins, not instead."""
+    ours = {key: options[key] for key in conf if key.endswith(".extraJavaOptions") and key in options}
+    return {**conf, **{key: f"{text} {conf[key]}" for key, text in ours.items()}}
 
 
 def _class_path(settings: SparkSettings, uris: Sequence[str]) -> dict[str, str]:

@@ -33,7 +33,7 @@ def run_and_compute(make_pipeline: MakePipeline, landing: Path, lake: Path) -> C
 @pytest.fixture(scope="session")
 def hostile_run(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> Compared:
     """A run over every kind of hostile input."""
-    folder = tmp_path_factory.mktemp("hostile")
+    folder = tmp_path_factory.mktemp("hostile [a]{b}")  # what would be a glob to Spark
     hostile.write(folder / "landing")
     hostile_cases.write(folder / "landing")
     return run_and_compute(make_pipeline, folder / "landing", folder / "lake")

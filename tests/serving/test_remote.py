@@ -162,6 +162,7 @@ def test_an_explanation_names_the_keyspace_of_the_target(config: Config, monkeyp
 
 @pytest.mark.parametrize("command", [("run",), ("serve",), ("stream",), ("query", "carbon", "--org", "o")])
 def test_a_command_ends_before_spark_starts(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "_state").mkdir()  # it holds something
     code = "import sys; from cloud_analytics.cli import main; sys.argv[1:] = sys.argv[1:]; main()"
     arguments = [*command, "--serving", "astra", "--lake", str(tmp_path)]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
@@ -169,4 +170,12 @@ def test_a_command_ends_before_spark_starts(command: tuple[str, ...], tmp_path: 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.count("is not set") == 3
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["_state"]
+
+
+def test_a_token_in_the_wrong_variable_is_not_shown() -> None:
+    swapped = {"ASTRA_DB_SECURE_BUNDLE": TOKEN, "ASTRA_DB_APPLICATION_TOKEN": TOKEN, "ASTRA_DB_KEYSPACE": TOKEN}
+    with pytest.raises(ConfigError) as told:
+        remote.astra(ServingSettings(), swapped)
+    assert len(told.value.problems) == 2
+    assert "AstraCS:abc" not in str(told.value)

@@ -29,7 +29,7 @@ class _Killed(BaseException):
 
 @pytest.fixture
 def lake(spark: SparkSession, tmp_path: Path) -> Lake:
-    lake = Lake(spark, str(tmp_path / "a lake"))
+    lake = Lake(spark, str(tmp_path / "a lake [1]{x}"))
     with lake.transaction() as transaction:
         transaction.replace("silver/t", _frame(spark, (1, "a"), (2, "b")), ["date"])
         transaction.put("_state/x", {"version": 1})
@@ -101,5 +101,13 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
 
 
 def test_a_second_writer_is_told_so(spark: SparkSession, lake: Lake) -> None:
-    with lake.writer(), pytest.raises(UsageError, match="another run"), Lake(spark, lake.root).writer():
-        pass
+    for name in (lake.root, f"file://{lake.root}", f"file:{lake.root}/"):
+        with lake.writer(), pytest.raises(UsageError, match="another run"), Lake(spark, name).writer():
+            pass
+
+
+def test_a_uri_names_the_same_lake(spark: SparkSession, lake: Lake) -> None:
+    other = Lake(spark, f"file://{lake.root}")
+    with other.writer(), other.transaction() as transaction:
+        transaction.replace("silver/t", _frame(spark, (9, "a")), ["date"], lambda path: path.startswith("date=a"))
+    assert _rows(Lake(spark, lake.root)) == _rows(other) == [(2, "b"), (9, "a")]

@@ -37,7 +37,7 @@ TRACED: dict[str, bytes] = {
 @pytest.fixture(scope="package")
 def pipeline(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """A pipeline that has run; its landing folder is `landing` beside the lake."""
-    folder: Path = tmp_path_factory.mktemp("validation")
+    folder: Path = tmp_path_factory.mktemp("validation [a]{b}")
     landing = folder / "landing"
     hostile.write(landing)
     for name, content in TRACED.items():

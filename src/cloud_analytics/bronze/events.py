@@ -28,9 +28,10 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import MicroBatch, ingest
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.landing.events import FOLDER, NAME_PATTERN, is_event_file
-from cloud_analytics.storage.files import FileInfo, absolute, file_system
+from cloud_analytics.storage.files import FileInfo, file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.streams import own_failures, to_end
+from cloud_analytics.storage.uris import absolute, escape_glob
 
 
 def landing_files(spark: SparkSession, landing: str) -> list[FileInfo]:
@@ -100,7 +101,7 @@ class EventFeed:
             .option("pathGlobFilter", NAME_PATTERN)
             .option("maxFilesPerTrigger", self.config.pipeline.stream.max_files_per_trigger)
             .option("maxFileAge", "36500d")  # the default ignores files a week older than the newest, without a word
-            .load(f"{absolute(self.landing)}/{FOLDER}")
+            .load(escape_glob(f"{absolute(self.landing)}/{FOLDER}"))
             # Never `content`: the column is pruned, no file is read.
             .select("path", "length", F.unix_millis("modificationTime").alias("modified"))
         )

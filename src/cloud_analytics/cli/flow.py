@@ -113,7 +113,7 @@ def serve(lake: str | None, serving: str | None, conf: Path | None, check: bool,
     """Gold to the serving tables: the partitions that changed since they were loaded."""
     if check and dry_run:
         raise UsageError("--dry-run loads nothing that --check could compare: give one of them")
-    with open_pipeline(None, lake, conf, serving) as (pipeline, _):
+    with open_pipeline(None, lake, conf, serving, needs=("lake",)) as (pipeline, _):
         if pipeline.target is None:
             raise UsageError("the serving target is `none`: choose another one with --serving")
         if dry_run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ from rich.table import Table
 from cloud_analytics.cli.manners import as_json, command, emit
 from cloud_analytics.cli.options import console, open_pipeline, options
 from cloud_analytics.config import EVENTS, MASTERS
-from cloud_analytics.errors import UsageError
+from cloud_analytics.days import calendar_day
+from cloud_analytics.storage.uris import local_folder
 
 if TYPE_CHECKING:
     from cloud_analytics.insight.profile import SourceProfile
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @options("lake", "conf")
 def profile(sources: tuple[str, ...], lake: str | None, conf: Path | None) -> None:
     """Each source as Silver holds it: nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates."""
-    with open_pipeline(None, lake, conf) as (pipeline, config):
+    with open_pipeline(None, lake, conf, needs=("lake",)) as (pipeline, config):
         from cloud_analytics.insight.profile import profile as examine
 
         found = examine(pipeline.lake, config, sources or (EVENTS, *MASTERS))
@@ -65,11 +65,8 @@ def _print_profile(found: Mapping[str, SourceProfile]) -> None:
 @options("landing", "lake", "conf")
 def trace(org: str, day: str, service: str, landing: str | None, lake: str | None, conf: Path | None) -> None:
     """A figure of the daily mart back to its events, landing files and lines; exit status 1 if they do not add up."""
-    try:
-        usage_date = date.fromisoformat(day)
-    except ValueError:
-        raise UsageError(f"--date {day!r}: expected a date YYYY-MM-DD of the calendar") from None
-    with open_pipeline(landing, lake, conf) as (pipeline, config):
+    usage_date = calendar_day("--date", day)
+    with open_pipeline(landing, lake, conf, needs=("lake",)) as (pipeline, config):
         from cloud_analytics.insight.trace import trace as follow
 
         found = follow(pipeline.lake, pipeline.landing, config, org, usage_date, service)
@@ -132,14 +129,16 @@ def _figure(value: object) -> str:
 @options("landing", "lake", "serving", "conf")
 def validate(strict: bool, landing: str | None, lake: str | None, serving: str | None, conf: Path | None) -> None:
     """Assumptions A1-A5 and milestones M1-M6 on this data: verdict, evidence, and what follows where one is false."""
-    with open_pipeline(landing, lake, conf) as (pipeline, config):
+    with open_pipeline(landing, lake, conf, needs=("landing", "lake")) as (pipeline, config):
         from cloud_analytics.serving.target import embedded_node, open_session
         from cloud_analytics.validation.checkout import find_checkout
         from cloud_analytics.validation.validate import validate as check
 
         folder = lake or config.pipeline.lake
         target = serving or config.pipeline.serving.target
-        served = target != "none" and (target != "embedded" or ("://" not in folder and embedded_node(folder).has_data))
+        served = target != "none" and (
+            target != "embedded" or (local_folder(folder) is not None and embedded_node(folder).has_data)
+        )
         ask = (lambda: open_session(config, folder, serving, pipeline.say)) if served else None
         found = check(pipeline.lake, pipeline.landing, config, ask, find_checkout())
     line = f"False: {', '.join(found.false)}." if found.false else "None of them is false."

@@ -29,7 +29,7 @@ _COLUMNS = {
 @click.option("--files-per-trigger", type=click.IntRange(1), default=5, show_default=True, help="Of the recipe.")
 def lateness(landing: str | None, lake: str | None, conf: Path | None, recipe: bool, files_per_trigger: int) -> None:
     """Late data of each micro-batch, and how many events a plain watermark would have lost. None is lost here."""
-    with open_pipeline(landing, lake, conf) as (pipeline, config):
+    with open_pipeline(landing, lake, conf, needs=("landing", "lake") if recipe else ("lake",)) as (pipeline, config):
         from cloud_analytics.insight.lateness import micro_batches, usual_recipe
 
         batches = micro_batches(pipeline.lake)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from pathlib import Path
 
 import click
 
 from cloud_analytics.cli.manners import NAME, as_json, command, emit, progress
-from cloud_analytics.cli.options import options
+from cloud_analytics.cli.options import named, options
 from cloud_analytics.errors import UsageError
+from cloud_analytics.storage.uris import local_folder
+
+
+def _folder(out: str) -> Path:
+    folder = local_folder(out)
+    if folder is None:
+        raise UsageError(f"--out {out}: data are generated into a local folder; copy them to the store from there")
+    return folder
 
 
 @command(
@@ -17,7 +26,11 @@ from cloud_analytics.errors import UsageError
     "cloud-analytics generate --out hostile --events 5000 --days 20 --orgs 10 --dirty",
 )
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder to fill; must hold no landing data."
+    "--out",
+    required=True,
+    metavar="DIR",
+    callback=lambda *given: _folder(named(*given)),
+    help="Local folder to fill; must hold no landing data.",
 )
 @click.option("--events", type=int, default=43_200, show_default=True, help="Usage events.")
 @click.option("--days", type=int, default=60, show_default=True, help="Days of usage.")
@@ -31,9 +44,14 @@ def generate(out: Path, events: int, days: int, orgs: int, seed: int, dirty: boo
     from cloud_analytics.generate import generate as make
 
     try:
-        make(out, GeneratorSettings(events, days, orgs, seed=seed, dirty=dirty, anomalies=anomalies))
+        settings = GeneratorSettings(events, days, orgs, seed=seed, dirty=dirty, anomalies=anomalies)
+        make(out, settings)
     except (ValueError, FileExistsError) as error:
         raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be written ({error.strerror}): name another folder") from None
+    if settings.end_date > date.today():
+        click.echo(f"note: the dates go on to {settings.end_date}; what lies in the future is quarantined", err=True)
     line = f"{events:,} events of {days} days and {orgs} organisations in {out}"
     made = {"out": str(out), "events": events, "days": days, "orgs": orgs, "seed": seed}
     emit(lambda: click.echo(line), line, json=lambda: as_json({**made, "dirty": dirty, "anomalies": anomalies}))

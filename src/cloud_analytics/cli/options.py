@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +26,29 @@ if TYPE_CHECKING:
 def options(*names: str) -> Callable[[Any], Any]:
     """A decorator that adds these shared options to a command; each is None (or False) where it is not given."""
     known = {
-        "landing": click.option("--landing", metavar="DIR", help="Landing folder or URI [default: data/landing]."),
-        "lake": click.option("--lake", metavar="DIR", help="Lake folder or URI; the zones lie in it [default: data]."),
+        "landing": click.option(
+            "--landing",
+            metavar="DIR",
+            callback=named,
+            help="Landing folder or URI [default: pipeline.yaml's, data/landing].",
+        ),
+        "lake": click.option(
+            "--lake",
+            metavar="DIR",
+            callback=named,
+            help="Lake folder or URI; the zones lie in it [default: pipeline.yaml's, data].",
+        ),
         "conf": click.option(
-            "--conf", metavar="DIR", type=click.Path(path_type=Path), help="Configuration folder [default: conf]."
+            "--conf",
+            metavar="DIR",
+            type=click.Path(path_type=Path),
+            help="Configuration folder [default: $CLOUD_ANALYTICS_CONF, else ./conf, else the one that is installed].",
         ),
         "serving": click.option(
             "--serving",
             type=click.Choice(["embedded", "cassandra", "astra", "none"]),
             help="Where Gold is served: the lake's own Cassandra node, a cluster, AstraDB, or nowhere"
-            " [default: embedded].",
+            " [default: pipeline.yaml's, embedded].",
         ),
     }
 
@@ -45,6 +58,13 @@ def options(*names: str) -> Callable[[Any], Any]:
         return command
 
     return decorate
+
+
+def named(_context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """A folder as it was given; an empty name (an unset variable, mostly) is none."""
+    if value is not None and not str(value).strip():
+        raise click.BadParameter("is empty: give a folder", param=option)
+    return value
 
 
 def console() -> Console:
@@ -75,12 +95,30 @@ def _spark_choice() -> SparkChoice:
 
 @contextmanager
 def open_pipeline(
-    landing: str | None, lake: str | None, conf: Path | None, serving: str | None = "none"
+    landing: str | None,
+    lake: str | None,
+    conf: Path | None,
+    serving: str | None = "none",
+    needs: Collection[str] = (),
 ) -> Iterator[tuple[Pipeline, Config]]:
-    """A pipeline over a started Spark session; everything that can be wrong without Spark is checked before."""
+    """A pipeline over a started Spark session; everything that can be wrong without Spark is checked before.
+
+    `needs`: a landing folder that is there (one that was named always has to be), a lake that holds something. What
+    only looks at them would find nothing wrong with nothing.
+    """
     from cloud_analytics.config import load
+    from cloud_analytics.storage.uris import local_folder
 
     config = _spark_choice().applied(load(conf))
+    source, folder = landing or config.pipeline.landing, lake or config.pipeline.lake
+
+    def look(is_there: Callable[[str], bool]) -> None:
+        if (landing or "landing" in needs) and not is_there(source):
+            raise UsageError(f"the landing folder {source} does not exist; give it with --landing")
+        if "lake" in needs and not is_there(f"{folder}/_state"):
+            raise UsageError(f"the lake {folder} holds nothing: `cloud-analytics run` fills it, --lake names another")
+
+    look(lambda place: (local := local_folder(place)) is None or local.exists())
     from cloud_analytics.runtime.java import require_java
 
     if not submitted():
@@ -89,14 +127,14 @@ def open_pipeline(
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
         from cloud_analytics.session import build_session, holds_little
+        from cloud_analytics.storage.files import file_system
         from cloud_analytics.storage.lake import Lake
 
-        folder = lake or config.pipeline.lake
         with open_target(config, folder, serving, say) as target:
-            source = landing or config.pipeline.landing
             little = holds_little(source, f"{folder}/bronze")
             spark = build_session(config.pipeline.spark, folder, source, quick_start=little)
             try:
+                look(lambda place: file_system(spark, place).exists(""))
                 zones = Lake(spark, folder)
                 yield Pipeline(zones, source, config, say, target), config
             finally:

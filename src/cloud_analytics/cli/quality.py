@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @options("landing", "lake", "conf")
 def audit(landing: str | None, lake: str | None, conf: Path | None) -> None:
     """The conservation law: landing lines = Silver rows + quarantined rows, for every source."""
-    with open_pipeline(landing, lake, conf) as (pipeline, config):
+    with open_pipeline(landing, lake, conf, needs=("landing", "lake")) as (pipeline, config):
         from cloud_analytics.quality.audit import audit as conduct
 
         result = conduct(pipeline.lake, pipeline.landing, config)
@@ -42,7 +42,7 @@ def rules(source: str | None, lake: str | None, conf: Path | None) -> None:
     from cloud_analytics.quality.selection import check_source
 
     check_source(source)
-    with open_pipeline(None, lake, conf) as (pipeline, config):
+    with open_pipeline(None, lake, conf, needs=("lake",)) as (pipeline, config):
         from cloud_analytics.quality.catalogue import catalogue
 
         found = [rule for rule in catalogue(pipeline.lake, config) if source in (None, rule["source"])]

@@ -48,7 +48,7 @@ class _Chosen:
         from cloud_analytics.quality.selection import select
 
         selection = select(load(self.conf), self.source, self.error_type, self.since, self.until)
-        with open_pipeline(None, self.lake, self.conf) as (pipeline, config):
+        with open_pipeline(None, self.lake, self.conf, needs=("lake",)) as (pipeline, config):
             yield pipeline.lake, selection, config
 
 

@@ -40,7 +40,7 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None) 
         raise UsageError(f"--out {out} {what}: give the file to write, for example report.html")
     from cloud_analytics.insight.report import facts
 
-    with open_pipeline(landing, lake, conf) as (pipeline, config):
+    with open_pipeline(landing, lake, conf, needs=("lake",)) as (pipeline, config):
         pipeline.say("reading Gold")
         found = facts.read(pipeline.lake, pipeline.landing, config)
         pipeline.say("drawing")

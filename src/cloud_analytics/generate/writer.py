@@ -85,7 +85,7 @@ def _make_room(out: Path, overwrite: bool) -> None:
     found += [out / TRUTH_FILE, *sorted((out / EVENTS_FOLDER).glob("*.json*"))]
     found = [path for path in found if path.is_file()]
     if found and not overwrite:
-        raise FileExistsError(f"{out} already holds landing files ({found[0].name}): name another folder or overwrite")
+        raise FileExistsError(f"{out} already holds landing files ({found[0].name}): name another folder")
     for path in found:
         path.unlink()
         if path.parent.name in MASTERS and not any(path.parent.iterdir()):

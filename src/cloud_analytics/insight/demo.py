@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from cloud_analytics.insight.answers import print_table
 from cloud_analytics.serving.queries import Answer, ask
@@ -36,5 +38,6 @@ def print_demo(answers: list[Answer], console: Console) -> None:
     questions = {table.query: table.question for table in tables().values()}
     for answer in answers:
         name = answer.request.table.query
-        console.print(f"\n[bold]{questions[name]}[/bold]\n  cloud-analytics query {name} --org {answer.request.org}")
+        command = f"cloud-analytics query {name} --org {shlex.quote(answer.request.org)}"
+        console.print(f"\n[bold]{questions[name]}[/bold]\n  {escape(command)}", soft_wrap=True)
         print_table(answer, console, _COLUMNS[name])

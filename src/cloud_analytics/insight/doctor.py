@@ -13,6 +13,7 @@ from pathlib import Path
 from cloud_analytics.config import load
 from cloud_analytics.errors import CloudAnalyticsError
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.storage.uris import local_folder
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
     except CloudAnalyticsError as error:
         findings.append(Finding("configuration", False, str(error)))
     for name, place in (("landing", landing), ("lake", lake)):
-        if place and "://" not in place:
-            findings.append(_folder(name, Path(place)))
+        folder = local_folder(place) if place else None
+        if folder is not None:
+            findings.append(_folder(name, folder))
     findings.append(Finding("processors", True, str(os.cpu_count())))
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     findings.append(Finding("free disk", free > 1, f"{free:.1f} GiB"))

@@ -16,9 +16,9 @@ from pyspark.sql import functions as F
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import MicroBatch
 from cloud_analytics.landing.events import FOLDER, NAME_PATTERN
-from cloud_analytics.storage.files import absolute
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS
+from cloud_analytics.storage.uris import absolute, escape_glob
 
 METRICS = "_metrics/micro_batches"
 _NEVER = -(2**62)  # microseconds: a clock that nothing has advanced
@@ -88,7 +88,7 @@ def usual_recipe(spark: SparkSession, landing: str, files_per_trigger: int, wate
     watermark of the micro-batch before the last: one more micro-batch comes through than `watermark_would_drop` says.)
     """
     batches: list[int] = []
-    path = f"{absolute(landing)}/{FOLDER}"
+    path = escape_glob(f"{absolute(landing)}/{FOLDER}")
     schema = "event_id string, timestamp string"
     # Recipes commonly go on where a file cannot be read to its end; they count what came before.
     options = {"pathGlobFilter": NAME_PATTERN, "ignoreCorruptFiles": "true"}

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from cloud_analytics.landing.strict_json import is_one_value, listed
 from cloud_analytics.landing.text import event_timestamp, has_text
 from cloud_analytics.storage.schemas import columns, nothing
+from cloud_analytics.storage.uris import escape_glob
 
 FOLDER = "usage_events_stream"
 NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"
@@ -70,11 +71,6 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     return lines.select(
         raw.alias("raw"), raw_bytes.alias("raw_bytes"), name.alias("source_file")
     ).where(has_text(F.col("raw")))  # fmt: skip
-
-
-def escape_glob(path: str) -> str:
-    """A path that Spark's readers take literally, whatever characters its file name holds."""
-    return "".join("\\" + char if char in "*?[]{}\\" else char for char in path)
 
 
 def parse_lines(lines: DataFrame) -> DataFrame:

@@ -22,7 +22,7 @@ COPIES: dict[str, tuple[str, ...]] = {EVENTS: ("duplicate_event", "conflicting_d
 _STEPS: dict[str, dict[str, tuple[str, ...]]] = {"bronze": {EVENTS: BRONZE}, "copies": COPIES}
 # Checks in Python (quality/checks.py) → whether they are one rule for each closed vocabulary of a source.
 CHECKS = {"blank_key": False, "outside_vocabulary": True}
-# What the layers behind Silver rely on: these rules may be reworded, not removed or made milder.
+# What the layers behind Silver rely on: these rules may be reworded, not removed or given a milder severity.
 _ESSENTIAL = {
     EVENTS: ("missing_key", "unsupported_schema_version", "unknown_service", "unknown_metric", "invalid_cost"),
     SHARED: ("malformed_csv", "missing_key"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.days import calendar_day
 from cloud_analytics.errors import UsageError
 
 
@@ -28,7 +29,8 @@ def select(
     allowed = list(dict.fromkeys(rule.id for rule in rules))
     if error_type is not None and error_type not in allowed:
         raise UsageError(f"--error-type {error_type!r}: choose one of {', '.join(allowed)}")
-    first, last = _date("--from", since), _date("--to", until)
+    first = calendar_day("--from", since) if since is not None else None
+    last = calendar_day("--to", until) if until is not None else None
     if first is not None and last is not None and first > last:
         raise UsageError(f"--from {first} is after --to {last}")
     return Selection(source, error_type, first, last)
@@ -42,10 +44,3 @@ def check_source(source: str | None) -> tuple[str, ...]:
     if source not in known:
         raise UsageError(f"--source {source!r}: choose one of {', '.join(known)}")
     return (source,)
-
-
-def _date(option: str, text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text is not None else None
-    except ValueError:
-        raise UsageError(f"{option} {text!r}: expected a date, YYYY-MM-DD") from None

@@ -1,4 +1,4 @@
-"""Whether every condition of conf/rules.yaml means something to Spark; asked before anything is read."""
+"""Whether the rules mean something to Spark and the masters have Silver's columns; asked before anything is read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from cloud_analytics.quality import conditions, events
 from cloud_analytics.silver import masters
 from cloud_analytics.silver.build import MASTERS_STATE
 from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import nothing
+from cloud_analytics.storage.schemas import SILVER_MASTERS, nothing
 
+_OURS = ("warnings", "ingest_ts", "source_file")  # columns of Silver that no header brings
 _verified: set[str] = set()  # fingerprints: a process that opens many pipelines looks once
 
 
@@ -21,6 +22,15 @@ def verify_rules(lake: Lake, config: Config) -> None:
     known = {entry["inputs"][1] for entry in lake.state(MASTERS_STATE, {}).values()}
     if config.fingerprint() in _verified | known:
         return
+    lacking = {
+        source: [
+            name for name in SILVER_MASTERS[source].names if name not in [*config.sources[source].required, *_OURS]
+        ]
+        for source in MASTERS
+    }
+    if any(lacking.values()):
+        wrong = {source: ", ".join(names) for source, names in lacking.items() if names}
+        raise ConfigError([f"sources.yaml: {source}.required: lacks {names}" for source, names in wrong.items()])
     schemas = {EVENTS: events.NORMALISED, **{source: masters.normalised(source, config) for source in MASTERS}}
     problems: dict[str, str] = {}
     for source, schema in schemas.items():

@@ -27,6 +27,7 @@ from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import forget_connections, pace_connector
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.streams import to_end
+from cloud_analytics.storage.uris import escape_glob
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -61,7 +62,11 @@ def plan(lake: Lake, target: Target) -> Plan:
     """What `serve` would write now; nothing is written, and nothing created."""
     with target.looking_session() as (session, found):
         loader = _loader(lake, target, session, found, Written(), lambda _line: None)
-        log = lake.spark.read.schema(_LOG_SCHEMA).json(lake.path(gold.CHANGE_LOG)) if loader.behind() else None
+        log = (
+            lake.spark.read.schema(_LOG_SCHEMA).json(escape_glob(lake.path(gold.CHANGE_LOG)))
+            if loader.behind()
+            else None
+        )
         due = loader.due(log) if log is not None else {}
         return loader.plan({mart: {**loader.expiring().get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
 
@@ -107,7 +112,7 @@ def _stream(lake: Lake, checkpoint: str, loader: Loader) -> None:
         return (
             lake.spark.readStream.schema(_LOG_SCHEMA)
             .option("maxFileAge", "36500d")
-            .json(lake.path(gold.CHANGE_LOG))
+            .json(escape_glob(lake.path(gold.CHANGE_LOG)))
             .writeStream.queryName("serve")
             .option("checkpointLocation", lake.path(checkpoint))
             .foreachBatch(foreach_batch)

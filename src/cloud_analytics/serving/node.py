@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from cloud_analytics.errors import PipelineError
+from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.runtime.filelock import FileLock, is_locked
 from cloud_analytics.runtime.jar_cache import Say, cache_folder, cassandra_classpath
 from cloud_analytics.runtime.java import require_java
@@ -65,8 +65,9 @@ class EmbeddedNode:
     @contextmanager
     def in_use(self, say: Say | None = None) -> Iterator[int]:
         """Have the node running meanwhile, on this CQL port. Its last user ends it, unless it was told to `start`."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / "users.lock").open("a") as users:
+        with self._writable():
+            users_lock = (self.home / "users.lock").open("a")
+        with users_lock as users:
             fcntl.flock(users, fcntl.LOCK_SH)  # of any number of processes, taken back by the kernel when one dies
             try:
                 yield self._running(say)
@@ -76,13 +77,25 @@ class EmbeddedNode:
                         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         self.stop()
 
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            raise UsageError(
+                f"the embedded Cassandra node cannot write to {self.home} ({error.strerror}): give another folder with"
+                " --lake, or another target with --serving"
+            ) from None
+
     def _running(self, say: Say | None) -> int:
+        with self._writable():
+            for folder in ("conf/triggers", "logs"):
+                (self.home / folder).mkdir(parents=True, exist_ok=True)
         port = self._kept().get("native_port")
         if self._alive() and port and daemon.answers(HOST, port):
             return int(port)
         java, classpath = require_java().home / "bin" / "java", cassandra_classpath(say)
-        for folder in ("conf/triggers", "logs"):
-            (self.home / folder).mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + self.settings.start_timeout
         # The second lock is for the nodes of other lakes: until this one answers, none may choose the same ports.
         with self._one_starter(), FileLock(cache_folder() / "ports.lock", self._patience):

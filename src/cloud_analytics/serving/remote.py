@@ -17,6 +17,7 @@ from cloud_analytics.serving import bundle
 from cloud_analytics.serving.access import Bundle, Direct, Login
 from cloud_analytics.serving.target import ASTRA_KEYSPACE, Target
 
+_TOKEN_BEGINS = "AstraCS:"
 _TOKEN = re.compile(r"AstraCS:[A-Za-z0-9]+:[0-9A-Fa-f]{64}")
 _USERNAME, _PASSWORD = "CASSANDRA_USERNAME", "CASSANDRA_PASSWORD"
 SECRETS = ("ASTRA_DB_SECURE_BUNDLE", "ASTRA_DB_APPLICATION_TOKEN", ASTRA_KEYSPACE)
@@ -53,13 +54,16 @@ def astra(settings: ServingSettings, environment: Environment) -> Target:
     """An AstraDB; ConfigError lists what is wrong with its bundle, token and keyspace."""
     path, token, keyspace = (environment.get(name, "").strip() for name in (_BUNDLE, _TOKEN_NAME, _KEYSPACE))
     problems = [] if path else [f"{_BUNDLE} is not set: the path of the secure connect bundle (a zip file)"]
-    if path:
+    if path.startswith(_TOKEN_BEGINS):
+        problems.append(f"{_BUNDLE} holds a token: it takes the path of the secure connect bundle")
+    elif path:
         problems += [f"{_BUNDLE}: {problem}" for problem in bundle.problems(Path(path).expanduser())]
     if not _TOKEN.fullmatch(token):
         what = "has not the form of a token" if token else "is not set"
         problems.append(f"{_TOKEN_NAME} {what}: AstraCS:…:…, as the Astra console generates it")
     if not re.fullmatch(KEYSPACE_NAME, keyspace):
-        what = f"{keyspace!r} is no keyspace name" if keyspace else "is not set"
+        named = "holds a token" if keyspace.startswith(_TOKEN_BEGINS) else f"{keyspace!r} is no keyspace name"
+        what = named if keyspace else "is not set"
         problems.append(f"{_KEYSPACE} {what}: lower-case letters, digits and _, at most 48")
     if problems:
         raise ConfigError(problems)

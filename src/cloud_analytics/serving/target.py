@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloud_analytics.errors import StoreUnavailable, UsageError
@@ -19,6 +18,7 @@ from cloud_analytics.serving.node import HOST, EmbeddedNode
 from cloud_analytics.serving.patience import Backoff
 from cloud_analytics.serving.queries import NothingServed, served
 from cloud_analytics.serving.tables import KEYSPACE, tables
+from cloud_analytics.storage.uris import local_folder
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -174,6 +174,7 @@ def keyspace_of(config: Config, choice: str | None = None) -> str:
 
 def embedded_node(lake: str) -> EmbeddedNode:
     """The node of a lake; UsageError where the lake is no local folder."""
-    if "://" in lake:
+    folder = local_folder(lake)
+    if folder is None:
         raise UsageError(f"the embedded node needs a local lake, and {lake} is none: give a folder with --lake")
-    return EmbeddedNode(Path(lake).expanduser().resolve() / "_cassandra")
+    return EmbeddedNode(folder / "_cassandra")

@@ -15,6 +15,7 @@ _REFUSALS = {
     "Read-only file system": "mount it for writing, or use another --lake",
     "Permission denied": "give this user the right to it, or use another folder",
     "Input/output error": "look at the disk",
+    "Not a directory": "use a folder",
 }
 
 

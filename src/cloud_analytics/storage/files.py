@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pyspark.sql import SparkSession
 
 from cloud_analytics.errors import UsageError
+from cloud_analytics.storage.uris import absolute
 
 # Stores where an object appears whole when its upload ends, replacing the old one, and where a rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")
@@ -117,6 +118,11 @@ class FileSystem(ABC):
 
 class LocalFileSystem(FileSystem):
     """A folder of this machine. Through the JVM each question about each file would be a message to it and back."""
+
+    @property
+    def folder(self) -> Path:
+        """The root as Python names it."""
+        return Path(self._path(""))
 
     def _path(self, path: str) -> str:
         return "/" + self._whole(path).removeprefix("file:").lstrip("/")
@@ -289,11 +295,6 @@ class HadoopFileSystem(FileSystem):
         if not self._fs.exists(folder):
             return []
         return sorted(s.getPath().getName() for s in self._fs.listStatus(folder) if s.isDirectory())
-
-
-def absolute(root: str) -> str:
-    """A URI as it stands; a local path made absolute."""
-    return root.rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
 
 
 def file_system(spark: SparkSession, root: str) -> FileSystem:

@@ -9,7 +9,6 @@ waste and is thrown away. There is no moment at which a reader could see a row t
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,10 +20,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from cloud_analytics.storage.failures import readable_refusals
-from cloud_analytics.storage.files import file_system
+from cloud_analytics.storage.files import LocalFileSystem, file_system
 from cloud_analytics.storage.lease import Lease
 from cloud_analytics.storage.locks import held
 from cloud_analytics.storage.schemas import nothing
+from cloud_analytics.storage.uris import escape_glob
 
 _STAGING = "_staging"
 _JOURNAL = "_state/journal.json"
@@ -160,7 +160,7 @@ class Lake:
         if not chosen:
             return nothing(self.spark, schema)
         reader = self.spark.read.schema(schema).option("basePath", self.path(table))
-        return reader.parquet(*[self.path(path) for path in chosen])
+        return reader.parquet(*[escape_glob(self.path(path)) for path in chosen])
 
     def state(self, document: str, default: Any) -> Any:
         """A JSON state document, or `default` when it was never stored."""
@@ -259,6 +259,6 @@ class Lake:
             yield
 
     def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[Lease | None]:
-        if "://" in self.root:
-            return Lease(self.files, name, doing, by_turns)
-        return held(os.path.join(self.root, _STATE), name, doing, by_turns)
+        if isinstance(self.files, LocalFileSystem):
+            return held(str(self.files.folder / _STATE), name, doing, by_turns)
+        return Lease(self.files, name, doing, by_turns)

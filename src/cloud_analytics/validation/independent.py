@@ -152,7 +152,7 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
                 f"INSERT INTO {source} SELECT {names} FROM read_csv(?, header = true, delim = ',', quote = '\"',"
                 f" escape = '\"', auto_detect = false, columns = {{{given}}}, ignore_errors = true,"
                 " strict_mode = true, null_padding = false, parallel = false)",
-                [str(path)],
+                [_literally(path)],
             )
 
 
@@ -179,7 +179,7 @@ def _load_settings(connection: duckdb.DuckDBPyConnection, lake: Path, config: Co
         connection.execute(
             "INSERT INTO ingested SELECT source_file, max(ingest_ts)::TIMESTAMP"
             " FROM read_parquet(?) GROUP BY source_file",
-            [f"{bronze}/**/*.parquet"],
+            [f"{_literally(bronze)}/**/*.parquet"],
         )
 
 
@@ -195,8 +195,10 @@ def _compare(connection: duckdb.DuckDBPyConnection, lake: Path, mart: str) -> Ma
     names = ", ".join((*key, *columns))
     folder = lake / "gold" / mart
     if any(folder.rglob("*.parquet")):
-        parquet = f"read_parquet('{_quoted(folder)}/**/*.parquet', hive_partitioning = true)"
-        connection.execute(f"CREATE TABLE gold_{view} AS SELECT {names} FROM {parquet}")
+        connection.execute(
+            f"CREATE TABLE gold_{view} AS SELECT {names} FROM read_parquet(?, hive_partitioning = true)",
+            [f"{_literally(folder)}/**/*.parquet"],
+        )
     else:
         connection.execute(f"CREATE TABLE gold_{view} AS SELECT {names} FROM {view} LIMIT 0")
     connection.execute(f"CREATE TABLE landing_{view} AS SELECT {names} FROM {view}")
@@ -219,5 +221,6 @@ def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     return row
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+def _literally(path: Path) -> str:
+    """A path that DuckDB takes as it stands, whatever characters it holds."""
+    return "".join(f"[{char}]" if char in "[*?" else char for char in str(path))

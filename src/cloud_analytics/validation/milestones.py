@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -15,9 +13,10 @@ from cloud_analytics.gold.build import SCHEMAS, table
 from cloud_analytics.insight.profile import looked_up
 from cloud_analytics.landing.csv_files import master_files
 from cloud_analytics.quality.audit import Audit
-from cloud_analytics.storage.files import absolute, file_system
+from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
+from cloud_analytics.storage.uris import local_folder
 from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
 
@@ -129,15 +128,15 @@ def _clean_and_joined(lake: Lake, audited: Audit) -> Check:
 def _equal_to_raw(lake: Lake, landing: str, config: Config, audited: Audit) -> Check:
     statement = "KPIs equal the raw files, by an independent route (DuckDB over landing)"
     consequence = "a figure of Gold is not what the landing files say: `trace` follows one of them to its lines"
-    root = absolute(landing)
+    raw, built = local_folder(landing), local_folder(lake.root)
     reason = None
-    if "://" in root or "://" in lake.root:
+    if raw is None or built is None:
         reason = "landing and lake must be local folders for this route"
     elif audited.archived:
         reason = f"{audited.archived:,} event files have left landing: the raw files are no longer complete"
-    if reason is not None:
-        return Check("M3", statement, Verdict.NOT_CHECKED, reason, {}, consequence)
-    found = compare(Path(root), Path(lake.root), config)
+    if raw is None or built is None or reason is not None:
+        return Check("M3", statement, Verdict.NOT_CHECKED, reason or "", {}, consequence)
+    found = compare(raw, built, config)
     rejects = audited.sources[EVENTS].quarantine
     return Check(
         "M3",

@@ -1,0 +1,25 @@
+"""What a path of the user means: a folder of this machine, or a URI that Spark's file systems reach. Without Spark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def local_folder(root: str) -> Path | None:
+    """The folder of this machine that a path or a `file:` URI names, absolute; None for any other URI."""
+    if root.startswith("file:"):
+        return Path("/" + root.removeprefix("file:").lstrip("/")).resolve()
+    return None if "://" in root else Path(root).expanduser().resolve()
+
+
+def absolute(root: str) -> str:
+    """A URI as it stands, but for slashes at its end; a local path made absolute."""
+    folder = local_folder(root)
+    if folder is None:
+        return root.rstrip("/")
+    return f"file://{folder}" if root.startswith("file:") else str(folder)
+
+
+def escape_glob(path: str) -> str:
+    """A path that Spark's readers take literally, whatever characters its names hold."""
+    return "".join("\\" + char if char in "*?[]{}\\" else char for char in path)
