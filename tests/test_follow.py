@@ -109,6 +109,38 @@ def test_files_are_taken_in_as_they_come_and_other_commands_have_their_turn(
 
 
 @pytest.mark.spark
+def test_it_does_not_undo_a_correction(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    """Begun before the rules were corrected, it would judge the whole lake by the old ones at its next file."""
+    landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": [event("e1")]}), tmp_path / "lake"
+    other = make_pipeline(landing, lake)
+    taxonomy = other.config.taxonomy.model_copy(update={"service_aliases": {"moon": "compute"}})
+    other.config = other.config.model_copy(update={"taxonomy": taxonomy})
+
+    def correct_meanwhile() -> None:
+        with following(make_pipeline(landing, lake)):
+            wait_for(lambda: ids(lake) == {"e1"}, "the first file")
+            other.reconcile()
+            drop(landing, "b.jsonl", hostile.event("e2", service="moon", timestamp="2025-06-02T10:00:00Z"))
+            wait_for(lambda: len(list((lake / "_metrics/micro_batches").glob("*.json"))) == 2, "the second file")
+
+    with pytest.raises(UsageError, match="start it again"):
+        correct_meanwhile()
+    other.run()
+    assert ids(lake) == {"e1", "e2"}
+
+
+@pytest.mark.spark
+def test_it_waits_for_the_first_file(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    landing, lake = write_landing(tmp_path / "landing", {}), tmp_path / "lake"
+    (landing / "usage_events_stream").rmdir()
+    with following(make_pipeline(landing, lake)):
+        wait_for(lambda: (lake / "silver/users").is_dir(), "the masters")
+        (landing / "usage_events_stream").mkdir()
+        drop(landing, "a.jsonl", event("e1"))
+        wait_for(lambda: ids(lake) == {"e1"}, "the first file")
+
+
+@pytest.mark.spark
 def test_the_lake_moves_on_while_the_store_is_away_and_serving_catches_up(
     make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,8 +135,8 @@ class Pipeline:
         with self.lake.feeder(), self.lake.writer():
             self._masters(outcome)
             self._onward(outcome)
-            self._serve(outcome)
             EventFeed(self.lake, self.landing, self.config, onward).available()
+            self._serve(outcome)  # also where no file was new
         return outcome
 
     def follow(self, interval: timedelta, stop: threading.Event) -> Outcome:
@@ -154,6 +154,7 @@ class Pipeline:
 
         def onward(batch: MicroBatch) -> None:
             self._note(outcome, batch)
+            self._expect_same_rules()
             self._onward(outcome)
             serve()
 
@@ -219,6 +220,14 @@ class Pipeline:
         self._silver(outcome, whole_history=False)
         for mart, partitions in gold_build.build(self.lake, self.config).items():
             outcome.gold[mart] = outcome.gold.get(mart, 0) + partitions
+
+    def _expect_same_rules(self) -> None:
+        """Else a stream that was started before a correction would judge everything by the old rules again."""
+        if silver_build.judged_by(self.lake) - {self.config.fingerprint()}:
+            raise UsageError(
+                "another command has judged the lake by other rules since this stream began: start it again, and it"
+                " goes on with those of its configuration"
+            )
 
     def _serve(self, outcome: Outcome) -> None:
         if self.target is not None:

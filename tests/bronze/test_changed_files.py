@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 
-from cloud_analytics.bronze.events import EventFeed
-from cloud_analytics.bronze.ingest import MicroBatch
+from cloud_analytics.bronze.events import EventFeed, landing_files
+from cloud_analytics.bronze.ingest import MicroBatch, ingest
 from cloud_analytics.quality.audit import Audit, audit
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
+from tests.integration import hostile
 from tests.integration.agreement import rows_of
-from tests.integration.lakes import differing, reject_counts, silver_and_gold
+from tests.integration.lakes import differing, reject_counts, silver_and_gold, write_landing
 
 pytestmark = pytest.mark.spark
 
@@ -150,3 +153,34 @@ def test_a_following_stream_reads_changed_and_empty_files(
     assert "h_empty.jsonl" in pipeline.lake.state("_state/usage_events_ledger", {})
     ids = [row["event_id"] for row in rows_of(lake, "bronze/usage_events") if row["source_file"][:2] in ("a_", "g_")]
     assert sorted(ids) == ["a1", "a2", "a3", "g1"]
+
+
+def test_a_packed_file_that_is_away_is_not_written_off(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    """Listed, and gone before it was read: what it holds is not known, so nothing is decided of it."""
+    files = {"a.jsonl": [hostile.event("here")], "b.jsonl.gz": [hostile.event("away")]}
+    landing = write_landing(tmp_path / "landing", files)
+    pipeline = make_pipeline(landing, tmp_path / "lake")
+    found, away = landing_files(pipeline.lake.spark, str(landing)), landing / "usage_events_stream" / "b.jsonl.gz"
+    away.rename(tmp_path / away.name)
+    with pytest.raises(FileNotFoundError), pipeline.lake.writer():
+        ingest(pipeline.lake, pipeline.config, found, "batch")
+    away.write_bytes(b"half an upload")
+    with pytest.raises((Py4JError, PySparkException)), pipeline.lake.writer():  # nor of one that changed meanwhile
+        ingest(pipeline.lake, pipeline.config, found, "batch")
+    (tmp_path / away.name).rename(away)
+    make_pipeline(landing, tmp_path / "lake").run()
+    assert {row["event_id"] for row in rows_of(tmp_path / "lake", "silver/usage_events")} == {"here", "away"}
+
+
+def test_folders_below_are_not_looked_into(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    """Not even those called like partitions, of which Spark would make columns."""
+    landing = write_landing(tmp_path / "landing", {"a.jsonl": [hostile.event("first")]})
+    for folder in ("date=2025-06-01", "more"):
+        (landing / "usage_events_stream" / folder).mkdir()
+        (landing / "usage_events_stream" / folder / "x.jsonl").write_text(hostile.event(folder) + "\n")
+    make_pipeline(landing, tmp_path / "lake").run()
+    (landing / "usage_events_stream" / "b.jsonl").write_text(hostile.event("second") + "\n")
+    outcome = make_pipeline(landing, tmp_path / "lake").run()
+    assert [batch.files for batch in outcome.batches] == [1]
+    assert {row["event_id"] for row in rows_of(tmp_path / "lake", "silver/usage_events")} == {"first", "second"}
+    assert audited(make_pipeline, landing, tmp_path / "lake").balanced

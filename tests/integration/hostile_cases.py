@@ -138,6 +138,8 @@ def values_of_events() -> list[Case]:
             note="kept in Bronze's `raw`")
     c.lines("a missing, null or blank key", "missing_key",
             [good(org_id=None), good(resource_id=" "), without(c.id(), "org_id"), event("  ")])
+    c.lines("a key of 64 KiB", "missing_key", [good(org_id="o" * 65_536), good(resource_id="r" * 65_536)],
+            note="no store takes it as one")
     c.lines(
         "an orphan organisation",
         SILVER,
@@ -245,6 +247,8 @@ def masters() -> list[Case]:
              b"org_id,survey_date,nps_score,comment,Comment,raw\nkind_c,2025-08-22,5,good,better,best\n"},
             note="kept in Bronze with a `_`")
     ticket("a blank key", {"missing_key": 2}, ",org_a,billing,low,2025-06-02,,,", "k4,,billing,low,2025-06-02,,,")
+    ticket("a key of 64 KiB", {"missing_key": 2}, f"k4,{'o' * 65_536},billing,low,2025-06-02,,,",
+           f"{'k' * 65_536},org_a,billing,low,2025-06-02,,,")
     ticket(
         "a date that is none",
         {"invalid_date": 2},

@@ -137,6 +137,9 @@ class TestLaw3Replay:
         take_in(waiting[4:5])
         (checkpoint / "metadata").write_bytes(b"")
         take_in(waiting[5:6])
+        (checkpoint / "metadata").write_bytes(b'{"id":')
+        (landing / "usage_events_stream" / waiting[0].name).touch()  # nothing new, and one to be read again
+        assert sum(batch.files for batch in make_pipeline(landing, lake, 1).bronze().batches) == 1
         shutil.rmtree(lake / "_checkpoints")
         take_in(waiting[6:])
         make_pipeline(landing, lake).run()

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from .landing import Literal, Number, parse_object
-from .params import Params
+from .params import LONGEST_KEY, Params
 from .values import blank_to_none, parse_decimal, parse_timestamp
 
 Row = dict[str, Any]
@@ -90,7 +90,7 @@ def judge(raw: str | bytes, source_file: str, ingest_ts: datetime, params: Param
 
     for key in ("event_id", "org_id", "resource_id"):
         row[key] = blank_to_none(text_of(record.get(key)))
-        if row[key] is None:
+        if row[key] is None or (key != "event_id" and len(row[key].encode("utf-8", "replace")) > LONGEST_KEY):
             errors.add("missing_key")
     row["user_id"] = blank_to_none(text_of(record.get("user_id")))
 

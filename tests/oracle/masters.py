@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from .landing import MASTER_COLUMNS, parse_json
-from .params import Params
+from .params import LONGEST_KEY, Params
 from .values import RATE, blank_to_none, parse_bool, parse_date, parse_decimal, parse_month, quantize
 
 Row = dict[str, Any]
@@ -38,7 +38,7 @@ class Reader:
 
     def key(self, column: str) -> None:
         self.text(column)
-        if self.row[column] is None:
+        if self.row[column] is None or len(self.row[column].encode("utf-8", "replace")) > LONGEST_KEY:
             self.errors.add("missing_key")
 
     def text(self, column: str) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
+LONGEST_KEY = 60_000  # bytes of UTF-8: no store takes a longer one as a key
+
 REGION_ALIASES = {
     "us-east": "us-east-1",
     "us-west": "us-west-2",

@@ -85,6 +85,15 @@ def test_what_a_correction_removes_goes_and_no_reader_finds_a_partition_empty(
     assert unequal(open_lake()) == []
 
 
+def test_a_table_that_somebody_emptied_is_loaded_again(open_lake: OpenLake, target: Target) -> None:
+    open_lake().serve()
+    with target.session() as session:
+        session.execute("TRUNCATE revenue_monthly")
+    assert set(open_lake().serve().served) == {"revenue_monthly"}
+    assert unequal(open_lake()) == []
+    assert open_lake().serve().served == {}
+
+
 class Reader:
     """Reads two partitions that always have rows, again and again, and notes what it finds empty."""
 

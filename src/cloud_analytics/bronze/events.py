@@ -77,6 +77,9 @@ class EventFeed:
         The micro-batch that runs when it is asked to stop is finished first; one that has not begun comes again.
         """
         self._by_turns = True
+        while not file_system(self.lake.spark, self.landing).exists(FOLDER):
+            if stop.wait(interval.total_seconds()):
+                return
         trigger = {"processingTime": f"{max(1, int(interval.total_seconds()))} seconds"}
         with own_failures(self.lake, self._checkpoint(), self._failures):
             query = self._start(trigger)
@@ -99,6 +102,7 @@ class EventFeed:
             self.lake.spark.readStream.format("binaryFile")
             .schema("path string, modificationTime timestamp, length bigint, content binary")
             .option("pathGlobFilter", NAME_PATTERN)
+            .option("recursiveFileLookup", "true")  # else a folder called `x=y` makes partition columns of its files
             .option("maxFilesPerTrigger", self.config.pipeline.stream.max_files_per_trigger)
             .option("maxFileAge", "36500d")  # the default ignores files a week older than the newest, without a word
             .load(escape_glob(f"{absolute(self.landing)}/{FOLDER}"))
@@ -116,6 +120,7 @@ class EventFeed:
     def _micro_batch(self, batch: DataFrame, number: int) -> None:
         try:
             found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
+            found = [info for info in found if info.path.split("/")[-2] == FOLDER]  # none of folders below
             with self._taking_turns():
                 self._take(ledger.new(self.lake, found), f"{number:06d}")
         except Exception as error:
@@ -158,7 +163,10 @@ class EventFeed:
     def _checkpoint_id(self) -> str:
         # Batch numbers begin at 0 with each new checkpoint: the query's own id tells two of them apart.
         text = self.lake.files.read_text(f"{self._checkpoint()}/metadata")
-        return str(json.loads(text)["id"])[:8] if text else "no-query"
+        try:
+            return str(json.loads(text or "")["id"])[:8]
+        except (ValueError, KeyError, TypeError):
+            return "no-query"  # none, or one that is damaged
 
 
 def _waited(query: StreamingQuery, seconds: float, stop: threading.Event) -> bool:

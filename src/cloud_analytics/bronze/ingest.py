@@ -16,8 +16,7 @@ from cloud_analytics.bronze.retract import retract
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.landing.events import is_event_file, parse_lines, read_lines
 from cloud_analytics.quality import quarantine
-from cloud_analytics.storage.failures import refusal
-from cloud_analytics.storage.files import FileInfo
+from cloud_analytics.storage.files import FileInfo, file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import BRONZE_EVENTS, conform
 from cloud_analytics.storage.uris import escape_glob
@@ -62,7 +61,7 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
         batch = _write(lake, config, new, [], batch_id, ingest_ts, started)
     except Exception:
         # Reading is optimistic: only when it fails is each compressed file tried alone.
-        unreadable = [info for info in new if info.name.endswith(".gz") and not _readable(lake.spark, info)]
+        unreadable = [info for info in new if info.name.endswith(".gz") and _is_broken(lake.spark, info)]
         if not unreadable:
             raise
         readable = [info for info in new if info not in unreadable]
@@ -70,14 +69,21 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
     return batch
 
 
-def _readable(spark: SparkSession, info: FileInfo) -> bool:
+def _is_broken(spark: SparkSession, info: FileInfo) -> bool:
+    """Whether the file lies there as it was listed, its bytes can be had, and they cannot be unpacked to the end.
+
+    A file that is away, or may not be read, says nothing of its content: then the error passes.
+    """
     try:
         spark.read.option("lineSep", "\n").text(escape_glob(info.path)).agg(F.sum(F.length("value"))).collect()
-    except Exception as error:
-        if refusal(error) is not None:
-            raise  # that says nothing of its content
         return False
-    return True
+    except Exception:
+        folder = file_system(spark, info.path.rpartition("/")[0])
+        folder.read_bytes(info.name)
+        listed = {(other.name, other.length, other.modified) for other in folder.files("", recursive=False)}
+        if (info.name, info.length, info.modified) not in listed:
+            raise
+        return True
 
 
 def _write(

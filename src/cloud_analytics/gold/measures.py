@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from cloud_analytics.quality.checks import LONGEST_KEY
+
 MONEY = "decimal(28,6)"
 RATIO = "decimal(38,10)"
 
@@ -37,8 +39,8 @@ def month(day: str) -> Column:
 
 
 def or_unknown(name: str) -> Column:
-    """A text that is part of a mart's key: null reads `unknown` (a key column of Cassandra cannot be null)."""
-    return F.coalesce(F.col(name), F.lit("unknown")).alias(name)
+    """A text that is part of a mart's key: null reads `unknown`, and what is too long (Cassandra takes neither)."""
+    return F.when(F.octet_length(name) <= LONGEST_KEY, F.col(name)).otherwise(F.lit("unknown")).alias(name)
 
 
 def resource_days(events: DataFrame) -> DataFrame:

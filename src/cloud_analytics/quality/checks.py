@@ -16,11 +16,13 @@ from pyspark.sql import functions as F
 from cloud_analytics.config import SourceContract
 from cloud_analytics.quality.rules import CHECKS
 
+LONGEST_KEY = 60_000  # bytes; Cassandra takes less than 64 KiB for all parts together
+
 
 def blank_key(contract: SourceContract, _column: str | None) -> Column:
-    """A part of the natural key is blank, or org_id is."""
-    parts = [F.col(f"{name}_text").isNull() for name in dict.fromkeys([*contract.key, "org_id"])]
-    return reduce(or_, parts)
+    """A part of the natural key is blank, or org_id is; or so long that no store takes it as a key."""
+    parts = [F.col(f"{name}_text") for name in dict.fromkeys([*contract.key, "org_id"])]
+    return reduce(or_, [part.isNull() | (F.octet_length(part) > LONGEST_KEY) for part in parts])
 
 
 def outside_vocabulary(contract: SourceContract, column: str | None) -> Column:

@@ -6,7 +6,7 @@ from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.errors import ConfigError
 from cloud_analytics.quality import conditions, events
 from cloud_analytics.silver import masters
-from cloud_analytics.silver.build import MASTERS_STATE
+from cloud_analytics.silver.build import judged_by
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import SILVER_MASTERS, nothing
 
@@ -19,8 +19,7 @@ def verify_rules(lake: Lake, config: Config) -> None:
 
     A lake whose Silver was judged by the same rules has answered already.
     """
-    known = {entry["inputs"][1] for entry in lake.state(MASTERS_STATE, {}).values()}
-    if config.fingerprint() in _verified | known:
+    if config.fingerprint() in _verified | judged_by(lake):
         return
     lacking = {
         source: [

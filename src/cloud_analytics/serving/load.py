@@ -19,6 +19,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.gold import build as gold
+from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.loader import Loader, Written
 from cloud_analytics.serving.patience import Backoff
 from cloud_analytics.serving.plan import Plan
@@ -73,7 +74,8 @@ def plan(lake: Lake, target: Target) -> Plan:
 
 def _serve(lake: Lake, target: Target, written: Written, say: Callable[[str], None]) -> None:
     with target.writing_session() as session:
-        found = found_tables(session, target.keyspace)
+        with readable_errors(f"cannot look at keyspace {target.keyspace}"):
+            found = found_tables(session, target.keyspace)
         loader = _loader(lake, target, session, found, written, say)
         checkpoint = loader.document.replace("_state/", "_checkpoints/")
         pace_connector(lake.spark, target.requests_per_second)
@@ -82,7 +84,7 @@ def _serve(lake: Lake, target: Target, written: Written, say: Callable[[str], No
             forget_connections(lake.spark)  # one that is open learns of new tables only after a second
         if loader.behind():
             _stream(lake, checkpoint, loader)
-        loader.load(loader.expiring())
+        loader.load({**loader.expiring(), **loader.emptied()})
 
 
 def _loader(

@@ -16,7 +16,7 @@ from cloud_analytics.gold import build as gold
 from cloud_analytics.serving.plan import Plan, TablePlan
 from cloud_analytics.serving.tables import Table, tables
 from cloud_analytics.serving.target import Target
-from cloud_analytics.serving.write import Keys, delete, partition_keys, slices, upsert
+from cloud_analytics.serving.write import Keys, delete, is_empty, partition_keys, slices, upsert
 from cloud_analytics.storage.lake import Lake
 
 if TYPE_CHECKING:
@@ -109,6 +109,18 @@ class Loader:
             limit = now - self.marts[mart].ttl_seconds * 1_000_000 // 2
             old = {name: version for name, (version, at) in partitions.items() if at < limit and (mart, name) in rows}
             due.update({mart: old} if old else {})
+        return due
+
+    def emptied(self) -> Partitions:
+        """All partitions with rows of the tables that hold none any more: somebody else truncated them."""
+        due: Partitions = {}
+        for mart in self.state["complete"]:
+            rows, table = self._gold_rows(), self.marts[mart]
+            held = {
+                name: v for name, (v, _) in self.state["partitions"].get(mart, {}).items() if rows.get((mart, name))
+            }
+            if held and table.name in self.present and is_empty(self.session, table):
+                due[mart] = held
         return due
 
     def plan(self, due: Mapping[str, dict[str, int]]) -> Plan:

@@ -132,6 +132,12 @@ def partition_keys(session: Session, table: Table) -> Keys:
         return {tuple(row.values()) for row in rows}
 
 
+def is_empty(session: Session, table: Table) -> bool:
+    """Whether the table holds no row at all."""
+    with readable_errors(f"cannot read {table.name}"):
+        return session.execute(f"SELECT {table.partition_key[0]} FROM {table.name} LIMIT 1").one() is None
+
+
 def slices(session: Session, table: Table, partitions: Sequence[str], pace: int | None = None) -> Keys:
     """The slices of these partitions of the mart that the table holds: its `slice_key` values."""
     keys = sorted(partition_keys(session, table))

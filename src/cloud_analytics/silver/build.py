@@ -29,6 +29,11 @@ _JOINED = ("customers_orgs", "resources", "users")
 _BASELINE_COLUMNS = ["org_id", "service", "metric", "cost_usd", "value"]
 
 
+def judged_by(lake: Lake) -> set[str]:
+    """Fingerprints of the configurations that judged the masters of Silver as they are."""
+    return {entry["inputs"][1] for entry in lake.state(MASTERS_STATE, {}).values()}
+
+
 def build_masters(lake: Lake, config: Config, changes: Changes | None = None) -> list[str]:
     """Rebuild each master whose snapshot or rules changed; returns their names. `changes` collects what it changed."""
     snapshots: dict[str, Any] = lake.state(bronze_masters.STATE, {})

@@ -27,18 +27,13 @@ def readable_refusals(root: str) -> Iterator[None]:
     except CloudAnalyticsError:
         raise
     except Exception as error:
-        found = refusal(error)
-        if found is None:
-            raise
-        text, words = found
-        raise UsageError(
-            f"{_line(text, words)} (lake {root}): {_REFUSALS[words]}, then run again; nothing is lost"
-        ) from error
-
-
-def refusal(error: BaseException) -> tuple[str, str] | None:
-    """The message with which the file system refused something, and its words for it; None: it did not."""
-    return next(((text, words) for text in _texts(error) for words in _REFUSALS if words in text), None)
+        for text in _texts(error):
+            for refusal, remedy in _REFUSALS.items():
+                if refusal in text:
+                    raise UsageError(
+                        f"{_line(text, refusal)} (lake {root}): {remedy}, then run again; nothing is lost"
+                    ) from error
+        raise
 
 
 def _texts(error: BaseException | None) -> Iterator[str]:

@@ -250,6 +250,8 @@ class HadoopFileSystem(FileSystem):
         destination = self._path(target)
         if self._fs.rename(self._path(source), destination):
             return
+        if not self.exists(source):
+            raise FileNotFoundError(f"{source} is gone")  # the target may be what it has become
         self._fs.mkdirs(destination.getParent())
         if self._fs.exists(destination):
             self._fs.delete(destination, False)

@@ -192,8 +192,7 @@ class Lake:
             raise
         transaction.put(f"{_STATE}/last_transaction", number)
         plan = transaction.plan()
-        if self._lease is not None:
-            self._lease.check()
+        self._expect_lease(decided=False)
         self.files.write_text(_JOURNAL, json.dumps(plan))
         self._apply(plan, self._move_in)
 
@@ -201,15 +200,22 @@ class Lake:
         self.files.each(self.files.delete, plan["remove"])
         folders = {target.rsplit("/", 1)[0] for _, target in plan["move"]}
         self.files.each(self.files.make_folder, sorted(folders))
+        self._expect_lease()
         self.files.each(move, plan["move"])
         self._drop_empty_folders(plan["remove"], folders)
+        self._expect_lease()
         for name, content in plan["documents"].items():
             self.files.write_text(f"{name}.json", json.dumps(content))
             self._documents[name] = content
         for path, text in plan["lines"].items():
             self.files.write_text(path, text)
+        self._expect_lease()
         self.files.delete(_JOURNAL)
         self.files.delete(f"{_STAGING}/{plan['number']}")
+
+    def _expect_lease(self, decided: bool = True) -> None:
+        if self._lease is not None:
+            self._lease.check(decided)
 
     def _move_in(self, pair: Sequence[str]) -> None:
         self.files.move(*pair)

@@ -5,8 +5,9 @@ looking for others: so of two that come at once at least one sees the other, wha
 the store lists what was put (S3 does since 2020, as do Google's and Azure's stores). No clock is compared: a lease is
 dead when it did not change while somebody watched it for `patience`.
 
-What it cannot do: a holder that stood still longer than `patience` (a suspended machine) may believe for the length of
-one request that it still holds the lake. It looks again right before each commit, so the gap is that request alone.
+What it cannot do: a holder that stood still longer than `patience` (a suspended machine) may believe for a while that
+it still holds the lake. It looks again right before each commit and before each part of what follows, so the gap is the
+requests of one such part.
 """
 
 from __future__ import annotations
@@ -65,14 +66,18 @@ class Lease:
     ) -> None:
         self._withdraw()
 
-    def check(self) -> None:
-        """PipelineError when the lease is not ours any more: called right before something is decided for good."""
+    def check(self, decided: bool = False) -> None:
+        """PipelineError when the lease is not ours any more: called right before something is decided for good.
+
+        And after that (`decided`) before each part of it, which who takes over finishes as well.
+        """
         silent = time.monotonic() - self._confirmed > self._patience * 0.75
         if self._lost or silent or not self._files.exists(self._path(self._name)):
             self._lost = True
             raise PipelineError(
                 "this run lost its right to write to the lake (it stood still for too long, and another one may have"
-                " taken over); nothing of its last step was written: run it again"
+                f" taken over); {'who did ends its last step' if decided else 'nothing of its last step was written'}:"
+                " run it again"
             )
 
     def _announce(self) -> None:
