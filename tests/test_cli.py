@@ -58,3 +58,13 @@ def test_an_empty_landing_folder_and_a_lacking_column_are_told(tmp_path: Path) -
     assert done.returncode == 2
     assert "users.csv: the header lacks the columns email, role, active, created_at, last_login" in done.stderr
     assert not (tmp_path / "lake" / "bronze").exists()
+
+
+def test_doctor_finds_what_a_run_would_stumble_over(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    done = _call("doctor", "--landing", str(tmp_path / "landing"), "--lake", "README.md")
+    assert done.returncode == 2
+    lacking = [line for line in done.stdout.splitlines() if line.startswith("LACK")]
+    assert [line.split(":")[0] for line in lacking] == ["LACK landing", "LACK lake"]
+    assert "is empty" in lacking[0]
+    assert "README.md is no folder" in lacking[1]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from cloud_analytics.config import load
+from cloud_analytics.config import default_conf_dir, load
 from cloud_analytics.errors import CloudAnalyticsError
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.versions import PYSPARK
 from cloud_analytics.storage.uris import local_folder
 
 
@@ -36,7 +37,8 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
     ]
     try:
         found = version("pyspark")
-        findings.append(Finding("PySpark", found == "3.5.9", f"{found} (3.5.9 is what the connector is released for)"))
+        wanted = f"{found} ({PYSPARK} is what the connector is released for)"
+        findings.append(Finding("PySpark", found == PYSPARK, wanted))
     except PackageNotFoundError:
         findings.append(Finding("PySpark", False, "not installed: run `make setup`"))
     try:
@@ -46,7 +48,7 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
         findings.append(Finding("Java", False, str(error)))
     try:
         config = load(conf)
-        findings.append(Finding("configuration", True, "valid"))
+        findings.append(Finding("configuration", True, f"valid, in {conf or default_conf_dir()}"))
         landing, lake = landing or config.pipeline.landing, lake or config.pipeline.lake
     except CloudAnalyticsError as error:
         findings.append(Finding("configuration", False, str(error)))
@@ -55,15 +57,22 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
         if folder is not None:
             findings.append(_folder(name, folder))
     findings.append(Finding("processors", True, str(os.cpu_count())))
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    findings.append(Finding("free disk", free > 1, f"{free:.1f} GiB"))
+    free = shutil.disk_usage(_existing(local_folder(lake or "") or Path.cwd())).free / 2**30
+    findings.append(Finding("free disk", free > 1, f"{free:.1f} GiB where the lake is"))
     return findings
 
 
 def _folder(name: str, path: Path) -> Finding:
-    if name == "landing" and not path.is_dir():
-        advice = f"{path} does not exist: `cloud-analytics generate --out {path}` makes data"
-        return Finding(name, False, advice)
-    existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
-    writable = os.access(existing, os.W_OK) or name == "landing"
+    if name == "landing" and not (path.is_dir() and any(path.iterdir())):
+        what = "is empty" if path.is_dir() else "does not exist"
+        return Finding(name, False, f"{path} {what}: `cloud-analytics generate --out {path}` makes data")
+    place = _existing(path)
+    if not place.is_dir():
+        return Finding(name, False, f"{place} is no folder: choose another with --{name}")
+    writable = os.access(place, os.W_OK) or name == "landing"
     return Finding(name, writable, f"{path}" if writable else f"{path} is not writable: choose another with --{name}")
+
+
+def _existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that is there."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
