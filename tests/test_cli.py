@@ -66,5 +66,5 @@ def test_doctor_finds_what_a_run_would_stumble_over(tmp_path: Path) -> None:
     assert done.returncode == 2
     lacking = [line for line in done.stdout.splitlines() if line.startswith("LACK")]
     assert [line.split(":")[0] for line in lacking] == ["LACK landing", "LACK lake"]
-    assert "is empty" in lacking[0]
+    assert "holds no data" in lacking[0]
     assert "README.md is no folder" in lacking[1]

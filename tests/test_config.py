@@ -78,7 +78,9 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
     assert "fx.usd_rate: input should be" in text
     assert "HUSH" not in text
     with pytest.raises(ConfigError) as caught:
-        SparkSettings().overridden(None, ["spark.hadoop.fs.s3a.secret.key HUSH", "spark.a.password=HUSH", "x=HUSH"])
+        SparkSettings().overridden(
+            None, ["spark.hadoop.fs.s3a.secret.key HUSH", "spark.b:HUSH", "spark.a.password=HUSH", "x=HUSH"]
+        )
     assert "--spark spark.hadoop.fs.s3a.secret.key: expected KEY=VALUE" in str(caught.value)
     assert "HUSH" not in str(caught.value)
 

@@ -117,7 +117,7 @@ class SparkSettings(_Section):
     def overridden(self, master: str | None, options: Sequence[str]) -> SparkSettings:
         """With what the command line gives: a master URL, and KEY=VALUE settings; ConfigError holds all problems."""
         # What follows the key may be a secret.
-        keys = [option.split()[0] if option.strip() else "" for option in options if "=" not in option]
+        keys = [re.split(r"[\s:]", option.strip())[0] for option in options if "=" not in option]
         problems = [f"--spark {key}: expected KEY=VALUE" for key in keys]
         pairs = dict(option.split("=", 1) for option in options if "=" in option)
         changed = {"conf": {**self.conf, **pairs}, **({"master": master} if master else {})}
@@ -422,15 +422,13 @@ def load(conf_dir: Path | None = None) -> Config:
 class _Loader(yaml.SafeLoader):
     """YAML in which a key that is given twice is an error, and not the last one's."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
+            if isinstance(key, yaml.ScalarNode) and keys.count((key.tag, key.value)) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        return node
 
 
 def _read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] | None:
@@ -440,9 +438,10 @@ def _read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] 
         problems.append(f"{path}: cannot be read ({error.strerror}); give the folder with --conf")
         return None
     except (yaml.YAMLError, ValueError) as error:  # also of a date that is none
-        where, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
         line = f" at line {where.line + 1}" if where else ""
-        problems.append(f"{path}: is not valid YAML{line}{f': {problem}' if problem else ''}")
+        ours = f": {problem}" if problem.endswith("stands twice") else ""  # YAML's own may show a value
+        problems.append(f"{path}: is not valid YAML{line}{ours}")
         return None
     if not isinstance(raw, dict):
         problems.append(f"{path}: must hold keys and values")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -149,12 +150,14 @@ def _driver(settings: SparkSettings, log4j: Path, quick_start: bool) -> dict[str
         # Workers must be the interpreter that runs the driver (Colab and pyenv have several).
         os.environ["PYSPARK_PYTHON"] = sys.executable
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    own = re.search(r"-XX:\+Use\w+GC\b", settings.conf.get("spark.driver.extraJavaOptions", ""))
+    collector = "" if own else " -XX:+UseParallelGC"  # of two the JVM takes neither
     return {
         "spark.master": settings.master,
         "spark.app.name": settings.app_name,
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.extraJavaOptions": (
-            f"-Duser.timezone=UTC -Dlog4j2.configurationFile={log4j.as_uri()} -XX:+UseParallelGC"
+            f"-Duser.timezone=UTC -Dlog4j2.configurationFile={log4j.as_uri()}{collector}"
             f" -Xms{min(768, settings.driver_memory_mib)}m -Xshare:auto -XX:ReservedCodeCacheSize=256m"
             f" -Dderby.system.home={tempfile.gettempdir()}" + (" -XX:TieredStopAtLevel=1" if quick_start else "")
         ),

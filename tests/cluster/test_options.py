@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
+from cloud_analytics import session
 from cloud_analytics.cli import cli
 from cloud_analytics.config import SparkSettings
 from cloud_analytics.errors import ConfigError, UsageError
@@ -46,3 +49,14 @@ def test_s3a_is_fetched_for_its_own_paths_only(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("cloud_analytics.runtime.jars.ensure", lambda jar_set, say: [jar_set.name])
     assert object_store_jars(["data", "file:///data", "s3://emr"]) == []
     assert object_store_jars(["data", "s3a://bucket/lake"]) == ["s3a"]
+
+
+def test_options_of_the_jvm_come_behind_ours_and_one_collector_is_chosen(tmp_path: Path) -> None:
+    ours = {"spark.driver.extraJavaOptions": "-Da=1", "spark.master": "local"}
+    conf = {"spark.driver.extraJavaOptions": "-Da=2", "spark.executor.extraJavaOptions": "-Db=1", "spark.x": "y"}
+    assert session._added(ours, conf) == {**conf, "spark.driver.extraJavaOptions": "-Da=1 -Da=2"}
+    for chosen, kept in (("-XX:+UseG1GC", False), ("-Dx=1", True)):
+        settings = SparkSettings(conf={"spark.driver.extraJavaOptions": chosen}, driver_memory="600m")
+        options = session._driver(settings, tmp_path / "log4j2.properties", False)["spark.driver.extraJavaOptions"]
+        assert ("UseParallelGC" in options) is kept
+        assert "-Xms600m" in options

@@ -197,6 +197,8 @@ def shapes() -> list[str]:
             event(f"org_{n}", org_id=value)
             for n, value in enumerate([None, "", " \t", " org_a ", "org_none", 42, True])
         ),
+        event("org_long", org_id="o" * 60_000),
+        event("org_too_long", org_id="\u00f6" * 30_001),
         *(event(f"res_{n}", resource_id=value) for n, value in enumerate([None, "", " res_2 ", "res_none"])),
         without("no_org", "org_id"),
         without("no_resource", "resource_id"),

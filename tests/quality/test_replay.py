@@ -86,7 +86,7 @@ def test_an_edit_of_the_configuration_lets_quarantined_events_in(spark: SparkSes
     assert groups[EVENTS, "unknown_service"]["records"] == 4
     assert groups[EVENTS, "unknown_service"]["replayable"]
     assert not groups[EVENTS, "malformed_json"]["replayable"]
-    assert groups["users", "missing_key"]["message"] == "The natural key or org_id is blank."
+    assert groups["users", "missing_key"]["message"] == "The natural key or org_id is blank, or too long to be one."
     shown = show(first.lake, Selection(EVENTS, "unknown_service"), load(conf), 2)
     assert [record["raw"] for record in shown] == [LINES[5], LINES[4]]
     assert [error["id"] for error in shown[0]["errors"]] == ["unknown_service", "negative_cost"]

@@ -18,7 +18,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.gold import build as gold
 from cloud_analytics.serving.access import Direct
-from cloud_analytics.serving.load import serve
+from cloud_analytics.serving.load import plan, serve
 from cloud_analytics.serving.node import HOST, EmbeddedNode
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
@@ -89,6 +89,7 @@ def test_a_table_that_somebody_emptied_is_loaded_again(open_lake: OpenLake, targ
     open_lake().serve()
     with target.session() as session:
         session.execute("TRUNCATE revenue_monthly")
+    assert {part.table for part in plan(open_lake().lake, target).tables if part.rows} == {"revenue_monthly"}
     assert set(open_lake().serve().served) == {"revenue_monthly"}
     assert unequal(open_lake()) == []
     assert open_lake().serve().served == {}

@@ -162,7 +162,8 @@ def test_an_explanation_names_the_keyspace_of_the_target(config: Config, monkeyp
 
 @pytest.mark.parametrize("command", [("run",), ("serve",), ("stream",), ("query", "carbon", "--org", "o")])
 def test_a_command_ends_before_spark_starts(command: tuple[str, ...], tmp_path: Path) -> None:
-    (tmp_path / "_state").mkdir()  # it holds something
+    (tmp_path / "_state").mkdir()
+    (tmp_path / "_state/last_transaction.json").write_text("1")  # it holds something
     code = "import sys; from cloud_analytics.cli import main; sys.argv[1:] = sys.argv[1:]; main()"
     arguments = [*command, "--serving", "astra", "--lake", str(tmp_path)]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}

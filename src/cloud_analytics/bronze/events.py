@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -80,6 +82,8 @@ class EventFeed:
         while not file_system(self.lake.spark, self.landing).exists(FOLDER):
             if stop.wait(interval.total_seconds()):
                 return
+            with self._taking_turns():
+                idle()
         trigger = {"processingTime": f"{max(1, int(interval.total_seconds()))} seconds"}
         with own_failures(self.lake, self._checkpoint(), self._failures):
             query = self._start(trigger)
@@ -120,7 +124,11 @@ class EventFeed:
     def _micro_batch(self, batch: DataFrame, number: int) -> None:
         try:
             found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
-            found = [info for info in found if info.path.split("/")[-2] == FOLDER]  # none of folders below
+            here = [Path(absolute(self.landing)).name, FOLDER]
+            # None of folders below. Spark may quote what it lists.
+            found = [
+                info for info in found if here in (info.path.split("/")[-3:-1], unquote(info.path).split("/")[-3:-1])
+            ]
             with self._taking_turns():
                 self._take(ledger.new(self.lake, found), f"{number:06d}")
         except Exception as error:

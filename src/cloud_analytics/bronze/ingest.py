@@ -70,19 +70,15 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
 
 
 def _is_broken(spark: SparkSession, info: FileInfo) -> bool:
-    """Whether the file lies there as it was listed, its bytes can be had, and they cannot be unpacked to the end.
+    """Whether the file's bytes can be had, and cannot be unpacked to the end.
 
-    A file that is away, or may not be read, says nothing of its content: then the error passes.
+    A file that is away, or may not be read, says nothing of its content: then an error passes.
     """
     try:
         spark.read.option("lineSep", "\n").text(escape_glob(info.path)).agg(F.sum(F.length("value"))).collect()
         return False
     except Exception:
-        folder = file_system(spark, info.path.rpartition("/")[0])
-        folder.read_bytes(info.name)
-        listed = {(other.name, other.length, other.modified) for other in folder.files("", recursive=False)}
-        if (info.name, info.length, info.modified) not in listed:
-            raise
+        file_system(spark, info.path.rpartition("/")[0]).read_through(info.name)
         return True
 
 

@@ -15,10 +15,9 @@ from cloud_analytics.storage.uris import local_folder
 
 
 def _folder(out: str) -> Path:
-    folder = local_folder(out)
-    if folder is None:
+    if local_folder(out) is None:
         raise UsageError(f"--out {out}: data are generated into a local folder; copy them to the store from there")
-    return folder
+    return local_folder(out) or Path() if out.startswith("file:") else Path(out)
 
 
 @command(
@@ -28,7 +27,7 @@ def _folder(out: str) -> Path:
 @click.option(
     "--out",
     required=True,
-    metavar="DIR",
+    type=click.Path(),
     callback=lambda *given: _folder(named(*given)),
     help="Local folder to fill; must hold no landing data.",
 )

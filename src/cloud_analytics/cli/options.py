@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
@@ -115,10 +116,13 @@ def open_pipeline(
     def look(is_there: Callable[[str], bool]) -> None:
         if (landing or "landing" in needs) and not is_there(source):
             raise UsageError(f"the landing folder {source} does not exist; give it with --landing")
-        if "lake" in needs and not is_there(f"{folder}/_state"):
+        if "lake" in needs and not is_there(f"{folder}/_state/last_transaction.json"):
             raise UsageError(f"the lake {folder} holds nothing: `cloud-analytics run` fills it, --lake names another")
 
-    look(lambda place: (local := local_folder(place)) is None or local.exists())
+    # Where paths may lie elsewhere than here by default, only Spark knows.
+    moved = "spark.hadoop.fs.defaultFS" in config.pipeline.spark.conf or "HADOOP_CONF_DIR" in os.environ
+    if not (submitted() or moved):
+        look(lambda place: (local := local_folder(place)) is None or local.exists())
     from cloud_analytics.runtime.java import require_java
 
     if not submitted():

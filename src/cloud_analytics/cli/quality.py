@@ -42,7 +42,7 @@ def rules(source: str | None, lake: str | None, conf: Path | None) -> None:
     from cloud_analytics.quality.selection import check_source
 
     check_source(source)
-    with open_pipeline(None, lake, conf, needs=("lake",)) as (pipeline, config):
+    with open_pipeline(None, lake, conf) as (pipeline, config):
         from cloud_analytics.quality.catalogue import catalogue
 
         found = [rule for rule in catalogue(pipeline.lake, config) if source in (None, rule["source"])]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cloud_analytics.config import default_conf_dir, load
 from cloud_analytics.errors import CloudAnalyticsError
+from cloud_analytics.generate.catalog import EVENTS_FOLDER
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.versions import PYSPARK
 from cloud_analytics.storage.uris import local_folder
@@ -63,8 +64,8 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
 
 
 def _folder(name: str, path: Path) -> Finding:
-    if name == "landing" and not (path.is_dir() and any(path.iterdir())):
-        what = "is empty" if path.is_dir() else "does not exist"
+    if name == "landing" and not (path.is_dir() and (any(path.glob("*.csv")) or (path / EVENTS_FOLDER).is_dir())):
+        what = "holds no data" if path.is_dir() else "does not exist"
         return Finding(name, False, f"{path} {what}: `cloud-analytics generate --out {path}` makes data")
     place = _existing(path)
     if not place.is_dir():

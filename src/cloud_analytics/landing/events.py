@@ -83,7 +83,8 @@ def parse_lines(lines: DataFrame) -> DataFrame:
     exact = F.when(raw.rlike("[0-9.eE+-]{16}"), F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)
     parsed = lines.withColumn("_parsed", listed(exact, _EVENT))
     item = F.col("_parsed.r").getItem(0)
-    good: Column = is_one_value(raw, F.col("_parsed")) & item.isNotNull() & F.col("raw_bytes").isNull()
+    one_object = is_one_value(raw, F.col("_parsed"), last=r"(?:^|\}|null)")  # what structs can end in, or no element
+    good: Column = one_object & item.isNotNull() & F.col("raw_bytes").isNull()
     judged = parsed.withColumn("is_json", F.coalesce(good, F.lit(False)))
     fields = [F.when(F.col("is_json"), item.getField(name)).alias(name) for name in FIELDS]
     typed = judged.select(*lines.columns, "is_json", *fields)

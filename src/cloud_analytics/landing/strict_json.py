@@ -9,13 +9,14 @@ from __future__ import annotations
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-# Strict JSON, but NaN and Infinity parse: they are values that a rule judges, not broken text. Length is no fault.
+# Strict JSON, but NaN and Infinity parse: they are values that a rule judges, not broken text. Length is no fault, but
+# for a bare number: to copy one takes time with the square of its digits.
 STRICT = {
     "mode": "PERMISSIVE",
     "columnNameOfCorruptRecord": "_broken",
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "true",
-    "maxNumLen": str(2**31 - 1),
+    "maxNumLen": "10000",
     "maxStringLen": str(2**31 - 1),
 }
 
@@ -27,14 +28,18 @@ def listed(text: Column, kind: str) -> Column:
     )
 
 
-def is_one_value(text: Column, parsed: Column) -> Column:
-    """Whether the text, `parsed` by `listed`, is exactly one JSON value; may be null."""
+def is_one_value(text: Column, parsed: Column, last: str = "") -> Column:
+    """Whether the text, `parsed` by `listed`, is exactly one JSON value; may be null.
+
+    `last` is a pattern of what an element of the array can end in, where `kind` does not allow just any.
+    """
     # `{…}],"r":[{…}` would close the wrapping array and open another: such a text cannot stand where a value must.
-    may_close_array = text.contains("]") & text.rlike(r"\]\s*,")
+    may_close_array = text.contains("]") & text.rlike(rf"{last}\s*\]\s*,")
     alone = F.from_json(
         F.concat(F.lit('{"r":'), text, F.lit(',"ok":1}')), "r string, ok string, _broken string", STRICT
     )
-    return _whole(parsed) & (F.size(parsed.getField("r")) == 1) & F.when(may_close_array, _whole(alone)).otherwise(True)
+    whole_alone = F.transform(F.array(alone), _whole).getItem(0)  # named once, it is parsed once
+    return _whole(parsed) & (F.size(parsed.getField("r")) == 1) & F.when(may_close_array, whole_alone).otherwise(True)
 
 
 def _whole(parsed: Column) -> Column:

@@ -69,7 +69,8 @@ def plan(lake: Lake, target: Target) -> Plan:
             else None
         )
         due = loader.due(log) if log is not None else {}
-        return loader.plan({mart: {**loader.expiring().get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
+        again = {**loader.expiring(), **loader.emptied()}
+        return loader.plan({mart: {**again.get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
 
 
 def _serve(lake: Lake, target: Target, written: Written, say: Callable[[str], None]) -> None:

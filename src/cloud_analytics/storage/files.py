@@ -66,6 +66,10 @@ class FileSystem(ABC):
     def read_bytes(self, path: str) -> bytes:
         """All of a file that fits in the driver's memory."""
 
+    @abstractmethod
+    def read_through(self, path: str) -> None:
+        """Read a file to its end and keep nothing: an error tells that its bytes cannot be had."""
+
     def contents(self, found: Iterable[FileInfo]) -> dict[str, bytes]:
         """The bytes of each file by its path; all together they fit in the driver's memory."""
         contents: dict[str, bytes] = {}
@@ -138,6 +142,11 @@ class LocalFileSystem(FileSystem):
 
     def read_bytes(self, path: str) -> bytes:
         return Path(self._path(path)).read_bytes()
+
+    def read_through(self, path: str) -> None:
+        with open(self._path(path), "rb") as stream:
+            while stream.read(1 << 20):
+                pass
 
     def overwrite(self, path: str, text: str) -> None:
         target = self._path(path)
@@ -228,6 +237,13 @@ class HadoopFileSystem(FileSystem):
         stream = self._fs.open(self._path(path))
         try:
             return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+        finally:
+            stream.close()
+
+    def read_through(self, path: str) -> None:
+        stream = self._fs.open(self._path(path))
+        try:
+            self._jvm.org.apache.commons.io.IOUtils.consume(stream)
         finally:
             stream.close()
 

@@ -8,6 +8,7 @@
 --   the variables blanks, cost_floor, tolerance_hours, usd_is_1
 
 CREATE MACRO trimmed(word) AS nullif(trim(word, getvariable('blanks')), '');
+CREATE MACRO a_key(word) AS CASE WHEN strlen(trimmed(word)) <= 60000 THEN trimmed(word) END;  -- bytes; null: it is none
 -- The number as written, exactly: exponents of more than three digits are tiny (0), or too large to be of use.
 CREATE MACRO is_number(word) AS regexp_full_match(word, '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?0*[0-9]{1,3})?');
 CREATE MACRO is_tiny(word) AS
@@ -61,8 +62,8 @@ SELECT source_file, line, is_object,
     CASE WHEN is_object THEN text END AS j,
     json_extract_string(j, '$.timestamp') AS moment,
     trimmed(json_extract_string(j, '$.event_id')) AS event_id,
-    trimmed(json_extract_string(j, '$.org_id')) AS org_id,
-    trimmed(json_extract_string(j, '$.resource_id')) AS resource_id,
+    a_key(json_extract_string(j, '$.org_id')) AS org_id,
+    a_key(json_extract_string(j, '$.resource_id')) AS resource_id,
     trimmed(lower(json_extract_string(j, '$.service'))) AS service_word,
     trimmed(lower(json_extract_string(j, '$.metric'))) AS metric,
     trimmed(lower(json_extract_string(j, '$.unit'))) AS unit,
@@ -137,7 +138,7 @@ FROM accepted GROUP BY ALL;
 -- Masters: the last valid record of a key survives.
 CREATE VIEW invoices AS
 WITH typed AS (
-    SELECT rowid AS position, trimmed(invoice_id) AS invoice_id, trimmed(org_id) AS org_id,
+    SELECT rowid AS position, a_key(invoice_id) AS invoice_id, a_key(org_id) AS org_id,
         month_or_day(trimmed(month)) AS month, amount(subtotal) AS subtotal,
         CASE WHEN trimmed(credits) IS NULL THEN 0 ELSE amount(credits) END::DECIMAL(18, 6) AS credits,
         CASE WHEN trimmed(taxes) IS NULL THEN 0 ELSE amount(taxes) END::DECIMAL(18, 6) AS taxes,
@@ -165,8 +166,8 @@ FROM invoices GROUP BY ALL;
 
 CREATE VIEW tickets AS
 WITH typed AS (
-    SELECT rowid AS position, trimmed(ticket_id) AS ticket_id, trimmed(org_id) AS org_id,
-        coalesce(lower(trimmed(severity)), 'unknown') AS severity, day(trimmed(created_at)) AS created,
+    SELECT rowid AS position, a_key(ticket_id) AS ticket_id, a_key(org_id) AS org_id,
+        coalesce(lower(a_key(severity)), 'unknown') AS severity, day(trimmed(created_at)) AS created,
         trimmed(resolved_at) AS resolved_text, day(resolved_text) AS resolved, is_yes(trimmed(sla_breached)) AS breached
     FROM support_tickets
 ),
@@ -182,20 +183,20 @@ FROM valid GROUP BY ALL;
 
 CREATE VIEW surveys AS
 WITH valid AS (
-    SELECT rowid AS position, trimmed(org_id) AS org_id, day(trimmed(survey_date)) AS survey_date
+    SELECT rowid AS position, a_key(org_id) AS org_id, day(trimmed(survey_date)) AS survey_date
     FROM nps_surveys
-    WHERE trimmed(org_id) IS NOT NULL AND day(trimmed(survey_date)) IS NOT NULL
+    WHERE a_key(org_id) IS NOT NULL AND day(trimmed(survey_date)) IS NOT NULL
 )
 SELECT org_id, strftime(survey_date, '%Y-%m') AS month, count(DISTINCT survey_date) AS surveys FROM valid GROUP BY ALL;
 
 CREATE VIEW campaigns AS
 WITH valid AS (
-    SELECT rowid AS position, trimmed(touch_id) AS touch_id, coalesce(trimmed(campaign), 'unknown') AS campaign,
-        coalesce(lower(trimmed(channel)), 'unknown') AS channel, day(trimmed(timestamp)) AS touched,
+    SELECT rowid AS position, a_key(touch_id) AS touch_id, coalesce(a_key(campaign), 'unknown') AS campaign,
+        coalesce(lower(a_key(channel)), 'unknown') AS channel, day(trimmed(timestamp)) AS touched,
         is_yes(trimmed(clicked)) AS clicked, is_yes(trimmed(converted)) AS converted
     FROM marketing_touches
-    WHERE trimmed(touch_id) IS NOT NULL AND trimmed(org_id) IS NOT NULL AND touched IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY trimmed(touch_id) ORDER BY position DESC) = 1
+    WHERE a_key(touch_id) IS NOT NULL AND a_key(org_id) IS NOT NULL AND touched IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY a_key(touch_id) ORDER BY position DESC) = 1
 )
 SELECT campaign, channel, strftime(touched, '%Y-%m') AS month, count(*) AS touches,
     count(*) FILTER (clicked) AS clicks, count(*) FILTER (converted) AS conversions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -16,7 +17,7 @@ from cloud_analytics.quality.audit import Audit
 from cloud_analytics.storage.files import file_system
 from cloud_analytics.storage.lake import Lake
 from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
-from cloud_analytics.storage.uris import local_folder
+from cloud_analytics.storage.uris import escape_glob, local_folder
 from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
 
@@ -85,7 +86,7 @@ def _wrong_schemas(lake: Lake) -> list[str]:
     for name, declared in _schemas().items():
         if lake.files.files(name):
             try:
-                found = lake.spark.read.option("mergeSchema", "true").parquet(lake.path(name)).schema
+                found = lake.spark.read.option("mergeSchema", "true").parquet(escape_glob(lake.path(name))).schema
             except Exception:  # files of one table that contradict each other
                 wrong.append(name)
                 continue
@@ -136,7 +137,11 @@ def _equal_to_raw(lake: Lake, landing: str, config: Config, audited: Audit) -> C
         reason = f"{audited.archived:,} event files have left landing: the raw files are no longer complete"
     if raw is None or built is None or reason is not None:
         return Check("M3", statement, Verdict.NOT_CHECKED, reason or "", {}, consequence)
-    found = compare(raw, built, config)
+    try:
+        found = compare(raw, built, config)
+    except duckdb.Error as error:
+        reason = f"DuckDB cannot read a file of landing: {str(error).splitlines()[0]}"
+        return Check("M3", statement, Verdict.NOT_CHECKED, reason, {}, consequence)
     rejects = audited.sources[EVENTS].quarantine
     return Check(
         "M3",
