@@ -103,9 +103,7 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
     ],
 )
 def test_what_could_not_work_is_told(conf: Path, file: str, old: str, new: str, message: str) -> None:
-    text = (conf / file).read_text(encoding="utf-8")
-    assert old in text
-    (conf / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    _edit(conf / file, old, new)
     assert message in _problems(conf)
 
 

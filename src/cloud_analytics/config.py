@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from importlib.resources import files
@@ -204,6 +204,11 @@ class PipelineSettings(_Section):
     serving: ServingSettings = ServingSettings()
 
 
+def _spellings(words: Sequence[str], aliases: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What may be written, as it is compared (lower-cased, without blanks around it), with the word it means."""
+    return [(text.strip().lower(), word) for text, word in [*zip(words, words), *aliases.items()]]
+
+
 class Taxonomy(_Section):
     """conf/taxonomy.yaml: services, regions and metrics, with the aliases that may be written for them."""
 
@@ -227,25 +232,22 @@ class Taxonomy(_Section):
                 if target not in words
             ]
             meanings: dict[str, str] = {}
-            for word, meant in [*zip(words, words), *aliases.items()]:
-                spelt = word.strip().lower()
+            for spelt, meant in _spellings(words, aliases):
                 if not spelt:
                     problems.append(f"{name}s: a word is blank")
                 elif meanings.setdefault(spelt, meant) != meant:
-                    problems.append(f"{name}_aliases.{word}: it means '{meanings[spelt]}' already")
+                    problems.append(f"{name} {spelt}: it means '{meanings[spelt]}' already")
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
     def service_words(self) -> dict[str, str]:
         """Every accepted spelling of a service, lower-cased, with the service it means."""
-        return {
-            word.strip().lower(): s for word, s in [*zip(self.services, self.services), *self.service_aliases.items()]
-        }
+        return dict(_spellings(self.services, self.service_aliases))
 
     def region_words(self) -> dict[str, str]:
         """Every accepted spelling of a region, lower-cased, with its region_code."""
-        return {word.strip().lower(): r for word, r in [*zip(self.regions, self.regions), *self.region_aliases.items()]}
+        return dict(_spellings(self.regions, self.region_aliases))
 
     def metric_units(self) -> dict[str, str]:
         """Metric → its unit, both lower-cased; a metric without one is counted."""

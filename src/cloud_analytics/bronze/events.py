@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -125,10 +124,7 @@ class EventFeed:
         try:
             found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
             here = [Path(absolute(self.landing)).name, FOLDER]
-            # None of folders below. Spark may quote what it lists.
-            found = [
-                info for info in found if here in (info.path.split("/")[-3:-1], unquote(info.path).split("/")[-3:-1])
-            ]
+            found = [info for info in found if info.path.split("/")[-3:-1] == here]  # none of folders below
             with self._taking_turns():
                 self._take(ledger.new(self.lake, found), f"{number:06d}")
         except Exception as error:

@@ -15,9 +15,10 @@ from cloud_analytics.storage.uris import local_folder
 
 
 def _folder(out: str) -> Path:
-    if local_folder(out) is None:
+    folder = local_folder(out)
+    if folder is None:
         raise UsageError(f"--out {out}: data are generated into a local folder; copy them to the store from there")
-    return local_folder(out) or Path() if out.startswith("file:") else Path(out)
+    return folder if out.startswith("file:") else Path(out)  # told as it was given
 
 
 @command(

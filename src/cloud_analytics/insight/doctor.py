@@ -58,8 +58,9 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
         if folder is not None:
             findings.append(_folder(name, folder))
     findings.append(Finding("processors", True, str(os.cpu_count())))
-    free = shutil.disk_usage(_existing(local_folder(lake or "") or Path.cwd())).free / 2**30
-    findings.append(Finding("free disk", free > 1, f"{free:.1f} GiB where the lake is"))
+    disk = _existing(local_folder(lake or ".") or Path.cwd())
+    free = shutil.disk_usage(disk).free / 2**30
+    findings.append(Finding("free disk", free > 1, f"{free:.1f} GiB at {disk}"))
     return findings
 
 

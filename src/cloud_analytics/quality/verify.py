@@ -21,15 +21,14 @@ def verify_rules(lake: Lake, config: Config) -> None:
     """
     if config.fingerprint() in _verified | judged_by(lake):
         return
-    lacking = {
-        source: [
-            name for name in SILVER_MASTERS[source].names if name not in [*config.sources[source].required, *_OURS]
-        ]
+    lacking = [
+        f"sources.yaml: {source}.required: lacks {name}"
         for source in MASTERS
-    }
-    if any(lacking.values()):
-        wrong = {source: ", ".join(names) for source, names in lacking.items() if names}
-        raise ConfigError([f"sources.yaml: {source}.required: lacks {names}" for source, names in wrong.items()])
+        for name in SILVER_MASTERS[source].names
+        if name not in (*config.sources[source].required, *_OURS)
+    ]
+    if lacking:
+        raise ConfigError(lacking)
     schemas = {EVENTS: events.NORMALISED, **{source: masters.normalised(source, config) for source in MASTERS}}
     problems: dict[str, str] = {}
     for source, schema in schemas.items():

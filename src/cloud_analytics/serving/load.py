@@ -69,7 +69,7 @@ def plan(lake: Lake, target: Target) -> Plan:
             else None
         )
         due = loader.due(log) if log is not None else {}
-        again = {**loader.expiring(), **loader.emptied()}
+        again = loader.due_again()
         return loader.plan({mart: {**again.get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
 
 
@@ -85,7 +85,7 @@ def _serve(lake: Lake, target: Target, written: Written, say: Callable[[str], No
             forget_connections(lake.spark)  # one that is open learns of new tables only after a second
         if loader.behind():
             _stream(lake, checkpoint, loader)
-        loader.load({**loader.expiring(), **loader.emptied()})
+        loader.load(loader.due_again())
 
 
 def _loader(

@@ -114,14 +114,19 @@ class Loader:
     def emptied(self) -> Partitions:
         """All partitions with rows of the tables that hold none any more: somebody else truncated them."""
         due: Partitions = {}
+        rows = self._gold_rows()
         for mart in self.state["complete"]:
-            rows, table = self._gold_rows(), self.marts[mart]
+            table = self.marts[mart]
             held = {
                 name: v for name, (v, _) in self.state["partitions"].get(mart, {}).items() if rows.get((mart, name))
             }
             if held and table.name in self.present and is_empty(self.session, table):
                 due[mart] = held
         return due
+
+    def due_again(self) -> Partitions:
+        """The partitions that are written once more though Gold did not change."""
+        return {**self.expiring(), **self.emptied()}
 
     def plan(self, due: Mapping[str, dict[str, int]]) -> Plan:
         """What a load of these partitions would write."""

@@ -16,6 +16,7 @@ from difflib import SequenceMatcher
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from cloud_analytics.days import calendar_day
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.serving.connect import Row, readable_errors
 from cloud_analytics.serving.statements import Statement, Value
@@ -29,7 +30,6 @@ QUESTIONS = tuple(table.query for table in tables().values())
 # Gold has a summary for every date from an organisation's first usage on, up to 13 days after its last one, and none
 # after the last date of the data: see gold/org_service_cost_summary.py (importing it would import Spark).
 SUMMARY_DAYS = 14
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _MISSING = re.compile(r"(keyspace|table) \S+ does not exist|unconfigured table [\w.]+", re.IGNORECASE)
 _MOST_ROWS = 2**31 - 1  # LIMIT is an int
@@ -246,13 +246,10 @@ def _bound(option: str, given: str | date | None, monthly: bool) -> date | str |
     if given is None:
         return None
     text = given if isinstance(given, str) else given.isoformat()[:10]
+    if not monthly:
+        return calendar_day(option, text)
     try:
-        if monthly and _MONTH.fullmatch(text):
-            return date.fromisoformat(f"{text}-01").isoformat()[:7]
-        if _DATE.fullmatch(text):
-            day = date.fromisoformat(text)
-            return day.isoformat()[:7] if monthly else day
-    except ValueError:
-        pass  # it looks like a date, and the calendar has no such day
-    allowed = "a month YYYY-MM or a date YYYY-MM-DD" if monthly else "a date YYYY-MM-DD"
-    raise UsageError(f"{option} {text!r}: expected {allowed} of the calendar")
+        return calendar_day(option, f"{text}-01" if _MONTH.fullmatch(text) else text).isoformat()[:7]
+    except UsageError:
+        allowed = "a month YYYY-MM or a date YYYY-MM-DD"
+        raise UsageError(f"{option} {text!r}: expected {allowed} of the calendar") from None

@@ -129,19 +129,19 @@ def _clean_and_joined(lake: Lake, audited: Audit) -> Check:
 def _equal_to_raw(lake: Lake, landing: str, config: Config, audited: Audit) -> Check:
     statement = "KPIs equal the raw files, by an independent route (DuckDB over landing)"
     consequence = "a figure of Gold is not what the landing files say: `trace` follows one of them to its lines"
+
+    def not_checked(reason: str) -> Check:
+        return Check("M3", statement, Verdict.NOT_CHECKED, reason, {}, consequence)
+
     raw, built = local_folder(landing), local_folder(lake.root)
-    reason = None
     if raw is None or built is None:
-        reason = "landing and lake must be local folders for this route"
-    elif audited.archived:
-        reason = f"{audited.archived:,} event files have left landing: the raw files are no longer complete"
-    if raw is None or built is None or reason is not None:
-        return Check("M3", statement, Verdict.NOT_CHECKED, reason or "", {}, consequence)
+        return not_checked("landing and lake must be local folders for this route")
+    if audited.archived:
+        return not_checked(f"{audited.archived:,} event files have left landing: the raw files are no longer complete")
     try:
         found = compare(raw, built, config)
     except duckdb.Error as error:
-        reason = f"DuckDB cannot read a file of landing: {str(error).splitlines()[0]}"
-        return Check("M3", statement, Verdict.NOT_CHECKED, reason, {}, consequence)
+        return not_checked(f"DuckDB cannot read a file of landing: {str(error).splitlines()[0]}")
     rejects = audited.sources[EVENTS].quarantine
     return Check(
         "M3",
