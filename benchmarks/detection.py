@@ -28,10 +28,10 @@ from cloud_analytics.anomaly.detectors import Consensus, Detector, Mad, Percenti
 from cloud_analytics.config import Config, SparkSettings
 from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, generate
 from cloud_analytics.gold import build as gold
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import SILVER_EVENTS
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.silver import build as silver
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import SILVER_EVENTS
 
 # `sparse` has the reference data's density, about 4 events a day and (org, service); `dense` has about 15.
 DATASETS: dict[str, dict[str, int]] = {

@@ -15,9 +15,9 @@ from typing import Any
 
 from cloud_analytics import config as configuration
 from cloud_analytics.config import Config
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.session import build_session, holds_little
-from cloud_analytics.storage.lake import Lake
 
 LINES = 120
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from benchmarks import jobs
 from cloud_analytics import config as configuration
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.session import build_session
-from cloud_analytics.storage.lake import Lake
 
 
 def steps(files: Sequence[Path], samples: int) -> Iterator[tuple[Sequence[Path], Path]]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from benchmarks import jobs
 from cloud_analytics import config as configuration
 from cloud_analytics.insight.headline import headline
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.quality.audit import audit
 from cloud_analytics.session import build_session, holds_little
-from cloud_analytics.storage.lake import Lake
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ from cloud_analytics.insight import plots
 from cloud_analytics.insight.report import facts
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.style import INK
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import BRONZE_EVENTS
 from cloud_analytics.session import build_session
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import BRONZE_EVENTS
 
 # The name that a slide calls a plot by → how it is drawn from the report's facts.
 FIGURES: dict[str, Callable[[Facts], Figure]] = {

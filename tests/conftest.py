@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 
 from cloud_analytics import config as configuration
 from cloud_analytics.config import Config, SparkSettings
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.storage.lake import Lake
 from tests.integration.lakes import day_lines, write_landing
 
 REPOSITORY = Path(__file__).resolve().parents[1]

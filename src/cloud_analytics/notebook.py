@@ -10,12 +10,12 @@ import pandas as pd
 
 from cloud_analytics.config import load
 from cloud_analytics.generate import GeneratorSettings, generate
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.runtime.java import ensure_java
 from cloud_analytics.serving import remote
 from cloud_analytics.session import build_session, holds_little
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.uris import local_folder
 
 
 def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:

@@ -15,16 +15,16 @@ from cloud_analytics.bronze.ingest import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold import build as gold_build
+from cloud_analytics.lake.compare import RowChanges
+from cloud_analytics.lake.files import file_system
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.events import FOLDER
 from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver import build as silver_build
-from cloud_analytics.storage.compare import RowChanges
-from cloud_analytics.storage.files import file_system
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.uris import local_folder
 
 Progress = Callable[[str], None]
 

@@ -17,11 +17,11 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import SparkSettings
+from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.jars import connector_jars, file_system_jars, object_store_jars
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lookups import remember_lookups
 from cloud_analytics.runtime.submit import submitted
-from cloud_analytics.storage.uris import local_folder
 
 _QUIET_LOG4J = """\
 rootLogger.level = warn

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from cloud_analytics.cli import main
-from cloud_analytics.storage.files import HadoopFileSystem
+from cloud_analytics.lake.files import HadoopFileSystem
 
 if __name__ == "__main__":
     last = int(sys.argv.pop(1))

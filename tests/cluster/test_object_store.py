@@ -19,11 +19,11 @@ from pyspark.sql import DataFrame, SparkSession
 from cloud_analytics.config import Config
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.generate import GeneratorSettings, generate
+from cloud_analytics.lake.files import LocalFileSystem, file_system
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.lease import FOLDER, Lease
+from cloud_analytics.lake.schemas import columns
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.storage.files import LocalFileSystem, file_system
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.lease import FOLDER, Lease
-from cloud_analytics.storage.schemas import columns
 from tests.cluster.conftest import Bucket
 from tests.cluster.lakes import differences
 from tests.conftest import MakePipeline

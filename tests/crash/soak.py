@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloud_analytics.config import load
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.session import build_session
-from cloud_analytics.storage.lake import Lake
 from tests.crash.harness import (
     Driver,
     Moment,

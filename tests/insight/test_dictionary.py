@@ -5,8 +5,8 @@ from __future__ import annotations
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.gold.build import SCHEMAS
 from cloud_analytics.insight.dictionary.document import document, meaning, meanings, told_by_cql
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.serving.tables import tables
-from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from tests.conftest import REPOSITORY
 
 MAKE = "python -m cloud_analytics.insight.dictionary docs/data_dictionary.md"

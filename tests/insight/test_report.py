@@ -24,9 +24,9 @@ from cloud_analytics.insight import lateness
 from cloud_analytics.insight.report import facts as report_facts
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.page import render
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.quality.audit import audit
-from cloud_analytics.storage.lake import Lake
 from tests.conftest import REPOSITORY, MakePipeline
 from tests.insight.pages import Page
 

@@ -15,11 +15,11 @@ from pyspark.sql import functions as F
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import MASTERS, Config, load
 from cloud_analytics.errors import ConfigError
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import BRONZE_EVENTS
 from cloud_analytics.quality import conditions, events
 from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.silver import masters
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import BRONZE_EVENTS
 from tests.conftest import REPOSITORY
 
 Edit = Callable[[dict[str, list[dict[str, Any]]]], None]

@@ -10,10 +10,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.serving.check import compare
 from cloud_analytics.serving.target import Target
-from cloud_analytics.storage.lake import Lake
 from tests.integration import hostile
 from tests.integration.lakes import write_landing
 from tests.serving.astra.double import Double, astra_double

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from cloud_analytics.config import Config
 from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.gold import build as gold
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.load import plan, serve
 from cloud_analytics.serving.node import HOST, EmbeddedNode
@@ -24,7 +25,6 @@ from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target, local_target
 from cloud_analytics.serving.write import forget_connections, upsert
-from cloud_analytics.storage.lake import Lake
 from tests.serving.conftest import OpenLake, unequal
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]

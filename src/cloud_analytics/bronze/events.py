@@ -28,11 +28,11 @@ from pyspark.sql.streaming.query import StreamingQuery
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import MicroBatch, ingest
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.lake.files import FileInfo, file_system
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.streams import own_failures, to_end
+from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.landing.events import FOLDER, NAME_PATTERN, is_event_file
-from cloud_analytics.storage.files import FileInfo, file_system
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.streams import own_failures, to_end
-from cloud_analytics.storage.uris import absolute, escape_glob
 
 
 def landing_files(spark: SparkSession, landing: str) -> list[FileInfo]:

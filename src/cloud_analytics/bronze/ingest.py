@@ -14,12 +14,12 @@ from pyspark.sql import functions as F
 from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.bronze.retract import retract
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.lake.files import FileInfo, file_system
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, conform
+from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.events import is_event_file, parse_lines, read_lines
 from cloud_analytics.quality import quarantine
-from cloud_analytics.storage.files import FileInfo, file_system
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import BRONZE_EVENTS, conform
-from cloud_analytics.storage.uris import escape_glob
 
 
 @dataclass(frozen=True)

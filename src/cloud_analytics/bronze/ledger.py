@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from cloud_analytics.config import EVENTS
-from cloud_analytics.storage.files import FileInfo
-from cloud_analytics.storage.lake import Lake
+from cloud_analytics.lake.files import FileInfo
+from cloud_analytics.lake.lake import Lake
 
 TABLE = f"bronze/{EVENTS}"
 PARTITIONS = ("date", "batch_id")

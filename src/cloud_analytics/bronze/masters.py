@@ -17,10 +17,10 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.files import file_system
+from cloud_analytics.lake.lake import Lake, Transaction
+from cloud_analytics.lake.schemas import columns
 from cloud_analytics.landing.csv_files import extra_columns, master_files, parse
-from cloud_analytics.storage.files import file_system
-from cloud_analytics.storage.lake import Lake, Transaction
-from cloud_analytics.storage.schemas import columns
 
 STATE = "_state/masters"
 _META = ("raw", "raw_bytes", "fits_header", "record_number", "ingest_ts", "source_file", "batch_id")

@@ -8,11 +8,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.lake.lake import Lake, partition_folder, partition_values
+from cloud_analytics.lake.schemas import QUARANTINE
 from cloud_analytics.landing.events import FOLDER, parse_lines
 from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judge
-from cloud_analytics.storage.lake import Lake, partition_folder, partition_values
-from cloud_analytics.storage.schemas import QUARANTINE
 
 RULES = "_state/bronze_rules"  # the rules that judged every one of them; null: not all by the same
 _UNREADABLE = "unreadable_file"

@@ -10,10 +10,10 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS
+from cloud_analytics.lake.lake import Lake, Transaction, partition_folder, partition_values
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE
 from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS
-from cloud_analytics.storage.lake import Lake, Transaction, partition_folder, partition_values
-from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE
 
 
 def retract(lake: Lake, transaction: Transaction, names: Collection[str]) -> dict[str, bool]:

@@ -15,7 +15,7 @@ from cloud_analytics.cli.manners import as_json, command, emit
 from cloud_analytics.cli.options import console, open_pipeline, options
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.days import calendar_day
-from cloud_analytics.storage.uris import local_folder
+from cloud_analytics.lake.uris import local_folder
 
 if TYPE_CHECKING:
     from cloud_analytics.insight.profile import SourceProfile

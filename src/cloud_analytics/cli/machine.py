@@ -11,7 +11,7 @@ import click
 from cloud_analytics.cli.manners import NAME, as_json, command, emit, progress
 from cloud_analytics.cli.options import named, options
 from cloud_analytics.errors import UsageError
-from cloud_analytics.storage.uris import local_folder
+from cloud_analytics.lake.uris import local_folder
 
 
 def _folder(out: str) -> Path:

@@ -108,7 +108,7 @@ def open_pipeline(
     only looks at them would find nothing wrong with nothing.
     """
     from cloud_analytics.config import load
-    from cloud_analytics.storage.uris import local_folder
+    from cloud_analytics.lake.uris import local_folder
 
     config = _spark_choice().applied(load(conf))
     source, folder = landing or config.pipeline.landing, lake or config.pipeline.lake
@@ -128,11 +128,11 @@ def open_pipeline(
     if not submitted():
         require_java()
     with progress("starting Spark") as say:
+        from cloud_analytics.lake.files import file_system
+        from cloud_analytics.lake.lake import Lake
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
         from cloud_analytics.session import build_session, holds_little
-        from cloud_analytics.storage.files import file_system
-        from cloud_analytics.storage.lake import Lake
 
         with open_target(config, folder, serving, say) as target:
             little = holds_little(source, f"{folder}/bronze")

@@ -20,9 +20,9 @@ from cloud_analytics.cli.quality import audit_line, print_audit
 
 if TYPE_CHECKING:
     from cloud_analytics.config import Config
+    from cloud_analytics.lake.lake import Lake
     from cloud_analytics.quality.replay import Replay
     from cloud_analytics.quality.selection import Selection
-    from cloud_analytics.storage.lake import Lake
 
 
 @click.group(cls=Group, examples=("cloud-analytics quarantine list", "cloud-analytics quarantine replay"))

@@ -33,10 +33,10 @@ from cloud_analytics.gold import (
     tickets_by_org_date,
 )
 from cloud_analytics.gold.measures import resource_days
+from cloud_analytics.lake.compare import row_hash
+from cloud_analytics.lake.lake import Lake, Transaction
+from cloud_analytics.lake.schemas import SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.silver import build as silver
-from cloud_analytics.storage.compare import row_hash
-from cloud_analytics.storage.lake import Lake, Transaction
-from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
 
 STATE = "_state/gold"
 CHANGE_LOG = "gold/_change_log"

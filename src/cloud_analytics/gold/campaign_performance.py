@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold.measures import count_if, month, or_unknown, ratio
-from cloud_analytics.storage.schemas import columns, conform
+from cloud_analytics.lake.schemas import columns, conform
 
 SCHEMA = columns(
     "campaign string, channel string, month string, touches bigint, clicks bigint, conversions bigint,"

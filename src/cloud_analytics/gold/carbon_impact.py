@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold.measures import ratio, total, total_or_zero
-from cloud_analytics.storage.schemas import columns, conform
+from cloud_analytics.lake.schemas import columns, conform
 
 SCHEMA = columns(
     "org_id string, total_carbon_kg decimal(28,6), events bigint, events_with_carbon bigint,"

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold.measures import month, ratio
-from cloud_analytics.storage.schemas import columns, conform
+from cloud_analytics.lake.schemas import columns, conform
 
 SCHEMA = columns(
     "org_id string, month string, responses bigint, avg_csat decimal(38,10), tickets bigint,"

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 
 from cloud_analytics.anomaly import signals
 from cloud_analytics.config import DailySignalSettings
-from cloud_analytics.storage.schemas import columns, conform
+from cloud_analytics.lake.schemas import columns, conform
 
 SCHEMA = columns(
     "org_id string, service string, total_cost_usd decimal(28,6), weekday_expected_cost_usd decimal(28,8),"

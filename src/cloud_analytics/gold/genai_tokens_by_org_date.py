@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold.measures import ratio
-from cloud_analytics.storage.schemas import columns, conform
+from cloud_analytics.lake.schemas import columns, conform
 
 SCHEMA = columns(
     "org_id string, total_tokens decimal(28,6), total_requests bigint, total_cost_usd decimal(28,6),"

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from cloud_analytics.anomaly import daily as detector
 from cloud_analytics.config import DailyAnomalySettings
 from cloud_analytics.gold.measures import ratio, total, total_or_zero
-from cloud_analytics.storage.schemas import columns, conform
+from cloud_analytics.lake.schemas import columns, conform
 
 SCHEMA = columns(
     "org_id string, service string, total_events bigint, total_cost_usd decimal(28,6), total_requests bigint,"

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold.measures import total_or_zero
-from cloud_analytics.storage.schemas import columns, conform
+from cloud_analytics.lake.schemas import columns, conform
 
 SCHEMA = columns(
     "org_id string, service string, cost_1d decimal(28,6), cost_7d decimal(28,6), cost_14d decimal(28,6),"

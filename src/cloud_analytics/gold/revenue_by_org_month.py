@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold.measures import MONEY, month
-from cloud_analytics.storage.schemas import columns, conform
+from cloud_analytics.lake.schemas import columns, conform
 
 SCHEMA = columns(
     "org_id string, billing_month string, gross_revenue_usd decimal(28,6), credits_applied_usd decimal(28,6),"

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cloud_analytics.storage.lake import Lake
+    from cloud_analytics.lake.lake import Lake
 
 MART = "cost_anomaly_mart"
 # column of the mart → the detector in words

@@ -13,9 +13,9 @@ from pathlib import Path
 from cloud_analytics.config import default_conf_dir, load
 from cloud_analytics.errors import CloudAnalyticsError
 from cloud_analytics.generate.catalog import EVENTS_FOLDER
+from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.versions import PYSPARK
-from cloud_analytics.storage.uris import local_folder
 
 
 @dataclass(frozen=True)

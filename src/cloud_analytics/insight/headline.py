@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold.build import DAILY, SCHEMAS, table
-from cloud_analytics.storage.lake import Lake
+from cloud_analytics.lake.lake import Lake
 
 _SUMS = {
     "cost": "total_cost_usd",

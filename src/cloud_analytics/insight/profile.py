@@ -19,9 +19,9 @@ from pyspark.sql.types import BooleanType, DateType, NumericType, TimestampType
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.quality import quarantine
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 
 MOST_WORDS = 50  # of each column; the rest is counted together
 _SKETCH = 14  # log2 of the sketch's size: distinct values are estimated to about 1 %

@@ -23,11 +23,11 @@ from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold.build import DAILY, SCHEMAS, table
+from cloud_analytics.lake.files import FileInfo, file_system
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS
 from cloud_analytics.landing.text import BLANKS, trimmed
 from cloud_analytics.quality import quarantine
-from cloud_analytics.storage.files import FileInfo, file_system
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS
 
 _MOST_BYTES = 256 * 2**20  # of landing files in memory at once
 _WIDE = Context(prec=100, rounding=ROUND_HALF_UP)

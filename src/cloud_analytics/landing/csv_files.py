@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cloud_analytics.config import SourceContract
+from cloud_analytics.lake.files import FileInfo, FileSystem
 from cloud_analytics.landing.text import BLANKS
-from cloud_analytics.storage.files import FileInfo, FileSystem
 
 csv.field_size_limit(2**31 - 1)
 _NUL = "\udc00"  # stands for a NUL, which Python 3.10's reader refuses; no decoded text holds it

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cloud_analytics.lake.schemas import columns, nothing
+from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.strict_json import is_one_value, listed
 from cloud_analytics.landing.text import event_timestamp, has_text
-from cloud_analytics.storage.schemas import columns, nothing
-from cloud_analytics.storage.uris import escape_glob
 
 FOLDER = "usage_events_stream"
 NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"

@@ -15,13 +15,13 @@ from pyspark.sql import functions as F
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.lake.files import FileInfo, file_system
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.landing.csv_files import master_files, parse
 from cloud_analytics.landing.events import read_lines
 from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS
-from cloud_analytics.storage.files import FileInfo, file_system
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 
 
 @dataclass(frozen=True)

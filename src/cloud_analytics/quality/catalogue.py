@@ -9,9 +9,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.quality import quarantine
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 
 
 def catalogue(lake: Lake, config: Config) -> list[dict[str, Any]]:

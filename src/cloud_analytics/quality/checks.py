@@ -14,7 +14,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.quality.rules import CHECKS
+from cloud_analytics.config.rules import CHECKS
 
 LONGEST_KEY = 60_000  # bytes; Cassandra takes less than 64 KiB for all parts together
 

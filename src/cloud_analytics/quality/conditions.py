@@ -13,8 +13,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.config.rules import SHARED, Rule
 from cloud_analytics.quality.checks import REGISTERED
-from cloud_analytics.quality.rules import SHARED, Rule
 
 # Spark takes these for constants of a query; a verdict must not depend on when it is given.
 _CLOCK = re.compile(r"\b(current_date|current_timestamp|curdate|localtimestamp|now|unix_timestamp)\b", re.IGNORECASE)

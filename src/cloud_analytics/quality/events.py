@@ -6,10 +6,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.config import EVENTS, Config, rules
+from cloud_analytics.lake.schemas import columns
 from cloud_analytics.landing.text import decimal, trimmed
-from cloud_analytics.quality import conditions, rules
-from cloud_analytics.storage.schemas import columns
+from cloud_analytics.quality import conditions
 
 BRONZE_ERRORS = rules.BRONZE
 _ONLY_FOR_RULES = columns(

@@ -14,7 +14,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import Config
-from cloud_analytics.storage.lake import Transaction
+from cloud_analytics.lake.lake import Transaction
 
 FOLDER = "_metrics/silver"
 JOINS = {"customers_orgs": "org_matched", "resources": "resource_matched", "users": "user_matched"}

@@ -10,10 +10,10 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.quality.rules import BRONZE
+from cloud_analytics.config.rules import BRONZE
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import QUARANTINE, conform
 from cloud_analytics.quality.selection import Selection
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import QUARANTINE, conform
 
 PARTITIONS = ("date", "error_type")
 

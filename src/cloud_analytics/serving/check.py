@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloud_analytics.gold import build as gold
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.tables import Table, tables
-from cloud_analytics.storage.lake import Lake
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session

@@ -19,6 +19,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.gold import build as gold
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.streams import to_end
+from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.loader import Loader, Written
 from cloud_analytics.serving.patience import Backoff
@@ -26,9 +29,6 @@ from cloud_analytics.serving.plan import Plan
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import forget_connections, pace_connector
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.streams import to_end
-from cloud_analytics.storage.uris import escape_glob
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session

@@ -13,11 +13,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.gold import build as gold
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.plan import Plan, TablePlan
 from cloud_analytics.serving.tables import Table, tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import Keys, delete, is_empty, partition_keys, slices, upsert
-from cloud_analytics.storage.lake import Lake
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session

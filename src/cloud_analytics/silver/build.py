@@ -13,12 +13,12 @@ from cloud_analytics.anomaly import events as scores
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.lake.compare import RowChanges, row_changes
+from cloud_analytics.lake.lake import Lake, Transaction
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, SILVER_EVENTS, SILVER_MASTERS, conform
 from cloud_analytics.quality import metrics, quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judge
 from cloud_analytics.silver import masters, usage_events
-from cloud_analytics.storage.compare import RowChanges, row_changes
-from cloud_analytics.storage.lake import Lake, Transaction
-from cloud_analytics.storage.schemas import BRONZE_EVENTS, SILVER_EVENTS, SILVER_MASTERS, conform
 
 EVENTS_TABLE = f"silver/{EVENTS}"
 MASTERS_STATE = "_state/silver_masters"

@@ -13,10 +13,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StringType, StructField, StructType
 
 from cloud_analytics.config import Config
+from cloud_analytics.lake.schemas import SILVER_MASTERS, columns
 from cloud_analytics.landing.strict_json import json_text
 from cloud_analytics.landing.text import boolean, decimal, each_trimmed, iso_date, iso_month
 from cloud_analytics.quality import conditions
-from cloud_analytics.storage.schemas import SILVER_MASTERS, columns
 
 _RATE_SCALE = 10  # exact for subtotal × rate: DECIMAL(18,6) × DECIMAL(18,10) fits 38 digits
 _METADATA = columns(

@@ -12,12 +12,12 @@ from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.gold.build import SCHEMAS, table
 from cloud_analytics.insight.profile import looked_up
+from cloud_analytics.lake.files import file_system
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import SILVER_EVENTS, SILVER_MASTERS
+from cloud_analytics.lake.uris import escape_glob, local_folder
 from cloud_analytics.landing.csv_files import master_files
 from cloud_analytics.quality.audit import Audit
-from cloud_analytics.storage.files import file_system
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import SILVER_EVENTS, SILVER_MASTERS
-from cloud_analytics.storage.uris import escape_glob, local_folder
 from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
 

@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError
 from cloud_analytics.gold.build import SCHEMAS, table
 from cloud_analytics.insight.plain import plain
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.queries import NothingServed, ask
 from cloud_analytics.serving.tables import Table, tables
-from cloud_analytics.storage.lake import Lake
 from cloud_analytics.validation.checks import Check, verdict
 
 if TYPE_CHECKING:

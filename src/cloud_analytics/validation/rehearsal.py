@@ -15,8 +15,8 @@ from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold import build as gold_build
+from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.silver import build as silver_build
-from cloud_analytics.storage.lake import Lake, Transaction
 
 
 class _WouldWrite(Exception):

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloud_analytics.config import Config
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.quality.audit import audit
-from cloud_analytics.storage.lake import Lake
 from cloud_analytics.validation.assumptions import assumptions
 from cloud_analytics.validation.checkout import checkout_milestones
 from cloud_analytics.validation.checks import Validation

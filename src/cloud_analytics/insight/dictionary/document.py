@@ -13,9 +13,9 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.gold import build as gold
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.serving.tables import MARTS, Table, schema_text, tables
 from cloud_analytics.serving.units import unit
-from cloud_analytics.storage.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 
 _BRONZE_EVENTS = f"bronze/{EVENTS}"
 _INTRODUCTION = """\

@@ -6,7 +6,7 @@ import pandas as pd
 
 from cloud_analytics.gold.build import SCHEMAS, table
 from cloud_analytics.insight.alerts import reason
-from cloud_analytics.storage.lake import Lake
+from cloud_analytics.lake.lake import Lake
 
 MART = "cost_anomaly_mart"
 

@@ -18,10 +18,10 @@ from cloud_analytics.gold.build import DAILY, SCHEMAS, table
 from cloud_analytics.insight import lateness
 from cloud_analytics.insight.profile import SourceProfile, profile
 from cloud_analytics.insight.report.causes import anomalies
+from cloud_analytics.lake.files import file_system
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import SILVER_MASTERS
 from cloud_analytics.quality.audit import Audit, audit
-from cloud_analytics.storage.files import file_system
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import SILVER_MASTERS
 
 WINDOWS = "org_service_cost_summary"
 _BATCH_SIZES = (1, 5, 20, 100)  # files of a micro-batch, for which the losses of a watermark are counted

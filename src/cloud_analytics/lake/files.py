@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pyspark.sql import SparkSession
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.storage.uris import absolute
+from cloud_analytics.lake.uris import absolute
 
 # Stores where an object appears whole when its upload ends, replacing the old one, and where a rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")

@@ -24,7 +24,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 
 from cloud_analytics.errors import PipelineError, UsageError
-from cloud_analytics.storage.files import FileSystem
+from cloud_analytics.lake.files import FileSystem
 
 FOLDER = "_state/leases"
 

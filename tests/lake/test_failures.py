@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloud_analytics.errors import PipelineError, UsageError
-from cloud_analytics.storage.failures import readable_refusals
+from cloud_analytics.lake.failures import readable_refusals
 
 JAVA = """An error occurred while calling o99.parquet.
 : org.apache.spark.SparkException: Job aborted.

@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.storage.lake import Lake
-from cloud_analytics.storage.schemas import columns
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.schemas import columns
 
 SCHEMA = columns("n bigint, date string")
 

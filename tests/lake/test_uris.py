@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_analytics.storage.uris import absolute, local_folder
+from cloud_analytics.lake.uris import absolute, local_folder
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.errors import PipelineError
-from cloud_analytics.storage.lake import Lake
+from cloud_analytics.lake.lake import Lake
 
 
 class QueryFailed(PipelineError):

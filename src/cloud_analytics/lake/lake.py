@@ -19,12 +19,12 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from cloud_analytics.storage.failures import readable_refusals
-from cloud_analytics.storage.files import LocalFileSystem, file_system
-from cloud_analytics.storage.lease import Lease
-from cloud_analytics.storage.locks import held
-from cloud_analytics.storage.schemas import nothing
-from cloud_analytics.storage.uris import escape_glob
+from cloud_analytics.lake.failures import readable_refusals
+from cloud_analytics.lake.files import LocalFileSystem, file_system
+from cloud_analytics.lake.lease import Lease
+from cloud_analytics.lake.locks import held
+from cloud_analytics.lake.schemas import nothing
+from cloud_analytics.lake.uris import escape_glob
 
 _STAGING = "_staging"
 _JOURNAL = "_state/journal.json"

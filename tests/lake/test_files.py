@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.storage.files import FileInfo, FileSystem, HadoopFileSystem, LocalFileSystem, file_system
+from cloud_analytics.lake.files import FileInfo, FileSystem, HadoopFileSystem, LocalFileSystem, file_system
 
 Make = Callable[[str], FileSystem]
 

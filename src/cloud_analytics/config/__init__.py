@@ -1,0 +1,154 @@
+"""The configuration: YAML files in `conf/`, validated whole before anything runs.
+
+Every problem is reported at once, each with its file, its key and what is allowed. Secrets are not configuration: they
+come from the environment where they are used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from cloud_analytics.config.anomalies import (
+    AnomalySettings,
+    DailyAnomalySettings,
+    DailySignalSettings,
+    EventAnomalySettings,
+    LevelShiftSettings,
+    TrendSettings,
+    WeekdaySettings,
+)
+from cloud_analytics.config.pipeline import (
+    KEYSPACE_NAME,
+    AstraSettings,
+    CassandraSettings,
+    CompactionSettings,
+    FxSettings,
+    PipelineSettings,
+    ServingSettings,
+    SparkSettings,
+    StreamSettings,
+)
+from cloud_analytics.config.rules import EVENTS, Rule, RuleBook, inconsistencies
+from cloud_analytics.config.section import Section, parse_duration
+from cloud_analytics.config.sources import MASTERS, SourceContract
+from cloud_analytics.config.taxonomy import Taxonomy
+from cloud_analytics.config.validation import read_yaml, validated
+from cloud_analytics.errors import ConfigError
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
+
+__all__ = [
+    "EVENTS",
+    "KEYSPACE_NAME",
+    "MASTERS",
+    "AnomalySettings",
+    "AstraSettings",
+    "CassandraSettings",
+    "CompactionSettings",
+    "Config",
+    "DailyAnomalySettings",
+    "DailySignalSettings",
+    "EventAnomalySettings",
+    "FxSettings",
+    "LevelShiftSettings",
+    "PipelineSettings",
+    "Rule",
+    "ServingSettings",
+    "SourceContract",
+    "SparkSettings",
+    "StreamSettings",
+    "Taxonomy",
+    "TrendSettings",
+    "WeekdaySettings",
+    "default_conf_dir",
+    "load",
+    "parse_duration",
+]
+
+
+class Config(Section):
+    """The whole configuration, valid."""
+
+    pipeline: PipelineSettings
+    taxonomy: Taxonomy
+    anomalies: AnomalySettings
+    sources: dict[str, SourceContract]
+    rules: RuleBook
+
+    def rules_of(self, source: str) -> list[Rule]:
+        """Every rule of a source in the order of precedence."""
+        contract = self.sources.get(source)
+        return self.rules.of(source, list(contract.vocabularies) if contract else [])
+
+    def with_files_per_trigger(self, files: int) -> Config:
+        """The same, with another number of files a micro-batch at most."""
+        stream = self.pipeline.stream.model_copy(update={"max_files_per_trigger": files})
+        return self.model_copy(update={"pipeline": self.pipeline.model_copy(update={"stream": stream})})
+
+    def fingerprint(self) -> str:
+        """Hash of everything that decides what Silver and Gold hold; not where and how it runs, nor wording."""
+        decisive = self.model_dump(mode="json", exclude={"rules"})
+        decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
+        decisive["rules"] = self.rules.without_messages()
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+# A key that several rows share would multiply the events that are joined.
+_JOINED_BY = {"customers_orgs": "org_id", "resources": "resource_id", "users": "user_id"}
+_FILES: dict[str, type[BaseModel]] = {
+    "pipeline": PipelineSettings,
+    "taxonomy": Taxonomy,
+    "anomalies": AnomalySettings,
+    "rules": RuleBook,
+}
+
+
+def default_conf_dir() -> Path | Traversable:
+    """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package."""
+    if "CLOUD_ANALYTICS_CONF" in os.environ:
+        return Path(os.environ["CLOUD_ANALYTICS_CONF"])
+    if Path("conf/pipeline.yaml").is_file():
+        return Path("conf")
+    packaged = files("cloud_analytics") / "conf"  # also inside a wheel that was not unpacked
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "conf"
+
+
+def load(conf_dir: Path | None = None) -> Config:
+    """Read and validate every file of `conf_dir`; ConfigError lists all problems at once."""
+    folder = conf_dir or default_conf_dir()
+    if not folder.is_dir():
+        raise ConfigError([f"the folder {folder} cannot be read: give the one that holds pipeline.yaml with --conf"])
+    problems: list[str] = []
+    parts: dict[str, Any] = {}
+    for name, model in _FILES.items():
+        raw = read_yaml(folder / f"{name}.yaml", problems)
+        if raw is not None:
+            parts[name] = validated(model, raw, f"{name}.yaml", problems)
+        if raw is not None and name == "rules":
+            problems += [f"rules.yaml: {problem}" for problem in inconsistencies(raw, MASTERS)]
+    raw_sources = read_yaml(folder / "sources.yaml", problems)
+    if raw_sources is not None:
+        for name in sorted(set(MASTERS) ^ set(raw_sources)):
+            problems.append(
+                f"sources.yaml: {name}: " + ("is missing" if name in MASTERS else f"allowed are {', '.join(MASTERS)}")
+            )
+        parts["sources"] = {
+            name: validated(SourceContract, raw, "sources.yaml", problems, prefix=f"{name}.")
+            for name, raw in raw_sources.items()
+        }
+        problems += [
+            f"sources.yaml: {name}.key: expected {key} alone, by which events are joined"
+            for name, key in _JOINED_BY.items()
+            if (contract := parts["sources"].get(name)) is not None and contract.key != [key]
+        ]
+    if problems:
+        raise ConfigError(problems)
+    return Config(**parts)

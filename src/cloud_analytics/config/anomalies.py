@@ -1,0 +1,81 @@
+"""conf/anomalies.yaml: parameters of the detectors."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import Field, model_validator
+
+from cloud_analytics.config.section import Section
+
+
+class EventAnomalySettings(Section):
+    """Parameters of the event detectors (SPEC 7)."""
+
+    min_events: int = Field(10, ge=2)
+    zscore_threshold: float = Field(3.0, gt=0)
+    mad_threshold: float = Field(6.0, gt=0)
+    percentile: Decimal = Field(Decimal("0.95"), gt=0, lt=1)
+    percentile_factor: Decimal = Field(Decimal("2"), gt=0)
+    unit_price_threshold: float = Field(4.0, gt=0)
+    consensus: int = Field(2, ge=1, le=3)
+
+
+class DailyAnomalySettings(Section):
+    """Parameters of the daily detector (SPEC 7)."""
+
+    history_days: int = Field(30, ge=1)
+    min_days: int = Field(10, ge=1)
+    score_threshold: float = Field(5.0, gt=0)
+    min_impact_usd: Decimal = Field(Decimal("10"), ge=0)
+
+    @model_validator(mode="after")
+    def _history_is_enough(self) -> DailyAnomalySettings:
+        if self.min_days > self.history_days:
+            raise ValueError(f"min_days: expected at most history_days, which is {self.history_days}")
+        return self
+
+
+class WeekdaySettings(Section):
+    """When a day costs what its weekday usually does."""
+
+    weeks: int = Field(8, ge=1, le=52)
+    min_days: int = Field(3, ge=1)
+    max_ratio: float = Field(2.0, gt=0)
+
+
+class LevelShiftSettings(Section):
+    """When the last days lie on a higher level than the days before them."""
+
+    recent_days: int = Field(7, ge=2)
+    history_days: int = Field(28, ge=2)
+    min_days: int = Field(10, ge=2)
+    score_threshold: float = Field(5.0, gt=0)
+    min_ratio: Decimal = Field(Decimal("1.5"), ge=1)
+    min_impact_usd: Decimal = Field(Decimal("10"), ge=0)
+
+
+class TrendSettings(Section):
+    """When costs have been drifting upwards."""
+
+    days: int = Field(30, ge=6, le=366)
+    min_days: int = Field(20, ge=6)
+    score_threshold: float = Field(2.5, gt=0)
+    min_ratio: Decimal = Field(Decimal("1.5"), ge=1)
+    min_impact_usd: Decimal = Field(Decimal("10"), ge=0)
+
+
+class DailySignalSettings(Section):
+    """Parameters of the signals beside the daily verdict (docs/anomalies.md)."""
+
+    weekday: WeekdaySettings = WeekdaySettings()
+    level_shift: LevelShiftSettings = LevelShiftSettings()
+    trend: TrendSettings = TrendSettings()
+
+
+class AnomalySettings(Section):
+    """conf/anomalies.yaml."""
+
+    events: EventAnomalySettings = EventAnomalySettings()
+    daily: DailyAnomalySettings = DailyAnomalySettings()
+    signals: DailySignalSettings = DailySignalSettings()

@@ -1,0 +1,157 @@
+"""conf/pipeline.yaml: where the data lies, how Spark runs, and where Gold is served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from cloud_analytics.config.section import Duration, Section
+from cloud_analytics.config.validation import validated
+from cloud_analytics.errors import ConfigError
+
+KEYSPACE_NAME = r"[a-z][a-z0-9_]{0,47}"
+
+DatacenterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+
+_MASTER = re.compile(r"^(local(\[(\*|[1-9]\d*)\])?|spark://.+:\d+|yarn|k8s://.+)$")
+_SET_ELSEWHERE = {
+    "spark.master": "the master is set by `master`, or --master",
+    "spark.sql.session.timeZone": "all timestamps are UTC, whatever the session",
+}
+
+
+class SparkSettings(Section):
+    """How the Spark session is built; `conf` passes any further `spark.*` setting through."""
+
+    master: str = "local[*]"
+    app_name: str = "cloud-analytics"
+    driver_memory: str = "2g"
+    shuffle_partitions: int = Field(4, ge=1)
+    conf: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether driver and executors are one JVM."""
+        return self.master.startswith("local")
+
+    @property
+    def driver_memory_mib(self) -> int:
+        """The most memory that the driver's heap may take."""
+        return int(self.driver_memory[:-1]) * {"m": 1, "g": 1024}[self.driver_memory[-1].lower()]
+
+    @field_validator("driver_memory")
+    @classmethod
+    def _enough_memory(cls, memory: str) -> str:
+        if not re.fullmatch(r"\d+[mgMG]", memory) or cls.model_construct(driver_memory=memory).driver_memory_mib < 512:
+            raise ValueError("expected megabytes or gigabytes such as '900m' or '2g', 512m at least")
+        return memory
+
+    @field_validator("master")
+    @classmethod
+    def _master_url(cls, master: str) -> str:
+        if not _MASTER.match(master):
+            raise ValueError("expected local, local[N], local[*], spark://HOST:PORT, yarn or k8s://…")
+        return master
+
+    @field_validator("conf")
+    @classmethod
+    def _spark_keys(cls, conf: dict[str, str]) -> dict[str, str]:
+        problems = [f"{key}: {_SET_ELSEWHERE[key]}" for key in conf if key in _SET_ELSEWHERE]
+        problems += [f"{key}: Spark's settings begin with `spark.`" for key in conf if not key.startswith("spark.")]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return conf
+
+    def overridden(self, master: str | None, options: Sequence[str]) -> SparkSettings:
+        """With what the command line gives: a master URL, and KEY=VALUE settings; ConfigError holds all problems."""
+        # What follows the key may be a secret.
+        keys = [re.split(r"[\s:]", option.strip())[0] for option in options if "=" not in option]
+        problems = [f"--spark {key}: expected KEY=VALUE" for key in keys]
+        pairs = dict(option.split("=", 1) for option in options if "=" in option)
+        changed = {"conf": {**self.conf, **pairs}, **({"master": master} if master else {})}
+        settings = validated(SparkSettings, {**self.model_dump(), **changed}, "command line", problems)
+        if problems:
+            raise ConfigError(problems)
+        assert isinstance(settings, SparkSettings)  # None comes with a problem
+        return settings
+
+
+class StreamSettings(Section):
+    """The speed layer: size of a micro-batch, and what counts as late."""
+
+    max_files_per_trigger: int = Field(500, ge=1)
+    watermark: Duration = timedelta(hours=2)
+    late_alert_share: float = Field(0.5, ge=0, le=1)
+
+
+class CompactionSettings(Section):
+    """When `reconcile --compact` merges the micro-batches of a date in Bronze."""
+
+    finished_after: Duration = timedelta(days=2)
+    min_files: int = Field(4, ge=2)
+    max_rows_per_file: int = Field(5_000_000, ge=1)
+
+
+class FxSettings(Section):
+    """Foreign exchange: `identity` bills USD at rate 1, `as_billed` at the file's rate."""
+
+    usd_rate: Literal["identity", "as_billed"] = "identity"
+
+
+class CassandraSettings(Section):
+    """The target `cassandra`: a cluster, reached at its contact points; user name and password are secrets.
+
+    `replication` (data centre → number of replicas) creates a missing keyspace; without it a missing one is an error.
+    """
+
+    contact_points: list[str] = Field(["127.0.0.1"], min_length=1)
+    port: int = Field(9042, ge=1, le=65535)
+    datacenter: str = Field("datacenter1", min_length=1)
+    keyspace: str = Field("cloud_analytics", pattern=f"^{KEYSPACE_NAME}$")
+    replication: dict[DatacenterName, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    ca_file: Path | None = None
+    requests_per_second: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _local_replicas(self) -> CassandraSettings:
+        if self.replication and self.datacenter not in self.replication:
+            raise ValueError(f"replication: LOCAL_QUORUM needs replicas in the data centre '{self.datacenter}'")
+        return self
+
+    def strategy(self) -> dict[str, str] | None:
+        """The replication with which a missing keyspace is created, as CQL names it."""
+        replicas = {name: str(number) for name, number in self.replication.items()}
+        return {"class": "NetworkTopologyStrategy", **replicas} if replicas else None
+
+
+class AstraSettings(Section):
+    """The target `astra`: what it takes in a second, and how many writes a month are paid for."""
+
+    requests_per_second: int = Field(4_000, ge=1)
+    monthly_writes: int = Field(5_000_000, ge=1)
+
+
+class ServingSettings(Section):
+    """Where Gold is served, and for how long a store that does not answer is tried again."""
+
+    target: Literal["embedded", "cassandra", "astra", "none"] = "embedded"
+    patience: Duration = timedelta(minutes=1)
+    cassandra: CassandraSettings = CassandraSettings()
+    astra: AstraSettings = AstraSettings()
+
+
+class PipelineSettings(Section):
+    """conf/pipeline.yaml."""
+
+    landing: str = Field("data/landing", min_length=1)
+    lake: str = Field("data", min_length=1)
+    spark: SparkSettings = SparkSettings()
+    stream: StreamSettings = StreamSettings()
+    compaction: CompactionSettings = CompactionSettings()
+    fx: FxSettings = FxSettings()
+    serving: ServingSettings = ServingSettings()

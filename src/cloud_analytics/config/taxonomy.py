@@ -1,0 +1,59 @@
+"""conf/taxonomy.yaml: the services, regions and metrics that events may name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field, model_validator
+
+from cloud_analytics.config.section import Section
+
+
+def _spellings(words: Sequence[str], aliases: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What may be written, as it is compared (lower-cased, without blanks around it), with the word it means."""
+    return [(text.strip().lower(), word) for text, word in [*zip(words, words), *aliases.items()]]
+
+
+class Taxonomy(Section):
+    """conf/taxonomy.yaml: services, regions and metrics, with the aliases that may be written for them."""
+
+    services: list[str] = Field(min_length=1)
+    service_aliases: dict[str, str] = Field(default_factory=dict)
+    regions: list[str] = Field(min_length=1)
+    region_aliases: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, str | None] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_meaning_each(self) -> Taxonomy:
+        problems = []
+        for name, words, aliases in (
+            ("service", self.services, self.service_aliases),
+            ("region", self.regions, self.region_aliases),
+            ("metric", list(self.metrics), {}),
+        ):
+            problems += [
+                f"{name}_aliases.{alias}: '{target}' is not one of {', '.join(words)}"
+                for alias, target in aliases.items()
+                if target not in words
+            ]
+            meanings: dict[str, str] = {}
+            for spelt, meant in _spellings(words, aliases):
+                if not spelt:
+                    problems.append(f"{name}s: a word is blank")
+                elif meanings.setdefault(spelt, meant) != meant:
+                    problems.append(f"{name} {spelt}: it means '{meanings[spelt]}' already")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def service_words(self) -> dict[str, str]:
+        """Every accepted spelling of a service, lower-cased, with the service it means."""
+        return dict(_spellings(self.services, self.service_aliases))
+
+    def region_words(self) -> dict[str, str]:
+        """Every accepted spelling of a region, lower-cased, with its region_code."""
+        return dict(_spellings(self.regions, self.region_aliases))
+
+    def metric_units(self) -> dict[str, str]:
+        """Metric → its unit, both lower-cased; a metric without one is counted."""
+        return {metric.strip().lower(): (unit or "count").strip().lower() for metric, unit in self.metrics.items()}
