@@ -22,14 +22,10 @@ run: setup
 	@ls data/landing/usage_events_stream >/dev/null 2>&1 || ls data/landing/*.csv >/dev/null 2>&1 || $(BIN)/cloud-analytics generate --out data/landing
 	@$(BIN)/cloud-analytics run
 
-test: setup
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+test: lint
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-all: setup
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+test-all: lint
 	@$(BIN)/python -m pytest
 
 # Executes the notebooks and saves them with their outputs.
@@ -39,8 +35,10 @@ notebooks: setup
 soak: setup
 	@$(BIN)/python -m tests.crash.soak --kills $(KILLS)
 
+# Style, the direction of imports, types.
 lint: setup
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
 clean:

@@ -22,13 +22,13 @@ def compare(lake: Path, out: Path) -> list[str]:
             if mine and not theirs:
                 found.append(f"{table}: the yardstick has no rows")
     for source in agreement.SILVER_KEYS:
-        mine, theirs = (
+        ours, others = (
             Counter(
                 (row["error_type"], tuple(row["errors"]), row["raw"] if source == _EVENTS else None)
                 for row in agreement.rows_of(folder, f"quarantine/{source}")
             )
             for folder in (lake, out)
         )
-        found += [f"quarantine/{source}: only the pipeline {key}" for key in (mine - theirs).elements()]
-        found += [f"quarantine/{source}: only the yardstick {key}" for key in (theirs - mine).elements()]
+        found += [f"quarantine/{source}: only the pipeline {key}" for key in (ours - others).elements()]
+        found += [f"quarantine/{source}: only the yardstick {key}" for key in (others - ours).elements()]
     return found

@@ -34,7 +34,7 @@ from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.silver import build as silver
 
 # `sparse` has the reference data's density, about 4 events a day and (org, service); `dense` has about 15.
-DATASETS: dict[str, dict[str, int]] = {
+DATASETS: dict[str, dict[str, Any]] = {
     "sparse": {"events": 43_200, "days": 60, "orgs": 80, "anomalies_per_kind": 15},
     "dense": {"events": 60_000, "days": 90, "orgs": 20, "anomalies_per_kind": 6},
 }
@@ -132,7 +132,8 @@ def event_counts(rows: DataFrame, config: Config, sweep: bool = True) -> pd.Data
     tables = []
     for grouping in GROUPINGS:
         flags = {(VERDICT, "configured"): F.col("is_anomaly")}
-        for detector in (price, *consensus.voters, consensus):
+        detectors: tuple[Detector, ...] = (price, *consensus.voters, consensus)
+        for detector in detectors:
             for threshold, variant in _variants(detector, sweep):
                 flags[NAMES[type(detector)], threshold] = F.coalesce(variant.flag(), F.lit(False))
         sums = [F.sum(flag.cast("int")).alias(str(number)) for number, flag in enumerate(flags.values())]
@@ -329,7 +330,8 @@ def _configured(config: Config) -> dict[str, float]:
     """Detector → the threshold that the configuration gives it."""
     price, _, consensus = events.configured(config.anomalies.events)
     days = config.anomalies.daily
-    detectors = (price, *consensus.voters, consensus, daily.DailyBaseline(days.score_threshold, days.min_impact_usd))
+    of_days = daily.DailyBaseline(days.score_threshold, days.min_impact_usd)
+    detectors: tuple[Detector, ...] = (price, *consensus.voters, consensus, of_days)
     return {NAMES[type(found)]: float(getattr(found, THRESHOLDS[type(found)][0])) for found in detectors}
 
 
@@ -340,10 +342,12 @@ def report_reference(spark: SparkSession, config: Config, landing: Path) -> None
         kind = F.when(F.col("flag_unit_price"), F.lit("price_spike")).otherwise(F.lit(ORDINARY))
         counts = event_counts(rows.withColumn("kind", kind), config, sweep=False)
     table = counts.pivot_table(index=["detector", "grouping"], columns="kind", values=["events", "flagged"], sort=False)
+    flagged: Any = table.loc[:, "flagged"]
+    of_all: Any = table.loc[:, "events"]
     shares = pd.DataFrame(
         {
-            "flagged events": table["flagged"].sum(axis=1).astype(int),
-            "share of all": (table["flagged"].sum(axis=1) / table["events"].sum(axis=1)).map("{:.2%}".format),
+            "flagged events": flagged.sum(axis=1).astype(int),
+            "share of all": (flagged.sum(axis=1) / of_all.sum(axis=1)).map("{:.2%}".format),
             "of the unit-price spikes": [
                 f"{found:.0f} of {spikes:.0f}"
                 for found, spikes in zip(table["flagged", "price_spike"], table["events", "price_spike"])

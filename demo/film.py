@@ -76,7 +76,7 @@ class Film:
 
     def save(self, path: Path) -> None:
         """H.264, which browsers and players know."""
-        import imageio_ffmpeg  # type: ignore[import-untyped]
+        import imageio_ffmpeg
 
         writer = imageio_ffmpeg.write_frames(
             str(path),

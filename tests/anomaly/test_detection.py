@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -33,13 +34,14 @@ def scores(labelled: detection.Labelled) -> pd.DataFrame:
 
 
 def test_the_unit_price_finds_price_spikes(scores: pd.DataFrame) -> None:
-    found = scores.loc["unit price", "with metric"]
+    found: Any = scores.loc["unit price", "with metric"]
     assert found["spikes: recall"] >= 0.99
     assert found["spikes: precision"] >= 0.95
 
 
 def test_the_verdict_loses_none_of_them(scores: pd.DataFrame) -> None:
-    assert scores.loc[(detection.VERDICT, "with metric"), "spikes: recall"] >= 0.99
+    found: Any = scores.loc[(detection.VERDICT, "with metric"), "spikes: recall"]
+    assert found >= 0.99
 
 
 def test_a_group_of_two_price_levels_makes_the_mad_flag_the_dearer_one(spark: SparkSession, config: Config) -> None:

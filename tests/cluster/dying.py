@@ -23,5 +23,5 @@ if __name__ == "__main__":
                 os.kill(os.getpid(), signal.SIGKILL)
         original(*args)
 
-    HadoopFileSystem.move = move  # type: ignore[method-assign]
+    HadoopFileSystem.move = move  # type: ignore[method-assign, assignment]
     main()

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import click
@@ -162,7 +163,8 @@ def commands_of(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[
 def examples() -> list[Command]:
     """What `--help` shows as examples is printed, too."""
     found = []
-    for path, command in [((), cli), *commands_of(cli)]:
+    commands: list[tuple[tuple[str, ...], Any]] = [((), cli), *commands_of(cli)]
+    for path, command in commands:
         place = " ".join((*path, "--help"))
         found += [Command(place, 1, example) for example in command.examples]
     return found

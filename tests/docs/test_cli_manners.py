@@ -26,7 +26,7 @@ COMMANDS = dict(commands_of(cli))
 each_command = pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 
 # What a command needs to be called at all.
-ARGUMENTS = {
+ARGUMENTS: dict[tuple[str, ...], str] = {
     ("query",): "top-services --org ORG",
     ("trace",): "--org ORG --date DATE --service SERVICE",
     ("generate",): "--out made --events 200 --days 2 --orgs 2",
@@ -136,7 +136,7 @@ def test_an_error_leaves_standard_output_empty(tmp_path: Path) -> None:
 
 def test_a_command_without_examples_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="examples"):
-        Command("bare")
+        Command("bare")  # type: ignore[call-arg]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

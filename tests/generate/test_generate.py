@@ -37,7 +37,7 @@ Event = dict[str, Any]
 
 
 def truth_of(landing: Path) -> dict[str, Any]:
-    return json.loads((landing / TRUTH_FILE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    return json.loads((landing / TRUTH_FILE).read_text(encoding="utf-8"))
 
 
 def ordinary_lines(landing: Path) -> Iterator[tuple[str, str]]:

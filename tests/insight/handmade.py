@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 
@@ -167,6 +168,7 @@ def nothing() -> Facts:
         for field in fields(Facts)
         if isinstance(frame := getattr(known, field.name), pd.DataFrame)
     }
-    lacking = {"names": {}, "last_date": None, "newest_event": None, "snapshots": {}, "changed": None, "audit": None}
+    lacking: dict[str, Any] = {"names": {}, "last_date": None, "newest_event": None, "snapshots": {}}
+    lacking |= {"changed": None, "audit": None}
     lacking["profile"] = {name: without_rows(found) for name, found in known.profile.items()}
     return replace(known, missing=list(MASTERS), **empty, **lacking)  # type: ignore[arg-type]

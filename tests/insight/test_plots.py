@@ -84,7 +84,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Glyph")
 HOSTILE = "$\\frac{1$ <script>alert(1)</script>\n& 'x' \x00 漢字 " + "long" * 50
 
 
-def draw(name: str, rows: int | None = None, **other: Any) -> Figure:
+def draw(name: str, rows: int | None = None, **other: Any) -> Any:
     plot: Callable[[pd.DataFrame], Figure] = getattr(plots, name)
     return plot(pd.DataFrame(FRAMES[name] | other).iloc[:rows])
 
@@ -151,6 +151,7 @@ def test_the_largest_stand_first_and_the_rest_is_left_out() -> None:
     assert names("cost_by_org") == ["o2", "o1"]
     assert names("rejects") == ["invalid_cost", "missing_key"]
     assert names("anomalies") == ["07-02 o2 · genai", "07-02 o1 · compute"]  # no expectation, no impact
+    axes: Any
     (axes,) = plots.cost_by_org(pd.DataFrame(FRAMES["cost_by_org"]), top=1).axes
     assert [bar.get_width() for bar in axes.patches] == [5]
 
@@ -197,7 +198,8 @@ def test_hostile_names_are_drawn_as_text(name: str) -> None:
 
 
 def test_hostile_groups_are_drawn_as_text() -> None:
-    names = {"daily_cost": {"service": [HOSTILE] * 4}, "rejects": {"source": [HOSTILE] * 3}}
+    names: dict[str, dict[str, Any]] = {"daily_cost": {"service": [HOSTILE] * 4}, "rejects": {"source": [HOSTILE] * 3}}
+    other: dict[str, Any]
     for name, other in (names | {"tickets": {"severity": [HOSTILE] * 3}}).items():
         figure = draw(name, **other)
         figure.canvas.draw()

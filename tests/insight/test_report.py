@@ -186,7 +186,7 @@ def test_hostile_names_stay_text(facts: Facts, page: Page) -> None:
 
 
 def test_gold_is_read_with_few_jobs(pipeline: Pipeline, spark: SparkSession) -> None:
-    scheduler: Any = spark.sparkContext._jsc.sc().dagScheduler()  # type: ignore[union-attr]
+    scheduler: Any = spark.sparkContext._jsc.sc().dagScheduler()
     before = scheduler.nextJobId()
     report_facts.read(pipeline.lake, pipeline.landing, pipeline.config)
     assert scheduler.nextJobId() - before <= 45

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def day_lines() -> list[str]:
     ]
 
 
-def write_landing(landing: Path, files: dict[str, Sequence[str]]) -> Path:
+def write_landing(landing: Path, files: Mapping[str, Sequence[str]]) -> Path:
     """The hostile masters, and these files of events (compressed where the name says so)."""
     for name, text in hostile.MASTERS.items():
         path = landing / name

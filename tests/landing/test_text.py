@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from pyspark.sql import functions as F
 from cloud_analytics.landing import text
 
 
-def _values(spark: SparkSession, texts: list[str | None], typed: Column) -> list[object]:
+def _values(spark: SparkSession, texts: Sequence[str | None], typed: Column) -> list[object]:
     rows = [(number, value) for number, value in enumerate(texts)]
     frame = spark.createDataFrame(rows, "n int, t string")
     return [row[0] for row in frame.orderBy("n").select(typed).collect()]

@@ -43,7 +43,8 @@ def target(double: Double, config: Config) -> Target:
 def test_gold_is_served_through_the_bundle(open_lake: OpenLake, target: Target, double: Double) -> None:
     pipeline, lines = open_lake(), []
     before = len(double.metadata_requests)
-    rows = sum(serve(pipeline.lake, target, timedelta(0), lines.append).values())
+    loaded: dict[str, int] = serve(pipeline.lake, target, timedelta(0), lines.append)
+    rows = sum(loaded.values())
     assert unequal(pipeline) == []
     (budget,) = (line for line in lines if line.startswith("note:"))
     assert f"this load plans {rows:,} writes ({rows:,} rows, 0 deletions)" in budget

@@ -194,8 +194,9 @@ def test_a_load_that_failed_half_way_is_finished_by_the_next(
     open_lake: OpenLake, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cloud_analytics.serving import loader
+    from cloud_analytics.serving import write as writing
 
-    write, calls = loader.upsert, []
+    write, calls = writing.upsert, []
 
     def fail_on_the_third(*arguments: object) -> None:
         calls.append(arguments)

@@ -146,7 +146,7 @@ def test_tickets_by_day_and_severity(session: Any) -> None:
 
 
 def test_revenue_by_months_or_the_months_of_dates(session: Any) -> None:
-    def months(**bounds: str) -> list[str]:
+    def months(**bounds: Any) -> list[str]:
         return [row["billing_month"] for row in ask(session, "revenue", "org_a", **bounds).rows]
 
     assert months() == ["2025-02", "2025-01", "2024-12"]
@@ -264,11 +264,11 @@ def test_json_and_csv_keep_every_digit(session: Any, lake: Path) -> None:
     assert lines[1][:4] == ["org_a", "2025-02", exact, ""]
 
     text = call(lake, "daily-costs", "--org", "org_a", "--top", "10", "--format", "csv")
-    lines = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert {line["anomaly_score"] for line in lines} == {"0.0000001"}
-    assert [line["total_cost_usd"] for line in lines][:3] == ["10.5", "1000", "11.5"]
-    assert [line["usage_date"] for line in lines][0] == "2025-03-31"
-    assert [line["is_anomaly"] for line in lines][1:3] == ["true", "false"]
+    records = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert {line["anomaly_score"] for line in records} == {"0.0000001"}
+    assert [line["total_cost_usd"] for line in records][:3] == ["10.5", "1000", "11.5"]
+    assert [line["usage_date"] for line in records][0] == "2025-03-31"
+    assert [line["is_anomaly"] for line in records][1:3] == ["true", "false"]
     assert "\r" not in text
 
     text = call(lake, "revenue", "--org", 'org_ñ,"b"', "--format", "csv")

@@ -89,7 +89,7 @@ def test_what_is_wrong_with_a_bundle(authority: Authority, tmp_path: Path) -> No
 
     def told(**changes: bytes | None) -> str:
         names = {"config": "config.json", "trust": "trustStore.jks"}
-        changed = whole | {names.get(name, name): content for name, content in changes.items()}  # type: ignore[dict-item]
+        changed = whole | {names.get(name, name): content for name, content in changes.items()}
         write(path, {name: content for name, content in changed.items() if content is not None})
         return " ".join(bundle.problems(path))
 

@@ -7,6 +7,7 @@ import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,8 @@ def test_an_organisation_with_every_kind_of_copy(pipeline: Pipeline) -> None:
     copies = follow(pipeline, org="org_a", day=date(2025, 6, 10))
     assert copies.agrees
     assert all(item.place.line is not None for item in copies.events)
-    taken = [(item.place.source_file, item.place.line) for item in (*copies.events, *copies.rejected)]
+    items: list[Any] = [*copies.events, *copies.rejected]
+    taken = [(item.place.source_file, item.place.line) for item in items]
     assert len(taken) == len(set(taken)), "a line is given out once"
     text = {(place.source_file, place.line): place.raw for place in (item.place for item in copies.events)}
     for (name, number), raw in text.items():
