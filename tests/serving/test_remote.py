@@ -125,6 +125,42 @@ def test_a_login_of_a_cluster_is_whole_or_absent(settings: ServingSettings) -> N
     assert "hush" not in repr(with_login)
 
 
+@pytest.mark.parametrize(
+    ("hosts", "refused"),
+    [
+        (["cassandra.example.org"], True),
+        (["10.0.0.7"], True),
+        (["127.0.0.1", "10.0.0.7"], True),
+        (["0.0.0.0"], True),
+        (["127.0.0.1"], False),
+        (["127.8.8.8", "::1", "localhost"], False),
+    ],
+)
+def test_a_password_leaves_this_machine_encrypted_or_by_decision(
+    settings: ServingSettings, tmp_path: Path, authority: Authority, hosts: list[str], refused: bool
+) -> None:
+    environment = {"CASSANDRA_USERNAME": "me", "CASSANDRA_PASSWORD": "hush"}
+
+    def chosen(**more: object) -> ServingSettings:
+        cluster = CassandraSettings.model_validate({"contact_points": hosts, **more})
+        return settings.model_copy(update={"cassandra": cluster})
+
+    if refused:
+        (problem,) = problems(chosen(), "cassandra", environment)
+        assert "CASSANDRA_PASSWORD would go over the network unencrypted" in problem
+        assert "ca_file" in problem
+        assert "plaintext: true" in problem
+        assert "hush" not in problem
+    else:
+        remote.cassandra(chosen(), environment)
+    remote.cassandra(chosen(), {})  # without a password there is nothing to protect
+    remote.cassandra(chosen(plaintext=True), environment)
+    (tmp_path / "ca.pem").write_bytes(authority.identity.certificate_pem)
+    remote.cassandra(chosen(ca_file=tmp_path / "ca.pem"), environment)
+    with pytest.raises(ValidationError, match="give one of them"):
+        chosen(ca_file=tmp_path / "ca.pem", plaintext=True)
+
+
 def test_an_authority_that_is_none(settings: ServingSettings, tmp_path: Path) -> None:
     for file, message in ((tmp_path / "absent.pem", "cannot be read"), (Path(__file__), "holds no certificate")):
         chosen = settings.model_copy(update={"cassandra": CassandraSettings(ca_file=file)})

@@ -13,6 +13,7 @@ from cloud_analytics.cli.manners import NAME, Group
 from cloud_analytics.cli.options import SparkChoice
 from cloud_analytics.cli.signals import end_well_on_sigterm
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
+from cloud_analytics.untrusted import printable
 
 
 @click.group(
@@ -56,15 +57,19 @@ def main() -> None:
         click.echo(error.format_message())
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(f"error: {' '.join(error.format_message().split())}", err=True)  # click lists choices line by line
+        _tell(" ".join(error.format_message().split()))  # click lists choices line by line
         sys.exit(2)
     except CloudAnalyticsError as error:
-        click.echo(f"error: {error}", err=True)
+        _tell(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         if debug:
             raise
-        click.echo(f"error: {cause_line(error)} (CLOUD_ANALYTICS_DEBUG=1 shows the traceback)", err=True)
+        _tell(f"{cause_line(error)} (CLOUD_ANALYTICS_DEBUG=1 shows the traceback)")
         sys.exit(1)
+
+
+def _tell(message: str) -> None:
+    click.echo(f"error: {printable(message)}", err=True)

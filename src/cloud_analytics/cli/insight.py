@@ -16,6 +16,7 @@ from cloud_analytics.cli.options import console, open_pipeline, options
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.days import calendar_day
 from cloud_analytics.lake.uris import local_folder
+from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
     from cloud_analytics.insight.profile import SourceProfile
@@ -52,7 +53,7 @@ def _print_profile(found: Mapping[str, SourceProfile]) -> None:
             table.add_row(*(escape(text) for text in row))
         console().print(table)
         for line in summary(profiled):
-            click.echo(f"  {line}")
+            click.echo(f"  {printable(line)}")
 
 
 @command(

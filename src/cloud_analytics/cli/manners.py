@@ -6,13 +6,16 @@ Standard output holds the result and nothing else; messages go to standard error
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.markup import escape
+
+from cloud_analytics.untrusted import PrintableConsole, printable
 
 NAME = "cloud-analytics"
 FAILS = "what was asked could not be done; one line says why"
@@ -115,9 +118,11 @@ def emit(show: Callable[[], None], line: str, **scripts: Callable[[], str]) -> N
     asked = manner()
     if asked.output != "table":
         text = scripts[asked.output]()
-        click.echo(text, nl=not text.endswith("\n"))
+        if sys.stdout.isatty():
+            text = printable(text, keep="\n")
+        click.echo(text, nl=not text.endswith("\n"), color=True)  # without color=True it strips escape sequences
     elif asked.quiet:
-        click.echo(line)
+        click.echo(printable(line, keep="\n"))
     else:
         show()
 
@@ -135,7 +140,7 @@ def progress(first: str) -> Iterator[Callable[[str], None]]:
 
     Lines that begin with `done:`, `note:` or `warning:` stay; others replace each other, on a terminal alone.
     """
-    console = Console(stderr=True)
+    console = PrintableConsole(stderr=True)
     quiet = manner().quiet
     status = console.status(first) if console.is_terminal and not quiet else None
 
@@ -148,7 +153,7 @@ def progress(first: str) -> Iterator[Callable[[str], None]]:
         elif kind in ("done", "note"):
             console.print(text, highlight=False, markup=False, soft_wrap=True)
         elif status is not None:
-            status.update(line)
+            status.update(escape(printable(line)))
 
     if status is None:
         yield say

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from cloud_analytics.cli.manners import progress
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.submit import submitted
+from cloud_analytics.untrusted import PrintableConsole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,9 +68,9 @@ def named(_context: click.Context, option: click.Parameter, value: Any) -> Any:
     return value
 
 
-def console() -> Console:
-    """Standard output for tables: as wide as the terminal, or 110 columns where there is none."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+def console(width: int = 110) -> PrintableConsole:
+    """Standard output for tables: as wide as the terminal, or `width` columns where there is none."""
+    return PrintableConsole(highlight=False, width=None if sys.stdout.isatty() else width)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from rich.table import Table
 from cloud_analytics.cli.manners import Group, as_json, command, emit
 from cloud_analytics.cli.options import console, open_pipeline, options
 from cloud_analytics.cli.quality import audit_line, print_audit
+from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
     from cloud_analytics.config import Config
@@ -134,19 +135,14 @@ def _show(chosen: _Chosen, limit: int) -> None:
 
 def _print_records(found: list[dict[str, Any]], limit: int) -> None:
     for record in found:
-        click.secho(f"{record['source']}  {record['date']}  {record['source_file']}", bold=True)
+        click.secho(f"{record['source']}  {record['date']}  {printable(record['source_file'])}", bold=True)
         for error in record["errors"]:
             click.echo(f"  {error['id']}: {error['message'] or 'a rule that is not declared any more'}")
-        click.echo(f"  {_printable(record['raw'])}")
+        click.echo(f"  {printable(record['raw'])}")
     if not found:
         click.echo("no such records")
     elif len(found) == limit:
         click.echo(f"the first {limit}; --limit shows more, `quarantine list` counts all")
-
-
-def _printable(text: str) -> str:
-    """What anybody may have sent, in one line and without control over the terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 @command("cloud-analytics quarantine replay", fails="the audit afterwards does not balance", name="replay")

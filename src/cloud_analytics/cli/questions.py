@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from cloud_analytics.cli.manners import as_json, command, emit, manner, progress
-from cloud_analytics.cli.options import options
+from cloud_analytics.cli.options import console, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.tables import tables
 
@@ -25,6 +23,7 @@ from cloud_analytics.serving.tables import tables
 @click.option("--from", "since", metavar="DATE", help="First date (revenue: month), included. Not for top-services.")
 @click.option("--to", "until", metavar="DATE", help="Last date, included; for top-services the date [default: newest].")
 @click.option("--top", type=int, metavar="N", help="At most N rows: the newest, highest rank or largest impact.")
+@click.option("--spreadsheet", is_flag=True, help="With --format csv: texts that begin like a formula are no formula.")
 @click.option("--explain", is_flag=True, help="Print the CQL, as cqlsh takes it, instead of running it.")
 @options("lake", "serving", "conf")
 def query(
@@ -33,6 +32,7 @@ def query(
     since: str | None,
     until: str | None,
     top: int | None,
+    spreadsheet: bool,
     explain: bool,
     lake: str | None,
     serving: str | None,
@@ -47,6 +47,8 @@ def query(
     from cloud_analytics.serving import queries
     from cloud_analytics.serving.target import keyspace_of, open_session
 
+    if spreadsheet and manner().output != "csv":
+        raise UsageError("--spreadsheet is for --format csv: a table, JSON or CQL is read by no spreadsheet")
     asked = queries.request(question, org, since, until, top)
     config = load(conf)
     if explain:
@@ -63,8 +65,8 @@ def query(
     ):
         answer = queries.answer(session, asked)
     emit(
-        lambda: answers.print_table(answer, Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)),
+        lambda: answers.print_table(answer, console(width=10_000)),
         f"{question} of {org}: {len(answer.rows):,} rows.",
         json=lambda: answers.as_json(answer),
-        csv=lambda: answers.as_csv(answer),
+        csv=lambda: answers.as_csv(answer, spreadsheet),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -103,10 +104,18 @@ class FxSettings(Section):
     usd_rate: Literal["identity", "as_billed"] = "identity"
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name, and what it stands for can change
+        return host == "localhost"
+
+
 class CassandraSettings(Section):
     """The target `cassandra`: a cluster, reached at its contact points; user name and password are secrets.
 
     `replication` (data centre → number of replicas) creates a missing keyspace; without it a missing one is an error.
+    A password goes to other machines over TLS (`ca_file`), or in the clear where `plaintext` says so.
     """
 
     contact_points: list[str] = Field(["127.0.0.1"], min_length=1)
@@ -115,6 +124,7 @@ class CassandraSettings(Section):
     keyspace: str = Field("cloud_analytics", pattern=f"^{KEYSPACE_NAME}$")
     replication: dict[DatacenterName, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     ca_file: Path | None = None
+    plaintext: bool = False
     requests_per_second: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
@@ -122,6 +132,17 @@ class CassandraSettings(Section):
         if self.replication and self.datacenter not in self.replication:
             raise ValueError(f"replication: LOCAL_QUORUM needs replicas in the data centre '{self.datacenter}'")
         return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_wire(self) -> CassandraSettings:
+        if self.plaintext and self.ca_file is not None:
+            raise ValueError("plaintext: true, and a ca_file, which turns TLS on: give one of them")
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all contact points are this machine itself."""
+        return all(map(_is_loopback, self.contact_points))
 
     def strategy(self) -> dict[str, str] | None:
         """The replication with which a missing keyspace is created, as CQL names it."""

@@ -23,6 +23,7 @@ from rich.text import Text
 from cloud_analytics.insight.alerts import reason
 from cloud_analytics.serving.queries import Answer, Request
 from cloud_analytics.serving.units import unit
+from cloud_analytics.untrusted import printable, spreadsheet_text
 
 _HEADER_WIDTH = 10  # names longer than this go on at an underscore, in a second line
 _SENTENCE_WIDTH = 22  # a reason goes on in more lines, but is not narrower than this
@@ -51,9 +52,16 @@ def as_json(answer: Answer) -> str:
     return f'{json.dumps(head)[:-1]}, "rows": [' + (f"\n  {rows}\n" if rows else "") + "]}"
 
 
-def as_csv(answer: Answer) -> str:
-    """RFC 4180 with a header of plain column names and `\\n` line ends; what is unknown is empty."""
-    lines = [answer.columns, *([_plain(row[name]) for name in answer.columns] for row in answer.rows)]
+def as_csv(answer: Answer, spreadsheet: bool = False) -> str:
+    """RFC 4180 with a header of plain column names and `\\n` line ends; what is unknown is empty.
+
+    `spreadsheet`: texts that begin like a formula get an apostrophe in front; numbers stay as they are.
+    """
+
+    def shown(value: Any) -> str:
+        return spreadsheet_text(value) if spreadsheet and isinstance(value, str) else _plain(value)
+
+    lines = [answer.columns, *([shown(row[name]) for name in answer.columns] for row in answer.rows)]
     return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
 
 
@@ -82,7 +90,7 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
 
 def _table(answer: Answer, names: list[str], title: str | None, console: Console) -> Table:
     table = Table(
-        title=Text(title) if title else None,
+        title=Text(printable(title)) if title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -95,7 +103,7 @@ def _table(answer: Answer, names: list[str], title: str | None, console: Console
         width = max(_SENTENCE_WIDTH, console.width // 4) if wraps else None
         table.add_column(header, justify="right" if found else "left", no_wrap=not wraps, max_width=width)
     for row in answer.rows:
-        table.add_row(*(Text(_shown(name, row[name])) for name in names))
+        table.add_row(*(Text(printable(_shown(name, row[name]))) for name in names))
     return table
 
 

@@ -38,6 +38,11 @@ def cassandra(settings: ServingSettings, environment: Environment) -> Target:
         problems.append(f"{lacking} is not set, and {given} is: set both, or neither where no login is needed")
     if chosen.ca_file is not None:
         problems += _of_authority(chosen.ca_file)
+    elif password and not (chosen.is_local or chosen.plaintext):
+        problems.append(
+            f"pipeline.yaml: serving.cassandra: without ca_file {_PASSWORD} would go over the network unencrypted:"
+            " name the cluster's certificate authority there, or set plaintext: true if the network can be trusted"
+        )
     if problems:
         raise ConfigError(problems)
     login = Login(username, password, f"{_USERNAME} and {_PASSWORD}") if username else None

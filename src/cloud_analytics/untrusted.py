@@ -1,0 +1,39 @@
+"""Text from the data on its way to people: whoever sends an event also chooses names that a person's screen shows.
+
+A terminal obeys what it is told between escape characters (move, overwrite, colour, rename the window), and a
+spreadsheet computes what begins like a formula. Files and JSON keep every byte: nothing there is for eyes alone.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+# What spreadsheets begin a formula with; the wide forms are those of East Asian keyboards, which some take as well.
+_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with JSON's escapes (`\\u001b`) for what controls a terminal or turns the order of letters round.
+
+    Printable text stays as it is, in any language; so do the characters of `keep`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else json.dumps(char)[1:-1] for char in text)
+
+
+def spreadsheet_text(text: str) -> str:
+    """The text, behind an apostrophe where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(_BEGINS_FORMULA) else text
+
+
+class PrintableConsole(Console):
+    """A console that shows all text as `printable` does, line ends apart; styles of its own stay."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text of cells, titles and lines, before its width is measured."""
+        return super().render_str(printable(text, keep="\n"), **options)
