@@ -12,21 +12,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
-from statistics import median
+from statistics import correlation, median
 from typing import Any
 
 import pytest
 
-from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, GeneratorSummary, generate, writer
+from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, Truth, generate, writer
 from cloud_analytics.generate.calendar import Calendar, draw_days
 from cloud_analytics.generate.catalog import COLUMNS
-from cloud_analytics.generate.dirt_cases import ACCEPTED, REJECTED
+from cloud_analytics.generate.dirt_cases import ACCEPTED, MASTER_CASES, REJECTED
 from cloud_analytics.generate.dirt_events import EventDirt, survivor_outcomes
-from cloud_analytics.generate.dirt_masters import CASES
 from cloud_analytics.generate.events import EventStream
 from cloud_analytics.generate.ids import topic_random
 from cloud_analytics.generate.masters import Masters
-from cloud_analytics.generate.truth import TruthBook
 from tests.oracle import compute
 
 SMALL = GeneratorSettings(events=2_000, days=20, orgs=12)
@@ -53,7 +51,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def fingerprint(landing: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(p for p in landing.rglob("*") if p.is_file()):
+    for path in sorted(p for p in landing.rglob("*") if p.is_file() and p.suffix != ".gz" and p.name != TRUTH_FILE):
         digest.update(str(path.relative_to(landing)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -73,7 +71,7 @@ def unit_price_ratios(events: list[Event]) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, GeneratorSummary, list[Event]]:
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth, list[Event]]:
     """The folder at the default settings, its summary, and its events as read back."""
     out = tmp_path_factory.mktemp("default")
     summary = generate(out)
@@ -95,8 +93,18 @@ def test_the_same_settings_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         generate(tmp_path / name, settings)
     generate(tmp_path / "other", replace(settings, seed=8))
-    assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "two")
+    one, two = (
+        {p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()}
+        for f in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one == two
     assert fingerprint(tmp_path / "one") != fingerprint(tmp_path / "other")
+
+
+def test_new_options_leave_the_old_bytes_alone(reference: tuple[Path, Truth, list[Event]], dirty: Path) -> None:
+    """What the seeds gave before there were these options (gzip files may differ by the version of zlib)."""
+    assert fingerprint(reference[0]) == "e4385cc4d4c269a9885316bd3e3c07ae363cf3b9fac295d7ecebf5f9f8edfa25"
+    assert fingerprint(dirty) == "02ac320c4445d75d3226d6166f43f087664de9309f7e7c120aafd470385c0751"
 
 
 def test_dirt_is_added_and_changes_no_ordinary_event(tmp_path: Path, dirty: Path) -> None:
@@ -111,7 +119,7 @@ def test_dirt_is_added_and_changes_no_ordinary_event(tmp_path: Path, dirty: Path
 
 
 def test_default_masters_have_the_size_of_the_reference(
-    reference: tuple[Path, GeneratorSummary, list[Event]],
+    reference: tuple[Path, Truth, list[Event]],
 ) -> None:
     out, summary, _ = reference
     assert summary.landing == {
@@ -133,7 +141,7 @@ def test_default_masters_have_the_size_of_the_reference(
 
 
 def test_default_masters_have_the_quirks_of_the_reference(
-    reference: tuple[Path, GeneratorSummary, list[Event]],
+    reference: tuple[Path, Truth, list[Event]],
 ) -> None:
     out, summary, _ = reference
     planted = truth_of(out)["planted"]
@@ -158,7 +166,7 @@ def test_default_masters_have_the_quirks_of_the_reference(
 
 
 def test_default_events_have_the_shape_of_the_reference(
-    reference: tuple[Path, GeneratorSummary, list[Event]],
+    reference: tuple[Path, Truth, list[Event]],
 ) -> None:
     _, _, events = reference
     assert set(Counter(e["file"] for e in events).values()) == {360}
@@ -179,7 +187,7 @@ def test_default_events_have_the_shape_of_the_reference(
     assert median(requests) == pytest.approx(120, abs=2)
 
 
-def test_lines_are_spelled_like_the_reference(reference: tuple[Path, GeneratorSummary, list[Event]]) -> None:
+def test_lines_are_spelled_like_the_reference(reference: tuple[Path, Truth, list[Event]]) -> None:
     out, _, _ = reference
     v1 = ["event_id", "timestamp", "org_id", "resource_id", "service", "region", "metric", "value", "unit"]
     v1 += ["cost_usd_increment", "schema_version"]
@@ -190,13 +198,13 @@ def test_lines_are_spelled_like_the_reference(reference: tuple[Path, GeneratorSu
         assert list(event) == v1 + (extra if event["schema_version"] == 2 else [])
 
 
-def test_events_belong_to_their_resources(reference: tuple[Path, GeneratorSummary, list[Event]]) -> None:
+def test_events_belong_to_their_resources(reference: tuple[Path, Truth, list[Event]]) -> None:
     out, _, events = reference
     known = {r["resource_id"]: (r["org_id"], r["service"], r["region"]) for r in rows(out / "resources.csv")}
     assert all(known[e["resource_id"]] == (e["org_id"], e["service"], e["region"]) for e in events)
 
 
-def test_files_are_in_no_order_of_time(reference: tuple[Path, GeneratorSummary, list[Event]]) -> None:
+def test_files_are_in_no_order_of_time(reference: tuple[Path, Truth, list[Event]]) -> None:
     _, _, events = reference
     by_file: defaultdict[str, list[str]] = defaultdict(list)
     for event in events:
@@ -207,7 +215,7 @@ def test_files_are_in_no_order_of_time(reference: tuple[Path, GeneratorSummary, 
 
 
 def test_price_spikes_stand_clear_of_everything_else(
-    reference: tuple[Path, GeneratorSummary, list[Event]],
+    reference: tuple[Path, Truth, list[Event]],
 ) -> None:
     out, summary, events = reference
     spikes = {a["event_ids"][0]: a for a in truth_of(out)["anomalies"]}
@@ -222,7 +230,7 @@ def test_price_spikes_stand_clear_of_everything_else(
 
 
 def test_clean_truth_is_what_a_plain_reading_finds(
-    reference: tuple[Path, GeneratorSummary, list[Event]],
+    reference: tuple[Path, Truth, list[Event]],
 ) -> None:
     out, summary, events = reference
     truth = truth_of(out)
@@ -257,7 +265,7 @@ def test_every_kind_of_dirt_is_planted(dirty: Path) -> None:
     truth = truth_of(dirty)
     kinds = set(truth["dirt"])
     assert {f"usage_events.{case.kind}" for case in (*ACCEPTED, *REJECTED)} <= kinds
-    assert {f"{source}.{case.kind}" for source, cases in CASES.items() for case in cases} <= kinds
+    assert {f"{source}.{case.kind}" for source, cases in MASTER_CASES.items() for case in cases} <= kinds
     assert set(truth["expected"]["usage_events"]["quarantine"]) == {
         *("malformed_json", "invalid_timestamp", "missing_key", "unsupported_schema_version", "unknown_service"),
         *("unknown_metric", "invalid_cost", "negative_cost", "invalid_value", "negative_quantity", "unit_mismatch"),
@@ -380,6 +388,94 @@ def test_labelled_anomalies_change_what_they_say(
             assert by_date[-1][1] > 1.5 * by_date[0][1]
 
 
+# Rhythm, growth, invoices that follow usage, figures that say something
+
+MATCHED = GeneratorSettings(events=12_000, days=50, orgs=10, billing="matched", leaks_per_kind=2)
+
+
+@pytest.fixture(scope="module")
+def informative(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
+    out = tmp_path_factory.mktemp("informative")
+    generate(out, replace(MATCHED, informative=True, billing="independent"))
+    return out, [json.loads(line) for _, line in ordinary_lines(out)]
+
+
+def usage_by_month(landing: Path) -> defaultdict[tuple[str, str], float]:
+    usage: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for _, line in ordinary_lines(landing):
+        event = json.loads(line)
+        if event["cost_usd_increment"] >= -0.01:
+            usage[event["org_id"], event["timestamp"][:7]] += event["cost_usd_increment"]
+    return usage
+
+
+def test_days_follow_the_week_and_grow(tmp_path: Path) -> None:
+    settings = GeneratorSettings(events=28_000, days=56, orgs=10, weekly=True, growth=0.5)
+    generate(tmp_path, settings)
+    per_day = Counter(json.loads(line)["timestamp"][:10] for _, line in ordinary_lines(tmp_path))
+    assert per_day.total() == 28_000
+    weeks = [[per_day[day.isoformat()] for day in settings.dates[first : first + 7]] for first in range(0, 56, 7)]
+    for week, later in zip(
+        weeks, weeks[1:]
+    ):  # the first day is a Thursday: Saturday and Sunday are the third and fourth
+        assert max(week[2:4]) < 0.6 * min(week[:2] + week[4:])
+        assert sum(later) / sum(week) == pytest.approx(1.5 ** (7 / 30), abs=0.01)
+
+
+def test_matched_invoices_follow_the_usage_but_for_the_leaks(tmp_path: Path) -> None:
+    generate(tmp_path, MATCHED)
+    usage = usage_by_month(tmp_path)
+    invoices: defaultdict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for row in rows(tmp_path / "billing_monthly.csv"):
+        invoices[row["org_id"], row["month"][:7]].append(row)
+    leaks = {(leak["org_id"], leak["month"]): leak for leak in truth_of(tmp_path)["leaks"]}
+    kinds = ("skipped_invoice", "doubled_invoice", "wrong_currency", "wrong_amount")
+    planned = Counter(leak["kind"] for leak in leaks.values())
+    assert set(planned) == set(kinds)
+    assert planned.total() == len(usage) // 4 < 8
+    assert len({row["invoice_id"] for found in invoices.values() for row in found}) == sum(map(len, invoices.values()))
+    assert {row["currency"] for found in invoices.values() for row in found} == {"USD", "EUR", "ARS"}
+    for key, cost in usage.items():
+        usd = sum(
+            float(row["subtotal"]) * (1 if row["currency"] == "USD" else float(row["exchange_rate_to_usd"]))
+            for row in invoices[key]
+        )
+        if key not in leaks:
+            assert (len(invoices[key]), usd) == (1, pytest.approx(cost, abs=0.01))
+            continue
+        leak = leaks[key]
+        assert leak["usage_usd"] == pytest.approx(cost, abs=0.0001)
+        status = "not_invoiced" if not usd else "overbilled" if usd > cost else "underbilled"
+        assert abs(usd - cost) > 4
+        assert (leak["status"], leak["currency_suspect"]) == (status, leak["kind"] == "wrong_currency")
+        if leak["kind"] == "doubled_invoice":
+            assert [float(row["subtotal"]) for row in invoices[key]] == [pytest.approx(cost, abs=0.01)] * 2
+        elif leak["kind"] == "wrong_currency":
+            assert float(invoices[key][0]["subtotal"]) == pytest.approx(cost, abs=0.01)
+            assert invoices[key][0]["currency"] != "USD"
+
+
+def test_informative_figures_carry_the_signal(
+    informative: tuple[Path, list[Event]], reference: tuple[Path, Truth, list[Event]]
+) -> None:
+    def tokens(events: list[Event]) -> float:
+        pairs = [(e["cost_usd_increment"], e["genai_tokens"]) for e in events if e.get("genai_tokens") is not None]
+        return correlation(*zip(*((cost, count) for cost, count in pairs if 0 < cost < 30)))
+
+    def intensities(events: list[Event]) -> set[float]:
+        known = [e for e in events if e.get("carbon_kg") and float(e["value"]) > 100]
+        return {round(e["carbon_kg"] / float(e["value"]) / 0.0002, 2) for e in known}
+
+    out, events = informative
+    assert tokens(events) > 0.9 > 0.1 > abs(tokens(reference[2]))
+    assert intensities(reference[2]) == {1.0}
+    assert len(intensities(events)) > 10
+    assert truth_of(out)["leaks"]
+    invoices = rows(out / "billing_monthly.csv")
+    sizes = {c: median(float(r["subtotal"]) for r in invoices if r["currency"] == c) for c in ("USD", "ARS")}
+    assert sizes["ARS"] > 100 * sizes["USD"]
+
+
 # Memory, sizes, refusals
 
 
@@ -388,15 +484,15 @@ def test_memory_does_not_grow_with_the_number_of_events(tmp_path: Path, monkeypa
 
     def peak(events: int) -> int:
         settings = GeneratorSettings(events=events, orgs=5, files=1)
-        with TruthBook(settings) as truth:
-            masters = Masters(settings, truth.plant)
-            calendar = Calendar(settings, topic_random(7, "calendar"))
-            stream = EventStream(settings, masters.resources, calendar, None, truth)
-            tracemalloc.start()
-            writer._write_events(tmp_path, settings, stream, EventDirt())
-            _, high = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-            return high
+        truth = Truth(settings)
+        masters = Masters(settings, truth.planted)
+        calendar = Calendar(settings, topic_random(7, "calendar"))
+        stream = EventStream(settings, masters.resources, calendar, None, truth)
+        tracemalloc.start()
+        writer._write_events(tmp_path, settings, stream, EventDirt())
+        _, high = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return high
 
     few, many = peak(1_000), peak(8_000)
     assert many < 1.2 * few + 50_000 < 8_000 * 300 / 2  # a line has 300 bytes
@@ -441,6 +537,9 @@ def test_sizes_scale_with_orgs_and_events() -> None:
         ({"events": 3_000_000_000}, "events must be at most"),
         ({"start_date": date(1999, 1, 1)}, "start_date must be 2001-01-01 or later"),
         ({"days": 10_000_000}, "beyond the calendar"),
+        ({"growth": -1.0}, "growth must lie between -0.9 and 10"),
+        ({"dirty": True, "billing": "matched"}, "leave out dirty"),
+        ({"dirty": True, "informative": True}, "leave out dirty"),
     ],
 )
 def test_impossible_settings_are_refused_in_one_line(wrong: dict[str, Any], message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,6 +25,7 @@ def _folder(out: str) -> Path:
 @command(
     "cloud-analytics generate --out data/landing",
     "cloud-analytics generate --out hostile --events 5000 --days 20 --orgs 10 --dirty",
+    "cloud-analytics generate --out signals --events 5000 --orgs 10 --weekly --growth 0.1 --informative",
 )
 @click.option(
     "--out",
@@ -38,13 +40,34 @@ def _folder(out: str) -> Path:
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--dirty", is_flag=True, help="Plant hostile input of every kind.")
 @click.option("--anomalies", is_flag=True, help="Plant labelled anomalies of every kind, not only price spikes.")
-def generate(out: Path, events: int, days: int, orgs: int, seed: int, dirty: bool, anomalies: bool) -> None:
-    """Make landing data of the real one's shape, with a truth file of what was planted."""
+@click.option("--weekly", is_flag=True, help="Weekly rhythm: fewer events on Saturdays and Sundays.")
+@click.option(
+    "--growth", type=float, default=0.0, show_default=True, help="Growth of the daily events in 30 days; 0.1: a tenth."
+)
+@click.option(
+    "--billing",
+    type=click.Choice(["independent", "matched"]),
+    default="independent",
+    show_default=True,
+    help="Invoices that have nothing to do with usage, as in the real data, or that follow it but for labelled leaks:"
+    " skipped, doubled, in a wrong currency, of a wrong amount.",
+)
+@click.option(
+    "--informative",
+    is_flag=True,
+    help="Figures with the signal that the real data lack: GenAI tokens follow cost, carbon depends on region and"
+    " service, invoices are matched, so that their amounts differ by currency.",
+)
+def generate(out: Path, **chosen: Any) -> None:
+    """Make landing data of the real one's shape, with a truth file of what was planted.
+
+    The truth is `_truth.json` in the same folder: expected counts of every source, labelled anomalies and leaks.
+    """
     from cloud_analytics.generate import GeneratorSettings
     from cloud_analytics.generate import generate as make
 
     try:
-        settings = GeneratorSettings(events, days, orgs, seed=seed, dirty=dirty, anomalies=anomalies)
+        settings = GeneratorSettings(**chosen)
         make(out, settings)
     except (ValueError, FileExistsError) as error:
         raise UsageError(str(error)) from None
@@ -52,9 +75,8 @@ def generate(out: Path, events: int, days: int, orgs: int, seed: int, dirty: boo
         raise UsageError(f"--out {out} cannot be written ({error.strerror}): name another folder") from None
     if settings.end_date > date.today():
         click.echo(f"note: the dates go on to {settings.end_date}; what lies in the future is quarantined", err=True)
-    line = f"{events:,} events of {days} days and {orgs} organisations in {out}"
-    made = {"out": str(out), "events": events, "days": days, "orgs": orgs, "seed": seed}
-    emit(lambda: click.echo(line), line, json=lambda: as_json({**made, "dirty": dirty, "anomalies": anomalies}))
+    line = f"{settings.events:,} events of {settings.days} days and {settings.orgs} organisations in {out}"
+    emit(lambda: click.echo(line), line, json=lambda: as_json({"out": str(out), **chosen}))
 
 
 @command("cloud-analytics doctor", "cloud-analytics doctor --format json")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloud_analytics.generate.settings import GeneratorSettings, GeneratorSummary
-from cloud_analytics.generate.truth import TRUTH_FILE
+from cloud_analytics.generate.settings import GeneratorSettings
+from cloud_analytics.generate.truth import TRUTH_FILE, Truth
 from cloud_analytics.generate.writer import generate
 
-__all__ = ["TRUTH_FILE", "GeneratorSettings", "GeneratorSummary", "generate"]
+__all__ = ["TRUTH_FILE", "GeneratorSettings", "Truth", "generate"]

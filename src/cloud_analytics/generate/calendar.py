@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from cloud_analytics.generate.ids import stride
@@ -9,6 +10,26 @@ from cloud_analytics.generate.settings import GeneratorSettings
 
 ACTIVE_SHARE = 0.6  # of the resources send on a given day
 EVENTS_PER_ACTIVE_DAY = 3  # at least, of an active resource
+WEEKDAY_WEIGHTS = (1.15, 1.25, 1.3, 1.25, 1.15, 0.5, 0.4)  # Monday to Sunday, of --weekly
+
+
+def day_counts(settings: GeneratorSettings) -> list[int]:
+    """Events of each day: as many on every day, unless the settings ask for a weekly rhythm or for growth."""
+    end = settings.days - 1 if settings.growth > 0 else 0  # where the weight is 1: powers below it cannot overflow
+    weights = [(1 + settings.growth) ** ((day - end) / 30) for day in range(settings.days)]
+    if settings.weekly:
+        weights = [weight * WEEKDAY_WEIGHTS[day.weekday()] for weight, day in zip(weights, settings.dates)]
+    return _apportion(settings.events, weights)
+
+
+def _apportion(total: int, weights: Sequence[float]) -> list[int]:
+    """Whole numbers in proportion to the weights that sum to the total: the largest remainders are rounded up."""
+    unit = total / sum(weights)
+    counts = [int(unit * weight) for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda day: counts[day] - unit * weights[day])
+    for day in by_remainder[: total - sum(counts)]:
+        counts[day] += 1
+    return counts
 
 
 class Calendar:
@@ -20,16 +41,11 @@ class Calendar:
 
     def __init__(self, settings: GeneratorSettings, rng: Random) -> None:
         days, self.resources = settings.days, settings.resource_count
-        each, more = divmod(settings.events, days)
-        self.counts = [each + (day < more) for day in range(days)]
+        self.counts = day_counts(settings)
         full = -(-settings.events // days)
         self.active = max(1, min(round(ACTIVE_SHARE * self.resources), full // EVENTS_PER_ACTIVE_DAY))
         self.steps = [stride(rng, self.resources) for _ in range(days)]
         self.offsets = [rng.randrange(self.resources) for _ in range(days)]
-
-    def resource(self, day: int, slot: int) -> int:
-        """The index of the resource that sends the event in that slot."""
-        return (self.steps[day] * (slot % self.active) + self.offsets[day]) % self.resources
 
     def is_active(self, day: int, resource: int) -> bool:
         """Whether the resource sends anything on that day."""

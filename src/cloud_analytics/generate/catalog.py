@@ -20,6 +20,14 @@ METRIC_UNITS = {"requests": "count", "cpu_hours": "hours", "storage_gb_hours": "
 METRIC_TWENTIETHS = {"requests": 9, "cpu_hours": 5, "storage_gb_hours": 6}  # shares of the events, in 1/20
 
 CARBON_KG_PER_UNIT = 0.0002
+# Multipliers of it, of informative data only: power is cleaner in some regions, and some services need more of it.
+REGION_CARBON = {
+    "ap-northeast": 1.2, "us-east": 1.0, "us-west": 0.6, "sa-east": 0.3, "ap-south": 1.9, "eu-west": 0.8,
+    "eu-central": 0.9,
+}  # fmt: skip
+SERVICE_CARBON = {
+    "compute": 1.0, "storage": 0.3, "database": 0.7, "networking": 0.2, "analytics": 1.3, "genai": 2.5,
+}  # fmt: skip
 
 # Shares of the ordinary events, as the reference shows them.
 NULL_VALUE_SHARE = 0.0203
@@ -48,6 +56,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 MASTERS = tuple(COLUMNS)
 
+ANOMALIES = ("usage_spike", "level_shift", "slow_drift", "runaway_resource", "missing_day", "negative_burst")
+PATTERNS = ("weekly_peak",)
+"""Labelled as well, but the ordinary way of a group: what a detector should not call an anomaly."""
+
+BILLING = "billing_monthly"
 EVENTS = "usage_events"  # the source's name in audits
 EVENTS_FOLDER = "usage_events_stream"  # and in the landing folder
 

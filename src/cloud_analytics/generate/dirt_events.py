@@ -12,10 +12,10 @@ from random import Random
 from cloud_analytics.generate import catalog as c
 from cloud_analytics.generate.dirt_cases import ACCEPTED, DROP, REJECTED, REPEATED_KEYS, Changes, Raw
 from cloud_analytics.generate.events import carbon_text, clipped_noise
-from cloud_analytics.generate.ids import EventIds, topic_random
+from cloud_analytics.generate.ids import TRIPLES, EndingWalk, keys, topic_random
 from cloud_analytics.generate.masters import Resource
 from cloud_analytics.generate.settings import GeneratorSettings
-from cloud_analytics.generate.truth import IGNORED, SILVER, TruthBook
+from cloud_analytics.generate.truth import IGNORED, SILVER, Truth
 
 Pairs = list[tuple[str, object]]
 """An event's fields in order; a list, because keys may repeat."""
@@ -53,10 +53,11 @@ def survivor_outcomes(copies: Sequence[tuple[str, bytes]]) -> list[str]:
 class DirtMaker:
     """Makes the dirt and enters each line's outcome in the truth book."""
 
-    def __init__(self, settings: GeneratorSettings, resources: Sequence[Resource], truth: TruthBook) -> None:
+    def __init__(self, settings: GeneratorSettings, resources: Sequence[Resource], truth: Truth) -> None:
         self._settings, self._resources, self._truth = settings, resources, truth
         self._rng: Random = topic_random(settings.seed, "dirt")
-        self._ids = EventIds(settings.seed, skip=settings.events)
+        walk = EndingWalk(topic_random(settings.seed, "event-ids"), skip=settings.events)
+        self._ids = keys("evt", walk, topic_random(settings.seed, "dirt-event-ids"), TRIPLES)
         self._dirt = EventDirt()
 
     def make(self) -> EventDirt:
@@ -81,7 +82,7 @@ class DirtMaker:
         price = c.UNIT_PRICES.get(service, c.UNIT_PRICES[resource.service])
         day = rng.choice(self._settings.dates).isoformat()
         fields: dict[str, object] = {
-            "event_id": self._ids.next(),
+            "event_id": next(self._ids),
             "timestamp": f"{day}T{rng.randrange(24):02}:{rng.randrange(60):02}:00Z",
             "org_id": resource.org_id,
             "resource_id": resource.resource_id,
@@ -181,42 +182,45 @@ class DirtMaker:
         self._put("copy_that_is_invalid", "invalid_cost", encode(_replace(pairs, "cost_usd_increment", None)))
 
     def _files(self) -> None:
-        files, good = self._dirt.files, [_bytes(self._good()) for _ in range(30)]
+        good = [_bytes(self._good()) for _ in range(30)]
         bad = b'{"event_id": "evt_half'
-        zipped = gzip.compress(b"".join(_bytes(self._good()) + b"\n" for _ in range(LINES_IN_TRUNCATED_FILE)), mtime=0)
+        long = _zip(_lines([_bytes(self._good()) for _ in range(LINES_IN_TRUNCATED_FILE)]))
         twice = _bytes(self._good())
         self._dirt.lines[0].append(twice)  # its copy ends in \r\n, which is no part of the text
-        crlf = [good[0], b"", good[1], b"  ", bad, twice]
-
-        files["events_dirt_bom.jsonl"] = BOM + _lines([*good[2:4], bad])
-        files[CRLF_FILE] = _lines(crlf, b"\r\n")
-        files["events_dirt_blank_lines.jsonl"] = b"\n\n" + _lines(good[4:6], b"\n\n")
-        files["events_dirt_no_last_newline.jsonl"] = b"\n".join(good[6:8])
-        files["events_dirt_json.json"] = _lines([*good[8:10], bad])
-        files["events_dirt_gzip.jsonl.gz"] = gzip.compress(_lines([*good[10:12], bad]), mtime=0)
-        files["events_dirt_gzip_bom_crlf.json.gz"] = gzip.compress(BOM + _lines(good[12:14], b"\r\n"), mtime=0)
-        members = (gzip.compress(_lines([line]), mtime=0) for line in good[14:16])
-        files["events_dirt_gzip_members.jsonl.gz"] = b"".join(members)
-        files["events dirt 100%.jsonl"] = _lines(good[16:18])  # a name that must not be taken for a URL
-        files["events_dirt_truncated.jsonl.gz"] = zipped[: len(zipped) * 3 // 5]
-        files["events_dirt_empty.jsonl"] = b""
-        files["events_dirt_empty.jsonl.gz"] = gzip.compress(b"", mtime=0)
-        files["events_dirt_only_blanks.jsonl"] = b"\n \r\n\n"
-        unread = ["_events_upload.jsonl", ".events_hidden.jsonl", "_events_upload.jsonl.gz", "events_part.jsonl.tmp"]
-        for name, line in zip(unread, good[18:22]):
-            files[name] = gzip.compress(_lines([line]), mtime=0) if name.endswith(".gz") else _lines([line])
-
-        for kind, lines in {
-            "file_bom": 2, "file_crlf": 2, "file_blank_lines": 2, "file_no_last_newline": 2, "file_json": 2,
-            "file_gzip": 2, "file_gzip_bom_crlf": 2, "file_gzip_members": 2, "file_odd_name": 2, "file_crlf_copy": 1,
-        }.items():  # fmt: skip
-            self._truth.dirt(c.EVENTS, kind, SILVER, lines)
-        for kind in ("file_bom", "file_crlf", "file_json", "file_gzip"):
-            self._truth.dirt(c.EVENTS, kind, "malformed_json")
+        self._truth.dirt(c.EVENTS, "file_crlf_copy", SILVER)
         self._truth.dirt(c.EVENTS, "file_crlf_copy", "duplicate_event")
-        self._truth.dirt(c.EVENTS, "file_truncated_gzip", "unreadable_file")
-        for kind, count in {"file_empty": 2, "file_only_blanks": 1, "file_ignored_name": len(unread)}.items():
-            self._truth.dirt(c.EVENTS, kind, IGNORED, count)
+        crlf = _lines([*good[0:1], b"", *good[1:2], b"  ", bad, twice], b"\r\n")
+        zipped_crlf = _zip(BOM + _lines(good[12:14], b"\r\n"))
+        members = b"".join(_zip(_lines([line])) for line in good[14:16])
+
+        def put(kind: str, name: str, content: bytes, **outcomes: int) -> None:
+            self._dirt.files[name] = content
+            for outcome, count in outcomes.items():
+                self._truth.dirt(c.EVENTS, kind, outcome, count)
+
+        put("file_bom", "events_dirt_bom.jsonl", BOM + _lines([*good[2:4], bad]), silver=2, malformed_json=1)
+        put("file_crlf", CRLF_FILE, crlf, silver=2, malformed_json=1)
+        put("file_blank_lines", "events_dirt_blank_lines.jsonl", b"\n\n" + _lines(good[4:6], b"\n\n"), silver=2)
+        put("file_no_last_newline", "events_dirt_no_last_newline.jsonl", b"\n".join(good[6:8]), silver=2)
+        put("file_json", "events_dirt_json.json", _lines([*good[8:10], bad]), silver=2, malformed_json=1)
+        put("file_gzip", "events_dirt_gzip.jsonl.gz", _zip(_lines([*good[10:12], bad])), silver=2, malformed_json=1)
+        put("file_gzip_bom_crlf", "events_dirt_gzip_bom_crlf.json.gz", zipped_crlf, silver=2)
+        put("file_gzip_members", "events_dirt_gzip_members.jsonl.gz", members, silver=2)
+        # A name that must not be taken for a URL.
+        put("file_odd_name", "events dirt 100%.jsonl", _lines(good[16:18]), silver=2)
+        truncated = long[: len(long) * 3 // 5]
+        put("file_truncated_gzip", "events_dirt_truncated.jsonl.gz", truncated, unreadable_file=1)
+        put("file_empty", "events_dirt_empty.jsonl", b"", ignored=1)
+        put("file_empty", "events_dirt_empty.jsonl.gz", _zip(b""), ignored=1)
+        put("file_only_blanks", "events_dirt_only_blanks.jsonl", b"\n \r\n\n", ignored=1)
+        put("file_ignored_name", "_events_upload.jsonl", _lines(good[18:19]), ignored=1)
+        put("file_ignored_name", ".events_hidden.jsonl", _lines(good[19:20]), ignored=1)
+        put("file_ignored_name", "_events_upload.jsonl.gz", _zip(_lines(good[20:21])), ignored=1)
+        put("file_ignored_name", "events_part.jsonl.tmp", _lines(good[21:22]), ignored=1)
+
+
+def _zip(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
 
 
 def _bytes(line: str | bytes) -> bytes:

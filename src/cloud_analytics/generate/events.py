@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections import defaultdict
 from collections.abc import Sequence
 from math import exp, lgamma, log
 from random import Random
 
 from cloud_analytics.generate import catalog as c
-from cloud_analytics.generate.anomalies import AnomalyPlan
+from cloud_analytics.generate.anomalies import Effects
 from cloud_analytics.generate.calendar import Calendar, draw_days
 from cloud_analytics.generate.ids import ENDINGS, TRIPLES, EndingWalk, topic_random
 from cloud_analytics.generate.masters import Resource
 from cloud_analytics.generate.settings import GeneratorSettings
-from cloud_analytics.generate.truth import TruthBook
+from cloud_analytics.generate.truth import Label, Truth
 
 BLOCK = 8_192
 """Most events in memory at once."""
@@ -25,6 +26,8 @@ WORD = 65_536  # random numbers of an event are 16-bit words ...
 WORDS = 10  # ... ten of them
 SMALLEST_VALUE = 0.005  # smaller ones would cost less than half a 0.0001 USD: their unit price would be noise
 NOISE_RANGE = (0.45, 1.6)  # keeps ordinary unit prices clear of any spike, rounding of small costs included
+
+TOKENS_PER_USD = 120  # of informative data; about as many tokens in all as otherwise
 
 PooledValue = tuple[float, str, str]  # value, its text, the text of carbon_kg
 
@@ -70,11 +73,11 @@ class EventStream:
         settings: GeneratorSettings,
         resources: Sequence[Resource],
         calendar: Calendar,
-        plan: AnomalyPlan | None,
-        truth: TruthBook,
+        effects: Effects | None,
+        truth: Truth,
     ) -> None:
         rng = self._rng = topic_random(settings.seed, "events")
-        self._calendar, self._plan, self._truth, self._resources = calendar, plan, truth, resources
+        self._calendar, self._effects, self._truth, self._resources = calendar, effects, truth, resources
         self._spike_range = (5.0, 30.0) if settings.anomalies else None
         self._walk = EndingWalk(topic_random(settings.seed, "event-ids"))
         self._remaining = list(calendar.counts)
@@ -89,6 +92,10 @@ class EventStream:
             for r in resources
         ]
         self._prices = [(c.UNIT_PRICES[r.service], r.service == "genai") for r in resources]
+        self._months = [f"{date[:7]}-01" for date in self._dates]
+        self._usage: defaultdict[tuple[int, str], float] | None = defaultdict(float) if settings.matched else None
+        self._informative = settings.informative
+        self._intensities = [c.REGION_CARBON[r.region] * c.SERVICE_CARBON[r.service] for r in resources]
         self._starts = [rng.choice(TRIPLES) for _ in range(WORD)]
         self._noise = [clipped_noise(rng) for _ in range(NOISE)]
         self._tokens = [round(abs(rng.gauss(800, 470))) for _ in range(NOISE)]
@@ -98,6 +105,13 @@ class EventStream:
             for metric, share in c.METRIC_TWENTIETHS.items()
             for _ in range(share)
         ]
+
+    def usage(self) -> dict[tuple[str, str], float]:
+        """USD that Silver should hold of the lines so far, by (org_id, first day of the month); for invoices."""
+        sums: defaultdict[tuple[str, str], float] = defaultdict(float)
+        for (resource, month), cost in (self._usage or {}).items():
+            sums[self._resources[resource].org_id, month] += cost
+        return dict(sums)
 
     def block(self, size: int) -> list[str]:
         """The next `size` lines, without line ends.
@@ -111,7 +125,8 @@ class EventStream:
         resource_count, triples, base = self._calendar.resources, TRIPLES, len(TRIPLES)
         pool_mask, noise_mask, endings = POOL - 1, NOISE - 1, ENDINGS
         ending, stride = self._walk.position, self._walk.step
-        effects = self._plan.effects if self._plan else None
+        effects, usage, months = self._effects, self._usage, self._months
+        informative, intensities = self._informative, self._intensities
         null_value, quoted = int(c.NULL_VALUE_SHARE * WORD), int((c.NULL_VALUE_SHARE + c.QUOTED_VALUE_SHARE) * WORD)
         null_unit, negative = int(c.NULL_UNIT_SHARE * WORD), int(c.NEGATIVE_COST_SHARE * WORD)
         noise_cost = negative + int(c.ROUNDING_NOISE_SHARE * WORD)
@@ -140,11 +155,15 @@ class EventStream:
                 if effect.replacement is not None:
                     r, effect = effect.replacement, None
                 else:
-                    self._truth.labelled(effect.label, event_id)
+                    effect.label.event_ids.append(event_id)
                     value = round(value * effect.usage, 0 if metric == "requests" else 4)
                     text, carbon = repr(value), carbon_text(value)
             price, is_genai = prices[r]
             cost = round(value * price * noise[noisy & noise_mask], 4)
+            token_count = tokens[extra & noise_mask]
+            if informative:
+                carbon = carbon_text(value * intensities[r])
+                token_count = round(cost * TOKENS_PER_USD * noise[extra & noise_mask])
             spiked = False
             if effect is not None:
                 if effect.negative:
@@ -157,6 +176,8 @@ class EventStream:
                 elif value:
                     spiked = True
                     cost = self._spike(value * price, event_id, r, day, metric)
+            if usage is not None and cost >= -0.01:
+                usage[r, months[day]] += cost
             if cost <= 0:
                 if cost < -0.01:
                     rejected += 1
@@ -177,7 +198,7 @@ class EventStream:
             if not is_v2:
                 tail = "1}"
             elif is_genai:
-                tail = f'2, "carbon_kg": {carbon}, "genai_tokens": {tokens[extra & noise_mask]}}}'
+                tail = f'2, "carbon_kg": {carbon}, "genai_tokens": {token_count}}}'
             else:
                 tail = f'2, "carbon_kg": {carbon}}}'
             lines.append(
@@ -185,13 +206,17 @@ class EventStream:
                 f', "cost_usd_increment": {cost!r}, "schema_version": {tail}'
             )
         self._walk.position = ending
-        self._truth.ordinary(size, rejected)
-        self._truth.plant("null_value", nulls)
-        self._truth.plant("quoted_value", quotes)
-        self._truth.plant("null_unit", unit_nulls)
-        self._truth.plant("negative_cost", rejected)
-        self._truth.plant("rounding_noise_cost", rounding)
-        self._truth.plant("negative_zero_cost", negative_zeros)
+        truth = self._truth
+        truth.row(c.EVENTS, count=size - rejected)
+        truth.row(c.EVENTS, "negative_cost", rejected)
+        truth.planted.update(
+            null_value=nulls,
+            quoted_value=quotes,
+            null_unit=unit_nulls,
+            negative_cost=rejected,
+            rounding_noise_cost=rounding,
+            negative_zero_cost=negative_zeros,
+        )
         return lines
 
     def _spike(self, list_cost: float, event_id: str, resource: int, day: int, metric: str) -> float:
@@ -201,5 +226,7 @@ class EventStream:
         else:
             factor = c.PRICE_SPIKE_FACTOR * min(1.5, max(0.65, self._rng.gauss(1.0, 0.15)))
         cost = round(list_cost * factor, 4)
-        self._truth.spike(event_id, self._resources[resource], metric, self._dates[day], round(cost / list_cost, 2))
+        factor, r, date = round(cost / list_cost, 2), self._resources[resource], self._dates[day]
+        spike = Label("price_spike", r.org_id, r.service, r.resource_id, (date, date), factor, metric, [event_id])
+        self._truth.labels.append(spike)
         return cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from math import gcd
 from random import Random
 
@@ -9,7 +10,7 @@ ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 TRIPLES = tuple(a + b + c for a in ALPHABET for b in ALPHABET for c in ALPHABET)
 """All 36^3 endings of three characters: four of them make an event_id."""
 ENDINGS = len(TRIPLES) ** 2
-"""Different last six characters of an event_id; each is used once, so uniqueness needs no memory."""
+"""Different last six characters of a key; each is used once, so uniqueness needs no memory."""
 
 
 def topic_random(seed: int, topic: str) -> Random:
@@ -28,42 +29,25 @@ def stride(rng: Random, size: int) -> int:
 class EndingWalk:
     """Hands out each of the ENDINGS once, in an order that looks random."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, skip: int = 0) -> None:
+        """Begin after the first `skip` endings, which another walk with the same seed uses."""
         self.step = stride(rng, ENDINGS)
-        self.position = rng.randrange(ENDINGS)
-
-    def skip(self, count: int) -> None:
-        """Leave out the next `count` endings: another walk with the same seed uses them."""
-        self.position = (self.position + self.step * count) % ENDINGS
-
-
-class EventIds:
-    """One event_id at a time, for dirt; ordinary events build theirs in the hot loop from the same walk."""
-
-    def __init__(self, seed: int, skip: int) -> None:
-        self._walk = EndingWalk(topic_random(seed, "event-ids"))
-        self._walk.skip(skip)
-        self._rng = topic_random(seed, "dirt-event-ids")
+        self.position = (rng.randrange(ENDINGS) + self.step * skip) % ENDINGS
 
     def next(self) -> str:
-        """The next event_id: unique among all events of this seed."""
-        walk = self._walk
-        walk.skip(1)
-        high, low = divmod(walk.position, len(TRIPLES))
-        start = self._rng.choice(TRIPLES) + self._rng.choice(TRIPLES)
-        return f"evt_{start}{TRIPLES[high]}{TRIPLES[low]}"
+        """The next six characters."""
+        self.position = (self.position + self.step) % ENDINGS
+        high, low = divmod(self.position, len(TRIPLES))
+        return TRIPLES[high] + TRIPLES[low]
 
 
-class MasterIds:
-    """Keys of masters, like `org_xaji0y6d`: the prefix and eight characters."""
+def keys(prefix: str, walk: EndingWalk, rng: Random, starts: Sequence[str]) -> Iterator[str]:
+    """Keys like `org_xaji0y6d`: the prefix, two random starts and the next ending."""
+    while True:
+        yield f"{prefix}_{rng.choice(starts)}{rng.choice(starts)}{walk.next()}"
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
-        self._walk = EndingWalk(rng)
 
-    def next(self, prefix: str) -> str:
-        """The next key with that prefix: unique over all prefixes."""
-        walk = self._walk
-        walk.skip(1)
-        high, low = divmod(walk.position, len(TRIPLES))
-        return f"{prefix}_{self._rng.choice(ALPHABET)}{self._rng.choice(ALPHABET)}{TRIPLES[high]}{TRIPLES[low]}"
+def master_keys(seed: int, prefix: str) -> Iterator[str]:
+    """The keys of a master: the same sequence for every caller."""
+    rng = topic_random(seed, f"{prefix}-ids")
+    return keys(prefix, EndingWalk(rng), rng, ALPHABET)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
 from random import Random
 
 from cloud_analytics.generate import catalog as c
-from cloud_analytics.generate.ids import MasterIds, topic_random
+from cloud_analytics.generate.ids import master_keys, topic_random
 from cloud_analytics.generate.settings import HISTORY_DAYS, GeneratorSettings
 
 Row = tuple[str, ...]
@@ -39,20 +41,19 @@ def weighted(rng: Random, words: Mapping[str, float]) -> str:
 class Masters:
     """Rows of every master. Orgs and resources are kept, since the others refer to them; the rest is made on the way.
 
-    `quirk` is called with the name of every oddity that is planted.
+    Every oddity that is planted is counted in `quirks`.
     """
 
-    def __init__(self, settings: GeneratorSettings, quirk: Callable[[str], None]) -> None:
-        self._settings, self._quirk = settings, quirk
+    def __init__(self, settings: GeneratorSettings, quirks: Counter[str]) -> None:
+        self._settings, self._quirks = settings, quirks
         self._first = settings.start_date - timedelta(days=HISTORY_DAYS)
         rng = topic_random(settings.seed, "org-keys")
-        org_keys, resource_keys = self._keys("org"), self._keys("res")
-        self.org_ids = [org_keys() for _ in range(settings.orgs)]
+        self.org_ids = list(islice(master_keys(settings.seed, "org"), settings.orgs))
         self.resources = [
-            Resource(
-                resource_keys(), org_id, rng.choices(c.SERVICES, weights=c.SERVICE_WEIGHTS)[0], rng.choice(c.REGIONS)
+            Resource(resource_id, org_id, rng.choices(c.SERVICES, weights=c.SERVICE_WEIGHTS)[0], rng.choice(c.REGIONS))
+            for resource_id, org_id in zip(
+                master_keys(settings.seed, "res"), self._owners(rng, settings.resource_count)
             )
-            for org_id in self._owners(rng, settings.resource_count)
         ]
 
     def rows(self, source: str) -> Iterator[Row]:
@@ -76,11 +77,6 @@ class Masters:
         rng.shuffle(owners)
         return owners
 
-    def _keys(self, prefix: str) -> Callable[[], str]:
-        """New keys with that prefix, one a call, the same sequence for every caller."""
-        ids = MasterIds(topic_random(self._settings.seed, f"{prefix}-ids"))
-        return lambda: ids.next(prefix)
-
     def _day(self, rng: Random, first: int, before_end: int = 0) -> date:
         """A date from `first` days after the beginning of the history to `before_end` days before the last event."""
         begin = self._first + timedelta(days=first)
@@ -91,12 +87,12 @@ class Masters:
             plan = weighted(rng, c.PLAN_TIERS)
             enterprise = rng.random() < 0.21  # whatever the plan says, as in the reference
             if enterprise != (plan == "enterprise"):
-                self._quirk("enterprise_contradicts_plan")
+                self._quirks["enterprise_contradicts_plan"] += 1
             score = "" if rng.random() < 0.14 else f"{round(rng.gauss(c.PLAN_NPS[plan], 25))}.0"
             if number % ORGS_PER_IMPOSSIBLE_NPS == ORGS_PER_IMPOSSIBLE_NPS - 1:
                 score = f"{IMPOSSIBLE_NPS}.0"
             if score and not -100 <= float(score) <= 100:
-                self._quirk("org_nps_out_of_range")
+                self._quirks["org_nps_out_of_range"] += 1
             name = f"{rng.choice(c.NAME_STARTS)} {rng.choice(c.NAME_ENDS)} {number}"
             signup = self._first + timedelta(days=rng.randrange(HISTORY_DAYS))
             yield (
@@ -106,13 +102,12 @@ class Masters:
             )  # fmt: skip
 
     def _user_rows(self, rng: Random) -> Iterator[Row]:
-        keys = self._keys("user")
-        for org_id in self._owners(rng, self._settings.user_count):
-            user_id = keys()
+        ids = master_keys(self._settings.seed, "user")
+        for user_id, org_id in zip(ids, self._owners(rng, self._settings.user_count)):
             created, login = self._day(rng, 0, 20), self._day(rng, 10)
             never = rng.random() < 0.174
             if login < created and not never:
-                self._quirk("last_login_before_created")
+                self._quirks["last_login_before_created"] += 1
             yield (
                 user_id, org_id, f"{user_id}@example.com", weighted(rng, c.ROLES), str(rng.random() < 0.91),
                 created.isoformat(), "" if never else login.isoformat(),
@@ -128,37 +123,33 @@ class Masters:
             )  # fmt: skip
 
     def _invoice_rows(self, rng: Random) -> Iterator[Row]:
-        months, keys = billing_months(self._settings), self._keys("inv")
+        months, ids = billing_months(self._settings), master_keys(self._settings.seed, "inv")
         for org_id in self.org_ids:
             for month in months:
                 subtotal = round(rng.gammavariate(4.2, 194.0), 2)
                 currency = weighted(rng, c.CURRENCIES)
                 rate = round(rng.gauss(*c.USD_RATES[currency]), 5)
-                taxes = round(0.21 * subtotal, 2)
-                credits = "" if rng.random() < 0.57 else repr(round(rng.expovariate(1 / 19), 2))
+                credits, taxes = credits_and_taxes(rng, subtotal)
                 if rng.random() < 0.054:
                     subtotal = -subtotal
-                    self._quirk("negative_subtotal")
+                    self._quirks["negative_subtotal"] += 1
                 if currency == "USD" and rate != 1:
-                    self._quirk("usd_rate_not_one")
-                yield (
-                    keys(), org_id, month, repr(subtotal), credits, repr(taxes),
-                    currency, repr(rate),
-                )  # fmt: skip
+                    self._quirks["usd_rate_not_one"] += 1
+                yield (next(ids), org_id, month, repr(subtotal), credits, taxes, currency, repr(rate))
 
     def _ticket_rows(self, rng: Random) -> Iterator[Row]:
-        keys = self._keys("tkt")
+        ids = master_keys(self._settings.seed, "tkt")
         for _ in range(round(TICKETS_PER_ORG * self._settings.orgs)):
             created = self._day(rng, 5)
             resolved = (created + timedelta(days=int(rng.expovariate(1 / 4.8)))).isoformat()
             if rng.random() < 0.24:
                 resolved = ""
-                self._quirk("ticket_unresolved")
+                self._quirks["ticket_unresolved"] += 1
             csat = "" if rng.random() < 0.254 else f"{min(7, max(0, round(rng.gauss(3.3, 1.2))))}.0"
             if csat in ("0.0", "6.0", "7.0"):
-                self._quirk("csat_out_of_range")
+                self._quirks["csat_out_of_range"] += 1
             yield (
-                keys(), rng.choice(self.org_ids), rng.choice(c.CATEGORIES),
+                next(ids), rng.choice(self.org_ids), rng.choice(c.CATEGORIES),
                 weighted(rng, c.SEVERITIES), created.isoformat(), resolved, csat, str(rng.random() < 0.095),
             )  # fmt: skip
 
@@ -178,13 +169,18 @@ class Masters:
                 yield org_id, day.isoformat(), score, weighted(rng, c.COMMENTS)
 
     def _touch_rows(self, rng: Random) -> Iterator[Row]:
-        keys = self._keys("mkt")
+        ids = master_keys(self._settings.seed, "mkt")
         for _ in range(round(TOUCHES_PER_ORG * self._settings.orgs)):
             yield (
-                keys(), rng.choice(self.org_ids), rng.choice(c.CAMPAIGNS),
+                next(ids), rng.choice(self.org_ids), rng.choice(c.CAMPAIGNS),
                 rng.choice(c.CHANNELS), self._day(rng, 0).isoformat(), str(rng.random() < 0.3),
                 str(rng.random() < 0.096),
             )  # fmt: skip
+
+
+def credits_and_taxes(rng: Random, subtotal: float) -> tuple[str, str]:
+    """The two further amounts of an invoice, as they stand in the file."""
+    return "" if rng.random() < 0.57 else repr(round(rng.expovariate(1 / 19), 2)), repr(round(0.21 * subtotal, 2))
 
 
 def billing_months(settings: GeneratorSettings) -> Sequence[str]:

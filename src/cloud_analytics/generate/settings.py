@@ -1,10 +1,10 @@
-"""What to generate, checked before anything is written, and what was generated."""
+"""What to generate, checked before anything is written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
-from pathlib import Path
+from typing import Literal
 
 RESOURCES_PER_ORG = 5
 USERS_PER_ORG = 10
@@ -47,11 +47,22 @@ class GeneratorSettings:
     """Lines or rows of each kind of dirt."""
     anomalies_per_kind: int = 3
     """Labelled anomalies of each kind; fewer when the orgs are too few to keep them apart."""
+    weekly: bool = False
+    """Fewer events on Saturdays and Sundays."""
+    growth: float = 0.0
+    """Growth of the daily events in 30 days, as a share: 0.1 is a tenth more. The total stays what `events` says."""
+    billing: Literal["independent", "matched"] = "independent"
+    """Invoices as in the reference, whose amounts have nothing to do with usage, or as large as the month's usage."""
+    informative: bool = False
+    """Plant the signal that the reference's figures lack: GenAI tokens in proportion to the cost, a carbon intensity
+    of each region and service, matched invoices (so that amounts also differ by the size of the currency)."""
+    leaks_per_kind: int = 3
+    """Invoices of each kind that do not follow the usage, when invoices are matched; fewer with few org months."""
 
     def __post_init__(self) -> None:
         """Check every value; the message names the setting and what it may be."""
         at_least = {"events": 1, "days": 1, "orgs": 1, "resources": 1, "users": 1, "files": 1, "v1_days": 0}
-        at_least |= {"dirt_per_kind": 1, "anomalies_per_kind": 1}
+        at_least |= {"dirt_per_kind": 1, "anomalies_per_kind": 1, "leaks_per_kind": 0}
         for name, least in at_least.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -64,6 +75,15 @@ class GeneratorSettings:
             raise ValueError(f"start_date must be 2001-01-01 or later, not {self.start_date.isoformat()}")
         if self.days > (date(9000, 1, 1) - self.start_date).days:
             raise ValueError(f"days ({self.days}) reach beyond the calendar from {self.start_date.isoformat()}")
+        if not -0.9 <= self.growth <= 10:
+            raise ValueError(f"growth must lie between -0.9 and 10 (0.1: a tenth more in 30 days), not {self.growth}")
+        if self.dirty and self.matched:
+            raise ValueError("matched invoices need clean usage and clean invoices: leave out dirty")
+
+    @property
+    def matched(self) -> bool:
+        """Whether invoices follow the usage."""
+        return self.informative or self.billing == "matched"
 
     @property
     def resource_count(self) -> int:
@@ -109,26 +129,3 @@ class GeneratorSettings:
         plain["start_date"] = self.start_date.isoformat()
         scaled = {"resources": self.resource_count, "users": self.user_count, "files": self.file_count}
         return plain | scaled | {"v1_days": self.v1_day_count}
-
-
-@dataclass(frozen=True)
-class GeneratorSummary:
-    """What `generate` wrote; the counts are those of `_truth.json`."""
-
-    out: Path
-    files: int
-    """Landing files, the ones the pipeline must ignore included, the truth not."""
-    bytes_written: int
-    landing: dict[str, int]
-    """Landing lines (records) by source."""
-    silver: dict[str, int]
-    """Rows that should reach Silver, by source."""
-    quarantine: dict[str, dict[str, int]]
-    """Rows that should be quarantined, by source and error_type."""
-    anomalies: dict[str, int]
-    """Labelled anomalies by kind."""
-
-    @property
-    def events(self) -> int:
-        """Landing lines of usage events, dirt included."""
-        return self.landing["usage_events"]

@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from cloud_analytics.generate.anomalies import plan_anomalies
+from cloud_analytics.generate.billing import matched_invoices
 from cloud_analytics.generate.calendar import Calendar
-from cloud_analytics.generate.catalog import EVENTS_FOLDER, MASTERS
+from cloud_analytics.generate.catalog import BILLING, EVENTS_FOLDER, MASTERS
 from cloud_analytics.generate.dirt_events import DirtMaker, EventDirt
 from cloud_analytics.generate.events import BLOCK, EventStream
 from cloud_analytics.generate.ids import topic_random
-from cloud_analytics.generate.master_files import arriving, write_masters
+from cloud_analytics.generate.master_files import arriving, write_master
 from cloud_analytics.generate.masters import Masters
-from cloud_analytics.generate.settings import GeneratorSettings, GeneratorSummary
-from cloud_analytics.generate.truth import TRUTH_FILE, TruthBook
+from cloud_analytics.generate.settings import GeneratorSettings
+from cloud_analytics.generate.truth import TRUTH_FILE, Truth
 
 
-def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite: bool = False) -> GeneratorSummary:
+def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite: bool = False) -> Truth:
     """Write a landing folder and its `_truth.json`; the same settings give the same bytes.
 
     Raises FileExistsError when `out` already holds landing files and `overwrite` is false; with it they are removed
@@ -25,38 +26,32 @@ def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite:
     settings = settings or GeneratorSettings()
     _make_room(out, overwrite)
     rng = topic_random(settings.seed, "calendar")
-    with TruthBook(settings) as truth:
-        masters = Masters(settings, truth.plant)
-        files = write_masters(out, settings, masters, truth)
-        calendar = Calendar(settings, rng)
-        plan = plan_anomalies(settings, masters.resources, calendar, rng) if settings.anomalies else None
-        if plan:
-            truth.label(plan.labels)
-        dirt = DirtMaker(settings, masters.resources, truth).make() if settings.dirty else EventDirt()
-        stream = EventStream(settings, masters.resources, calendar, plan, truth)
-        files += _write_events(out / EVENTS_FOLDER, settings, stream, dirt)
-        with arriving(out / TRUTH_FILE) as path:
-            truth.write(path)
-        return GeneratorSummary(
-            out=out,
-            files=len(files),
-            bytes_written=sum(path.stat().st_size for path in files),
-            landing=dict(truth.landing),
-            silver=truth.silver(),
-            quarantine=truth.rejects(),
-            anomalies=dict(sorted(truth.anomalies.items())),
-        )
+    truth = Truth(settings)
+    masters = Masters(settings, truth.planted)
+    for source in MASTERS:
+        if source != BILLING:
+            write_master(out, source, masters.rows(source), settings, truth)
+    calendar = Calendar(settings, rng)
+    effects = None
+    if settings.anomalies:
+        effects = plan_anomalies(settings, masters.resources, calendar, rng, truth.labels)
+    dirt = DirtMaker(settings, masters.resources, truth).make() if settings.dirty else EventDirt()
+    stream = EventStream(settings, masters.resources, calendar, effects, truth)
+    _write_events(out / EVENTS_FOLDER, settings, stream, dirt)
+    invoices = matched_invoices(settings, stream.usage(), truth.leaks) if settings.matched else masters.rows(BILLING)
+    write_master(out, BILLING, invoices, settings, truth)
+    with arriving(out / TRUTH_FILE) as path:
+        truth.write(path)
+    return truth
 
 
-def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream, dirt: EventDirt) -> list[Path]:
+def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream, dirt: EventDirt) -> None:
     rng = topic_random(settings.seed, "dirt-places")
     each, more = divmod(settings.events, settings.file_count)
-    written: list[Path] = []
     for index in range(settings.file_count):
-        path = folder / settings.event_file(index)
         left = each + (index < more)
         strange = dirt.lines.get(index, [])
-        with arriving(path) as upload, upload.open("wb") as file:
+        with arriving(folder / settings.event_file(index)) as upload, upload.open("wb") as file:
             while left:
                 lines = stream.block(min(left, BLOCK))
                 left -= len(lines)
@@ -68,13 +63,9 @@ def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream
                     file.write(b"\n".join(mixed) + b"\n")
                 else:
                     file.write(("\n".join(lines) + "\n").encode())
-        written.append(path)
     for name, content in dirt.files.items():
-        path = folder / name
-        with arriving(path) as upload:
+        with arriving(folder / name) as upload:
             upload.write_bytes(content)
-        written.append(path)
-    return written
 
 
 def _make_room(out: Path, overwrite: bool) -> None:
