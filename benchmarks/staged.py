@@ -1,21 +1,22 @@
 """One `run` with the time of each stage and every Spark job: `python -m benchmarks.staged LANDING LAKE`, JSON out.
 
-The same steps as the command `run --serving none`; the progress lines of the pipeline mark the stages.
+The same steps as the command `run --serving none`; the steps in the log of the pipeline mark the stages.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks import jobs
 from cloud_analytics import config as configuration
+from cloud_analytics import pipeline
 from cloud_analytics.insight.headline import headline
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.quality.audit import audit
 from cloud_analytics.session import build_session, holds_little
 
@@ -30,8 +31,15 @@ def main() -> None:
     marks: list[tuple[str, float]] = []
 
     def mark(line: str) -> None:
-        if "micro-batch" not in line and not line.startswith("warning"):
-            marks.append((line, time.time()))
+        marks.append((line, time.time()))
+
+    class Steps(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno == logging.DEBUG:
+                mark(record.getMessage())
+
+    logging.getLogger(pipeline.__name__).addHandler(Steps())
+    logging.getLogger(pipeline.__name__).setLevel(logging.DEBUG)
 
     with tempfile.TemporaryDirectory() as logs:
         mark("start Spark")
@@ -41,7 +49,7 @@ def main() -> None:
         )
         lake = Lake(spark, arguments.lake)
         mark("open")
-        Pipeline(lake, arguments.landing, config, mark).run()
+        pipeline.Pipeline(lake, arguments.landing, config).run()
         mark("audit")
         audit(lake, arguments.landing, config)
         mark("headline")

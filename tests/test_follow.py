@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -142,10 +143,11 @@ def test_it_waits_for_the_first_file(make_pipeline: MakePipeline, tmp_path: Path
 
 @pytest.mark.spark
 def test_the_lake_moves_on_while_the_store_is_away_and_serving_catches_up(
-    make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "cloud_analytics")
     landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": [event("e1")]}), tmp_path / "lake"
-    away, served, said = threading.Event(), [], []
+    away, served = threading.Event(), []
 
     def store(lake_: object, *_: object) -> dict[str, int]:
         if away.is_set():
@@ -156,18 +158,18 @@ def test_the_lake_moves_on_while_the_store_is_away_and_serving_catches_up(
     monkeypatch.setattr(load, "serve", store)
     monkeypatch.setattr("cloud_analytics.serving.deferred._FIRST_PAUSE", 0.5)
     pipeline = make_pipeline(landing, lake)
-    pipeline.target, pipeline.say = Target(Direct(("127.0.0.1",), 1)), said.append
+    pipeline.target = Target(Direct(("127.0.0.1",), 1))
     with following(pipeline) as outcome:
         wait_for(lambda: {"e1"} in served, "the first load")
         away.set()
         drop(landing, "b.jsonl", event("e2"))
         wait_for(lambda: ids(lake) == {"e1", "e2"}, "the lake without its store")
-        wait_for(lambda: any("serving is behind since" in line for line in said), "the standing")
+        wait_for(lambda: any("serving is behind since" in line for line in caplog.messages), "the standing")
         away.clear()
         wait_for(lambda: {"e1", "e2"} in served, "the load after the store is back")
     assert outcome.served["finops_daily_usage"] >= 2
-    assert any("the lake moves on" in line for line in said)
-    assert "done: the serving store is back and has caught up" in said
+    assert any("the lake moves on" in line for line in caplog.messages)
+    assert "the serving store is back and has caught up" in caplog.messages
 
 
 def test_a_store_that_stays_away_is_asked_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,13 +180,13 @@ def test_a_store_that_stays_away_is_asked_less_and_less(monkeypatch: pytest.Monk
         attempts.append(clock[0])
         raise StoreUnavailable("away")
 
-    server = Deferred(fail, lambda _line: None)
+    server = Deferred(fail)
     for second in range(400):
         clock[0] = float(second)
         assert server() == {}
     assert attempts == [0, 2, 6, 14, 30, 62, 126, 246, 366]
     with pytest.raises(PipelineError, match="broken"):  # only a store that is away is waited for
-        Deferred(lambda: _broken(), lambda _line: None)()
+        Deferred(lambda: _broken())()
 
 
 def _broken() -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -32,11 +33,20 @@ def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:
     lake = os.environ.get("CLOUD_ANALYTICS_LAKE", config.pipeline.lake)
     ensure_landing(landing)
     ensure_java()
+    _show_log()
     pd.options.display.max_columns = 50
     pd.options.display.max_colwidth = 90
     little = holds_little(landing, f"{lake}/bronze")
     spark = build_session(config.pipeline.spark, landing, lake, quick_start=little)
-    return Pipeline(Lake(spark, lake), landing, config, say=print)
+    return Pipeline(Lake(spark, lake), landing, config)
+
+
+def _show_log() -> None:
+    """Show each step of the package below its cell; once, however many pipelines are opened."""
+    package = logging.getLogger("cloud_analytics")
+    if not package.handlers:
+        package.addHandler(logging.StreamHandler(sys.stdout))
+        package.setLevel(logging.DEBUG)
 
 
 def ensure_landing(landing: str, settings: GeneratorSettings | None = None) -> None:

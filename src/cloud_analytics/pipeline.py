@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -26,11 +26,7 @@ from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver import build as silver_build
 
-Progress = Callable[[str], None]
-
-
-def _silent(_line: str) -> None:
-    return None
+logger = logging.getLogger(__name__)
 
 
 def _clock(moment: float) -> str:
@@ -80,7 +76,6 @@ class Pipeline:
     lake: Lake
     landing: str
     config: Config
-    say: Progress = _silent
     target: Target | None = None
 
     def __post_init__(self) -> None:
@@ -145,12 +140,12 @@ class Pipeline:
         Between its micro-batches other commands may write to the lake; what they changed in Gold is served, too.
         """
         outcome = Outcome()
-        server = Deferred(lambda: self._load(timedelta(0)), self.say)
+        server = Deferred(lambda: self._load(timedelta(0)))
 
         def serve() -> None:
             if self.target is not None:
                 outcome.add_served(server())
-            self.say(outcome.standing(server.behind_since))
+            logger.debug(outcome.standing(server.behind_since))
 
         def onward(batch: MicroBatch) -> None:
             self._note(outcome, batch)
@@ -176,14 +171,14 @@ class Pipeline:
             if bronze_masters.any_lie_in(self.lake.spark, self.landing):  # a wrong folder must not empty the tables
                 self._masters(outcome)
             if compaction:
-                self.say("bronze: compaction")
+                logger.debug("bronze: compaction")
                 outcome.compaction = compact.compact(self.lake, self.config)
             self._settle(outcome, compare=True)
         return outcome
 
     def _bronze(self, outcome: Outcome) -> None:
         self._masters(outcome)
-        self.say("bronze: usage events")
+        logger.debug("bronze: usage events")
         EventFeed(self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch)).available()
 
     def _masters(self, outcome: Outcome) -> None:
@@ -198,17 +193,17 @@ class Pipeline:
                 f"the landing folder {files.root} holds no data; put CSV masters and {FOLDER}/*.jsonl there"
                 + (f", or run `cloud-analytics generate --out {files.root}`" if local_folder(files.root) else "")
             )
-        self.say("bronze: masters")
+        logger.debug("bronze: masters")
         outcome.snapshots, outcome.missing = bronze_masters.ingest(self.lake, self.landing, self.config)
         for name in outcome.missing:
-            self.say(f"warning: no {name}.csv in {files.root}: its table is empty")
+            logger.warning("no %s.csv in %s: its table is empty", name, files.root)
 
     def _note(self, outcome: Outcome, batch: MicroBatch) -> None:
         outcome.batches.append(batch)
         again = f" ({batch.files_again} of them again)" if batch.files_again else ""
-        self.say(f"done: micro-batch {batch.batch_id}: {batch.files} files{again}, {batch.input_rows:,} lines")
+        logger.info(f"micro-batch {batch.batch_id}: {batch.files} files{again}, {batch.input_rows:,} lines")
         if batch.late_alert:
-            self.say(f"warning: {batch.late_share:.0%} of micro-batch {batch.batch_id} is late; all of it is processed")
+            logger.warning(f"{batch.late_share:.0%} of micro-batch {batch.batch_id} is late; all of it is processed")
 
     def _silver(self, outcome: Outcome, whole_history: bool, compare: bool = False) -> None:
         changes = outcome.row_changes if compare else None
@@ -235,12 +230,12 @@ class Pipeline:
 
     def _load(self, patience: timedelta) -> dict[str, int]:
         assert self.target is not None  # who calls has looked
-        self.say("serving")
-        return load.serve(self.lake, self.target, patience, self.say)
+        logger.debug("serving")
+        return load.serve(self.lake, self.target, patience)
 
     def _settle(self, outcome: Outcome, compare: bool = False) -> None:
-        self.say("silver")
+        logger.debug("silver")
         rejects.judge_again(self.lake, self.config)
         self._silver(outcome, whole_history=True, compare=compare)
-        self.say("gold")
+        logger.debug("gold")
         outcome.gold = gold_build.build(self.lake, self.config)

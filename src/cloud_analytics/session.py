@@ -23,7 +23,7 @@ from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lookups import remember_lookups
 from cloud_analytics.runtime.submit import submitted
 
-_QUIET_LOG4J = """\
+_LOG4J = """\
 rootLogger.level = warn
 rootLogger.appenderRef.stderr.ref = stderr
 appender.stderr.type = Console
@@ -34,6 +34,8 @@ appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 # As loud as the root: Spark announces a difference on every start.
 logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
 logger.gateway.level = warn
+"""
+_QUIET_LOG4J = """\
 # A failing task is reported once, by the driver, as one line; its three stack traces help nobody.
 logger.task.name = org.apache.spark
 logger.task.level = off
@@ -109,11 +111,13 @@ def holds_little(*folders: str) -> bool:
     return True
 
 
-def build_session(settings: SparkSettings, *uris: str, quick_start: bool = False) -> SparkSession:
+def build_session(
+    settings: SparkSettings, *uris: str, quick_start: bool = False, verbose: bool = False
+) -> SparkSession:
     """Start (or return) the session that every step uses; `uris` are the folders it must reach.
 
     `quick_start`: code is compiled quickly instead of well, and shuffles have two partitions at most; this pays where
-    there is little to do (`holds_little`).
+    there is little to do (`holds_little`). `verbose`: Spark's log goes to standard error.
     What `spark-submit` was told wins over `settings`. Raises UsageError when the machine has no Java that Spark 3.5
     runs on, or lacks a jar and the network.
     """
@@ -122,7 +126,7 @@ def build_session(settings: SparkSettings, *uris: str, quick_start: bool = False
     folder = tempfile.mkdtemp(prefix="cloud-analytics-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     log4j = Path(folder) / "log4j2.properties"
-    log4j.write_text(_QUIET_LOG4J, encoding="utf-8")
+    log4j.write_text(_LOG4J if verbose else _LOG4J + _QUIET_LOG4J, encoding="utf-8")
     options = {**_DEFAULTS, **(_ONE_JVM if settings.is_local and not submitted() else _CLUSTER)}
     partitions = min(settings.shuffle_partitions, _LITTLE_PARTITIONS) if quick_start else settings.shuffle_partitions
     options["spark.sql.shuffle.partitions"] = str(partitions)
@@ -136,9 +140,9 @@ def build_session(settings: SparkSettings, *uris: str, quick_start: bool = False
     for key, value in options.items():
         builder = builder.config(key, value)
     # An error inside foreachBatch is raised where the query is waited for; py4j would print its traceback as well.
-    logging.getLogger("py4j.clientserver").setLevel(logging.CRITICAL)
+    logging.getLogger("py4j.clientserver").setLevel(logging.ERROR if verbose else logging.CRITICAL)
     session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
+    session.sparkContext.setLogLevel("INFO" if verbose else "OFF")
     return session
 
 

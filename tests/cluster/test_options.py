@@ -46,7 +46,7 @@ def test_under_spark_submit_the_master_is_its_own(monkeypatch: pytest.MonkeyPatc
 
 
 def test_s3a_is_fetched_for_its_own_paths_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloud_analytics.runtime.jars.ensure", lambda jar_set, say: [jar_set.name])
+    monkeypatch.setattr("cloud_analytics.runtime.jars.ensure", lambda jar_set: [jar_set.name])
     assert object_store_jars(["data", "file:///data", "s3://emr"]) == []
     assert object_store_jars(["data", "s3a://bucket/lake"]) == ["s3a"]
 

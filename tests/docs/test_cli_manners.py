@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -13,11 +14,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from cloud_analytics.cli import cli
-from cloud_analytics.cli.manners import Command
+from cloud_analytics.cli.manners import Command, command, emit
 from tests.conftest import REPOSITORY
 from tests.docs.commands import check_call, commands_of, examples
 from tests.docs.conftest import Session, call
@@ -78,9 +80,42 @@ def test_the_list_of_commands_shows_whole_sentences() -> None:
 def test_forms_are_the_same_everywhere() -> None:
     formats = {path: command.formats for path, command in COMMANDS.items() if command.formats != ("json",)}
     assert formats == {("query",): ("json", "csv"), ("completion",): ()}
-    for command in COMMANDS.values():
-        flags = {option for parameter in command.params for option in parameter.opts}
-        assert {"--format", "--quiet"} <= flags or not command.formats
+    for shown in COMMANDS.values():
+        flags = {option for parameter in shown.params for option in parameter.opts}
+        assert {"--format", "--quiet", "--verbose"} <= flags or not shown.formats
+
+
+def _messages_of(*options: str) -> tuple[str, str]:
+    """Standard output and error of a command that logs a step, a note and a warning."""
+
+    @command("example")
+    def example() -> None:
+        log = logging.getLogger("cloud_analytics.example")
+        for level, text in ((logging.DEBUG, "a step"), (logging.INFO, "a note"), (logging.WARNING, "take care")):
+            log.log(level, text)
+        emit(lambda: click.echo("the table"), "the line")
+
+    done = CliRunner().invoke(example, options)
+    assert done.exit_code == 0
+    return done.stdout, done.stderr
+
+
+def test_a_warning_is_shown_always_a_note_unless_quiet_a_step_when_asked() -> None:
+    assert _messages_of() == ("the table\n", "a note\nwarning: take care\n")
+    assert _messages_of("--quiet") == ("the line\n", "warning: take care\n")
+    shown = _messages_of("--verbose")[1].splitlines()
+    assert [line.partition(" ")[2] for line in shown] == [
+        "cloud_analytics.example: a step",
+        "cloud_analytics.example: a note",
+        "take care",
+    ]
+
+
+def test_verbose_shows_the_traceback_of_an_error(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    done = call(("cloud-analytics", "query", "genai", "--org", "o", "--lake", str(lake), "--verbose"))
+    assert "Traceback" in done.stderr
+    assert "Traceback" not in call(("cloud-analytics", "query", "genai", "--org", "o", "--lake", str(lake))).stderr
 
 
 @pytest.mark.spark

@@ -53,34 +53,36 @@ def names(cache: Path) -> set[str]:
     return {path.name for path in (cache / "jars").iterdir() if not path.name.endswith(".lock")}
 
 
-def test_the_first_call_fills_the_cache_and_the_second_only_looks(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    first = jar_cache.ensure(TOY, said.append, fetch)
+def test_the_first_call_fills_the_cache_and_the_second_only_looks(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "cloud_analytics")
+    first = jar_cache.ensure(TOY, fetch)
     monkeypatch.setattr(subprocess, "Popen", must_not_fetch)
-    second = jar_cache.ensure(TOY, said.append, must_not_fetch)
+    second = jar_cache.ensure(TOY, must_not_fetch)
     assert first == second
     assert {path.name: path.read_bytes() for path in first} == CONTENTS
-    assert len(said) == 1
-    assert "2 jar(s)" in said[0]
+    assert len(caplog.messages) == 1
+    assert "2 jar(s)" in caplog.messages[0]
     assert names(cache) == {f"toy-{TOY.digest()}"}
 
 
 @pytest.mark.parametrize("harm", ["truncate", "delete", "delete everything"])
 def test_a_damaged_cache_is_filled_again(cache: Path, harm: str) -> None:
-    jars = jar_cache.ensure(TOY, None, fetch)
+    jars = jar_cache.ensure(TOY, fetch)
     if harm == "truncate":
         jars[0].write_bytes(b"fir")
     elif harm == "delete":
         jars[1].unlink()
     else:
         shutil.rmtree(cache)
-    assert {path.name: path.read_bytes() for path in jar_cache.ensure(TOY, None, fetch)} == CONTENTS
+    assert {path.name: path.read_bytes() for path in jar_cache.ensure(TOY, fetch)} == CONTENTS
     assert names(cache) == {f"toy-{TOY.digest()}"}
 
 
 def test_what_a_killed_process_left_is_removed(cache: Path) -> None:
     (cache / "jars" / ".toy-abandoned.part").mkdir(parents=True)
-    jar_cache.ensure(TOY, None, fetch)
+    jar_cache.ensure(TOY, fetch)
     assert names(cache) == {f"toy-{TOY.digest()}"}
 
 
@@ -90,7 +92,7 @@ def test_a_jar_with_other_bytes_is_refused(cache: Path) -> None:
         (folder / "alpha-1.0.jar").write_bytes(b"forge")
 
     with pytest.raises(UsageError, match=r"alpha-1\.0\.jar .*SHA-256 differs"):
-        jar_cache.ensure(TOY, None, forged)
+        jar_cache.ensure(TOY, forged)
     assert names(cache) == set()
 
 
@@ -99,14 +101,14 @@ def test_a_failed_download_is_one_line_and_leaves_nothing(cache: Path) -> None:
         raise DownloadError("no address for repo1.maven.org")
 
     with pytest.raises(UsageError) as failure:
-        jar_cache.ensure(TOY, None, offline)
+        jar_cache.ensure(TOY, offline)
     message = str(failure.value)
     assert "\n" not in message
     assert "two toys" in message
     assert "no address for repo1.maven.org" in message
     assert "make setup" in message
     assert names(cache) == set()
-    jar_cache.ensure(TOY, None, fetch)
+    jar_cache.ensure(TOY, fetch)
 
 
 def test_a_cache_that_cannot_be_written_says_which_variable_to_set(
@@ -115,7 +117,7 @@ def test_a_cache_that_cannot_be_written_says_which_variable_to_set(
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "file"))
     with pytest.raises(UsageError, match="set CLOUD_ANALYTICS_CACHE"):
-        jar_cache.ensure(TOY, None, fetch)
+        jar_cache.ensure(TOY, fetch)
 
 
 def _ensure_slowly(locks: str, log: str) -> None:
@@ -128,7 +130,7 @@ def _ensure_slowly(locks: str, log: str) -> None:
         fetch(jar_set, folder)
 
     lockfile._FOLDER = Path(locks)
-    assert len(jar_cache.ensure(TOY, None, slow)) == 2
+    assert len(jar_cache.ensure(TOY, slow)) == 2
 
 
 def test_of_several_processes_one_downloads(cache: Path, tmp_path: Path) -> None:

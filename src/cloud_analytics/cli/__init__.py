@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -47,7 +46,6 @@ for _module in (flow, questions, report, lateness, quality, quarantine, insight,
 
 def main() -> None:
     """Entry point: errors that people cause or can mend are one line, without a traceback."""
-    debug = bool(os.environ.get("CLOUD_ANALYTICS_DEBUG"))
     end_well_on_sigterm()
     try:
         cli(prog_name=NAME, standalone_mode=False)
@@ -65,9 +63,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if debug:
-            raise
-        _tell(f"{cause_line(error)} (CLOUD_ANALYTICS_DEBUG=1 shows the traceback)")
+        _tell(f"{cause_line(error)} (--verbose shows the traceback)")
         sys.exit(1)
 
 

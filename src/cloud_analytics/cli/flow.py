@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cloud_analytics.serving.check import Comparison
     from cloud_analytics.serving.plan import Plan
 
+logger = logging.getLogger(__name__)
+
 
 @command(
     "cloud-analytics run",
@@ -39,7 +42,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
         from cloud_analytics.quality.audit import audit as conduct
 
         outcome = pipeline.run()
-        pipeline.say("audit")
+        logger.debug("audit")
         result = conduct(pipeline.lake, pipeline.landing, config)
         found = headline(pipeline.lake)
         answers = []
@@ -126,7 +129,7 @@ def serve(lake: str | None, serving: str | None, conf: Path | None, check: bool,
         if check:
             from cloud_analytics.serving.check import compare
 
-            pipeline.say("comparing the tables with Gold")
+            logger.debug("comparing the tables with Gold")
             with pipeline.target.session() as session:
                 comparisons = compare(pipeline.lake, session)
     if check:
@@ -174,7 +177,7 @@ def stream(
 
 
 def _emit_plan(plan: Plan) -> None:
-    line = plan.line().partition(": ")[2]
+    line = plan.line()
 
     def show() -> None:
         table = Table(title="What a load would write", title_justify="left")

@@ -140,7 +140,7 @@ def validate(strict: bool, landing: str | None, lake: str | None, serving: str |
         served = target != "none" and (
             target != "embedded" or (local_folder(folder) is not None and embedded_node(folder).has_data)
         )
-        ask = (lambda: open_session(config, folder, serving, pipeline.say)) if served else None
+        ask = (lambda: open_session(config, folder, serving)) if served else None
         found = check(pipeline.lake, pipeline.landing, config, ask, find_checkout())
     line = f"False: {', '.join(found.false)}." if found.false else "None of them is false."
     checks = [{**vars(item), "verdict": item.verdict.value} for item in found.checks]

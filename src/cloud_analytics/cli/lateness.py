@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
@@ -9,6 +10,8 @@ from rich.table import Table
 
 from cloud_analytics.cli.manners import as_json, command, emit
 from cloud_analytics.cli.options import console, open_pipeline, options
+
+logger = logging.getLogger(__name__)
 
 _COLUMNS = {
     "batch_id": "micro-batch",
@@ -35,7 +38,7 @@ def lateness(landing: str | None, lake: str | None, conf: Path | None, recipe: b
         batches = micro_batches(pipeline.lake)
         outcome = None
         if recipe:
-            pipeline.say("the usual recipe")
+            logger.debug("the usual recipe")
             watermark = config.pipeline.stream.watermark
             outcome = usual_recipe(pipeline.lake.spark, pipeline.landing, files_per_trigger, watermark)
     found = {"rows": outcome.rows, "kept": outcome.kept, "lost_share": outcome.lost_share} if outcome else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,8 @@ from cloud_analytics.cli.manners import NAME, as_json, command, emit, progress
 from cloud_analytics.cli.options import named, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.uris import local_folder
+
+logger = logging.getLogger(__name__)
 
 
 def _folder(out: str) -> Path:
@@ -74,7 +77,7 @@ def generate(out: Path, **chosen: Any) -> None:
     except OSError as error:
         raise UsageError(f"--out {out} cannot be written ({error.strerror}): name another folder") from None
     if settings.end_date > date.today():
-        click.echo(f"note: the dates go on to {settings.end_date}; what lies in the future is quarantined", err=True)
+        logger.warning("the dates go on to %s; what lies in the future is quarantined", settings.end_date)
     line = f"{settings.events:,} events of {settings.days} days and {settings.orgs} organisations in {out}"
     emit(lambda: click.echo(line), line, json=lambda: as_json({"out": str(out), **chosen}))
 
@@ -119,8 +122,8 @@ def cassandra(action: str, lake: str | None, conf: Path | None) -> None:
 
     node = embedded_node(lake or load(conf).pipeline.lake)
     if action == "start":
-        with progress("starting Cassandra") as say:
-            node.start(say)
+        with progress("starting Cassandra"):
+            node.start()
     elif action == "stop":
         node.stop()
     status = node.status()

@@ -6,6 +6,7 @@ Standard output holds the result and nothing else; messages go to standard error
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,13 +15,17 @@ from typing import Any
 
 import click
 from rich.markup import escape
+from rich.status import Status
 
 from cloud_analytics.untrusted import PrintableConsole, printable
+
+logger = logging.getLogger(__name__)
 
 NAME = "cloud-analytics"
 FAILS = "what was asked could not be done; one line says why"
 _USAGE = "wrong usage or configuration; one line says what to do"
 _SEEN = "cloud_analytics.manner"
+_MESSAGES = "cloud_analytics.messages"
 _WHOLE = 1_000  # a list of commands shows the first sentence of each, not its first 45 characters
 
 
@@ -30,10 +35,14 @@ class Manner:
 
     output: str = "table"
     quiet: bool = False
+    verbose: bool = False
 
 
 class Command(click.Command):
-    """A command with examples and exit status in its help; one that has `formats` takes --format and --quiet, too."""
+    """A command with examples and exit status in its help.
+
+    One that has `formats` takes --format, --quiet and --verbose, too.
+    """
 
     def __init__(
         self, *args: Any, examples: Sequence[str], fails: str = FAILS, formats: Sequence[str] = ("json",), **rest: Any
@@ -51,13 +60,23 @@ class Command(click.Command):
                     if len(formats) > 1
                     else f"Text for people, or {scripts}.",
                 ),
-                click.Option(["--quiet"], is_flag=True, help="Only the essential line of the result, and errors."),
+                click.Option(["--quiet"], is_flag=True, help="Only the result's essential line, warnings and errors."),
+                click.Option(["--verbose"], is_flag=True, help="Each step with its time, Spark's log, and tracebacks."),
             ]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it; its function does not see how it was told to speak: `emit` and `progress` do."""
-        ctx.meta[_SEEN] = Manner(ctx.params.pop("output", "table"), ctx.params.pop("quiet", False))
-        return super().invoke(ctx)
+        told = Manner(*(ctx.params.pop(name, usual) for name, usual in vars(Manner()).items()))
+        if told.quiet and told.verbose:
+            raise click.UsageError("--quiet and --verbose ask for opposite things: give one of them")
+        ctx.meta[_SEEN] = told
+        with _messages(told) as handler:
+            ctx.meta[_MESSAGES] = handler
+            try:
+                return super().invoke(ctx)
+            except Exception:
+                logger.debug("%s failed", ctx.info_name, exc_info=True)
+                raise
 
     def get_short_help_str(self, limit: int = 0) -> str:
         """The first sentence."""
@@ -134,29 +153,63 @@ def as_json(data: Any) -> str:
     return json.dumps(plain(data), ensure_ascii=False)
 
 
-@contextmanager
-def progress(first: str) -> Iterator[Callable[[str], None]]:
-    """A function for messages, to standard error: nothing under --quiet.
+class MessageHandler(logging.Handler):
+    """The package's log on standard error: warnings always, notes (INFO) unless --quiet.
 
-    Lines that begin with `done:`, `note:` or `warning:` stay; others replace each other, on a terminal alone.
+    Steps (DEBUG) replace each other on a terminal, while `progress` shows them; under --verbose each is a line.
     """
-    console = PrintableConsole(stderr=True)
-    quiet = manner().quiet
-    status = console.status(first) if console.is_terminal and not quiet else None
 
-    def say(line: str) -> None:
-        kind, _, text = line.partition(": ")
-        if quiet:
+    def __init__(self, told: Manner) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+        self.told, self.console = told, PrintableConsole(stderr=True)
+        self.status: Status | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one message."""
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            self._print(f"warning: {text}", "yellow")
+        elif self.told.verbose:
+            self._print(self.format(record))
+        elif record.levelno >= logging.INFO and not self.told.quiet:
+            self._print(text)
+        elif self.status is not None:
+            self.status.update(escape(printable(text)))
+
+    def _print(self, line: str, style: str | None = None) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True, style=style)
+
+    @contextmanager
+    def steps(self, first: str) -> Iterator[None]:
+        """Show the step that is being done, on a terminal."""
+        if self.told.quiet or self.told.verbose or not self.console.is_terminal:
+            yield
             return
-        if kind == "warning":
-            console.print(line, highlight=False, markup=False, soft_wrap=True, style="yellow")
-        elif kind in ("done", "note"):
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
-        elif status is not None:
-            status.update(escape(printable(line)))
+        with self.console.status(first) as self.status:
+            try:
+                yield
+            finally:
+                self.status = None
 
-    if status is None:
-        yield say
-    else:
-        with status:
-            yield say
+
+@contextmanager
+def _messages(told: Manner) -> Iterator[MessageHandler]:
+    package, handler = logging.getLogger("cloud_analytics"), MessageHandler(told)
+    level = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.DEBUG)
+    try:
+        yield handler
+    finally:
+        package.removeHandler(handler)
+        package.setLevel(level)
+
+
+@contextmanager
+def progress(first: str) -> Iterator[None]:
+    """Show what is being done, beginning with `first`, while the block runs."""
+    handler = click.get_current_context().meta[_MESSAGES]
+    assert isinstance(handler, MessageHandler)
+    with handler.steps(first):
+        yield

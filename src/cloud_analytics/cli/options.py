@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cloud_analytics.cli.manners import progress
+from cloud_analytics.cli.manners import manner, progress
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.submit import submitted
 from cloud_analytics.untrusted import PrintableConsole
@@ -127,19 +127,19 @@ def open_pipeline(
 
     if not submitted():
         require_java()
-    with progress("starting Spark") as say:
+    with progress("starting Spark"):
         from cloud_analytics.lake.files import file_system
         from cloud_analytics.lake.lake import Lake
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
         from cloud_analytics.session import build_session, holds_little
 
-        with open_target(config, folder, serving, say) as target:
+        with open_target(config, folder, serving) as target:
             little = holds_little(source, f"{folder}/bronze")
-            spark = build_session(config.pipeline.spark, folder, source, quick_start=little)
+            spark = build_session(config.pipeline.spark, folder, source, quick_start=little, verbose=manner().verbose)
             try:
                 look(lambda place: file_system(spark, place).exists(""))
                 zones = Lake(spark, folder)
-                yield Pipeline(zones, source, config, say, target), config
+                yield Pipeline(zones, source, config, target), config
             finally:
                 spark.stop()

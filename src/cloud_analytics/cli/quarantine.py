@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from cloud_analytics.lake.lake import Lake
     from cloud_analytics.quality.replay import Replay
     from cloud_analytics.quality.selection import Selection
+
+logger = logging.getLogger(__name__)
 
 
 @click.group(cls=Group, examples=("cloud-analytics quarantine list", "cloud-analytics quarantine replay"))
@@ -157,7 +160,7 @@ def _replay(landing: str | None, lake: str | None, conf: Path | None) -> None:
         from cloud_analytics.quality.replay import replay
 
         done = replay(pipeline)
-        pipeline.say("audit")
+        logger.debug("audit")
         result = audit(pipeline.lake, pipeline.landing, config)
 
     def show() -> None:

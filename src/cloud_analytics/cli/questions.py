@@ -60,8 +60,8 @@ def query(
     from cloud_analytics.insight import answers
 
     with (
-        progress("asking Cassandra") as say,
-        open_session(config, lake or config.pipeline.lake, serving, say) as session,
+        progress("asking Cassandra"),
+        open_session(config, lake or config.pipeline.lake, serving) as session,
     ):
         answer = queries.answer(session, asked)
     emit(

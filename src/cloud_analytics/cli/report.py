@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import click
 from cloud_analytics.cli.manners import as_json, command, emit
 from cloud_analytics.cli.options import open_pipeline, options
 from cloud_analytics.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 
 @command("cloud-analytics report --out report.html")
@@ -41,9 +44,9 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None) 
     from cloud_analytics.insight.report import facts
 
     with open_pipeline(landing, lake, conf, needs=("lake",)) as (pipeline, config):
-        pipeline.say("reading Gold")
+        logger.debug("reading Gold")
         found = facts.read(pipeline.lake, pipeline.landing, config)
-        pipeline.say("drawing")
+        logger.debug("drawing")
         text = page.render(found)
     aside = out.with_name(f".{out.name}.tmp")  # a reader finds the old page or the new one
     try:

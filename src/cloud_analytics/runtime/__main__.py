@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from cloud_analytics.errors import CloudAnalyticsError
@@ -11,9 +12,10 @@ from cloud_analytics.runtime.java import ensure_java
 
 def main() -> int:
     """Make sure that there are a Java and every jar; returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         java = ensure_java()
-        jars = [*file_system_jars(print), *connector_jars(print), *cassandra_classpath(print)]
+        jars = [*file_system_jars(), *connector_jars(), *cassandra_classpath()]
     except CloudAnalyticsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -7,6 +7,7 @@ sizes are compared at each use, which finds a file that was truncated or deleted
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -18,7 +19,8 @@ from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.runtime.ivy import DownloadError, download
 from cloud_analytics.runtime.lockfile import CASSANDRA, SPARK, JarSet
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 Fetch = Callable[[JarSet, Path], None]
 
 
@@ -30,14 +32,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "cloud-analytics"
 
 
-def connector_jars(say: Say | None = None) -> list[Path]:
+def connector_jars() -> list[Path]:
     """The Spark Cassandra Connector and what it needs beyond Spark, for `spark.jars`; UsageError without network."""
-    return ensure(SPARK, say)
+    return ensure(SPARK)
 
 
-def cassandra_classpath(say: Say | None = None) -> list[Path]:
+def cassandra_classpath() -> list[Path]:
     """Apache Cassandra and all it needs, for `java -cp`; UsageError without network."""
-    return ensure(CASSANDRA, say)
+    return ensure(CASSANDRA)
 
 
 def folder_of(jar_set: JarSet) -> Path:
@@ -55,7 +57,7 @@ def cached(jar_set: JarSet) -> list[Path] | None:
     return [folder / jar.file_name for jar in jars]
 
 
-def ensure(jar_set: JarSet, say: Say | None = None, fetch: Fetch | None = None) -> list[Path]:
+def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
     """The paths of a set, downloaded if the cache lacks it; of several processes one downloads, the others wait."""
     found = cached(jar_set)
     if found is not None:
@@ -66,7 +68,7 @@ def ensure(jar_set: JarSet, say: Say | None = None, fetch: Fetch | None = None) 
         with FileLock(folder.parent / f".{jar_set.name}.lock"):
             found = cached(jar_set)
             if found is None:
-                _fill(jar_set, folder, say, fetch or _fetch)
+                _fill(jar_set, folder, fetch or _fetch)
                 found = cached(jar_set)
     except OSError as error:
         raise UsageError(
@@ -81,14 +83,13 @@ def _fetch(jar_set: JarSet, folder: Path) -> None:
     download(jar_set.jars(), folder)
 
 
-def _fill(jar_set: JarSet, folder: Path, say: Say | None, fetch: Fetch) -> None:
+def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
     """Download, check, rename; called under the lock, so every half-filled folder found here is a dead process's."""
     for abandoned in folder.parent.glob(f".{jar_set.name}-*.part"):
         shutil.rmtree(abandoned, ignore_errors=True)
     jars = jar_set.jars()
-    if say:
-        megabytes = sum(jar.size for jar in jars) / 1e6
-        say(f"fetching {jar_set.title} from Maven Central: {len(jars)} jar(s), {megabytes:.1f} MB, this once")
+    megabytes = sum(jar.size for jar in jars) / 1e6
+    logger.info("fetching %s from Maven Central: %d jar(s), %.1f MB, this once", jar_set.title, len(jars), megabytes)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{jar_set.name}-", suffix=".part"))
     try:
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.serving.patience import pauses
+
+logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
 
@@ -21,7 +24,6 @@ class Deferred:
     """Calls `load`, but not before the pause that a failure asks for is over; the pause doubles up to two minutes."""
 
     load: Callable[[], dict[str, int]]
-    say: Callable[[str], None]
     behind_since: float | None = field(default=None, init=False)  # seconds since 1970
     _pauses: Iterator[float] = field(default_factory=_pauses, init=False)
     _not_before: float = field(default=0.0, init=False)
@@ -35,10 +37,10 @@ class Deferred:
         except StoreUnavailable as error:
             self.behind_since = self.behind_since or time.time()
             pause = next(self._pauses)
-            self.say(f"warning: {error}; the lake moves on, and serving is tried again in {pause:.0f} s")
+            logger.warning(f"{error}; the lake moves on, and serving is tried again in {pause:.0f} s")
             self._not_before = time.monotonic() + pause
             return {}
         if self.behind_since is not None:
-            self.say("done: the serving store is back and has caught up")
+            logger.info("the serving store is back and has caught up")
         self.behind_since, self._pauses = None, _pauses()
         return written

@@ -9,7 +9,6 @@ one document for each set of tables: a checkpoint that is lost or delivers twice
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -38,19 +37,17 @@ if TYPE_CHECKING:
 _LOG_SCHEMA = "version bigint, mart string, partition string, rows bigint"
 
 
-def serve(
-    lake: Lake, target: Target, patience: timedelta = timedelta(0), say: Callable[[str], None] = lambda _line: None
-) -> dict[str, int]:
+def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dict[str, int]:
     """Load every partition of Gold that the target does not hold yet; returns table → rows written.
 
     While the store does not answer it tries again, at growing intervals; StoreUnavailable when for `patience` not even
     one more table could be loaded. What was not acknowledged is loaded the next time.
     """
-    backoff, written = Backoff(patience, say), Written()
+    backoff, written = Backoff(patience), Written()
     while True:
         before = written.tables
         try:
-            _serve(lake, target, written, say)
+            _serve(lake, target, written)
             return written.rows
         except StoreUnavailable as error:
             if written.tables > before:
@@ -62,7 +59,7 @@ def serve(
 def plan(lake: Lake, target: Target) -> Plan:
     """What `serve` would write now; nothing is written, and nothing created."""
     with target.looking_session() as (session, found):
-        loader = _loader(lake, target, session, found, Written(), lambda _line: None)
+        loader = _loader(lake, target, session, found, Written())
         log = (
             lake.spark.read.schema(_LOG_SCHEMA).json(escape_glob(lake.path(gold.CHANGE_LOG)))
             if loader.behind()
@@ -73,11 +70,11 @@ def plan(lake: Lake, target: Target) -> Plan:
         return loader.plan({mart: {**again.get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
 
 
-def _serve(lake: Lake, target: Target, written: Written, say: Callable[[str], None]) -> None:
+def _serve(lake: Lake, target: Target, written: Written) -> None:
     with target.writing_session() as session:
         with readable_errors(f"cannot look at keyspace {target.keyspace}"):
             found = found_tables(session, target.keyspace)
-        loader = _loader(lake, target, session, found, written, say)
+        loader = _loader(lake, target, session, found, written)
         checkpoint = loader.document.replace("_state/", "_checkpoints/")
         pace_connector(lake.spark, target.requests_per_second)
         if not loader.state["clock"]:  # tables that nobody has loaded, or nobody remembers to: everything is due
@@ -94,11 +91,10 @@ def _loader(
     session: Session,
     found: dict[str, Found],
     written: Written,
-    say: Callable[[str], None],
 ) -> Loader:
     tables = sorted((name, table.fingerprint) for name, table in found.items())
     identity = sha256(repr(tables).encode()).hexdigest()[:12]
-    return Loader(lake, target, session, set(found), f"_state/serving_{identity}", written, say)
+    return Loader(lake, target, session, set(found), f"_state/serving_{identity}", written)
 
 
 def _stream(lake: Lake, checkpoint: str, loader: Loader) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,6 +22,8 @@ from cloud_analytics.serving.write import Keys, delete, is_empty, partition_keys
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
+
+logger = logging.getLogger(__name__)
 
 Partitions = dict[str, dict[str, int]]  # mart → partition → version of its content in Gold
 
@@ -64,10 +67,9 @@ class Loader:
         present: set[str],
         document: str,
         written: Written,
-        say: Callable[[str], None],
     ) -> None:
         self.lake, self.target, self.session, self.present = lake, target, session, present
-        self.document, self.written, self.say = document, written, say
+        self.document, self.written = document, written
         self.marts = {table.mart: table for table in tables().values()}
 
     @property
@@ -136,11 +138,11 @@ class Loader:
         """Make the slices of these partitions what Gold holds now. A table that is done stays so, whatever follows."""
         if not due:
             return
-        self.say(f"serving: {sum(map(len, due.values()))} partitions of {len(due)} marts")
+        logger.debug("serving: %d partitions of %d marts", sum(map(len, due.values())), len(due))
         parts = self._parts(due)
         plan = self._plan(parts)
         if plan.allowance is not None:
-            self.say(plan.line())
+            logger.log(logging.WARNING if plan.exceeds_allowance else logging.INFO, plan.line())
         before = self.state["partitions"]
         versions = [version for partitions in due.values() for version in partitions.values()]
         clock = max(self.state["clock"] + 1, time.time_ns() // 1_000, *versions)

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import importlib.resources
 import json
+import logging
 import os
 import shutil
 import signal
@@ -26,9 +27,11 @@ import yaml
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.runtime.filelock import FileLock, is_locked
-from cloud_analytics.runtime.jar_cache import Say, cache_folder, cassandra_classpath
+from cloud_analytics.runtime.jar_cache import cache_folder, cassandra_classpath
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.serving import daemon
+
+logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 _MARKER = "-Dcloud_analytics.home="
@@ -53,24 +56,24 @@ class EmbeddedNode:
         self.settings = settings or NodeSettings()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, say: Say | None = None) -> int:
+    def start(self) -> int:
         """Have the node running until `stop`, and return its CQL port; returns at once if it runs already.
 
         Raises PipelineError if it does not answer in time, UsageError if Java or the jars cannot be had.
         """
-        port = self._running(say)
+        port = self._running()
         self._keep(stays=True)
         return port
 
     @contextmanager
-    def in_use(self, say: Say | None = None) -> Iterator[int]:
+    def in_use(self) -> Iterator[int]:
         """Have the node running meanwhile, on this CQL port. Its last user ends it, unless it was told to `start`."""
         with self._writable():
             users_lock = (self.home / "users.lock").open("a")
         with users_lock as users:
             fcntl.flock(users, fcntl.LOCK_SH)  # of any number of processes, taken back by the kernel when one dies
             try:
-                yield self._running(say)
+                yield self._running()
             finally:
                 if not self._kept().get("stays"):
                     with contextlib.suppress(BlockingIOError):  # others use it
@@ -88,21 +91,20 @@ class EmbeddedNode:
                 " --lake, or another target with --serving"
             ) from None
 
-    def _running(self, say: Say | None) -> int:
+    def _running(self) -> int:
         with self._writable():
             for folder in ("conf/triggers", "logs"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
         port = self._kept().get("native_port")
         if self._alive() and port and daemon.answers(HOST, port):
             return int(port)
-        java, classpath = require_java().home / "bin" / "java", cassandra_classpath(say)
+        java, classpath = require_java().home / "bin" / "java", cassandra_classpath()
         deadline = time.monotonic() + self.settings.start_timeout
         # The second lock is for the nodes of other lakes: until this one answers, none may choose the same ports.
         with self._one_starter(), FileLock(cache_folder() / "ports.lock", self._patience):
             for _ in range(3):
                 if not self._alive():
-                    if say:
-                        say("starting the embedded Cassandra node")
+                    logger.debug("starting the embedded Cassandra node")
                     self._launch(java, classpath)
                 port = self._kept().get("native_port")
                 if port is None:

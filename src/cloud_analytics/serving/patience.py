@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 from cloud_analytics.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 
 def pauses(first: float, longest: float) -> Iterator[float]:
@@ -20,8 +23,8 @@ def pauses(first: float, longest: float) -> Iterator[float]:
 class Backoff:
     """Pauses of 1, 2, 4 … 30 s; `patience` counts from the start, or from the last progress."""
 
-    def __init__(self, patience: timedelta, say: Callable[[str], None]) -> None:
-        self._patience, self._say = patience.total_seconds(), say
+    def __init__(self, patience: timedelta) -> None:
+        self._patience = patience.total_seconds()
         self.progress()
 
     def progress(self) -> None:
@@ -33,5 +36,5 @@ class Backoff:
         pause = next(self._pauses)
         if time.monotonic() + pause > self._give_up:
             raise error
-        self._say(f"warning: {error}; trying again in {pause:.0f} s")
+        logger.warning(f"{error}; trying again in {pause:.0f} s")
         time.sleep(pause)

@@ -33,12 +33,17 @@ class Plan:
         """The writes of all tables."""
         return sum(table.writes for table in self.tables)
 
+    @property
+    def exceeds_allowance(self) -> bool:
+        """Whether the load takes more writes than this month has left."""
+        return self.allowance is not None and self.written + self.writes > self.allowance
+
     def line(self) -> str:
-        """The load in one line; it begins with `warning:` where the allowance does not cover it."""
+        """The load in one line."""
         rows, deletions = (sum(getattr(table, name) for table in self.tables) for name in ("rows", "deletions"))
         text = f"this load plans {self.writes:,} writes ({rows:,} rows, {deletions:,} deletions)"
         if self.allowance is None:
-            return f"note: {text}"
+            return text
         total = self.written + self.writes
         share = f"{text}: with the {self.written:,} of this month {total / self.allowance:.1%} of {self.allowance:,}"
-        return f"warning: {share}: more than the month's allowance" if total > self.allowance else f"note: {share}"
+        return f"{share}: more than the month's allowance" if self.exceeds_allowance else share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
 
     from cloud_analytics.config import Config
-    from cloud_analytics.runtime.jar_cache import Say
 
 ASTRA_KEYSPACE = "ASTRA_DB_KEYSPACE"  # the environment variable
 SIMPLE = {"class": "SimpleStrategy", "replication_factor": "1"}
@@ -43,14 +42,12 @@ class Target:
     monthly_writes: int | None = None  # how many are paid for
 
     @contextmanager
-    def session(
-        self, patience: timedelta = timedelta(0), say: Callable[[str], None] = lambda _line: None
-    ) -> Iterator[Session]:
+    def session(self, patience: timedelta = timedelta(0)) -> Iterator[Session]:
         """A driver session in the keyspace, to ask. A store that wakes up is waited for.
 
         NothingServed if nothing ever was.
         """
-        backoff = Backoff(patience, say)
+        backoff = Backoff(patience)
         while True:
             try:
                 session = connect(self.access)
@@ -120,15 +117,13 @@ def local_target(port: int, keyspace: str = KEYSPACE) -> Target:
 
 
 @contextmanager
-def open_target(
-    config: Config, lake: str, choice: str | None = None, say: Say | None = None
-) -> Iterator[Target | None]:
+def open_target(config: Config, lake: str, choice: str | None = None) -> Iterator[Target | None]:
     """The target that `choice`, or else the configuration, names, ready to be loaded; None for `none`.
 
     What can be wrong with it is told now, not after hours of work: settings and secrets, a login that is refused, a
     keyspace that is missing, tables of another schema. A store that is away is no error yet: a load waits for it.
     """
-    with _chosen(config, lake, choice, say) as target:
+    with _chosen(config, lake, choice) as target:
         if target is not None:
             with contextlib.suppress(StoreUnavailable), target.looking_session():
                 pass
@@ -136,28 +131,28 @@ def open_target(
 
 
 @contextmanager
-def open_session(config: Config, lake: str, choice: str | None = None, say: Say | None = None) -> Iterator[Session]:
+def open_session(config: Config, lake: str, choice: str | None = None) -> Iterator[Session]:
     """A driver session for questions; UsageError or NothingServed where nothing is or was served."""
     if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).has_data:
         raise NothingServed  # a node would have to start only to say the same
-    with _chosen(config, lake, choice, say) as target:
+    with _chosen(config, lake, choice) as target:
         if target is None:
             raise UsageError(
                 "the serving target is `none`: choose another one with --serving, or in conf/pipeline.yaml"
             )
-        with target.session(config.pipeline.serving.patience, say or (lambda _line: None)) as session:
+        with target.session(config.pipeline.serving.patience) as session:
             yield session
 
 
 @contextmanager
-def _chosen(config: Config, lake: str, choice: str | None, say: Say | None) -> Iterator[Target | None]:
+def _chosen(config: Config, lake: str, choice: str | None) -> Iterator[Target | None]:
     """The embedded node is started when it does not run, and ends with its last user."""
     settings = config.pipeline.serving
     name = choice or settings.target
     if name == "none":
         yield None
     elif name == "embedded":
-        with embedded_node(lake).in_use(say) as port:
+        with embedded_node(lake).in_use() as port:
             yield local_target(port)
     else:
         from cloud_analytics.serving import remote  # and what it needs to check certificates
