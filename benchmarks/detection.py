@@ -119,8 +119,7 @@ def rescored(rows: DataFrame, config: Config, grouping: str) -> DataFrame:
     if grouping == "without metric":
         kept = kept.withColumn("metric", F.lit("any"))
     settings = config.anomalies.events
-    costs, prices = events.cost_baselines(kept, settings), events.price_baselines(kept, settings)
-    return events.score(kept, costs, prices, settings)
+    return events.score(kept, events.baselines(kept, settings), settings)
 
 
 def event_counts(rows: DataFrame, config: Config, sweep: bool = True) -> pd.DataFrame:

@@ -99,7 +99,7 @@ def _scored(spark: SparkSession, groups: dict[str, list[tuple[str, int]]]) -> Da
         [(org, "compute", "requests", Decimal(c), Decimal(v)) for org, costs in groups.items() for c, v in costs],
         "org_id string, service string, metric string, cost_usd decimal(18,6), value decimal(18,6)",
     )
-    return events.score(rows, events.cost_baselines(rows, SETTINGS), events.price_baselines(rows, SETTINGS), SETTINGS)
+    return events.score(rows, events.baselines(rows, SETTINGS), SETTINGS)
 
 
 def test_the_usual_price_is_that_of_all_organisations(spark: SparkSession) -> None:

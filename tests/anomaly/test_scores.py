@@ -22,9 +22,7 @@ def _events(spark: SparkSession, costs: list[Decimal]) -> DataFrame:
 
 def _scored(frame: DataFrame) -> DataFrame:
     settings = EventAnomalySettings()
-    return events.score(
-        frame, events.cost_baselines(frame, settings), events.price_baselines(frame, settings), settings
-    )
+    return events.score(frame, events.baselines(frame, settings), settings)
 
 
 def test_scores_follow_the_formulas(spark: SparkSession) -> None:

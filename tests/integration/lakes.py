@@ -71,7 +71,8 @@ def bag(rows: list[dict[str, Any]], without: set[str]) -> Counter[tuple[tuple[st
 
 
 def silver_and_gold(lake: Path, without: set[str] = METADATA) -> Tables:
-    tables = {f"silver/{source}": bag(rows_of(lake, f"silver/{source}"), without) for source in SILVER_KEYS}
+    silver = [*SILVER_KEYS, "cost_baselines"]
+    tables = {f"silver/{name}": bag(rows_of(lake, f"silver/{name}"), without) for name in silver}
     return tables | {f"gold/{mart}": bag(rows_of(lake, f"gold/{mart}"), without) for mart in GOLD_KEYS}
 
 

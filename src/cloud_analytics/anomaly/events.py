@@ -11,9 +11,19 @@ from pyspark.sql import functions as F
 from cloud_analytics.anomaly.detectors import Consensus, Mad, Percentile, UnitPrice, ZScore, judge, reasons, unit_price
 from cloud_analytics.anomaly.statistics import at, deviations, median
 from cloud_analytics.config import EventAnomalySettings
+from cloud_analytics.lake.schemas import COST_BASELINES, conform
 
 COST_GROUP = ["org_id", "service", "metric"]
 PRICE_GROUP = ["service", "metric"]
+
+
+def baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFrame:
+    """Events (org_id, service, metric, cost_usd, value) → `silver/cost_baselines`, what a score needs of its group.
+
+    One row a cost group; one row without an org_id a (service, metric), with its usual unit price.
+    """
+    costs, prices = cost_baselines(events, settings), price_baselines(events, settings)
+    return conform(costs.unionByName(prices, allowMissingColumns=True), COST_BASELINES)
 
 
 def cost_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFrame:
@@ -37,6 +47,7 @@ def cost_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFra
     mad = median(deviations(F.col("xs"), F.col("median"))) / 1_000_000
     return groups.select(
         *COST_GROUP,
+        F.col("n").alias("events"),
         (F.col("mean") / 1_000_000).alias("mean_usd"),
         (F.sqrt(squares / (F.col("n") - 1)) / 1_000_000).alias("stddev_usd"),
         (F.col("median") / 1_000_000).alias("median_usd"),
@@ -49,8 +60,9 @@ def price_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFr
     """Events (service, metric, cost_usd, value) → one row a (service, metric): the median unit price in USD."""
     prices = events.where(F.col("value") > 0).select(*PRICE_GROUP, unit_price().alias("price"))
     groups = prices.groupBy(*PRICE_GROUP).agg(F.sort_array(F.collect_list("price")).alias("prices"))
-    groups = groups.select(*PRICE_GROUP, F.size("prices").alias("n"), median(F.col("prices")).alias("median_price"))
-    return groups.where((F.col("n") >= settings.min_events) & (F.col("median_price") > 0)).drop("n")
+    price = median(F.col("prices")).alias("median_price")
+    groups = groups.select(*PRICE_GROUP, F.size("prices").alias("events"), price)
+    return groups.where((F.col("events") >= settings.min_events) & (F.col("median_price") > 0))
 
 
 def configured(settings: EventAnomalySettings) -> tuple[UnitPrice, Percentile, Consensus]:
@@ -60,9 +72,15 @@ def configured(settings: EventAnomalySettings) -> tuple[UnitPrice, Percentile, C
     return UnitPrice(settings.unit_price_threshold), percentile, Consensus(level, settings.consensus)
 
 
-def score(events: DataFrame, costs: DataFrame, prices: DataFrame, settings: EventAnomalySettings) -> DataFrame:
-    """Events with the two baselines → the same events with scores, flags, verdict, reason and capped cost."""
+def score(events: DataFrame, baselines: DataFrame, settings: EventAnomalySettings) -> DataFrame:
+    """Events, and the baselines of their groups → the same events with scores, flags, verdict, reason and capped cost.
+
+    A group without a baseline gives no verdict.
+    """
     price, percentile, consensus = configured(settings)
+    of_costs, of_prices = baselines.where("org_id IS NOT NULL"), baselines.where("org_id IS NULL")
+    costs = of_costs.select(*COST_GROUP, "mean_usd", "stddev_usd", "median_usd", "mad_usd", "p95_usd")
+    prices = of_prices.select(*PRICE_GROUP, "median_price")
     joined = events.join(F.broadcast(costs), COST_GROUP, "left").join(F.broadcast(prices), PRICE_GROUP, "left")
     judged = judge(judge(joined, price, *consensus.voters), consensus)
     capped = F.when(F.col("p95_usd") != 0, F.least(F.col("cost_usd"), percentile.limit().cast("decimal(28,6)")))

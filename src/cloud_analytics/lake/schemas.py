@@ -57,6 +57,11 @@ SILVER_EVENTS = columns(
     " date date, service string"
 )
 
+COST_BASELINES = columns(
+    "org_id string, service string, metric string, events bigint, mean_usd double, stddev_usd double,"
+    " median_usd double, mad_usd double, p95_usd decimal(28,14), median_price double"
+)
+
 QUARANTINE = columns(
     "source string, errors array<string>, raw string, raw_bytes binary, record_key string, source_file string,"
     " ingest_ts timestamp, rule_version string, batch_id string, date date, error_type string"

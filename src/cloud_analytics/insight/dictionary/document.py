@@ -13,7 +13,7 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.gold import build as gold
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, COST_BASELINES, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.serving.tables import MARTS, Table, schema_text, tables
 from cloud_analytics.serving.units import unit
 
@@ -113,6 +113,14 @@ def _silver() -> list[str]:
         "",
     ]
     lines += _columns(EVENTS, SILVER_EVENTS)
+    lines += [
+        "### silver/cost_baselines",
+        "",
+        "What a score needs of its group, over all events at the last settling: one row an (`org_id`, `service`,",
+        "`metric`) with its costs, and one without an `org_id` a (`service`, `metric`) with its usual unit price.",
+        "",
+        *_columns("cost_baselines", COST_BASELINES),
+    ]
     for name in MASTERS:
         lines += [f"### silver/{name}", "", *_columns(name, SILVER_MASTERS[name])]
     return lines
