@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.gold.build import SCHEMAS
 from cloud_analytics.insight.dictionary.document import document, meaning, meanings, told_by_cql
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
+from cloud_analytics.lake.schemas import BRONZE_EVENTS, COST_BASELINES, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.serving.tables import tables
 from tests.conftest import REPOSITORY
 
@@ -26,7 +26,8 @@ def test_every_table_and_column_is_in_it(config: Config) -> None:
         "bronze/usage_events",
     ):
         assert f"### {name}\n" in text
-    for schema in (*SCHEMAS.values(), *SILVER_MASTERS.values(), SILVER_EVENTS, BRONZE_EVENTS, QUARANTINE):
+    silver = (*SILVER_MASTERS.values(), SILVER_EVENTS, COST_BASELINES)
+    for schema in (*SCHEMAS.values(), *silver, BRONZE_EVENTS, QUARANTINE):
         for field in schema:
             assert f"| `{field.name}` | {field.dataType.simpleString()} |" in text
     for table in tables().values():
@@ -39,7 +40,7 @@ def test_every_table_and_column_is_in_it(config: Config) -> None:
 
 
 def test_no_meaning_is_left_over(config: Config) -> None:
-    silver = {"usage_events": SILVER_EVENTS, **SILVER_MASTERS}
+    silver = {"usage_events": SILVER_EVENTS, "cost_baselines": COST_BASELINES, **SILVER_MASTERS}
     schemas = {"bronze/usage_events": BRONZE_EVENTS, "quarantine": QUARANTINE, **silver, **SCHEMAS}
     columns = {(table, field.name) for table, schema in schemas.items() for field in schema}
     asked = {f"{table}.{column}" if f"{table}.{column}" in meanings() else column for table, column in columns}
