@@ -20,10 +20,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.config import SparkSettings
 from cloud_analytics.serving.node import EmbeddedNode
-from cloud_analytics.serving.tables import Table, tables
+from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target, local_target
 from cloud_analytics.serving.write import upsert
 from cloud_analytics.session import build_session
+from cloud_analytics.tables.cql import ServingTable
 
 
 def rows_of(spark: SparkSession, rows: int, orgs: int) -> DataFrame:
@@ -44,13 +45,13 @@ def rows_of(spark: SparkSession, rows: int, orgs: int) -> DataFrame:
     return frame.orderBy("total_cpu_hours").repartition(4).cache()
 
 
-def by_default(rows: DataFrame, table: Table, target: Target) -> None:
+def by_default(rows: DataFrame, table: ServingTable, target: Target) -> None:
     """What a first attempt with the connector looks like."""
     options = {**target.connector_options(), "table": table.name}
     rows.write.format("org.apache.spark.sql.cassandra").mode("append").options(**options).save()
 
 
-def as_a_load(rows: DataFrame, table: Table, target: Target) -> None:
+def as_a_load(rows: DataFrame, table: ServingTable, target: Target) -> None:
     """What a load does."""
     upsert(rows, table, target, time.time_ns() // 1_000)
 
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--orgs", type=int, default=300)
     parser.add_argument("--times", type=int, default=3)
     arguments = parser.parse_args()
-    ways: dict[str, Callable[[DataFrame, Table, Target], None]] = {"defaults": by_default, "ours": as_a_load}
+    ways: dict[str, Callable[[DataFrame, ServingTable, Target], None]] = {"defaults": by_default, "ours": as_a_load}
     table, rates = tables()["finops_daily_usage"], {name: list[float]() for name in ways}
     spark = build_session(SparkSettings(master="local[2]", shuffle_partitions=4))
     with tempfile.TemporaryDirectory() as folder, EmbeddedNode(Path(folder) / "_cassandra").in_use() as port:

@@ -1,10 +1,10 @@
-"""The data dictionary is what the contracts, the schemas and the CQL say now, and says of each column what it means."""
+"""The data dictionary is what the contracts and the declarations say now, and says of each column what it means."""
 
 from __future__ import annotations
 
 from cloud_analytics.config import MASTERS, Config
-from cloud_analytics.gold.build import SCHEMAS
-from cloud_analytics.insight.dictionary.document import document, meaning, meanings, told_by_cql
+from cloud_analytics.gold import marts
+from cloud_analytics.insight.dictionary.document import document, meaning, meanings
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, COST_BASELINES, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.serving.tables import tables
 from tests.conftest import REPOSITORY
@@ -21,18 +21,19 @@ def test_the_document_has_not_drifted(config: Config) -> None:
 def test_every_table_and_column_is_in_it(config: Config) -> None:
     text = document(config)
     for name in (
-        *(f"gold/{mart}" for mart in SCHEMAS),
+        *(f"gold/{mart}" for mart in marts()),
         *(f"silver/{master}" for master in MASTERS),
         "bronze/usage_events",
     ):
         assert f"### {name}\n" in text
+    schemas = [mart.table.schema for mart in marts().values()]
     silver = (*SILVER_MASTERS.values(), SILVER_EVENTS, COST_BASELINES)
-    for schema in (*SCHEMAS.values(), *silver, BRONZE_EVENTS, QUARANTINE):
+    for schema in (*schemas, *silver, BRONZE_EVENTS, QUARANTINE):
         for field in schema:
             assert f"| `{field.name}` | {field.dataType.simpleString()} |" in text
     for table in tables().values():
         assert f"| `{table.name}` | `{table.mart}` |" in text
-        for field in SCHEMAS[table.mart]:
+        for field in table.source.schema:
             assert f"| `{field.name}` | {field.dataType.simpleString()} | {table.columns[field.name]} |" in text
     for name in MASTERS:
         for column in config.sources[name].required:
@@ -41,8 +42,7 @@ def test_every_table_and_column_is_in_it(config: Config) -> None:
 
 def test_no_meaning_is_left_over(config: Config) -> None:
     silver = {"usage_events": SILVER_EVENTS, "cost_baselines": COST_BASELINES, **SILVER_MASTERS}
-    schemas = {"bronze/usage_events": BRONZE_EVENTS, "quarantine": QUARANTINE, **silver, **SCHEMAS}
+    schemas = {"bronze/usage_events": BRONZE_EVENTS, "quarantine": QUARANTINE, **silver}
     columns = {(table, field.name) for table, schema in schemas.items() for field in schema}
     asked = {f"{table}.{column}" if f"{table}.{column}" in meanings() else column for table, column in columns}
     assert set(meanings()) <= asked
-    assert set(told_by_cql()) <= {f"{table}.{column}" for table, column in columns}

@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.config import Config
 from cloud_analytics.errors import StoreUnavailable, UsageError
-from cloud_analytics.gold import build as gold
 from cloud_analytics.serving import remote
 from cloud_analytics.serving.access import Bundle, Login
 from cloud_analytics.serving.load import plan, serve
@@ -99,7 +98,7 @@ def test_the_connector_meets_a_database_that_sleeps_with_an_error(
     lake, table = open_lake().lake, tables()["carbon_daily"]
     forget_connections(lake.spark)
     double.sleep(60)
-    rows = lake.read(gold.table(table.mart), gold.SCHEMAS[table.mart])
+    rows = lake.read(table.source.path, table.source.schema)
     with pytest.raises(StoreUnavailable, match=r"cannot write carbon_daily to Cassandra: .*503") as failure:
         upsert(rows, table, target, 1)
     assert TOKEN not in str(failure.value)

@@ -238,7 +238,7 @@ def test_an_explanation_is_cql_that_runs_and_gives_the_answer(
     request = queries.request(question, "org_a", **bounds)
     explained = queries.explain(request)
     statements = re.sub(r"--.*", "", explained).replace("<date>", LAST.isoformat()).strip().split(";")[:-1]
-    assert f"{question}: {request.table.question}" in explained
+    assert f"{question}: {request.table.asks}" in explained
     rows = [list(session.execute(statement)) for statement in statements][-1]
     found = queries.answer(session, request)
     if request.ranked:
@@ -276,7 +276,7 @@ def test_json_and_csv_keep_every_digit(session: Any, lake: Path) -> None:
 
 
 def found_columns(question: str) -> list[str]:
-    return next(list(table.columns) for table in tables().values() if table.query == question)
+    return next(list(table.columns) for table in tables().values() if table.question == question)
 
 
 def test_a_table_shows_units_and_names_what_it_has_no_room_for(session: Any, lake: Path) -> None:

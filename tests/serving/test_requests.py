@@ -16,7 +16,6 @@ from cloud_analytics.errors import UsageError
 from cloud_analytics.insight import answers
 from cloud_analytics.serving.queries import QUESTIONS, Answer, explain, range_statement, request
 from cloud_analytics.serving.tables import tables
-from cloud_analytics.serving.units import unit
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ from cloud_analytics.serving.units import unit
         (("genai", "--org", "o", "--top", "many"), "'many' is not a valid integer"),
         (("genai", "--org", ""), "--org is empty"),
         (("genai",), "Missing option '--org'"),
-        (("costs", "--org", "o"), "'costs' is not one of 'daily-costs', 'top-services'"),
+        (("costs", "--org", "o"), "'costs' is not one of 'anomalies', 'carbon', 'daily-costs'"),
         (("genai", "--org", "o", "--format", "xml"), "'xml' is not one of"),
         (("genai", "--org", "o", "--lake", "s3://bucket"), "needs a local lake"),
     ],
@@ -71,7 +70,7 @@ def test_no_question_needs_spark_or_a_connection_to_be_explained() -> None:
 
 
 def test_a_question_that_does_not_exist() -> None:
-    with pytest.raises(UsageError, match="no question 'costs': ask daily-costs, top-services"):
+    with pytest.raises(UsageError, match="no question 'costs': ask anomalies, carbon, daily-costs"):
         request("costs", "o")
 
 
@@ -93,19 +92,19 @@ def test_the_statement_and_its_values() -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_an_explanation_names_table_key_and_question(question: str) -> None:
-    table = next(table for table in tables().values() if table.query == question)
+    table = next(table for table in tables().values() if table.question == question)
     text = explain(request(question, "o"))
-    assert table.question in text
+    assert table.asks in text
     assert f"-- table cloud_analytics.{table.name}\n" in text
-    assert f"PRIMARY KEY (({', '.join(table.partition_key)}), {', '.join(table.clustering_key)})" in text
+    assert f"PRIMARY KEY {table.key_text()}" in text
     assert all(name in text for name in table.primary_key)
     assert "ALLOW FILTERING" not in text
 
 
 @pytest.mark.parametrize("name", tables())
 def test_every_number_has_a_unit_and_nothing_else_has(name: str) -> None:
-    for column, kind in tables()[name].columns.items():
-        assert (unit(column) is not None) == (kind in ("decimal", "bigint", "int", "double")), column
+    for column in tables()[name].declared.values():
+        assert (column.unit is not None) == (column.cql_type in ("decimal", "bigint", "int", "double")), column
 
 
 @pytest.mark.parametrize(
@@ -125,9 +124,8 @@ def test_every_number_has_a_unit_and_nothing_else_has(name: str) -> None:
     ],
 )
 def test_units(column: str, name: str) -> None:
-    found = unit(column)
-    assert found is not None
-    assert found.name == name
+    units = {table.declared[column].unit for table in tables().values() if column in table.declared}
+    assert [unit.name for unit in units if unit] == [name]
 
 
 def test_values_that_formats_stumble_over() -> None:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
-
 from cloud_analytics.anomaly.detectors import judge
 from cloud_analytics.anomaly.statistics import MAD_SCALE, decimal_median, deviations
 from cloud_analytics.config import DailyAnomalySettings
+from cloud_analytics.spark import Column, DataFrame, F, Window
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Protocol
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.anomaly.statistics import MAD_SCALE
+from cloud_analytics.spark import Column, DataFrame, F
 
 
 class Detector(Protocol):

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import ClassVar
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
-
 from cloud_analytics.anomaly.daily import DailyBaseline
 from cloud_analytics.anomaly.detectors import judge
 from cloud_analytics.anomaly.statistics import MAD_SCALE, decimal_median, deviations
 from cloud_analytics.config import DailySignalSettings, LevelShiftSettings, TrendSettings, WeekdaySettings
+from cloud_analytics.spark import Column, DataFrame, F, Window
 
 _MEDIAN_ERROR = 1.2533
 """The standard error of the median of n normal values is this × their standard deviation / √n."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+from cloud_analytics.spark import Column, F
 
 MAD_SCALE = 0.6745
 """Times a distance / MAD: the same distance in standard deviations, were the values normal."""

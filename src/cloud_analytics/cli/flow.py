@@ -107,13 +107,22 @@ def reconcile(landing: str | None, lake: str | None, conf: Path | None, compact:
     "cloud-analytics serve",
     "cloud-analytics serve --check",
     "cloud-analytics serve --dry-run",
+    "cloud-analytics serve --schema",
     fails="a table differs from its mart (--check), or the serving store stayed away",
 )
 @options("lake", "serving", "conf")
 @click.option("--check", is_flag=True, help="Then compare every table with its mart, row by row.")
 @click.option("--dry-run", is_flag=True, help="Show what a load would write, and stop.")
-def serve(lake: str | None, serving: str | None, conf: Path | None, check: bool, dry_run: bool) -> None:
+@click.option("--schema", is_flag=True, help="Print the CQL of the serving tables, and stop.")
+def serve(lake: str | None, serving: str | None, conf: Path | None, check: bool, dry_run: bool, schema: bool) -> None:
     """Gold to the serving tables: the partitions that changed since they were loaded."""
+    if schema:
+        from cloud_analytics.serving.tables import tables
+        from cloud_analytics.tables.cql import schema_text
+
+        text = schema_text(tables().values())
+        emit(lambda: click.echo(text, nl=False), text, json=lambda: as_json({"cql": text}))
+        return
     if check and dry_run:
         raise UsageError("--dry-run loads nothing that --check could compare: give one of them")
     with open_pipeline(None, lake, conf, serving, needs=("lake",)) as (pipeline, _):

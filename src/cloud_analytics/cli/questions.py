@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from cloud_analytics.cli.manners import as_json, command, emit, manner, progress
 from cloud_analytics.cli.options import console, options
 from cloud_analytics.errors import UsageError
+from cloud_analytics.serving.queries import option_of
 from cloud_analytics.serving.tables import tables
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _options_of_keys(command: _Command) -> _Command:
+    """An option for each further column of a partition key whose value a question names."""
+    names = {name: table.question for table in tables().values() for name in table.chosen_by if name != "org_id"}
+    for name, question in sorted(names.items()):
+        command = click.option(option_of(name), name, metavar="TEXT", help=f"For {question}: which {name}.")(command)
+    return command
 
 
 @command(
@@ -18,17 +31,23 @@ from cloud_analytics.serving.tables import tables
     "cloud-analytics query revenue --org ORG --format csv",
     formats=("json", "csv"),
 )
-@click.argument("question", type=click.Choice([table.query for table in tables().values()]))
-@click.option("--org", required=True, metavar="ORG", help="The organisation's id.")
-@click.option("--from", "since", metavar="DATE", help="First date (revenue: month), included. Not for top-services.")
-@click.option("--to", "until", metavar="DATE", help="Last date, included; for top-services the date [default: newest].")
+@click.argument("question", type=click.Choice([table.question for table in tables().values()]))
+@click.option("--org", metavar="ORG", help="The organisation's id, unless the question is about all of them.")
+@_options_of_keys
+@click.option("--from", "since", metavar="DATE", help="First date or month, included.")
+@click.option(
+    "--to",
+    "until",
+    metavar="DATE",
+    help="Last date or month, included; of top-services and the like: the date [newest].",
+)
 @click.option("--top", type=int, metavar="N", help="At most N rows: the newest, highest rank or largest impact.")
 @click.option("--spreadsheet", is_flag=True, help="With --format csv: texts that begin like a formula are no formula.")
 @click.option("--explain", is_flag=True, help="Print the CQL, as cqlsh takes it, instead of running it.")
 @options("lake", "serving", "conf")
 def query(
     question: str,
-    org: str,
+    org: str | None,
     since: str | None,
     until: str | None,
     top: int | None,
@@ -37,8 +56,9 @@ def query(
     lake: str | None,
     serving: str | None,
     conf: Path | None,
+    **others: str | None,
 ) -> None:
-    """Answer a question about one organisation from its serving table, without Spark.
+    """Answer a question from its serving table, without Spark.
 
     Rows are newest first; top-services are by rank, and anomalies with --top by impact. DATE is YYYY-MM-DD, for
     revenue also YYYY-MM.
@@ -49,7 +69,7 @@ def query(
 
     if spreadsheet and manner().output != "csv":
         raise UsageError("--spreadsheet is for --format csv: a table, JSON or CQL is read by no spreadsheet")
-    asked = queries.request(question, org, since, until, top)
+    asked = queries.request(question, org, since, until, top, **others)
     config = load(conf)
     if explain:
         if manner().output == "csv":
@@ -66,7 +86,7 @@ def query(
         answer = queries.answer(session, asked)
     emit(
         lambda: answers.print_table(answer, console(width=10_000)),
-        f"{question} of {org}: {len(answer.rows):,} rows.",
+        f"{asked.about}: {len(answer.rows):,} rows.",
         json=lambda: answers.as_json(answer),
         csv=lambda: answers.as_csv(answer, spreadsheet),
     )

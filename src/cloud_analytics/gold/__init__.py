@@ -1,0 +1,23 @@
+"""Gold: one module a mart, its declaration `TABLE` beside its pure `build`."""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+
+from cloud_analytics.tables import Mart
+
+_NO_MARTS = {"build", "measures"}
+
+
+@cache
+def marts() -> dict[str, Mart]:
+    """Every mart by name: what the modules of this package declare. Nothing else names them."""
+    found = {}
+    for info in pkgutil.iter_modules(__path__):
+        if info.name not in _NO_MARTS:
+            module = import_module(f"{__name__}.{info.name}")
+            about = (module.__doc__ or "").splitlines()[0]
+            found[module.TABLE.name] = Mart(module.TABLE, module.build, about)
+    return found

@@ -19,18 +19,13 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.config import Config
 from cloud_analytics.gold import (
-    campaign_performance,
     carbon_impact,
     cost_anomaly_mart,
-    csat_trends,
     daily_cost_signals,
     genai_tokens_by_org_date,
-    nps_by_org_month,
+    marts,
     org_daily_usage_by_service,
     org_service_cost_summary,
-    revenue_by_org_month,
-    sla_breach_summary,
-    tickets_by_org_date,
 )
 from cloud_analytics.gold.measures import resource_days
 from cloud_analytics.lake.compare import row_hash
@@ -42,35 +37,13 @@ STATE = "_state/gold"
 CHANGE_LOG = "gold/_change_log"
 DAILY = "org_daily_usage_by_service"
 
-# Marts of the masters: one partition each. mart → (schema, master, build)
-_MASTER_MARTS: dict[str, tuple[StructType, str, Callable[[DataFrame, Config], DataFrame]]] = {
-    "tickets_by_org_date": (
-        tickets_by_org_date.SCHEMA, "support_tickets", lambda rows, _: tickets_by_org_date.build(rows)
-    ),
-    "sla_breach_summary": (
-        sla_breach_summary.SCHEMA, "support_tickets", lambda rows, _: sla_breach_summary.build(rows)
-    ),
-    "csat_trends": (csat_trends.SCHEMA, "support_tickets", lambda rows, _: csat_trends.build(rows)),
-    "revenue_by_org_month": (
-        revenue_by_org_month.SCHEMA,
-        "billing_monthly",
-        lambda rows, config: revenue_by_org_month.build(rows, config.pipeline.fx.usd_rate),
-    ),
-    "nps_by_org_month": (nps_by_org_month.SCHEMA, "nps_surveys", lambda rows, _: nps_by_org_month.build(rows)),
-    "campaign_performance": (
-        campaign_performance.SCHEMA, "marketing_touches", lambda rows, _: campaign_performance.build(rows)
-    ),
-}  # fmt: skip
-# Marts of the events: one partition a date. mart → schema
-_EVENT_MARTS: dict[str, StructType] = {
-    DAILY: org_daily_usage_by_service.SCHEMA,
-    "org_service_cost_summary": org_service_cost_summary.SCHEMA,
-    "genai_tokens_by_org_date": genai_tokens_by_org_date.SCHEMA,
-    "carbon_impact": carbon_impact.SCHEMA,
-    "cost_anomaly_mart": cost_anomaly_mart.SCHEMA,
-    "daily_cost_signals": daily_cost_signals.SCHEMA,
+SCHEMAS: dict[str, StructType] = {name: mart.table.schema for name, mart in marts().items()}
+# Marts of whole masters. (Marts of anything else are built below, by name.)
+_MASTER_MARTS = {
+    name: mart
+    for name, mart in marts().items()
+    if mart.table.partition is None and all(read.table.startswith("silver/") for read in mart.table.reads)
 }
-SCHEMAS: dict[str, StructType] = {name: entry[0] for name, entry in _MASTER_MARTS.items()} | _EVENT_MARTS
 
 
 @dataclass(frozen=True)
@@ -101,7 +74,7 @@ def table(mart: str) -> str:
 
 def partition_column(mart: str) -> str | None:
     """The date column by which a mart of the events is partitioned; None: the mart is one partition."""
-    return _EVENT_MARTS[mart][-1].name if mart in _EVENT_MARTS else None
+    return marts()[mart].table.partition
 
 
 def build(lake: Lake, config: Config) -> dict[str, int]:
@@ -113,7 +86,7 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
         date: [entry["version"], rules]
         for date, entry in lake.state(silver.EVENTS_STATE, {"dates": {}})["dates"].items()
     }
-    inputs = {mart: [versions.get(entry[1], 0), rules] for mart, entry in _MASTER_MARTS.items()}
+    inputs = {mart: [*(versions.get(source, 0) for source in _sources(mart)), rules] for mart in _MASTER_MARTS}
     stale_marts = [mart for mart in _MASTER_MARTS if state["inputs"].get(mart) != inputs[mart]]
     stale_dates = sorted(date for date in {*dates, *state["dates"]} if dates.get(date) != state["dates"].get(date))
     if not stale_marts and not stale_dates:
@@ -141,12 +114,18 @@ def _record(transaction: Transaction, change: _Change, partition: str) -> dict[s
 def _master_marts(
     lake: Lake, transaction: Transaction, config: Config, stale: list[str], known: dict[str, Any]
 ) -> list[_Change]:
-    marts = {}
-    for mart in stale:
-        _, source, make = _MASTER_MARTS[mart]
-        rows = lake.read(f"silver/{source}", SILVER_MASTERS[source]).coalesce(1)  # one file: nothing to shuffle
-        marts[mart] = _Fresh(make(rows, config), _everything)
-    return _replace(transaction, marts, known) if marts else []
+    fresh = {}
+    for name in stale:
+        mart = _MASTER_MARTS[name]
+        # Each is one file: nothing to shuffle.
+        rows = [lake.read(f"silver/{source}", SILVER_MASTERS[source]).coalesce(1) for source in _sources(name)]
+        settings = [mart.table.settings(config)] if mart.table.settings else []
+        fresh[name] = _Fresh(mart.build(*rows, *settings), _everything)
+    return _replace(transaction, fresh, known) if fresh else []
+
+
+def _sources(mart: str) -> list[str]:
+    return [read.table.removeprefix("silver/") for read in _MASTER_MARTS[mart].table.reads]
 
 
 def _event_marts(
@@ -166,7 +145,7 @@ def _event_marts(
     fresh = resource_days(_silver(lake, fresh_dates)).persist(StorageLevel.MEMORY_AND_DISK)
     totals = org_daily_usage_by_service.totals(fresh)
     if kept:
-        mart = lake.read(table(DAILY), org_daily_usage_by_service.SCHEMA, [f"usage_date={date}" for date in kept])
+        mart = lake.read(table(DAILY), SCHEMAS[DAILY], [f"usage_date={date}" for date in kept])
         totals = totals.unionByName(org_daily_usage_by_service.without_scores(mart))
     totals = totals.persist(StorageLevel.MEMORY_AND_DISK)
     touched = F.col("usage_date") >= F.lit(since).cast("date")
@@ -184,7 +163,7 @@ def _event_marts(
         considered = {*fresh_dates, *more}
         suspicious = daily.where(F.col("usage_date").cast("string").isin(sorted(considered)))
         last, windows_since = _summary_dates(totals, since, known.get("org_service_cost_summary", {}))
-        marts = {
+        rest = {
             "org_service_cost_summary": _Fresh(
                 org_service_cost_summary.build(totals, last, windows_since), lambda date: date >= windows_since
             ),
@@ -193,7 +172,7 @@ def _event_marts(
             "cost_anomaly_mart": _Fresh(cost_anomaly_mart.build(suspicious, causes), {*stale, *more}.__contains__),
             "daily_cost_signals": _Fresh(signals, since_then),
         }
-        return [first, *_replace(transaction, marts, known)]
+        return [first, *_replace(transaction, rest, known)]
     finally:
         for frame in (fresh, totals, daily):
             frame.unpersist()

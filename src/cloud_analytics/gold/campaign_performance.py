@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import count_if, month, or_unknown, ratio
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Table, Whole
+from cloud_analytics.tables.columns import COUNT, RATIO, SHARE
 
-SCHEMA = columns(
-    "campaign string, channel string, month string, touches bigint, clicks bigint, conversions bigint,"
-    " click_rate decimal(38,10), conversion_rate decimal(38,10)"
+TABLE = Table(
+    "campaign_performance",
+    key=("campaign", "channel", "month"),
+    columns=(
+        Column("campaign", "string", "the campaign"),
+        Column("channel", "string", "where it reached the organisation"),
+        Column("month", "string", "the month"),
+        Column("touches", "bigint", "contacts", COUNT),
+        Column("clicks", "bigint", "contacts that were clicked", COUNT),
+        Column("conversions", "bigint", "contacts that led to a sale", COUNT),
+        Column("click_rate", RATIO, "clicks / touches", SHARE),
+        Column("conversion_rate", RATIO, "conversions / touches", SHARE),
+    ),
+    reads=(Whole("silver/marketing_touches"),),
 )
 
 
@@ -22,9 +32,8 @@ def build(touches: DataFrame) -> DataFrame:
         count_if(F.col("converted")).alias("conversions"),
     )
     touched = F.col("touches")
-    return conform(
+    return TABLE.select(
         sums.withColumn("click_rate", ratio(F.col("clicks"), touched)).withColumn(
             "conversion_rate", ratio(F.col("conversions"), touched)
         ),
-        SCHEMA,
     )

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import ratio, total, total_or_zero
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, SameDate, Serving, Table
+from cloud_analytics.tables.columns import CARBON_KG, COUNT, MONEY, ORG_ID, RATIO, SHARE, USAGE_DATE, Unit
 
-SCHEMA = columns(
-    "org_id string, total_carbon_kg decimal(28,6), events bigint, events_with_carbon bigint,"
-    " coverage decimal(38,10), carbon_kg_per_usd decimal(38,10), usage_date date"
+TABLE = Table(
+    "carbon_impact",
+    key=("org_id", "usage_date"),
+    columns=(
+        ORG_ID,
+        USAGE_DATE,
+        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
+        Column("events", "bigint", "events", COUNT),
+        Column("events_with_carbon", "bigint", "of them, those that tell their carbon", COUNT),
+        Column("coverage", RATIO, "events_with_carbon / events", SHARE),
+        Column("carbon_kg_per_usd", RATIO, "total_carbon_kg / cost", Unit("kg CO2e per USD", 4)),
+    ),
+    reads=(SameDate("silver/usage_events"),),
+    partition="usage_date",
+    serving=Serving(
+        "carbon_daily",
+        question="carbon",
+        asks="Sustainability: how much carbon did an organisation's usage cause each day, and how much"
+        " of it is measured?",
+        key="((org_id), usage_date DESC)",
+        shown=("usage_date", "total_carbon_kg", "coverage", "carbon_kg_per_usd"),
+    ),
 )
 
 
@@ -22,9 +40,8 @@ def build(resource_days: DataFrame) -> DataFrame:
         F.sum("events_with_carbon").alias("events_with_carbon"),
         total_or_zero("cost_usd").alias("_cost"),
     )
-    return conform(
+    return TABLE.select(
         sums.withColumn("coverage", ratio(F.col("events_with_carbon"), F.col("events"))).withColumn(
             "carbon_kg_per_usd", ratio(F.col("total_carbon_kg"), F.col("_cost"))
         ),
-        SCHEMA,
     )

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import ratio, total_or_zero
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F, Window
+from cloud_analytics.tables import Column, SameDate, Serving, Table
+from cloud_analytics.tables.columns import COUNT, MONEY, ORG_ID, PERCENT, RATIO, ROBUST_SCORE, SERVICE, USAGE_DATE, USD
 
-SCHEMA = columns(
-    "org_id string, service string, actual_cost_usd decimal(28,6), expected_cost_usd decimal(28,8),"
-    " impact_usd decimal(28,8), impact_pct decimal(38,10), anomaly_score double, is_daily_anomaly boolean,"
-    " zscore_events bigint, mad_events bigint, percentile_events bigint, unit_price_events bigint,"
-    " anomalous_events bigint, anomalous_cost_usd decimal(28,6), top_resource_id string,"
-    " top_resource_cost_usd decimal(28,6), usage_date date"
+TABLE = Table(
+    "cost_anomaly_mart",
+    key=("org_id", "usage_date", "service"),
+    columns=(
+        ORG_ID,
+        USAGE_DATE,
+        SERVICE,
+        Column("actual_cost_usd", MONEY, "what the day cost", USD),
+        Column(
+            "expected_cost_usd", "decimal(28,8)", "what the day would usually cost (median of the days before)", USD
+        ),
+        Column("impact_usd", "decimal(28,8)", "what it cost more (actual - expected)", USD),
+        Column("impact_pct", RATIO, "the same, in per cent (100 x impact / expected)", PERCENT),
+        Column("anomaly_score", "double", "how far the day stands out, by median absolute deviations", ROBUST_SCORE),
+        Column("is_daily_anomaly", "boolean", "the day's total stands out; false: only single events do"),
+        Column("zscore_events", "bigint", "events with flag_zscore", COUNT),
+        Column("mad_events", "bigint", "events with flag_mad", COUNT),
+        Column("percentile_events", "bigint", "events with flag_percentile", COUNT),
+        Column("unit_price_events", "bigint", "events with flag_unit_price", COUNT),
+        Column("anomalous_events", "bigint", "events with is_anomaly", COUNT),
+        Column("anomalous_cost_usd", MONEY, "their cost", USD),
+        Column("top_resource_id", "string", "the resource with the highest cost of that day"),
+        Column("top_resource_cost_usd", MONEY, "what it cost that day", USD),
+    ),
+    reads=(SameDate("gold/org_daily_usage_by_service"), SameDate("silver/usage_events")),
+    partition="usage_date",
+    serving=Serving(
+        "cost_anomalies",
+        question="anomalies",
+        asks="FinOps: on which days did an organisation's cost of a service stand out, by how much, and"
+        " which resource caused it?",
+        key="((org_id), usage_date DESC, service)",
+        shown=("usage_date", "service", "actual_cost_usd", "expected_cost_usd", "impact_usd", "top_resource_id"),
+        top_by="impact_usd",
+    ),
 )
+
 _KEY = ["org_id", "usage_date", "service"]
 _COUNTS = ["zscore_events", "mad_events", "percentile_events", "unit_price_events", "anomalous_events"]
 
@@ -41,17 +70,14 @@ def build(daily: DataFrame, resource_days: DataFrame) -> DataFrame:
     # Both have 8 decimals; a hundred times as much fits the 6 that a ratio is taken of.
     percent = ratio(impact * 100, expected * 100, factor=100)
     joined = daily.join(causes, _KEY).where(F.col("is_anomaly") | (F.col("anomalous_events") > 0))
-    return conform(
+    return TABLE.select(
         joined.withColumn("actual_cost_usd", actual)
         .withColumn("impact_usd", impact)
         .withColumn("impact_pct", percent)
-        .withColumn("is_daily_anomaly", F.col("is_anomaly")),
-        SCHEMA,
+        .withColumn("is_daily_anomaly", F.col("is_anomaly"))
     )
 
 
 def _with_tie(resource_days: DataFrame) -> DataFrame:
-    from pyspark.sql import Window
-
     downwards = Window.partitionBy(*_KEY).orderBy(F.desc("resource_id"))
     return resource_days.withColumn("_tie", F.row_number().over(downwards))

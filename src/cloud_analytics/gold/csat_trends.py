@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import month, ratio
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Table, Whole
+from cloud_analytics.tables.columns import COUNT, CSAT, ORG_ID, RATIO, SHARE
 
-SCHEMA = columns(
-    "org_id string, month string, responses bigint, avg_csat decimal(38,10), tickets bigint,"
-    " response_rate decimal(38,10)"
+TABLE = Table(
+    "csat_trends",
+    key=("org_id", "month"),
+    columns=(
+        ORG_ID,
+        Column("month", "string", "the month"),
+        Column("responses", "bigint", "tickets with a valid score", COUNT),
+        Column("avg_csat", RATIO, "mean of the valid scores, 1–5", CSAT),
+        Column("tickets", "bigint", "tickets created in the month", COUNT),
+        Column("response_rate", RATIO, "responses / tickets", SHARE),
+    ),
+    reads=(Whole("silver/support_tickets"),),
 )
 
 
@@ -21,4 +29,4 @@ def build(tickets: DataFrame) -> DataFrame:
         ratio(F.sum("csat"), F.count("csat")).alias("avg_csat"),
         F.count("*").alias("tickets"),
     )
-    return conform(sums.withColumn("response_rate", ratio(F.col("responses"), F.col("tickets"))), SCHEMA)
+    return TABLE.select(sums.withColumn("response_rate", ratio(F.col("responses"), F.col("tickets"))))

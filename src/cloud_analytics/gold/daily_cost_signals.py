@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-
 from cloud_analytics.anomaly import signals
 from cloud_analytics.config import DailySignalSettings
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame
+from cloud_analytics.tables import Column, History, Table
+from cloud_analytics.tables.columns import MONEY, ORG_ID, SERVICE, USAGE_DATE, USD, Unit
 
-SCHEMA = columns(
-    "org_id string, service string, total_cost_usd decimal(28,6), weekday_expected_cost_usd decimal(28,8),"
-    " weekday_ratio double, is_weekday_anomaly boolean, recent_cost_usd decimal(28,8),"
-    " previous_cost_usd decimal(28,8), level_shift_score double, is_level_shift boolean,"
-    " trend_from_usd decimal(28,8), trend_to_usd decimal(28,8), trend_score double, is_trend boolean, usage_date date"
+TABLE = Table(
+    "daily_cost_signals",
+    key=("org_id", "usage_date", "service"),
+    columns=(
+        ORG_ID,
+        USAGE_DATE,
+        SERVICE,
+        Column("total_cost_usd", MONEY, "cost", USD),
+        Column("weekday_expected_cost_usd", "decimal(28,8)", "median of the same weekday in the days before", USD),
+        Column("weekday_ratio", "double", "total_cost_usd / weekday_expected_cost_usd", Unit("ratio", 2)),
+        Column("is_weekday_anomaly", "boolean", "the daily verdict stands, and the weekday does not explain it"),
+        Column("recent_cost_usd", "decimal(28,8)", "median of the last days", USD),
+        Column("previous_cost_usd", "decimal(28,8)", "median of the days before them", USD),
+        Column("level_shift_score", "double", "rise of the median, in standard errors", Unit("z-score", 2)),
+        Column("is_level_shift", "boolean", "the level rose by a share and a sum that matter"),
+        Column("trend_from_usd", "decimal(28,8)", "level at the beginning of the days looked at", USD),
+        Column("trend_to_usd", "decimal(28,8)", "level at their end", USD),
+        Column("trend_score", "double", "z of the Mann-Kendall test over these days", Unit("z-score", 2)),
+        Column("is_trend", "boolean", "costs rise day by day, by a share and a sum that matter"),
+    ),
+    reads=(History("gold/org_daily_usage_by_service"),),
+    partition="usage_date",
+    settings=lambda config: config.anomalies.signals,
 )
 
 
 def build(daily: DataFrame, settings: DailySignalSettings) -> DataFrame:
     """The daily mart over the whole history → one row an (org, day, service) with its signals; levels are USD a day."""
-    return conform(signals.score(daily, settings), SCHEMA)
+    return TABLE.select(signals.score(daily, settings))

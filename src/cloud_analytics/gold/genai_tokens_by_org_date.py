@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import ratio
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, SameDate, Serving, Table
+from cloud_analytics.tables.columns import COUNT, MONEY, ORG_ID, RATIO, TOKENS, USAGE_DATE, USD, Unit
 
-SCHEMA = columns(
-    "org_id string, total_tokens decimal(28,6), total_requests bigint, total_cost_usd decimal(28,6),"
-    " avg_tokens_per_request decimal(38,10), cost_per_million_tokens decimal(38,10), usage_date date"
+TABLE = Table(
+    "genai_tokens_by_org_date",
+    key=("org_id", "usage_date"),
+    columns=(
+        ORG_ID,
+        USAGE_DATE,
+        Column("total_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
+        Column("total_requests", "bigint", "requests", COUNT),
+        Column("total_cost_usd", MONEY, "cost", USD),
+        Column("avg_tokens_per_request", RATIO, "total_tokens / total_requests", Unit("tokens per request", 1)),
+        Column(
+            "cost_per_million_tokens",
+            RATIO,
+            "1,000,000 × total_cost_usd / total_tokens",
+            Unit("USD per million tokens", 4),
+        ),
+    ),
+    reads=(SameDate("gold/org_daily_usage_by_service"),),
+    partition="usage_date",
+    serving=Serving(
+        "genai_usage_daily",
+        question="genai",
+        asks="Product: how many GenAI tokens did an organisation use each day, and what did a million of them cost?",
+        key="((org_id), usage_date DESC)",
+        shown=("usage_date", "total_tokens", "total_cost_usd", "cost_per_million_tokens"),
+    ),
 )
 
 
@@ -18,9 +40,8 @@ def build(totals: DataFrame) -> DataFrame:
     """Daily totals → one row an (org, day) with usage of the service genai. Cost per million tokens in USD."""
     genai = totals.where("service = 'genai'").withColumn("total_tokens", F.col("total_genai_tokens"))
     tokens, cost = F.col("total_tokens"), F.col("total_cost_usd")
-    return conform(
+    return TABLE.select(
         genai.withColumn("avg_tokens_per_request", ratio(tokens, F.col("total_requests"))).withColumn(
             "cost_per_million_tokens", ratio(cost, tokens, 1_000_000)
         ),
-        SCHEMA,
     )

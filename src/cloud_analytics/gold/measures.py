@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
-from cloud_analytics.quality.checks import LONGEST_KEY
-
-MONEY = "decimal(28,6)"
-RATIO = "decimal(38,10)"
+from cloud_analytics.spark import Column, DataFrame, F
+from cloud_analytics.tables.columns import LONGEST_KEY, MONEY, RATIO
 
 
 def ratio(numerator: Column, denominator: Column, factor: int = 1) -> Column:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import month, ratio
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Table, Whole
+from cloud_analytics.tables.columns import COUNT, ORG_ID, RATIO, Unit
 
-SCHEMA = columns("org_id string, month string, surveys bigint, avg_nps decimal(38,10)")
+TABLE = Table(
+    "nps_by_org_month",
+    key=("org_id", "month"),
+    columns=(
+        ORG_ID,
+        Column("month", "string", "the month"),
+        Column("surveys", "bigint", "survey answers of the month", COUNT),
+        Column("avg_nps", RATIO, "mean of the scores, −100 to 100", Unit("score -100-100", 1)),
+    ),
+    reads=(Whole("silver/nps_surveys"),),
+)
 
 
 def build(surveys: DataFrame) -> DataFrame:
@@ -16,4 +25,4 @@ def build(surveys: DataFrame) -> DataFrame:
     sums = surveys.groupBy("org_id", month("survey_date").alias("month")).agg(
         F.count("*").alias("surveys"), ratio(F.sum("nps_score"), F.count("nps_score")).alias("avg_nps")
     )
-    return conform(sums, SCHEMA)
+    return TABLE.select(sums)

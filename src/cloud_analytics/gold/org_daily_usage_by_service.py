@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.anomaly import daily as detector
 from cloud_analytics.config import DailyAnomalySettings
 from cloud_analytics.gold.measures import ratio, total, total_or_zero
-from cloud_analytics.lake.schemas import columns, conform
-
-SCHEMA = columns(
-    "org_id string, service string, total_events bigint, total_cost_usd decimal(28,6), total_requests bigint,"
-    " total_cpu_hours decimal(28,6), total_storage_gb_hours decimal(28,6), total_carbon_kg decimal(28,6),"
-    " total_genai_tokens decimal(28,6), avg_cost_per_request decimal(38,10), is_anomaly boolean, anomaly_score double,"
-    " expected_cost_usd decimal(28,8), total_cost_usd_capped decimal(28,6), usage_date date"
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Earlier, SameDate, Serving, Table
+from cloud_analytics.tables.columns import (
+    CARBON_KG,
+    COUNT,
+    GB_HOURS,
+    HOURS,
+    MONEY,
+    ORG_ID,
+    RATIO,
+    ROBUST_SCORE,
+    SERVICE,
+    TOKENS,
+    USAGE_DATE,
+    USD,
+    Unit,
 )
+
+TABLE = Table(
+    "org_daily_usage_by_service",
+    key=("org_id", "usage_date", "service"),
+    columns=(
+        ORG_ID,
+        USAGE_DATE,
+        SERVICE,
+        Column("total_events", "bigint", "events", COUNT),
+        Column("total_cost_usd", MONEY, "cost", USD),
+        Column("total_requests", "bigint", "requests", COUNT),
+        Column("total_cpu_hours", MONEY, "CPU time", HOURS),
+        Column("total_storage_gb_hours", MONEY, "storage over time", GB_HOURS),
+        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
+        Column("total_genai_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
+        Column("avg_cost_per_request", RATIO, "total_cost_usd / total_requests", Unit("USD per request", 6)),
+        Column("is_anomaly", "boolean", "the day's cost stands out from the days before"),
+        Column("anomaly_score", "double", "how far the day stands out, by median absolute deviations", ROBUST_SCORE),
+        Column(
+            "expected_cost_usd", "decimal(28,8)", "what the day would usually cost (median of the days before)", USD
+        ),
+        Column("total_cost_usd_capped", MONEY, "cost (without outliers)", USD),
+    ),
+    reads=(SameDate("silver/usage_events"), Earlier("gold/org_daily_usage_by_service")),
+    partition="usage_date",
+    settings=lambda config: config.anomalies.daily,
+    serving=Serving(
+        "finops_daily_usage",
+        question="daily-costs",
+        asks="FinOps: what did each service cost an organisation, day by day, and what was used for it?",
+        key="((org_id), usage_date DESC, service)",
+        shown=("usage_date", "service", "total_cost_usd", "expected_cost_usd", "is_anomaly"),
+    ),
+)
+
 KEY = ["org_id", "usage_date", "service"]
 _SCORES = ["is_anomaly", "anomaly_score", "expected_cost_usd"]
 
@@ -42,4 +83,4 @@ def without_scores(mart: DataFrame) -> DataFrame:
 
 def build(all_totals: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
     """Totals of the whole history → the mart: each day judged against its previous days."""
-    return conform(detector.score(all_totals, settings), SCHEMA)
+    return TABLE.select(detector.score(all_totals, settings))

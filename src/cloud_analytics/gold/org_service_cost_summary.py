@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import total_or_zero
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F, Window
+from cloud_analytics.tables import Column, Days, Serving, Table
+from cloud_analytics.tables.columns import MONEY, ORG_ID, RANK, SERVICE, USD
 
-SCHEMA = columns(
-    "org_id string, service string, cost_1d decimal(28,6), cost_7d decimal(28,6), cost_14d decimal(28,6),"
-    " rank_14d int, summary_date date"
+TABLE = Table(
+    "org_service_cost_summary",
+    key=("org_id", "summary_date", "service"),
+    columns=(
+        ORG_ID,
+        Column("summary_date", "date", "last day of the windows"),
+        SERVICE,
+        Column("cost_1d", MONEY, "cost of the date itself", USD),
+        Column("cost_7d", MONEY, "cost of the 7 days up to the date", USD),
+        Column("cost_14d", MONEY, "cost of the 14 days up to the date", USD),
+        Column("rank_14d", "int", "1: the highest cost_14d", RANK),
+    ),
+    reads=(Days("gold/org_daily_usage_by_service", before=13),),
+    partition="summary_date",
+    serving=Serving(
+        "org_service_cost_summary",
+        question="top-services",
+        asks="FinOps: which services cost an organisation the most in the 14 days up to a date?",
+        key="((org_id, summary_date), rank_14d, service)",
+        shown=("summary_date", "rank_14d", "service", "cost_1d", "cost_7d", "cost_14d"),
+        newest=("finops_daily_usage", 13),
+    ),
 )
+
 WINDOW_DAYS = 14
 
 
@@ -37,4 +56,4 @@ def build(totals: DataFrame, last_date: str, since: str | None = None) -> DataFr
         total_or_zero(cost).alias("cost_14d"),
     )
     order = Window.partitionBy("org_id", "summary_date").orderBy(F.desc("cost_14d"), "service")
-    return conform(sums.withColumn("rank_14d", F.row_number().over(order)), SCHEMA)
+    return TABLE.select(sums.withColumn("rank_14d", F.row_number().over(order)))

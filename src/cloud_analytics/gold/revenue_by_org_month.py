@@ -4,16 +4,41 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from cloud_analytics.gold.measures import month
+from cloud_analytics.spark import Column as SparkColumn
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Serving, Table, Whole
+from cloud_analytics.tables.columns import COUNT, MONEY, ORG_ID, USD, Unit
 
-from cloud_analytics.gold.measures import MONEY, month
-from cloud_analytics.lake.schemas import columns, conform
-
-SCHEMA = columns(
-    "org_id string, billing_month string, gross_revenue_usd decimal(28,6), credits_applied_usd decimal(28,6),"
-    " taxes_usd decimal(28,6), net_revenue_usd decimal(28,6), total_due_usd decimal(28,6), currency_original string,"
-    " fx_rate decimal(18,10), invoice_count bigint"
+TABLE = Table(
+    "revenue_by_org_month",
+    key=("org_id", "billing_month"),
+    columns=(
+        ORG_ID,
+        Column("billing_month", "string", "the month billed (YYYY-MM)"),
+        Column("gross_revenue_usd", MONEY, "subtotals", USD),
+        Column("credits_applied_usd", MONEY, "credits", USD),
+        Column("taxes_usd", MONEY, "taxes", USD),
+        Column("net_revenue_usd", MONEY, "net (gross - credits)", USD),
+        Column("total_due_usd", MONEY, "what is due (gross - credits + taxes)", USD),
+        Column("currency_original", "string", "currency of the invoices (MIXED when there are several)"),
+        Column(
+            "fx_rate",
+            "decimal(18,10)",
+            "exchange rate that was applied (USD for one unit; null when there are several)",
+            Unit("USD per unit of currency_original", 6),
+        ),
+        Column("invoice_count", "bigint", "invoices", COUNT),
+    ),
+    reads=(Whole("silver/billing_monthly"),),
+    settings=lambda config: config.pipeline.fx.usd_rate,
+    serving=Serving(
+        "revenue_monthly",
+        question="revenue",
+        asks="Finance: what was billed to an organisation month by month, in USD, before and after credits and taxes?",
+        key="((org_id), billing_month DESC)",
+        shown=("billing_month", "gross_revenue_usd", "credits_applied_usd", "taxes_usd", "net_revenue_usd"),
+    ),
 )
 
 
@@ -36,14 +61,12 @@ def build(invoices: DataFrame, usd_rate: Literal["identity", "as_billed"]) -> Da
         F.count("*").alias("invoice_count"),
     )
     net = F.col("gross_revenue_usd") - F.col("credits_applied_usd")
-    return conform(
-        sums.withColumn("net_revenue_usd", net).withColumn("total_due_usd", net + F.col("taxes_usd")), SCHEMA
-    )
+    return TABLE.select(sums.withColumn("net_revenue_usd", net).withColumn("total_due_usd", net + F.col("taxes_usd")))
 
 
-def _converted(name: str) -> Column:
+def _converted(name: str) -> SparkColumn:
     return F.sum((F.col(name) * F.col("_rate")).cast(MONEY)).cast(MONEY)
 
 
-def _only(name: str, several: Column) -> Column:
+def _only(name: str, several: SparkColumn) -> SparkColumn:
     return F.when(F.min(name) == F.max(name), F.min(name)).otherwise(several)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import count_if, month, or_unknown, ratio
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Table, Whole
+from cloud_analytics.tables.columns import COUNT, DAYS, ORG_ID, RATIO, SEVERITY, SHARE
 
-SCHEMA = columns(
-    "org_id string, month string, severity string, total_tickets bigint, sla_breach_count bigint,"
-    " sla_breach_rate decimal(38,10), median_resolution_days decimal(38,10)"
+TABLE = Table(
+    "sla_breach_summary",
+    key=("org_id", "month", "severity"),
+    columns=(
+        ORG_ID,
+        Column("month", "string", "the month"),
+        SEVERITY,
+        Column("total_tickets", "bigint", "tickets created in the month", COUNT),
+        Column("sla_breach_count", "bigint", "of them, those that broke their SLA", COUNT),
+        Column("sla_breach_rate", RATIO, "sla_breach_count / total_tickets", SHARE),
+        Column("median_resolution_days", RATIO, "from creation to resolution", DAYS),
+    ),
+    reads=(Whole("silver/support_tickets"),),
 )
 
 
@@ -22,4 +31,4 @@ def build(tickets: DataFrame) -> DataFrame:
         count_if(F.col("sla_breached")).alias("sla_breach_count"),
         F.median(days).alias("median_resolution_days"),
     )
-    return conform(sums.withColumn("sla_breach_rate", ratio(F.col("sla_breach_count"), F.col("total_tickets"))), SCHEMA)
+    return TABLE.select(sums.withColumn("sla_breach_rate", ratio(F.col("sla_breach_count"), F.col("total_tickets"))))

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import count_if, or_unknown, ratio
-from cloud_analytics.lake.schemas import columns, conform
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Serving, Table, Whole
+from cloud_analytics.tables.columns import COUNT, CSAT, ORG_ID, RATIO, SEVERITY, SHARE
 
-SCHEMA = columns(
-    "org_id string, ticket_date date, severity string, total_tickets bigint, open_tickets bigint,"
-    " sla_breach_count bigint, sla_breach_rate decimal(38,10), avg_csat decimal(38,10)"
+TABLE = Table(
+    "tickets_by_org_date",
+    key=("org_id", "ticket_date", "severity"),
+    columns=(
+        ORG_ID,
+        Column("ticket_date", "date", "when the tickets were created"),
+        SEVERITY,
+        Column("total_tickets", "bigint", "tickets", COUNT),
+        Column("open_tickets", "bigint", "of them, those without a resolution", COUNT),
+        Column("sla_breach_count", "bigint", "of them, those that broke their SLA", COUNT),
+        Column("sla_breach_rate", RATIO, "sla_breach_count / total_tickets", SHARE),
+        Column("avg_csat", RATIO, "mean satisfaction (1-5, valid scores)", CSAT),
+    ),
+    reads=(Whole("silver/support_tickets"),),
+    serving=Serving(
+        "support_tickets_summary",
+        question="tickets",
+        asks="Support: how many tickets were opened, how many are open, and how many broke their SLA,"
+        " by day and severity?",
+        key="((org_id), ticket_date DESC, severity)",
+        shown=("ticket_date", "severity", "total_tickets", "open_tickets", "sla_breach_count", "avg_csat"),
+    ),
 )
 
 
@@ -22,4 +40,4 @@ def build(tickets: DataFrame) -> DataFrame:
         count_if(F.col("sla_breached")).alias("sla_breach_count"),
         ratio(F.sum("csat"), F.count("csat")).alias("avg_csat"),
     )
-    return conform(sums.withColumn("sla_breach_rate", ratio(F.col("sla_breach_count"), F.col("total_tickets"))), SCHEMA)
+    return TABLE.select(sums.withColumn("sla_breach_rate", ratio(F.col("sla_breach_count"), F.col("total_tickets"))))

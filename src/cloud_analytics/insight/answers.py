@@ -20,9 +20,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from cloud_analytics.insight.alerts import MART as ALERTS_MART
 from cloud_analytics.insight.alerts import reason
 from cloud_analytics.serving.queries import Answer, Request
-from cloud_analytics.serving.units import unit
+from cloud_analytics.tables import Unit
 from cloud_analytics.untrusted import printable, spreadsheet_text
 
 _HEADER_WIDTH = 10  # names longer than this go on at an underscore, in a second line
@@ -34,14 +35,16 @@ def as_json(answer: Answer) -> str:
 
     Numbers are JSON numbers, dates are ISO texts; what is unknown is null, and so is a score that is not finite.
     """
+    asked = answer.request
     columns = [
-        {"name": name, "type": kind, "unit": found.name if (found := unit(name)) else None}
-        for name, kind in answer.request.table.columns.items()
+        {"name": name, "type": column.cql_type, "unit": column.unit.name if column.unit else None}
+        for name, column in asked.table.declared.items()
     ]
     head = {
-        "question": answer.request.table.query,
-        "table": answer.request.table.name,
-        "org_id": answer.request.org,
+        "question": asked.table.question,
+        "table": asked.table.name,
+        "org_id": asked.org,
+        **asked.chosen,
         "columns": columns,
     }
     rows = ",\n  ".join(
@@ -72,13 +75,15 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
     """
     asked = answer.request
     if not answer.rows:
-        console.print(f"no rows for {asked.org}{_range(asked)}", markup=False, soft_wrap=True)
+        about = " ".join(asked.chosen.values()) or asked.table.question
+        console.print(f"no rows for {about}{_range(asked)}", markup=False, soft_wrap=True)
         return
-    shown = list(columns) or [name for name in answer.columns if name != "org_id"]
-    if asked.table.query == "anomalies" and not columns:  # in words, derived from the row: no column of the table
+    known = {*asked.chosen, *([asked.table.bucket_column.name] if asked.table.bucket_column else [])}
+    shown = list(columns) or [name for name in answer.columns if name not in known]
+    if asked.table.mart == ALERTS_MART and not columns:  # in words, derived from the row: no column of the table
         answer = replace(answer, rows=[{**row, "reason": reason(row)} for row in answer.rows])
         shown.insert(shown.index("impact_pct"), "reason")
-    title = None if columns else f"{asked.table.query} of {asked.org}"
+    title = None if columns else asked.about
     hidden: list[str] = []
     while len(shown) > 1 and _width(table := _table(answer, shown, title, console), console) > console.width:
         hidden.insert(0, shown.pop())
@@ -96,14 +101,14 @@ def _table(answer: Answer, names: list[str], title: str | None, console: Console
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
-    for name in names:
-        found = unit(name)
+    units = {name: _unit(answer, name) for name in names}
+    for name, found in units.items():
         header = Text(_folded(name) + (f"\n{_folded(found.name, ' ')}" if found else ""))
         wraps = name == "reason"
         width = max(_SENTENCE_WIDTH, console.width // 4) if wraps else None
         table.add_column(header, justify="right" if found else "left", no_wrap=not wraps, max_width=width)
     for row in answer.rows:
-        table.add_row(*(Text(printable(_shown(name, row[name]))) for name in names))
+        table.add_row(*(Text(printable(_shown(units[name], row[name]))) for name in names))
     return table
 
 
@@ -123,20 +128,25 @@ def _folded(name: str, at: str = "_") -> str:
 
 def _range(asked: Request) -> str:
     since, until = asked.since, asked.until
-    if asked.by_summary:
+    if asked.table.date_column:
         return f" on {until}" if until else ""
     if since and until:
         return f" between {since} and {until}"
     return f" from {since} on" if since else f" up to {until}" if until else ""
 
 
-def _shown(name: str, value: Any) -> str:
-    found = unit(name)
+def _unit(answer: Answer, name: str) -> Unit | None:
+    """None for names, dates and flags, and for what is no column of the table."""
+    column = answer.request.table.declared.get(name)
+    return column.unit if column else None
+
+
+def _shown(unit: Unit | None, value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.{found.decimals}f}" if found else _plain(value)
+    return f"{value:,.{unit.decimals}f}" if unit else _plain(value)
 
 
 def _plain(value: Any) -> str:
@@ -145,6 +155,8 @@ def _plain(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
     if isinstance(value, float):
         value = Decimal(repr(value))
     if isinstance(value, Decimal):
@@ -153,6 +165,8 @@ def _plain(value: Any) -> str:
 
 
 def _json_value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_json_value, value))}]"
     text = _plain(value)
     return json.dumps(text) if isinstance(value, str | date) else text or "null"
 

@@ -15,8 +15,7 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.config import SourceContract
 from cloud_analytics.config.rules import CHECKS
-
-LONGEST_KEY = 60_000  # bytes; Cassandra takes less than 64 KiB for all parts together
+from cloud_analytics.tables.columns import LONGEST_KEY
 
 
 def blank_key(contract: SourceContract, _column: str | None) -> Column:

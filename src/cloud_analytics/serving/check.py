@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloud_analytics.gold import build as gold
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.connect import readable_errors
-from cloud_analytics.serving.tables import Table, tables
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.tables.cql import ServingTable
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -38,9 +38,9 @@ def compare(lake: Lake, session: Session) -> list[Comparison]:
     return [_compare(lake, session, table) for table in tables().values()]
 
 
-def _compare(lake: Lake, session: Session, table: Table) -> Comparison:
+def _compare(lake: Lake, session: Session, table: ServingTable) -> Comparison:
     columns = list(table.columns)
-    mart = lake.read(gold.table(table.mart), gold.SCHEMAS[table.mart]).select(columns)
+    mart = lake.read(table.source.path, table.source.schema).select(columns)
     expected = Counter(_row(row) for row in mart.collect())
     with readable_errors(f"cannot read {table.name}"):
         served = Counter(

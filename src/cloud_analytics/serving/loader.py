@@ -16,9 +16,10 @@ from pyspark.sql import functions as F
 from cloud_analytics.gold import build as gold
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.plan import Plan, TablePlan
-from cloud_analytics.serving.tables import Table, tables
+from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import Keys, delete, is_empty, partition_keys, slices, upsert
+from cloud_analytics.tables.cql import ServingTable
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -40,7 +41,7 @@ class Written:
 class _Part:
     """What a load does to one table: rows of these partitions, then deletions under these keys of `columns`."""
 
-    table: Table
+    table: ServingTable
     partitions: dict[str, int]
     frame: DataFrame | None
     rows: int
@@ -172,7 +173,7 @@ class Loader:
         with self._pool() as pool:
             return list(pool.map(lambda mart: self._part(self.marts[mart], due[mart]), due))
 
-    def _part(self, table: Table, due: dict[str, int]) -> _Part:
+    def _part(self, table: ServingTable, due: dict[str, int]) -> _Part:
         complete, partitions = table.mart in self.state["complete"], sorted(due)
         columns = table.slice_key if complete else table.partition_key
         stale: Keys = set()
@@ -181,9 +182,9 @@ class Loader:
             stale = slices(self.session, table, partitions, pace) if complete else partition_keys(self.session, table)
         frame, gold_rows = None, self._gold_rows()
         if partitions:
-            day = gold.partition_column(table.mart)
+            day = table.source.partition
             paths = [f"{day}={partition}" for partition in partitions] if day else None
-            frame = self.lake.read(gold.table(table.mart), gold.SCHEMAS[table.mart], paths)
+            frame = self.lake.read(table.source.path, table.source.schema, paths)
             if self.state["partitions"].get(table.mart, {}).keys() & due.keys():
                 # An earlier load may have left rows that no reader sees yet (a replica that was away): those go, too.
                 stale = stale | {tuple(row) for row in frame.select(*columns).distinct().collect()}

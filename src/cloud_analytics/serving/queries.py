@@ -1,14 +1,15 @@
-"""The seven questions, each answered from one partition by prepared statements; none scans or filters a table.
+"""The questions, each answered from one partition by prepared statements; none scans or filters a table.
 
 `ask(session, "daily-costs", "org_x", since="2025-01-01", top=10)` is the whole of it. The command line makes the
-`Request` first, so that a wrong call is told before anything is connected to.
+`Request` first, so that a wrong call is told before anything is connected to. What a question can be asked with, and
+which partitions answer it, follows from the key of its table (tables/table.py).
 """
 
 from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,16 +21,14 @@ from cloud_analytics.days import calendar_day
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.serving.connect import Row, readable_errors
 from cloud_analytics.serving.statements import Statement, Value
-from cloud_analytics.serving.tables import KEYSPACE, Table, tables
-from cloud_analytics.serving.units import unit
+from cloud_analytics.serving.tables import KEYSPACE, tables
+from cloud_analytics.tables.cql import ServingTable
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
-QUESTIONS = tuple(table.query for table in tables().values())
-# Gold has a summary for every date from an organisation's first usage on, up to 13 days after its last one, and none
-# after the last date of the data: see gold/org_service_cost_summary.py (importing it would import Spark).
-SUMMARY_DAYS = 14
+QUESTIONS = tuple(table.question for table in tables().values())
+_ORG = "org_id"
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _MISSING = re.compile(r"(keyspace|table) \S+ does not exist|unconfigured table [\w.]+", re.IGNORECASE)
 _MOST_ROWS = 2**31 - 1  # LIMIT is an int
@@ -46,23 +45,31 @@ class NothingServed(PipelineError):
 
 @dataclass(frozen=True)
 class Request:
-    """A question that was found to be answerable; `request` makes it. Bounds are dates, or months ('YYYY-MM')."""
+    """A question that was found to be answerable; `request` makes it. Bounds are dates, or months ('YYYY-MM').
 
-    table: Table
-    org: str
+    `chosen`: the value of each column of the partition key that the question names.
+    """
+
+    table: ServingTable
+    chosen: Mapping[str, str]
     since: date | str | None = None
     until: date | str | None = None
     top: int | None = None
 
     @property
-    def ranked(self) -> bool:
-        """Whether `top` asks for the largest impacts: no clustering order has them, so they are ranked here."""
-        return self.table.query == "anomalies" and self.top is not None
+    def org(self) -> str | None:
+        """The organisation; None where the question is not about one."""
+        return self.chosen.get(_ORG)
 
     @property
-    def by_summary(self) -> bool:
-        """Whether the answer is the summary of one date, which is part of the partition key."""
-        return self.table.query == "top-services"
+    def about(self) -> str:
+        """What the answer is about, for a title: `daily-costs of org_x`."""
+        return " of ".join([self.table.question, *([" ".join(self.chosen.values())] if self.chosen else [])])
+
+    @property
+    def ranked(self) -> bool:
+        """Whether `top` asks for the highest values: no clustering order has them, so they are ranked here."""
+        return self.table.serving.top_by is not None and self.top is not None
 
 
 @dataclass(frozen=True)
@@ -75,40 +82,72 @@ class Answer:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """In the order of schema.cql."""
+        """In the order of the table."""
         return tuple(self.request.table.columns)
 
 
 def request(
-    question: str, org: str, since: str | date | None = None, until: str | date | None = None, top: int | None = None
+    question: str,
+    org: str | None = None,
+    since: str | date | None = None,
+    until: str | date | None = None,
+    top: int | None = None,
+    **others: str | None,
 ) -> Request:
-    """Check a question and its range, `since` (--from) and `until` (--to) included; UsageError says what is allowed."""
-    table = next((table for table in tables().values() if table.query == question), None)
+    """Check a question and its range, `since` (--from) and `until` (--to) included; UsageError says what is allowed.
+
+    `others`: the further columns of the partition key that it names.
+    """
+    table = next((table for table in tables().values() if table.question == question), None)
     if table is None:
         raise UsageError(f"no question {question!r}: ask {', '.join(QUESTIONS)}")
-    if not org:
-        raise UsageError("--org is empty: give an organisation's id")
     if top is not None and top < 1:
         raise UsageError(f"--top {top}: expected a number of rows, 1 or more")
-    if question == "top-services" and since is not None:
-        raise UsageError("--from is not for top-services, whose 14 days end on one date: give that date with --to")
-    monthly = question == "revenue"
+    chosen = _chosen(table, {_ORG: org, **others})
+    if table.date_column and since is not None:
+        raise UsageError(f"--from is not for {question}, whose answer is that of one date: give that date with --to")
+    if not table.date_column and not table.range_column and (since, until) != (None, None):
+        raise UsageError(f"--from and --to are not for {question}, which has no dates")
+    monthly = table.range_column is not None and table.range_column.is_month
     first, last = _bound("--from", since, monthly), _bound("--to", until, monthly)
     if first is not None and last is not None and str(first) > str(last):
         raise UsageError(f"--from {first} is after --to {last}: give the earlier one with --from")
-    return Request(table, org, first, last, None if top is None else min(top, _MOST_ROWS))
+    return Request(table, chosen, first, last, None if top is None else min(top, _MOST_ROWS))
+
+
+def _chosen(table: ServingTable, given: Mapping[str, str | None]) -> dict[str, str]:
+    chosen = {}
+    for name, value in {**dict.fromkeys(table.chosen_by), **given}.items():
+        if name not in table.chosen_by:
+            if value is not None:
+                raise UsageError(f"{option_of(name)} is not for {table.question}: leave it out")
+        elif value is None:
+            raise UsageError(f"Missing option '{option_of(name)}': {table.question} is asked about one {name}")
+        elif not value:
+            raise UsageError(f"{option_of(name)} is empty: give one {name}")
+        else:
+            chosen[name] = value
+    return chosen
+
+
+def option_of(column: str) -> str:
+    """The option that names a value of a column of the partition key: `tag_key` → `--tag-key`."""
+    if column == _ORG:
+        return "--org"
+    return f"--{column.replace('_', '-')}"
 
 
 def ask(
     session: Session,
     question: str,
-    org: str,
+    org: str | None = None,
     since: str | date | None = None,
     until: str | date | None = None,
     top: int | None = None,
+    **others: str | None,
 ) -> Answer:
     """`request`, then `answer`."""
-    return answer(session, request(question, org, since, until, top))
+    return answer(session, request(question, org, since, until, top, **others))
 
 
 def answer(session: Session, asked: Request) -> Answer:
@@ -117,15 +156,17 @@ def answer(session: Session, asked: Request) -> Answer:
     No rows: UsageError with the nearest names if nothing at all is known of the organisation, else an empty answer.
     """
     with served():
-        if asked.by_summary:
-            statements, rows = _summary(session, asked)
+        if asked.table.date_column:
+            statements, rows = _of_one_date(session, asked)
+        elif asked.table.bucket_column:
+            statements, rows = _of_months(session, asked)
         else:
             statements = (range_statement(asked),)
             (rows,) = _read(session, statements)
         if asked.ranked:
-            rows = heapq.nsmallest(asked.top or 0, rows, key=_by_impact)
-        if not rows and not _is_known(session, asked.org):
-            raise _unknown(session, asked.org)
+            rows = heapq.nsmallest(asked.top or 0, rows, key=lambda row: _rank(asked.table, row))
+        if not rows:
+            _expect_known(session, asked)
     return Answer(asked, rows, statements)
 
 
@@ -151,60 +192,122 @@ def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
     """What `answer` would run, as CQL that cqlsh takes; as comments the question, the table, its key and its units."""
     table = asked.table
     order = ", ".join(f"{name} {direction.upper()}" for name, direction in table.clustering_order)
-    units = (f"{name} [{found.name}]" if (found := unit(name)) else name for name in table.columns)
+    units = (f"{name} [{column.unit.name}]" if column.unit else name for name, column in table.declared.items())
     lines = [
-        f"-- {table.query}: {table.question}",
+        f"-- {table.question}: {table.asks}",
         f"-- table {keyspace}.{table.name}",
-        f"-- PRIMARY KEY (({', '.join(table.partition_key)}), {', '.join(table.clustering_key)}): a read names"
-        f" {' and '.join(table.partition_key)}; rows lie in the order {order}",
+        f"-- PRIMARY KEY {table.key_text()}: a read names {' and '.join(table.partition_key)}"
+        + (f"; rows lie in the order {order}" if order else ""),
         *wrap(", ".join(units), 118, initial_indent="-- columns: ", subsequent_indent="--   ", break_on_hyphens=False),
     ]
-    if not asked.by_summary:
+    if table.bucket_column:
+        name = table.bucket_column.name
+        lines += [
+            f"-- 1. which months there are: {name} is part of the partition key",
+            partitions_statement(table).typed(keyspace),
+            "-- 2. each of them that the range touches",
+            range_statement(asked, f"<{name}>").typed(keyspace),
+        ]
+    elif table.date_column is None:
         lines.append(range_statement(asked).typed(keyspace))
     elif asked.until is not None:
-        lines.append(summary_statement(asked, asked.until).typed(keyspace))
-    else:
+        lines.append(date_statement(asked, asked.until).typed(keyspace))
+    elif table.serving.newest:
+        days = table.serving.newest[1]
         lines += [
             "-- 1. the organisation's newest usage date",
-            newest_usage_statement(asked.org).typed(keyspace),
-            f"-- 2. its newest summary: <date> is that date or one of the {SUMMARY_DAYS - 1} days after it; these"
-            f" {SUMMARY_DAYS} partitions are read at once,\n--    and the newest that has rows is the answer",
-            summary_statement(asked, "<date>").typed(keyspace),
+            newest_statement(asked).typed(keyspace),
+            f"-- 2. its newest summary: <date> is that date or one of the {days} days after it; these"
+            f" {days + 1} partitions are read at once,\n--    and the newest that has rows is the answer",
+            date_statement(asked, "<date>").typed(keyspace),
+        ]
+    else:
+        lines += [
+            "-- 1. which dates there are",
+            partitions_statement(table).typed(keyspace),
+            "-- 2. the newest of them",
+            date_statement(asked, "<date>").typed(keyspace),
         ]
     if asked.ranked:
-        lines.append(f"-- then, of these rows, the {asked.top} with the highest impact_usd")
+        lines.append(f"-- then, of these rows, the {asked.top} with the highest {table.serving.top_by}")
     return "\n".join(lines)
 
 
-def range_statement(asked: Request) -> Statement:
-    """The organisation's partition, newest first, within the bounds."""
-    column = asked.table.clustering_key[0]
-    bounds = (("org_id", "=", asked.org), (column, ">=", asked.since), (column, "<=", asked.until))
+def range_statement(asked: Request, month: str | None = None) -> Statement:
+    """The partition that is asked about (of this month), in its order, within the bounds."""
+    table = asked.table
+    bounds: list[tuple[str, str, Value | None]] = [(name, "=", value) for name, value in asked.chosen.items()]
+    if table.bucket_column:
+        bounds.append((table.bucket_column.name, "=", month))
+    if table.range_column:
+        bounds += [(table.range_column.name, ">=", asked.since), (table.range_column.name, "<=", asked.until)]
     conditions = tuple((name, operator, value) for name, operator, value in bounds if value is not None)
-    return Statement(asked.table.name, tuple(asked.table.columns), conditions, None if asked.ranked else asked.top)
+    return Statement(table.name, tuple(table.columns), conditions, None if asked.ranked else asked.top)
 
 
-def summary_statement(asked: Request, day: Value) -> Statement:
-    """The summary of one date, best rank first."""
-    key = (("org_id", "=", asked.org), ("summary_date", "=", day))
-    return Statement(asked.table.name, tuple(asked.table.columns), key, asked.top)
+def date_statement(asked: Request, day: Value) -> Statement:
+    """The partition of one date, in its order."""
+    table = asked.table
+    assert table.date_column is not None  # who calls has looked
+    key = {**asked.chosen, table.date_column.name: day}
+    conditions = tuple((name, "=", key[name]) for name in table.partition_key)
+    return Statement(table.name, tuple(table.columns), conditions, None if asked.ranked else asked.top)
 
 
-def newest_usage_statement(org: str) -> Statement:
+def newest_statement(asked: Request) -> Statement:
     """The newest date on which an organisation used anything."""
-    return Statement("finops_daily_usage", ("usage_date",), (("org_id", "=", org),), limit=1)
+    assert asked.table.serving.newest is not None  # who calls has looked
+    usage = tables()[asked.table.serving.newest[0]]
+    conditions = tuple((name, "=", value) for name, value in asked.chosen.items())
+    return Statement(usage.name, usage.clustering_key[:1], conditions, limit=1)
 
 
-def _summary(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
+def partitions_statement(table: ServingTable) -> Statement:
+    """Which partitions the table has: Cassandra knows them without reading rows."""
+    return Statement(table.name, table.partition_key, distinct=True)
+
+
+def _of_one_date(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
+    table = asked.table
+    assert table.date_column is not None  # who calls has looked
     first: tuple[Statement, ...] = ()
+    days: list[Value] = []
     if asked.until is not None:
-        days: list[Value] = [asked.until]
-    else:
-        first = (newest_usage_statement(asked.org),)
+        days = [asked.until]
+    elif table.serving.newest:
+        after = table.serving.newest[1]
+        first = (newest_statement(asked),)
         (newest,) = _read(session, first)
-        days = [row["usage_date"] + timedelta(n) for row in newest for n in reversed(range(SUMMARY_DAYS))]
-    reads = tuple(summary_statement(asked, day) for day in days)
+        days = [day + timedelta(n) for row in newest for day in row.values() for n in reversed(range(after + 1))]
+    else:
+        first = (partitions_statement(table),)
+        days = _partitions(session, asked, first[0], table.date_column.name)[:1]
+    reads = tuple(date_statement(asked, day) for day in days)
     return (*first, *reads), next((rows for rows in _read(session, reads) if rows), [])
+
+
+def _of_months(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
+    table = asked.table
+    assert table.bucket_column is not None  # who calls has looked
+    first = partitions_statement(table)
+    since, until = (str(bound)[:7] if bound is not None else None for bound in (asked.since, asked.until))
+    months = [
+        month
+        for month in _partitions(session, asked, first, table.bucket_column.name)
+        if (since is None or month >= since) and (until is None or month <= until)
+    ]
+    if table.clustering_order[0][1] == "asc":
+        months.reverse()
+    reads = tuple(range_statement(asked, month) for month in months)
+    rows = [row for rows in _read(session, reads) for row in rows]
+    return (first, *reads), rows if asked.ranked else rows[: asked.top]
+
+
+def _partitions(session: Session, asked: Request, statement: Statement, column: str) -> list[Any]:
+    """The values of a column of the partition key that there are for what is asked about, newest first."""
+    (keys,) = _read(session, [statement])
+    found = {row[column] for row in keys if all(row[name] == value for name, value in asked.chosen.items())}
+    return sorted(found, reverse=True)
 
 
 def _read(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
@@ -214,17 +317,22 @@ def _read(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
     return [list(future.result()) for future in pending]
 
 
-def _is_known(session: Session, org: str) -> bool:
-    """Whether any table holds the organisation. The summary is left out: it repeats who has daily usage."""
-    by_org = [name for name, table in tables().items() if table.partition_key == ("org_id",)]
-    condition = (("org_id", "=", org),)
-    return any(_read(session, [Statement(name, ("org_id",), condition, limit=1) for name in by_org]))
+def _expect_known(session: Session, asked: Request) -> None:
+    """An empty answer is one only about something that is known: else UsageError, or NothingServed."""
+    if asked.org is None:
+        table = asked.table
+        if not any(_read(session, [Statement(table.name, table.partition_key, limit=1)])):
+            raise NothingServed
+        return
+    by_org = [name for name, table in tables().items() if table.partition_key == (_ORG,)]
+    condition = ((_ORG, "=", asked.org),)
+    if not any(_read(session, [Statement(name, (_ORG,), condition, limit=1) for name in by_org])):
+        raise _unknown(session, asked.org, by_org)
 
 
-def _unknown(session: Session, org: str) -> PipelineError | UsageError:
-    sources = ("finops_daily_usage", "revenue_monthly", "support_tickets_summary")
-    pending = [session.execute_async(f"SELECT DISTINCT org_id FROM {name} LIMIT {_MOST_NAMES}") for name in sources]
-    names = {str(row["org_id"]) for future in pending for row in future.result()}
+def _unknown(session: Session, org: str, sources: Sequence[str]) -> PipelineError | UsageError:
+    pending = [session.execute_async(f"SELECT DISTINCT {_ORG} FROM {name} LIMIT {_MOST_NAMES}") for name in sources]
+    names = {str(row[_ORG]) for future in pending for row in future.result()}
     if not names:
         return NothingServed()
     wanted = SequenceMatcher(b=org.casefold())  # it prepares its second text, so that many can be compared with one
@@ -236,10 +344,14 @@ def _unknown(session: Session, org: str) -> PipelineError | UsageError:
     return UsageError(f"no organisation {org!r}; nearest: {', '.join(heapq.nsmallest(_NEAREST, names, key=distance))}")
 
 
-def _by_impact(row: Row) -> tuple[Any, ...]:
-    """Largest impact first, unknown ones last; ties: newest first, then by service."""
-    impact = row["impact_usd"]
-    return impact is None, -(impact or 0), -row["usage_date"].toordinal(), row["service"]
+def _rank(table: ServingTable, row: Row) -> tuple[Any, ...]:
+    """Highest value first, unknown ones last; ties in the order of the table."""
+    value = row[str(table.serving.top_by)]
+    ties = [
+        -row[name].toordinal() if direction == "desc" and table.declared[name].is_date else row[name]
+        for name, direction in table.clustering_order
+    ]
+    return value is None, -(value or 0), *ties
 
 
 def _bound(option: str, given: str | date | None, monthly: bool) -> date | str | None:

@@ -1,4 +1,4 @@
-"""The tables that a keyspace holds, against those that schema.cql declares."""
+"""The tables that a keyspace holds, against those that the marts declare."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.connect import Row
-from cloud_analytics.serving.tables import Table, tables
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.tables.cql import ServingTable
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -56,7 +57,7 @@ def found_tables(session: Session, keyspace: str) -> dict[str, Found]:
 
 
 def check(found: dict[str, Found], keyspace: str) -> None:
-    """UsageError where a table is not what schema.cql declares: what differs, and the statements that mend it."""
+    """UsageError where a table is not what its mart declares: what differs, and the statements that mend it."""
     problems = [
         f"{keyspace}.{name} {what}: {statement}"
         for name, table in found.items()
@@ -64,11 +65,12 @@ def check(found: dict[str, Found], keyspace: str) -> None:
     ]
     if problems:
         raise UsageError(
-            f"tables are not as schema.cql has them; run these statements, then serve: {' '.join(problems)}"
+            "tables are not as `cloud-analytics serve --schema` has them; run these statements, then serve:"
+            f" {' '.join(problems)}"
         )
 
 
-def _differences(declared: Table, found: Found, name: str) -> list[tuple[str, str]]:
+def _differences(declared: ServingTable, found: Found, name: str) -> list[tuple[str, str]]:
     """What differs, each with the CQL that mends it. A table that is dropped is made anew and loaded by `serve`."""
     drop = f"DROP TABLE {name};"
     key = (declared.partition_key, declared.clustering_order)

@@ -10,19 +10,24 @@ Value = str | int | date
 
 @dataclass(frozen=True)
 class Statement:
-    """`SELECT columns FROM table WHERE conditions [LIMIT limit]`; a condition is a column, an operator and a value."""
+    """`SELECT columns FROM table WHERE conditions [LIMIT limit]`; a condition is a column, an operator and a value.
+
+    `distinct`: of the columns of the partition key, without conditions: which partitions there are.
+    """
 
     table: str
     columns: tuple[str, ...]
-    conditions: tuple[tuple[str, str, Value], ...]
+    conditions: tuple[tuple[str, str, Value], ...] = ()
     limit: int | None = None
+    distinct: bool = False
 
     @property
     def text(self) -> str:
         """The CQL to prepare, with a `?` for each value; the session's keyspace holds the table."""
-        where = " AND ".join(f"{column} {operator} ?" for column, operator, _ in self.conditions)
+        conditions = " AND ".join(f"{column} {operator} ?" for column, operator, _ in self.conditions)
+        where = f" WHERE {conditions}" if conditions else ""
         limit = "" if self.limit is None else " LIMIT ?"
-        return f"SELECT {', '.join(self.columns)} FROM {self.table} WHERE {where}{limit}"
+        return f"{self._selected} FROM {self.table}{where}{limit}"
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -31,9 +36,15 @@ class Statement:
 
     def typed(self, keyspace: str) -> str:
         """The CQL with its values filled in, as cqlsh takes it."""
-        where = "\n  AND ".join(f"{column} {operator} {_literal(value)}" for column, operator, value in self.conditions)
+        told = (f"{name} {operator} {_literal(value)}" for name, operator, value in self.conditions)
+        conditions = "\n  AND ".join(told)
+        where = f"\nWHERE {conditions}" if conditions else ""
         limit = "" if self.limit is None else f"\nLIMIT {self.limit}"
-        return f"SELECT {', '.join(self.columns)}\nFROM {keyspace}.{self.table}\nWHERE {where}{limit};"
+        return f"{self._selected}\nFROM {keyspace}.{self.table}{where}{limit};"
+
+    @property
+    def _selected(self) -> str:
+        return f"SELECT {'DISTINCT ' * self.distinct}{', '.join(self.columns)}"
 
 
 def _literal(value: Value) -> str:

@@ -66,7 +66,7 @@ class Target:
     def writing_session(self) -> Iterator[Session]:
         """A driver session in the keyspace, with all tables; what is missing is created.
 
-        UsageError where a table is not what schema.cql declares, or the keyspace has to be created elsewhere.
+        UsageError where a table is not what its mart declares, or the keyspace has to be created elsewhere.
         """
         with connected(self.access) as session:
             with readable_errors(f"cannot create the tables in keyspace {self.keyspace}"):

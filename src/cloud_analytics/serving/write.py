@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.errors import StoreUnavailable, cause_line
 from cloud_analytics.serving.connect import readable_errors
-from cloud_analytics.serving.tables import Table
 from cloud_analytics.serving.target import Target
+from cloud_analytics.tables.cql import ServingTable
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -41,7 +41,9 @@ _THROTTLER = "datastax-java-driver.advanced.throttler."
 Keys = set[tuple[Any, ...]]
 
 
-def upsert(rows: DataFrame, table: Table, target: Target, writetime: int, session: Session | None = None) -> None:
+def upsert(
+    rows: DataFrame, table: ServingTable, target: Target, writetime: int, session: Session | None = None
+) -> None:
     """Write the rows through the Spark Cassandra Connector; StoreUnavailable when it does not take them.
 
     With a session the store is looked at meanwhile: the connector itself would try one that is away for ever.
@@ -125,35 +127,36 @@ def forget_connections(spark: SparkSession) -> None:
     jvm.com.datastax.spark.connector.cql.CassandraConnector.evictCache()
 
 
-def partition_keys(session: Session, table: Table) -> Keys:
+def partition_keys(session: Session, table: ServingTable) -> Keys:
     """Every partition of the table."""
     with readable_errors(f"cannot read {table.name}"):
         rows = session.execute(f"SELECT DISTINCT {', '.join(table.partition_key)} FROM {table.name}")
         return {tuple(row.values()) for row in rows}
 
 
-def is_empty(session: Session, table: Table) -> bool:
+def is_empty(session: Session, table: ServingTable) -> bool:
     """Whether the table holds no row at all."""
     with readable_errors(f"cannot read {table.name}"):
         return session.execute(f"SELECT {table.partition_key[0]} FROM {table.name} LIMIT 1").one() is None
 
 
-def slices(session: Session, table: Table, partitions: Sequence[str], pace: int | None = None) -> Keys:
+def slices(session: Session, table: ServingTable, partitions: Sequence[str], pace: int | None = None) -> Keys:
     """The slices of these partitions of the mart that the table holds: its `slice_key` values."""
     keys = sorted(partition_keys(session, table))
-    if table.slice_key == ("org_id",):
+    day = table.source.partition
+    if day is None:
         return set(keys)
-    if table.slice_key == table.partition_key:
-        return {key for key in keys if str(key[1]) in partitions}
-    day = table.slice_key[1]
+    if day in table.partition_key:
+        return {key for key in keys if str(key[table.partition_key.index(day)]) in partitions}
+    named = " AND ".join(f"{column} = ?" for column in table.partition_key)
     with readable_errors(f"cannot read {table.name}"):
-        dates = session.prepare(f"SELECT {day} FROM {table.name} WHERE org_id = ? AND {day} >= ? AND {day} <= ?")
+        dates = session.prepare(f"SELECT {day} FROM {table.name} WHERE {named} AND {day} >= ? AND {day} <= ?")
         found = _concurrently(session, dates, [(*key, min(partitions), max(partitions)) for key in keys], pace)
     return {(*key, row[day]) for key, rows in zip(keys, found) for row in rows if str(row[day]) in partitions}
 
 
 def delete(
-    session: Session, table: Table, columns: Sequence[str], keys: Keys, writetime: int, pace: int | None = None
+    session: Session, table: ServingTable, columns: Sequence[str], keys: Keys, writetime: int, pace: int | None = None
 ) -> None:
     """Delete what lies under these values of `columns` (the first columns of the key), as of `writetime`."""
     where = " AND ".join(f"{column} = ?" for column in columns)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError
-from cloud_analytics.gold.build import SCHEMAS, table
 from cloud_analytics.insight.plain import plain
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.queries import NothingServed, ask
-from cloud_analytics.serving.tables import Table, tables
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.tables.cql import ServingTable
 from cloud_analytics.validation.checks import Check, verdict
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def answered(lake: Lake, open_session: OpenSession | None) -> Check:
     Without `open_session`, or where nothing was ever served, Gold is asked instead. UsageError where the settings of
     the store are wrong; a store that is away, a table that is missing and rows that are not Gold's make it false.
     """
-    gold = {found.query: _in_gold(lake, found) for found in tables().values() if found.query in QUESTIONS}
+    gold = {found.question: _in_gold(lake, found) for found in tables().values() if found.question in QUESTIONS}
     failures = {question: "no rows in Gold" for question, rows in gold.items() if not rows}
     source = _FROM_GOLD
     if open_session is not None:
@@ -64,14 +64,15 @@ def answered(lake: Lake, open_session: OpenSession | None) -> Check:
     )
 
 
-def _in_gold(lake: Lake, served: Table) -> Rows:
+def _in_gold(lake: Lake, served: ServingTable) -> Rows:
     """What the table should answer for the organisation with most rows; of the summary, its newest day."""
-    mart = lake.read(table(served.mart), SCHEMAS[served.mart])
+    mart = lake.read(served.source.path, served.source.schema)
     org = mart.groupBy("org_id").count().orderBy(F.desc("count"), "org_id").limit(1)
     rows = [row.asDict() for row in mart.join(F.broadcast(org.select("org_id")), "org_id").collect()]
-    if served.query == "top-services" and rows:
-        newest = max(row["summary_date"] for row in rows)
-        rows = [row for row in rows if row["summary_date"] == newest]
+    if served.date_column and rows:
+        day = served.date_column.name
+        newest = max(row[day] for row in rows)
+        rows = [row for row in rows if row[day] == newest]
     return [{name: row[name] for name in served.columns} for row in rows]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.resources
-import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -12,17 +10,18 @@ import yaml
 from pyspark.sql.types import StructType
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.gold import build as gold
+from cloud_analytics.gold import marts
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, COST_BASELINES, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
-from cloud_analytics.serving.tables import MARTS, Table, schema_text, tables
-from cloud_analytics.serving.units import unit
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.tables import Mart
+from cloud_analytics.tables.cql import ServingTable
 
 _BRONZE_EVENTS = f"bronze/{EVENTS}"
 _INTRODUCTION = """\
 # Data dictionary
 
 Every table from landing to Cassandra. This file is made from `conf/sources.yaml`, `conf/taxonomy.yaml`,
-`conf/rules.yaml`, the schemas of the zones and `schema.cql`; a test compares it with them. After a change:
+`conf/rules.yaml` and the declarations of the tables; a test compares it with them. After a change:
 `python -m cloud_analytics.insight.dictionary docs/data_dictionary.md`.
 
 Zones are Parquet, columns may be null unless they are part of a key, and all times are UTC. Amounts of money are USD
@@ -45,25 +44,9 @@ def meanings() -> dict[str, str]:
     return found
 
 
-@cache
-def told_by_cql() -> dict[str, str]:
-    """`table.column` → the comment that stands behind the column in schema.cql."""
-    found, table = {}, ""
-    for line in schema_text().splitlines():
-        if match := re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", line):
-            table = MARTS[match[1]]
-        elif match := re.match(r" +(\w+) +\w+, +-- (.+)", line):
-            found[f"{table}.{match[1]}"] = match[2]
-    return found
-
-
 def meaning(table: str, column: str) -> str:
-    """What a column of a table means: in general, and what schema.cql says of it."""
-    general = meanings().get(f"{table}.{column}") or meanings().get(column)
-    special = told_by_cql().get(f"{table}.{column}")
-    if special is None:
-        return general or meanings()[column]
-    return f"{general} ({special})" if general and general != special else special
+    """What a column of a table means."""
+    return meanings().get(f"{table}.{column}") or meanings()[column]
 
 
 def _landing(config: Config) -> list[str]:
@@ -143,13 +126,11 @@ def _quarantine(config: Config) -> list[str]:
 def _gold() -> list[str]:
     served = {table.mart: table for table in tables().values()}
     lines = ["## Gold", ""]
-    for mart, schema in gold.SCHEMAS.items():
-        about = (importlib.import_module(f"cloud_analytics.gold.{mart}").__doc__ or "").splitlines()[0]
-        column = gold.partition_column(mart)
-        where = f" Partitioned by `{column}`." if column else ""
-        table = served.get(mart)
+    for name, mart in marts().items():
+        table = served.get(name)
+        where = f" Partitioned by `{mart.table.partition}`." if mart.table.partition else ""
         what = f" Served as `{table.name}`." if table else ""
-        lines += [f"### gold/{mart}", "", f"{about}{where}{what}", "", *_mart_columns(mart, schema, table)]
+        lines += [f"### {mart.table.path}", "", f"{mart.about}{where}{what}", "", *_mart_columns(mart, table)]
     return lines
 
 
@@ -158,15 +139,11 @@ def _serving() -> list[str]:
     lines += _table(
         ("table", "mart", "primary key", "rows live", "question"),
         [
-            (f"`{t.name}`", f"`{t.mart}`", f"`{_key(t)}`", f"{t.ttl_seconds // 86_400} days", t.question)
+            (f"`{t.name}`", f"`{t.mart}`", f"`{t.key_text()[1:-1]}`", f"{t.ttl_seconds // 86_400} days", t.asks)
             for t in tables().values()
         ],
     )
     return lines
-
-
-def _key(table: Table) -> str:
-    return ", ".join([f"({', '.join(table.partition_key)})", *table.clustering_key])
 
 
 def _columns(table: str, schema: StructType) -> list[str]:
@@ -174,12 +151,17 @@ def _columns(table: str, schema: StructType) -> list[str]:
     return _table(("column", "type", "meaning"), rows)
 
 
-def _mart_columns(mart: str, schema: StructType, served: Table | None) -> list[str]:
-    rows = []
-    for field in schema:
-        found, name = unit(field.name), field.name
-        kinds = (field.dataType.simpleString(), *([served.columns[name]] if served else []))
-        rows.append((f"`{name}`", *kinds, found.name if found else "", meaning(mart, name)))
+def _mart_columns(mart: Mart, served: ServingTable | None) -> list[str]:
+    rows = [
+        (
+            f"`{column.name}`",
+            column.type,
+            *([column.cql_type] if served else []),
+            column.unit.name if column.unit else "",
+            column.meaning,
+        )
+        for column in mart.table.columns
+    ]
     return _table(("column", "type", *(["CQL type"] if served else []), "unit", "meaning"), rows)
 
 

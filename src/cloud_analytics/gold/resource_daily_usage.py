@@ -1,0 +1,68 @@
+"""Usage and cost of each resource, region and metric on a day: the grain that every mart of the events is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cloud_analytics.gold.measures import count_if, total, total_or_zero
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, SameDate, Table
+from cloud_analytics.tables.columns import CARBON_KG, COUNT, MONEY, ORG_ID, SERVICE, TOKENS, USAGE_DATE, USD, Unit
+
+TABLE = Table(
+    "resource_daily_usage",
+    key=("org_id", "usage_date", "resource_id", "service", "region_code", "metric"),
+    columns=(
+        ORG_ID,
+        USAGE_DATE,
+        Column("resource_id", "string", "the resource"),
+        SERVICE,
+        Column("region_code", "string", "the canonical region; `unknown` where it is not known"),
+        Column("metric", "string", "what is measured"),
+        Column("events", "bigint", "events", COUNT),
+        Column("cost_usd", MONEY, "cost", USD),
+        Column("quantity", MONEY, "how much of the metric; null where no event says", Unit("unit of the metric", 2)),
+        Column("unit", "string", "the metric's unit"),
+        Column("cost_without_quantity_usd", MONEY, "cost of the events that do not say how much", USD),
+        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
+        Column("total_genai_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
+        Column("events_with_carbon", "bigint", "events that tell their carbon", COUNT),
+        Column("cost_usd_capped", MONEY, "cost without outliers", USD),
+        Column("zscore_events", "bigint", "events with flag_zscore", COUNT),
+        Column("mad_events", "bigint", "events with flag_mad", COUNT),
+        Column("percentile_events", "bigint", "events with flag_percentile", COUNT),
+        Column("unit_price_events", "bigint", "events with flag_unit_price", COUNT),
+        Column("anomalous_events", "bigint", "events with is_anomaly", COUNT),
+        Column("anomalous_cost_usd", MONEY, "their cost", USD),
+    ),
+    reads=(SameDate("silver/usage_events"),),
+    partition="usage_date",
+    settings=lambda config: config.taxonomy.metric_units(),
+)
+_FLAGS = {
+    "zscore_events": "flag_zscore",
+    "mad_events": "flag_mad",
+    "percentile_events": "flag_percentile",
+    "unit_price_events": "flag_unit_price",
+    "anomalous_events": "is_anomaly",
+}
+
+
+def build(events: DataFrame, metric_units: Mapping[str, str]) -> DataFrame:
+    """silver/usage_events → one row an (org, day, resource, service, region, metric): counts and exact sums."""
+    date, region = F.col("date"), F.coalesce("region_code", F.lit("unknown"))
+    renamed = date.alias("usage_date"), region.alias("region_code")
+    sums = events.groupBy("org_id", "resource_id", "service", "metric", *renamed).agg(
+        F.count("*").alias("events"),
+        total("cost_usd").alias("cost_usd"),
+        total("value").alias("quantity"),
+        total_or_zero(F.when(F.col("value").isNull(), F.col("cost_usd"))).alias("cost_without_quantity_usd"),
+        total("carbon_kg").alias("total_carbon_kg"),
+        total("genai_tokens").alias("total_genai_tokens"),
+        F.count("carbon_kg").alias("events_with_carbon"),
+        total("cost_usd_capped").alias("cost_usd_capped"),
+        *[count_if(F.col(flag)).alias(name) for name, flag in _FLAGS.items()],
+        total_or_zero(F.when(F.col("is_anomaly"), F.col("cost_usd"))).alias("anomalous_cost_usd"),
+    )
+    units = F.create_map(*[F.lit(text) for pair in sorted(metric_units.items()) for text in pair])
+    return TABLE.select(sums.withColumn("unit", F.element_at(units, F.col("metric"))))

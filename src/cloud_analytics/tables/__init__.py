@@ -1,0 +1,14 @@
+"""What a table is, declared once: its columns, its key, what it reads and how it is served.
+
+The Parquet schema, CREATE TABLE, the list of questions, units and headings of answers and the data dictionary follow
+from the declaration. Nothing here needs a Spark session or a connection.
+"""
+
+from cloud_analytics.tables.columns import MONEY, RATIO, Column, Unit
+from cloud_analytics.tables.reads import Days, Earlier, History, Read, SameDate, Whole
+from cloud_analytics.tables.table import Mart, Serving, Table
+
+__all__ = [
+    "MONEY", "RATIO", "Column", "Days", "Earlier", "History", "Mart", "Read", "SameDate", "Serving", "Table", "Unit",
+    "Whole",
+]  # fmt: skip

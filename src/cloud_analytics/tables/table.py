@@ -1,0 +1,129 @@
+"""A table as one declaration, and how it is served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cloud_analytics.tables.columns import Column
+from cloud_analytics.tables.reads import Read
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+    from cloud_analytics.config import Config
+
+TTL_DAYS = 90
+_KEY = re.compile(r"\(\((?P<partition>[^()]+)\)(?P<clustering>[^()]*)\)")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The table of the serving store that holds a mart row for row, and the question that it answers.
+
+    `key` is the primary key as CQL writes it, with DESC behind a column that is stored newest or largest first. What a
+    question can be asked with follows from it:
+
+    * `org_id` in the partition key: the question is about one organisation.
+    * a date in the partition key: the answer is that of one date.
+    * a month in the partition key, and a clustering date: the date's month, so that no partition grows for ever.
+    * any other column of the partition key is an option of its own (`tag_key`: `--tag-key`).
+    * a date or a month as the first clustering column: the question takes a range.
+
+    `shown`: the columns that fit a terminal, for the tour of the answers that `run` prints; without them the question
+    is not part of it. `top_by`: `--top` asks for the highest values of this column, not for the newest rows.
+    `newest`: where the newest date of a table with one partition an organisation and date is found: a table whose
+    first clustering column is that date, and how many days the answer may lie after it.
+    """
+
+    table: str
+    question: str
+    asks: str
+    key: str
+    shown: tuple[str, ...] = ()
+    top_by: str | None = None
+    newest: tuple[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            raise ValueError(f"{self.table}: the key {self.key!r} is not like ((org_id), usage_date DESC, service)")
+
+    @cached_property
+    def partition_key(self) -> tuple[str, ...]:
+        """The columns that a read must name."""
+        return tuple(name for name, _ in self._part("partition"))
+
+    @cached_property
+    def clustering_order(self) -> tuple[tuple[str, str], ...]:
+        """Each clustering column, with `asc` or `desc`."""
+        return self._part("clustering")
+
+    def _part(self, name: str) -> tuple[tuple[str, str], ...]:
+        match = _KEY.fullmatch(self.key)
+        assert match is not None  # __post_init__ has looked
+        words = [part.split() for part in match[name].split(",") if part.strip()]
+        return tuple((column, "".join(order).lower() or "asc") for column, *order in words)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the lake. Columns stand in the order in which people read them; Parquet has the partition column last.
+
+    `key` tells its rows apart. With `partition` (a date column) the table is replaced date by date, without it as a
+    whole. `reads` are what its build is given, in this order, and `settings` picks from the configuration what the
+    build is given after them.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    reads: tuple[Read, ...] = ()
+    partition: str | None = None
+    settings: Callable[[Config], Any] | None = None
+    serving: Serving | None = None
+    zone: str = "gold"
+
+    def __post_init__(self) -> None:
+        names = {column.name for column in self.columns}
+        serving = self.serving
+        served = {*serving.partition_key, *(name for name, _ in serving.clustering_order)} if serving else set()
+        unknown = sorted({*self.key, *served, *([self.partition] if self.partition else [])} - names)
+        if unknown:
+            raise ValueError(f"{self.name}: no column {', '.join(unknown)}")
+        if serving and not served >= set(self.key):
+            raise ValueError(f"{self.name}: the key {serving.key} does not tell the rows of {self.key} apart")
+
+    @property
+    def path(self) -> str:
+        """Its folder below the lake."""
+        return f"{self.zone}/{self.name}"
+
+    @cached_property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns in the order of Parquet."""
+        return tuple(sorted(self.columns, key=lambda column: column.name == self.partition))
+
+    @cached_property
+    def schema(self) -> StructType:
+        """Its Parquet schema."""
+        from cloud_analytics.lake.schemas import columns  # imports Spark
+
+        return columns(", ".join(f"{column.name} {column.type}" for column in self.stored))
+
+    def select(self, frame: DataFrame) -> DataFrame:
+        """Exactly the columns of this table, in the order of Parquet, cast to their types."""
+        # As SQL: one message to the JVM a column, where a Column that is cast and named takes three.
+        return frame.selectExpr(*[f"cast(`{c.name}` as {c.type}) `{c.name}`" for c in self.stored])
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A table of Gold, and the pure function that makes its rows of what it reads; `about` says what a row is."""
+
+    table: Table
+    build: Callable[..., DataFrame]
+    about: str
