@@ -301,7 +301,7 @@ def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
 ) -> None:
     target = local_target(port, "other_schemas")
     name, create = f"{target.keyspace}.carbon_daily", tables()["carbon_daily"].create
-    other = create.replace("carbon_daily", name).replace("  events                  bigint", "  events text")
+    other = create.replace("carbon_daily", name).replace("    events bigint", "    events text")
     with target.writing_session() as session:
         for statement in change:
             session.execute(statement.format(t=name, create=other))
