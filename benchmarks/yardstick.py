@@ -60,6 +60,7 @@ def prepare(db: duckdb.DuckDBPyConnection, config: Config) -> None:
     """The rules that are expressions: texts, numbers, instants, ratios, and the vocabularies."""
     taxonomy = config.taxonomy
     blanks = quoted(text.BLANKS)
+    limits = {name: str(most) for name, most in taxonomy.metric_limits().items()}
     db.execute("SET TimeZone = 'UTC'")
     for macro in (
         f"txt(x) AS nullif(trim(x, {blanks}), '')",
@@ -81,6 +82,7 @@ def prepare(db: duckdb.DuckDBPyConnection, config: Config) -> None:
         f"service_of(x) AS element_at({_map(taxonomy.service_words())}, x)[1]",
         f"region_of(x) AS element_at({_map(taxonomy.region_words())}, x)[1]",
         f"unit_of(x) AS element_at({_map(taxonomy.metric_units())}, x)[1]",
+        f"limit_of(x) AS element_at({_map(limits)}, x)[1]::DECIMAL(18, 6)",
     ):
         db.execute(f"CREATE MACRO {macro}")
 
@@ -165,6 +167,7 @@ def judged_events(db: duckdb.DuckDBPyConnection, config: Config) -> None:
                 CASE WHEN cost_usd IS NULL THEN 'invalid_cost' END,
                 CASE WHEN cost_usd < -0.01 THEN 'negative_cost' END,
                 CASE WHEN value_text IS NOT NULL AND value IS NULL THEN 'invalid_value' END,
+                CASE WHEN value > limit_of(metric) THEN 'implausible_value' END,
                 CASE WHEN value < 0 OR carbon_kg < 0 OR genai_tokens < 0 THEN 'negative_quantity' END,
                 CASE WHEN unit <> metric_unit THEN 'unit_mismatch' END,
                 CASE WHEN event_ts > now()::TIMESTAMP + INTERVAL 24 HOUR

@@ -51,6 +51,7 @@ _RULES: dict[str, tuple[dict[str, str], dict[str, str], dict[str, str]]] = {
         },
         {
             "negative_subtotal": "dec6(_subtotal) < 0",
+            "negative_credits": "dec6(_credits) < 0",
             "usd_rate_not_1": "upper(_currency) = 'USD' AND rate(_exchange_rate_to_usd) <> 1",
         },
     ),

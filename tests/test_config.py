@@ -99,6 +99,9 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
         ("taxonomy.yaml", "service_aliases: {}", "service_aliases: {Compute: storage}", "means 'compute' already"),
         ("taxonomy.yaml", "service_aliases: {}", "service_aliases: {EC2: compute, ec2: storage}", "ec2: it means"),
         ("taxonomy.yaml", "services: [compute,", "services: [' ', compute,", "services: a word is blank"),
+        ("taxonomy.yaml", "{unit: count, max: 1_000_000_000}", "[count]", "metrics.requests: input should be"),
+        ("taxonomy.yaml", "max: 100_000}", "max: 0}", "metrics.cpu_hours.max: input should be greater than 0"),
+        ("taxonomy.yaml", "max: 100_000}", "max: 1e12}", "metrics.cpu_hours.max: input should be less than"),
         ("anomalies.yaml", "min_days: 10", "min_days: 31", "min_days: expected at most history_days"),
     ],
 )
@@ -111,6 +114,13 @@ def test_a_folder_that_is_none_is_told_once(tmp_path: Path) -> None:
     assert _problems(tmp_path / "nowhere").count("nowhere") == 1
 
 
+def test_a_metric_may_be_its_unit_alone(conf: Path) -> None:
+    _edit(conf / "taxonomy.yaml", "cpu_hours: {unit: hours, max: 100_000}", "cpu_hours: hours\n  clicks:")
+    taxonomy = load(conf).taxonomy
+    assert (taxonomy.metric_units()["cpu_hours"], taxonomy.metric_units()["clicks"]) == ("hours", "count")
+    assert taxonomy.metric_limits() == {"requests": 10**9, "storage_gb_hours": 10**8}
+
+
 def test_words_of_the_taxonomy_match_whatever_their_case(conf: Path) -> None:
-    _edit(conf / "taxonomy.yaml", "cpu_hours: hours", "CPU_Hours: Hours")
+    _edit(conf / "taxonomy.yaml", "cpu_hours: {unit: hours", "CPU_Hours: {unit: Hours")
     assert load(conf).taxonomy.metric_units()["cpu_hours"] == "hours"

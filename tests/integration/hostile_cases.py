@@ -97,6 +97,12 @@ def lines_of_text() -> list[Case]:
     c.lines("control characters inside a string", "malformed_json", [good()[:-1] + ', "x": "\t"}'])
     c.lines("an escape that is cut short, or none", "malformed_json",
             [good(region="@@").replace("@@", text) for text in ("us-east\\u00e", "us-east\\q")])
+    c.lines("the escape of an unpaired surrogate", "malformed_json",
+            [good(note="@@").replace("@@", text) for text in
+             ("\\ud800", "\\uDBFF", "a\\udc00", "\\ude00\\ud83d", "\\ud83dx\\ude00", "\\\\\\ud83d")],
+            note="it is no character: two different ids would become the same one")
+    c.lines("the escapes of a surrogate pair, or what looks like one", SILVER,
+            [good(note="@@").replace("@@", "\\ud83d\\ude00 \\uD83D\\uDE00 \\\\ud800 \\ud7ff")])
     c.lines("a good line of 5 MB", SILVER, [good(note="x" * 5 * _MEGABYTE)])
     c.lines("a line of 5 MB that is no JSON, or cut short", "malformed_json",
             ["x" * 5 * _MEGABYTE, good(note="x" * 5 * _MEGABYTE)[:-2]], note="kept whole")
@@ -163,6 +169,10 @@ def values_of_events() -> list[Case]:
     c.lines("a number as text", SILVER, [good(value=" 5.25 ", cost_usd_increment="1e-2")])
     c.lines("a number from 10^12 on", "invalid_value",
             [spliced(c.id(), "value", v) for v in ("1e12", "999999999999.9999995", "1e400")])
+    c.lines("more than one event can be: a value above the `max` of its metric", "implausible_value",
+            [good(value=v) for v in (1_000_000_001, "1.1e9", "999999999999.999999")]
+            + [good(value=100_000.5, metric="cpu_hours", unit="hours")],
+            note="`conf/taxonomy.yaml`; it would outweigh all others in a sum")
     c.lines("a number of 300,000 digits", "invalid_value", [good(value="9" * 300_000), good(value="9" * 300_000 + "x")])
     c.lines("a null value", SILVER, [good(value=None)], "missing_value")
     c.lines("a negative cost", "negative_cost", [good(cost_usd_increment=-0.02)])
@@ -274,9 +284,15 @@ def masters() -> list[Case]:
             {"resources/kind_tags.csv": b"resource_id,org_id,service,region,created_at,state,tags_json\n"
              b"kind_t,org_a,storage,us-west,2025-01-01,running,{env\n"}, "invalid_tags_json", note="read as null")
     billing = "billing_monthly"
+    c.files("tags with the escape of an unpaired surrogate", {SILVER: 1},
+            {"resources/kind_surrogate.csv": b"resource_id,org_id,service,region,created_at,state,tags_json\n"
+             b'kind_u,org_a,storage,us-west,2025-01-01,running,"[""env:\\ud800""]"\n'},
+            "invalid_tags_json", note="read as null")
     c.files("an amount that is no number", {"invalid_number": 2},
             _csv(billing, "kind_b1,org_a,2025-08,x,0,0,EUR,1.3", "kind_b2,org_a,2025-08,1,0,NaN,EUR,1",
                  name="kind_b1"))
+    c.files("credits below 0", {SILVER: 1}, _csv(billing, "kind_b5,org_a,2025-08,1,-3,0,EUR,1.3", name="kind_b3"),
+            "negative_credits", note="they raise the net revenue")
     c.files("a rate or currency that is none", {"invalid_rate": 2},
             _csv(billing, "kind_b3,org_a,2025-08,1,0,0,EUR,0", "kind_b4,org_a,2025-08,1,0,0,,1",
                  name="kind_b2"))

@@ -16,8 +16,8 @@ Row = dict[str, Any]
 
 ORDER = [
     "malformed_json", "invalid_timestamp", "missing_key", "unsupported_schema_version", "unknown_service",
-    "unknown_metric", "invalid_cost", "negative_cost", "invalid_value", "negative_quantity", "unit_mismatch",
-    "future_timestamp",
+    "unknown_metric", "invalid_cost", "negative_cost", "invalid_value", "implausible_value", "negative_quantity",
+    "unit_mismatch", "future_timestamp",
 ]  # fmt: skip
 
 
@@ -42,9 +42,7 @@ def text_of(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, (Number, Literal)):
         return value.text
-    if isinstance(value, str):  # an escaped lone surrogate is no character: U+FFFD
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return None
+    return value if isinstance(value, str) else None
 
 
 def word_of(value: Any) -> str | None:
@@ -146,6 +144,9 @@ def judge_unit(record: Row, row: Row, errors: set[str], params: Params) -> None:
     row["metric"] = word_of(record.get("metric"))
     row["unit"] = word_of(record.get("unit"))
     row["unit_imputed"] = False
+    largest = params.largest_values.get(row["metric"] or "")
+    if largest is not None and row["value"] is not None and row["value"] > largest:
+        errors.add("implausible_value")
     if isinstance(record.get("unit"), (list, dict)):
         row["unit"] = "no text"  # given, and no metric's unit
     if row["metric"] not in params.metrics:

@@ -114,7 +114,23 @@ def _constant(text: str) -> Literal:
     return Literal(text)
 
 
+def _expect_characters(value: Any) -> None:
+    """ValueError where a text holds a surrogate; objects were looked at when they were made."""
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError("half of a surrogate pair")
+    if isinstance(value, list):
+        for item in value:
+            _expect_characters(item)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for pair in pairs:
+        _expect_characters(list(pair))
+    return dict(pairs)
+
+
 _DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
     parse_float=lambda text: Number(text, False),
     parse_int=lambda text: Number(text, True),
     parse_constant=_constant,
@@ -122,11 +138,13 @@ _DECODER = json.JSONDecoder(
 
 
 def parse_json(text: str) -> Any:
-    """A JSON text with its numbers as written; ValueError where it is none."""
+    """A JSON text with its numbers as written; ValueError where it is none, or escapes half of a surrogate pair."""
     try:
-        return _DECODER.decode(text)
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    _expect_characters(value)
+    return value
 
 
 def parse_object(line: str | bytes) -> dict[str, Any] | None:

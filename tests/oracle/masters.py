@@ -143,6 +143,9 @@ def billing_monthly(reader: Reader) -> None:
         reader.warnings.add("usd_rate_not_one")
     if subtotal is not None and subtotal < 0:
         reader.warnings.add("negative_subtotal")
+    credits = reader.row["credits"]
+    if credits is not None and credits < 0:
+        reader.warnings.add("negative_credits")
 
 
 def support_tickets(reader: Reader) -> None:

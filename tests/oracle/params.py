@@ -45,6 +45,11 @@ class Params:
     metrics: Mapping[str, str | None] = field(
         default_factory=lambda: {"requests": "count", "cpu_hours": "hours", "storage_gb_hours": "gb_hours"}
     )
+    largest_values: Mapping[str, Decimal] = field(  # of one event, by metric
+        default_factory=lambda: {
+            "requests": Decimal(10**9), "cpu_hours": Decimal(10**5), "storage_gb_hours": Decimal(10**8)
+        }
+    )  # fmt: skip
     vocabularies: Mapping[str, frozenset[str]] = field(default_factory=lambda: dict(VOCABULARIES))
 
     # rules

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from cloud_analytics.config.section import Section
 
@@ -14,6 +16,18 @@ def _spellings(words: Sequence[str], aliases: Mapping[str, str]) -> list[tuple[s
     return [(text.strip().lower(), word) for text, word in [*zip(words, words), *aliases.items()]]
 
 
+class Metric(Section):
+    """The unit in which a metric is counted (null: count), and the largest value that one event may have."""
+
+    unit: str | None = None
+    max: Decimal | None = Field(None, gt=0, lt=10**12)
+
+
+def _as_metric(given: object) -> object:
+    """The unit alone says all of a metric that has no limit."""
+    return {"unit": given} if given is None or isinstance(given, str) else given
+
+
 class Taxonomy(Section):
     """conf/taxonomy.yaml: services, regions and metrics, with the aliases that may be written for them."""
 
@@ -21,7 +35,7 @@ class Taxonomy(Section):
     service_aliases: dict[str, str] = Field(default_factory=dict)
     regions: list[str] = Field(min_length=1)
     region_aliases: dict[str, str] = Field(default_factory=dict)
-    metrics: dict[str, str | None] = Field(min_length=1)
+    metrics: dict[str, Annotated[Metric, BeforeValidator(_as_metric)]] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _one_meaning_each(self) -> Taxonomy:
@@ -56,4 +70,8 @@ class Taxonomy(Section):
 
     def metric_units(self) -> dict[str, str]:
         """Metric → its unit, both lower-cased; a metric without one is counted."""
-        return {metric.strip().lower(): (unit or "count").strip().lower() for metric, unit in self.metrics.items()}
+        return {name.strip().lower(): (metric.unit or "count").strip().lower() for name, metric in self.metrics.items()}
+
+    def metric_limits(self) -> dict[str, Decimal]:
+        """Metric, lower-cased → the largest value of one event, in the metric's unit; only those that have a limit."""
+        return {name.strip().lower(): metric.max for name, metric in self.metrics.items() if metric.max is not None}

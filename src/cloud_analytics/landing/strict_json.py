@@ -1,7 +1,8 @@
 """Exactly one JSON value, or none: what Spark's own reading of JSON does not say.
 
 Spark takes `{…}{…}` for its first object, and a part that does not parse for a null. So a text is wrapped into an
-object of which the last field must come through, and Spark is asked for a column that tells of broken parts.
+object of which the last field must come through, and Spark is asked for a column that tells of broken parts. And it
+reads the escape of an unpaired surrogate, which is no character, as `?`: two different texts would become the same one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ STRICT = {
     "maxNumLen": "10000",
     "maxStringLen": str(2**31 - 1),
 }
+
+
+# Read from the left: an escaped backslash, or the escapes of a surrogate pair. A surrogate that is escaped outside of
+# these is unpaired.
+_WHOLE_ESCAPES = r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_SURROGATE = r"\\u[dD][89a-fA-F]"
 
 
 def listed(text: Column, kind: str) -> Column:
@@ -39,7 +46,14 @@ def is_one_value(text: Column, parsed: Column, last: str = "") -> Column:
         F.concat(F.lit('{"r":'), text, F.lit(',"ok":1}')), "r string, ok string, _broken string", STRICT
     )
     whole_alone = F.transform(F.array(alone), _whole).getItem(0)  # named once, it is parsed once
-    return _whole(parsed) & (F.size(parsed.getField("r")) == 1) & F.when(may_close_array, whole_alone).otherwise(True)
+    alone_in_array = (F.size(parsed.getField("r")) == 1) & F.when(may_close_array, whole_alone).otherwise(True)
+    return _whole(parsed) & alone_in_array & ~_has_unpaired_surrogate(text)
+
+
+def _has_unpaired_surrogate(text: Column) -> Column:
+    without_pairs = F.transform(F.array(text), lambda t: F.regexp_replace(t, _WHOLE_ESCAPES, " ")).getItem(0)
+    may_have_one = text.contains(r"\ud") | text.contains(r"\uD")
+    return F.when(may_have_one, without_pairs.rlike(_SURROGATE)).otherwise(False)
 
 
 def _whole(parsed: Column) -> Column:

@@ -13,8 +13,8 @@ from cloud_analytics.quality import conditions
 
 BRONZE_ERRORS = rules.BRONZE
 _ONLY_FOR_RULES = columns(
-    "service_text string, metric_unit string, value_text string, cost_usd_text string, schema_version_text string,"
-    " carbon_kg_text string, genai_tokens_text string"
+    "service_text string, metric_unit string, metric_max decimal(18,6), value_text string, cost_usd_text string,"
+    " schema_version_text string, carbon_kg_text string, genai_tokens_text string"
 )
 _KEPT = columns(
     "event_id string, event_ts timestamp, date date, org_id string, resource_id string, user_id string,"
@@ -34,13 +34,15 @@ def lookup(words: dict[str, str], key: Column) -> Column:
 def normalise(events: DataFrame, config: Config) -> DataFrame:
     """Bronze columns → Silver's names and types, beside what the rules read. One event a row.
 
-    `<column>_text` is what was written, `metric_unit` the unit of the metric; v1 rows have neither carbon nor tokens.
+    `<column>_text` is what was written, `metric_unit` and `metric_max` are the metric's unit and limit. v1 rows have
+    neither carbon nor tokens.
     """
     taxonomy = config.taxonomy
     version = F.col("schema_version")
     keeps_v2_fields = F.coalesce(version != "1", F.lit(True))
     metric = trimmed(F.lower("metric"))
     metric_unit = lookup(taxonomy.metric_units(), metric)
+    metric_max = lookup({name: f"{most:f}" for name, most in taxonomy.metric_limits().items()}, metric)
     unit = trimmed(F.lower("unit"))
     service = trimmed(F.lower("service"))
     cost = F.col("cost_usd_increment")
@@ -55,6 +57,7 @@ def normalise(events: DataFrame, config: Config) -> DataFrame:
         "region_code": lookup(taxonomy.region_words(), trimmed(F.lower("region"))),
         "metric": metric,
         "metric_unit": metric_unit,
+        "metric_max": metric_max.cast("decimal(18,6)"),
         "value_text": F.col("value"),
         "value": decimal(F.col("value")),
         "unit": F.when(unit.isNull() & F.col("value").isNotNull(), metric_unit).otherwise(unit),

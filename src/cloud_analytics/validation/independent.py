@@ -161,10 +161,10 @@ def _load_settings(connection: duckdb.DuckDBPyConnection, lake: Path, config: Co
     taxonomy = config.taxonomy
     words = {**{name: name for name in taxonomy.services}, **taxonomy.service_aliases}
     connection.executemany("INSERT INTO services VALUES (?, ?)", [[w.strip().lower(), n] for w, n in words.items()])
-    connection.execute("CREATE TABLE metrics (name VARCHAR, unit VARCHAR)")
+    connection.execute("CREATE TABLE metrics (name VARCHAR, unit VARCHAR, most DECIMAL(18, 6))")
     connection.executemany(
-        "INSERT INTO metrics VALUES (?, ?)",
-        [[n.strip().lower(), (u or "count").strip().lower()] for n, u in taxonomy.metrics.items()],
+        "INSERT INTO metrics VALUES (?, ?, ?)",
+        [[n.strip().lower(), (m.unit or "count").strip().lower(), m.max] for n, m in taxonomy.metrics.items()],
     )
     for name, value in (
         ("blanks", _BLANKS),

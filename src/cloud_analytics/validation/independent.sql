@@ -4,7 +4,7 @@
 --   lines(source_file, line)                  the non-blank lines of the event files as UTF-8 text
 --   ingested(source_file, ingest_ts)          when each file was ingested; the only thing taken from the lake
 --   one table a master, of text               in the order of the files by name, then of the records
---   services(word, name), metrics(name, unit) the taxonomy, aliases included
+--   services(word, name), metrics(name, unit, most) the taxonomy, aliases included
 --   the variables blanks, cost_floor, tolerance_hours, usd_is_1
 
 CREATE MACRO trimmed(word) AS nullif(trim(word, getvariable('blanks')), '');
@@ -25,16 +25,10 @@ CREATE MACRO month_or_day(word) AS
 CREATE MACRO is_yes(word) AS coalesce(lower(word) IN ('true', 't', 'yes', 'y', '1'), false);
 
 -- Lines → one JSON object each. DuckDB's parser is more tolerant than JSON: it takes trailing commas, and NaN in any
--- case; and it refuses half of a surrogate pair, which JSON allows.
+-- case.
 CREATE TABLE objects AS
-WITH whole AS (
-    SELECT source_file, line, CASE WHEN json_valid(line) THEN line
-        ELSE regexp_replace(line, '(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}',
-                            '\1', 'g') END AS text
-    FROM lines
-),
-judged AS (
-    SELECT *, regexp_replace(text, '"(\\.|[^"\\])*"', '""', 'g') AS bare FROM whole
+WITH judged AS (
+    SELECT source_file, line, line AS text, regexp_replace(line, '"(\\.|[^"\\])*"', '""', 'g') AS bare FROM lines
 ),
 valid AS (
     SELECT source_file, line,
@@ -92,7 +86,7 @@ instants AS (
     FROM timed
 ),
 typed AS (
-    SELECT i.*, s.name AS service, m.unit AS metric_unit, ingested.ingest_ts,
+    SELECT i.*, s.name AS service, m.unit AS metric_unit, m.most AS metric_max, ingested.ingest_ts,
         amount(value_text) AS value, amount(cost_text) AS cost, amount(carbon_text) AS carbon, amount(tokens_text) AS tokens
     FROM instants i
     LEFT JOIN services s ON s.word = i.service_word
@@ -109,6 +103,7 @@ SELECT *, event_ts::DATE AS usage_date, CASE
     WHEN cost IS NULL THEN 'invalid_cost'
     WHEN cost < getvariable('cost_floor') THEN 'negative_cost'
     WHEN value_text IS NOT NULL AND value IS NULL THEN 'invalid_value'
+    WHEN value > metric_max THEN 'implausible_value'
     WHEN value < 0 OR carbon < 0 OR tokens < 0 THEN 'negative_quantity'
     WHEN unit <> metric_unit THEN 'unit_mismatch'
     WHEN event_ts > coalesce(ingest_ts, now()::TIMESTAMP) + getvariable('tolerance_hours') * INTERVAL 1 HOUR
