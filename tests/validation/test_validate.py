@@ -42,7 +42,7 @@ class TestValidation:
         assert verdicts["A1"] == verdicts["M3"] == verdicts["M4"] == "holds"
         assert found["A2"].figures["versions"]["3"] == 3
         assert found["A3"].figures["late"] > 0
-        assert found["A4"].figures == {"lines": 801, "malformed_json": 51, "unreadable_files": 3}
+        assert found["A4"].figures == {"lines": 801, "malformed_json": 52, "unreadable_files": 3}
         assert found["A5"].figures["a_run_would_change"] == []
         assert sum(found["A5"].figures["keys_twice_in_silver"].values()) == 0
         assert found["A5"].figures["other_records_of_a_key"]["usage_events: conflicting_duplicate"] == 11
