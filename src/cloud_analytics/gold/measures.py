@@ -33,9 +33,9 @@ def month(day: str) -> Column:
     return F.date_format(day, "yyyy-MM")
 
 
-def or_unknown(name: str) -> Column:
+def or_unknown(name: str, longest: int = LONGEST_KEY) -> Column:
     """A text that is part of a mart's key: null reads `unknown`, and what is too long (Cassandra takes neither)."""
-    return F.when(F.octet_length(name) <= LONGEST_KEY, F.col(name)).otherwise(F.lit("unknown")).alias(name)
+    return F.when(F.octet_length(name) <= longest, F.col(name)).otherwise(F.lit("unknown")).alias(name)
 
 
 def resource_days(events: DataFrame) -> DataFrame:
