@@ -273,7 +273,8 @@ MASTERS: dict[str, str] = {
     ",,0,admin,,, ,\n"
     ",2025-07-15,perhaps,admin,,org_none,user_6,\n",
     "resources/part_b.csv": "resource_id,org_id,service,region,created_at,state,tags_json\n"
-    'res_1,org_a,Compute,sa-east,2025-08-14,RUNNING,"[""env:prod"", ""a,b""]"\n'
+    'res_1,org_a,Compute,sa-east,2025-08-14,RUNNING,"[""env:prod"", ""a,b"", "" Team : Core "", ""team:core"", '
+    '""url:http://x:80"", "":none"", """", null, 5, {""a"": 1}]"\n'
     "res_2,org_b,moon,mars,2025-08-14,asleep,\n"
     "res_5,org_b,genai,us-east,2025-08-14T00:00:00Z,running,\n"
     "res_6,org_b,genai,US-EAST-1,2025-08-14,running,{bad\n"
@@ -282,7 +283,9 @@ MASTERS: dict[str, str] = {
     "resources/part_a.csv": "tags_json,state,created_at,region,service,org_id,resource_id,owner\n"
     ",stopped,2025-01-01,us-west,storage,org_a,res_1,me\n"
     ",stopped,2025-01-01,us-west,storage,org_a,res_3,\n"
-    ",,2025-01-01,,,org_a,res_4,me\n",
+    ",,2025-01-01,,,org_a,res_4,me\n"
+    '"{""TEAM"": ""ml"", ""pii"": true, ""Zone"": """", ""zone"": ""a"", ""env"": ""dev"", ""env"": ""prod""}",'
+    "running,2025-01-01,us-west,storage,org_a,res_3,\n",
     "resources/_half.csv": "resource_id\n",
     "resources/.hidden.csv": "nothing\n",
     "resources/empty.csv": "",

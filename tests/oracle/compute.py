@@ -12,6 +12,7 @@ from typing import Any
 from . import events as usage
 from . import masters
 from .gold import usage_marts
+from .gold_finance import finance_marts
 from .gold_masters import master_marts
 from .landing import MASTER_COLUMNS, Unreadable, csv_records, event_files, event_lines, master_files, read_bytes
 from .params import Params
@@ -131,4 +132,5 @@ def compute(landing: Path, ingest_ts: datetime, params: Params | None = None) ->
         score_events(rows, params)
         silver[EVENTS] = rows
         gold = usage_marts(rows, params) | master_marts(silver, params)
+        gold |= finance_marts(rows, silver, gold["revenue_by_org_month"], ledger.rejects[EVENTS])
     return Result(silver, ledger.rejects, gold, ledger.audit(silver))
