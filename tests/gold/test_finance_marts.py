@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from cloud_analytics.gold import billing_reconciliation, rejected_cost_daily, tag_cost_daily
+from cloud_analytics.gold import billing_reconciliation, rejected_cost_daily, resource_tags, tag_cost_daily
 
 pytestmark = pytest.mark.spark
 
@@ -177,7 +177,7 @@ def tagged(spark: SparkSession, *texts: Any) -> list[dict[str, str]]:
     written = [text if isinstance(text, str) or text is None else json.dumps(text) for text in texts]
     resources = spark.createDataFrame([(f"r{n:02d}", text) for n, text in enumerate(written)], RESOURCES)
     found: list[dict[str, str]] = [{} for _ in texts]
-    for row in tag_cost_daily.tags(resources).collect():
+    for row in resource_tags.build(resources).collect():
         assert row.tag_key not in found[int(row.resource_id[1:])]
         found[int(row.resource_id[1:])][row.tag_key] = row.tag_value
     return found
@@ -234,7 +234,7 @@ def test_tags_of_an_object_are_its_members(spark: SparkSession) -> None:
 
 
 def test_texts_that_no_store_takes_as_a_key_read_unknown(spark: SparkSession) -> None:
-    longest = "k" * tag_cost_daily.LONGEST_TAG_KEY
+    longest = "k" * resource_tags.LONGEST_TAG_KEY
     found = tagged(spark, {longest: "x", longest + "k": "y", "big": "v" * 60_001})
     assert found == [{longest: "x", "unknown": "y", "big": "unknown"}]
 
@@ -255,9 +255,8 @@ def test_each_key_divides_the_whole_cost_of_the_day(spark: SparkSession) -> None
         ("r3", None),
         ("unused", '{"env": "prod"}'),
     ]
-    mart: DataFrame = tag_cost_daily.build(
-        spark.createDataFrame(usage, USAGE), spark.createDataFrame(resources, RESOURCES)
-    )
+    tags = resource_tags.build(spark.createDataFrame(resources, RESOURCES))
+    mart: DataFrame = tag_cost_daily.build(spark.createDataFrame(usage, USAGE), tags)
     rows = {(row.org_id, row.usage_date.day, row.tag_key, row.tag_value): (row.cost_usd, row.resources)
             for row in mart.collect()}  # fmt: skip
     assert rows == {

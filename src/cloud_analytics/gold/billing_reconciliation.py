@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from cloud_analytics.gold.measures import month, ratio, total, total_or_zero
+from cloud_analytics.spark import Column as SparkColumn
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Serving, Table, Whole
+from cloud_analytics.tables.columns import COUNT, MONEY, ORG_ID, PERCENT, RATIO, USD, Unit
 
-from cloud_analytics.gold.measures import MONEY, month, ratio, total, total_or_zero
-from cloud_analytics.lake.schemas import columns, conform
-
-SCHEMA = columns(
-    "org_id string, month string, usage_cost_usd decimal(28,6), usage_days bigint, charge_rows bigint,"
-    " invoiced_usd decimal(28,6), invoice_count bigint, currency_original string, difference_usd decimal(28,6),"
-    " difference_pct decimal(38,10), tolerance_usd decimal(28,6), status string, covers_month boolean,"
-    " rejected_negative_usd decimal(28,6), cost_without_quantity_usd decimal(28,6), currency_suspect boolean"
+TABLE = Table(
+    "billing_reconciliation",
+    key=("org_id", "month"),
+    columns=(
+        ORG_ID,
+        Column("month", "string", "the month used and billed (YYYY-MM)"),
+        Column("usage_cost_usd", MONEY, "cost of the usage (0 without usage)", USD),
+        Column("usage_days", "bigint", "days with usage", Unit("days", 0)),
+        Column("charge_rows", "bigint", "rows of resource_daily_usage", COUNT),
+        Column("invoiced_usd", MONEY, "what was invoiced before credits and taxes (0 without an invoice)", USD),
+        Column("invoice_count", "bigint", "invoices", COUNT),
+        Column("currency_original", "string", "currency of the invoices (MIXED when there are several)"),
+        Column("difference_usd", MONEY, "invoiced - usage", USD),
+        Column("difference_pct", RATIO, "100 x difference / usage (null without a cost)", PERCENT),
+        Column("tolerance_usd", MONEY, "how large a difference is rounding: max(1, 0.005 x root of charge_rows)", USD),
+        Column("status", "string", "matched, underbilled, overbilled, not_invoiced or no_usage"),
+        Column("covers_month", "boolean", "whether the usage of the lake reaches from its first day to its last"),
+        Column("rejected_negative_usd", MONEY, "cost of the events rejected as negative_cost (0 if none)", USD),
+        Column("cost_without_quantity_usd", MONEY, "cost of the events that do not say how much", USD),
+        Column(
+            "currency_suspect",
+            "boolean",
+            "one currency, not USD, whose subtotals are nearer to the usage unconverted: it may be wrong",
+        ),
+    ),
+    reads=(
+        Whole("gold/resource_daily_usage"),
+        Whole("gold/revenue_by_org_month"),
+        Whole("silver/billing_monthly"),
+        Whole("gold/rejected_cost_daily"),
+    ),
+    serving=Serving(
+        "billing_reconciliation",
+        question="reconciliation",
+        asks="Finance: does what was invoiced to an organisation fit what it used, month by month?",
+        key="((org_id), month DESC)",
+        shown=("month", "usage_cost_usd", "invoiced_usd", "difference_usd", "status", "covers_month"),
+    ),
 )
-KEY = ["org_id", "month"]
 
 
 def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rejected: DataFrame) -> DataFrame:
@@ -38,13 +70,9 @@ def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rej
     # The subtotals as they stand on the invoices, where all of them are in one currency that is not USD.
     unconverted = (
         invoices.groupBy("org_id", month("month").alias("month"))
-        .agg(
-            total("subtotal").alias("_unconverted"),
-            F.min("currency").alias("_currency"),
-            F.max("currency").alias("_last"),
-        )
-        .where("_currency = _last AND _currency <> 'USD'")
-        .drop("_currency", "_last")
+        .agg(total("subtotal").alias("_unconverted"), F.min("currency").alias("_from"), F.max("currency").alias("_to"))
+        .where("_from = _to AND _from <> 'USD'")
+        .drop("_from", "_to")
     )
     negative = (
         rejected.where("error_type = 'negative_cost'")
@@ -54,9 +82,9 @@ def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rej
     days = resource_days.agg(F.min("usage_date").alias("_first_day"), F.max("usage_date").alias("_last_day"))
     pairs = (
         usage.withColumn("_used", F.lit(True))
-        .join(invoiced, KEY, "full")
-        .join(unconverted, KEY, "left")
-        .join(negative, KEY, "left")
+        .join(invoiced, list(TABLE.key), "full")
+        .join(unconverted, list(TABLE.key), "left")
+        .join(negative, list(TABLE.key), "left")
         .crossJoin(F.broadcast(days))
     )
     zeros = ("usage_cost_usd", "usage_days", "charge_rows", "invoiced_usd", "invoice_count", "rejected_negative_usd")
@@ -73,20 +101,18 @@ def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rej
         .when(F.abs(difference) <= F.col("tolerance_usd"), "matched")
         .when(difference < 0, "underbilled")
         .otherwise("overbilled"),
-        "covers_month": F.coalesce(
-            (F.col("_first_day") <= first) & (F.col("_last_day") >= F.last_day(first)), F.lit(False)
-        ),
+        "covers_month": _or_false((F.col("_first_day") <= first) & (F.col("_last_day") >= F.last_day(first))),
         "currency_suspect": _or_false(F.abs(F.col("_unconverted") - used) < F.abs(difference)),
     }
-    return conform(compared.withColumns(verdicts), SCHEMA)
+    return TABLE.select(compared.withColumns(verdicts))
 
 
-def tolerance(charge_rows: Column) -> Column:
+def tolerance(charge_rows: SparkColumn) -> SparkColumn:
     """max(1.00, 0.005 × √charge_rows) USD, rounded half-up to 6 decimals: each charge is rounded somewhere."""
     # In millionths: below 25 million rows √(25·10⁶ n) is so far from any half that a DOUBLE rounds as exact digits do.
     millionths = F.round(F.sqrt(charge_rows * 25_000_000)).cast("bigint")
     return (F.greatest(millionths, F.lit(1_000_000)) * F.lit("0.000001").cast("decimal(6,6)")).cast(MONEY)
 
 
-def _or_false(condition: Column) -> Column:
+def _or_false(condition: SparkColumn) -> SparkColumn:
     return F.coalesce(condition, F.lit(False))

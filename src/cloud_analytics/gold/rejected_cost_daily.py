@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.gold.measures import or_unknown, total
-from cloud_analytics.lake.schemas import columns, conform
-from cloud_analytics.landing.events import parse_lines
-from cloud_analytics.landing.text import decimal, trimmed
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, SameDate, Table
+from cloud_analytics.tables.columns import COUNT, MONEY, USAGE_DATE, USD
 
-SCHEMA = columns("org_id string, error_type string, events bigint, cost_usd decimal(28,6), usage_date date")
+TABLE = Table(
+    "rejected_cost_daily",
+    key=("org_id", "usage_date", "error_type"),
+    columns=(
+        Column("org_id", "string", "the organisation; `unknown` where the record names none"),
+        USAGE_DATE,
+        Column("error_type", "string", "the first rule that the records broke"),
+        Column("events", "bigint", "rejected records with a usable timestamp", COUNT),
+        Column("cost_usd", MONEY, "their costs that are finite numbers under 10^12; null where none is", USD),
+    ),
+    reads=(SameDate("quarantine/usage_events"),),
+    partition="usage_date",
+)
 
 
 def build(rejects: DataFrame) -> DataFrame:
@@ -18,6 +27,9 @@ def build(rejects: DataFrame) -> DataFrame:
 
     The original text is read once more: `cost_usd` (USD) sums what is a finite number under 10^12, null if nothing is.
     """
+    from cloud_analytics.landing.events import parse_lines  # imports Spark
+    from cloud_analytics.landing.text import decimal, trimmed
+
     parsed = parse_lines(rejects.select("raw", "raw_bytes", "error_type")).where("event_ts IS NOT NULL")
     costs = parsed.select(
         trimmed(F.col("org_id")).alias("org_id"),
@@ -28,4 +40,4 @@ def build(rejects: DataFrame) -> DataFrame:
     sums = costs.groupBy(or_unknown("org_id"), "usage_date", "error_type").agg(
         F.count("*").alias("events"), total("cost_usd").alias("cost_usd")
     )
-    return conform(sums, SCHEMA)
+    return TABLE.select(sums)

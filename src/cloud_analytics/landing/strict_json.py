@@ -7,8 +7,7 @@ reads the escape of an unpaired surrogate, which is no character, as `?`: two di
 
 from __future__ import annotations
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+from cloud_analytics.spark import Column, F
 
 # Strict JSON, but NaN and Infinity parse: they are values that a rule judges, not broken text. Length is no fault, but
 # for a bare number: to copy one takes time with the square of its digits.

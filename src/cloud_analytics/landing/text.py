@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+from cloud_analytics.spark import Column, F
 
 # Every character that counts as blank space (Unicode's white space and the ASCII separators).
 BLANKS = "".join(
