@@ -59,6 +59,7 @@ def test_only_what_decides_figures_is_in_the_fingerprint(conf: Path) -> None:
     before = load(conf).fingerprint()
     _edit(conf / "pipeline.yaml", "max_files_per_trigger: 500", "max_files_per_trigger: 7")
     _edit(conf / "pipeline.yaml", "min_files: 4", "min_files: 40")
+    _edit(conf / "focus.yaml", "Generative AI", "Machine Learning")
     assert load(conf).fingerprint() == before
     _edit(conf / "pipeline.yaml", "usd_rate: identity", "usd_rate: as_billed")
     assert load(conf).fingerprint() != before
@@ -103,6 +104,15 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
         ("taxonomy.yaml", "max: 100_000}", "max: 0}", "metrics.cpu_hours.max: input should be greater than 0"),
         ("taxonomy.yaml", "max: 100_000}", "max: 1e12}", "metrics.cpu_hours.max: input should be less than"),
         ("anomalies.yaml", "min_days: 10", "min_days: 31", "min_days: expected at most history_days"),
+        (
+            "focus.yaml",
+            "category: Compute",
+            "category: Computing",
+            "services.compute: category: 'Computing' is not one",
+        ),
+        ("focus.yaml", "Other (Storage)", "Other (Compute)", "services.storage: subcategory: 'Other (Compute)' is not"),
+        ("focus.yaml", "  genai:", "  ai:", "focus.yaml: services.ai: is not one of compute, storage"),
+        ("focus.yaml", "  requests: Requests", "  calls: Calls", "focus.yaml: units.calls: is not one of requests"),
     ],
 )
 def test_what_could_not_work_is_told(conf: Path, file: str, old: str, new: str, message: str) -> None:

@@ -24,6 +24,7 @@ from cloud_analytics.config.anomalies import (
     TrendSettings,
     WeekdaySettings,
 )
+from cloud_analytics.config.focus import FocusService, FocusSettings
 from cloud_analytics.config.pipeline import (
     KEYSPACE_NAME,
     AstraSettings,
@@ -57,6 +58,8 @@ __all__ = [
     "DailyAnomalySettings",
     "DailySignalSettings",
     "EventAnomalySettings",
+    "FocusService",
+    "FocusSettings",
     "FxSettings",
     "LevelShiftSettings",
     "PipelineSettings",
@@ -82,6 +85,7 @@ class Config(Section):
     anomalies: AnomalySettings
     sources: dict[str, SourceContract]
     rules: RuleBook
+    focus: FocusSettings
 
     def rules_of(self, source: str) -> list[Rule]:
         """Every rule of a source in the order of precedence."""
@@ -95,7 +99,7 @@ class Config(Section):
 
     def fingerprint(self) -> str:
         """Hash of everything that decides what Silver and Gold hold; not where and how it runs, nor wording."""
-        decisive = self.model_dump(mode="json", exclude={"rules"})
+        decisive = self.model_dump(mode="json", exclude={"rules", "focus"})
         decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
         decisive["rules"] = self.rules.without_messages()
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
@@ -108,6 +112,7 @@ _FILES: dict[str, type[BaseModel]] = {
     "taxonomy": Taxonomy,
     "anomalies": AnomalySettings,
     "rules": RuleBook,
+    "focus": FocusSettings,
 }
 
 
@@ -134,6 +139,8 @@ def load(conf_dir: Path | None = None) -> Config:
             parts[name] = validated(model, raw, f"{name}.yaml", problems)
         if raw is not None and name == "rules":
             problems += [f"rules.yaml: {problem}" for problem in inconsistencies(raw, MASTERS)]
+    if parts.get("focus") and parts.get("taxonomy"):
+        problems += [f"focus.yaml: {problem}" for problem in parts["focus"].unknown_words(parts["taxonomy"])]
     raw_sources = read_yaml(folder / "sources.yaml", problems)
     if raw_sources is not None:
         for name in sorted(set(MASTERS) ^ set(raw_sources)):
