@@ -13,6 +13,7 @@ import pytest
 
 from .compute import compute
 from .gold import cost_anomaly_mart, usage_marts
+from .gold_finance import billing_reconciliation, tag_cost_daily, tags_of
 from .params import Params
 from .scores import percentile, score_days, score_events
 from .test_oracle import BILLING, INGEST, TICKETS, line, run
@@ -248,4 +249,29 @@ def test_gold_holds_what_quarantine_does_not(tmp_path: Path) -> None:
         "silver": 1,
         "quarantine": {"duplicate_event": 1, "negative_cost": 1},
         "balanced": True,
+    }
+
+
+def test_usage_against_invoices_by_hand() -> None:
+    events = [event("60", region_code=None), event("41.5", None, region_code="r", date=date(2025, 8, 31))]
+    revenue = [{"org_id": "o1", "billing_month": "2025-08", "gross_revenue_usd": Decimal(110), "invoice_count": 1,
+                "currency_original": "EUR"}]  # fmt: skip
+    invoices = [{"org_id": "o1", "month": DAY, "subtotal": Decimal(100), "currency": "EUR"}]
+    rejected = [{"org_id": "o1", "usage_date": DAY, "error_type": "negative_cost", "cost_usd": Decimal(-2)}]
+    (row,) = billing_reconciliation(events, invoices, revenue, rejected)
+    assert (row["usage_cost_usd"], row["usage_days"], row["charge_rows"]) == (Decimal("101.5"), 2, 2)
+    assert (row["difference_usd"], row["status"], row["tolerance_usd"]) == (Decimal("8.5"), "overbilled", 1)
+    assert row["difference_pct"] == Decimal("8.37438424")  # 850 / 101.5
+    assert (row["covers_month"], row["currency_suspect"], row["rejected_negative_usd"]) == (True, True, -2)
+    assert row["cost_without_quantity_usd"] == Decimal("41.5")
+
+
+def test_tags_by_hand() -> None:
+    resource = {"resource_id": "r1", "tags_json": '["Team: core", "team:core", "pii", "env:a:b", {"x": 1}, null]'}
+    assert tags_of(resource) == {"team": "core", "pii": "true", "env": "a:b"}
+    assert tags_of({"tags_json": '{"A": 1.50, "a": [1, 2], "b": null}'}) == {"a": "(conflicting)"}
+    rows = tag_cost_daily([event("2"), event("3", resource_id="r2")], [resource])
+    assert {(row["tag_key"], row["tag_value"]): row["cost_usd"] for row in rows if row["tag_key"] == "team"} == {
+        ("team", "core"): 2,
+        ("team", "(untagged)"): 3,
     }
