@@ -19,7 +19,7 @@ from cloud_analytics.lake.compare import RowChanges
 from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.uris import local_folder
-from cloud_analytics.landing.events import FOLDER
+from cloud_analytics.landing.folder import FOLDER
 from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred

@@ -32,12 +32,12 @@ from cloud_analytics.lake.files import FileInfo, file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures, to_end
 from cloud_analytics.lake.uris import absolute, escape_glob
-from cloud_analytics.landing.events import FOLDER, NAME_PATTERN, is_event_file
+from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files
 
 
 def landing_files(spark: SparkSession, landing: str) -> list[FileInfo]:
     """The event files that lie in the landing folder now."""
-    return [info for info in file_system(spark, landing).files(FOLDER, recursive=False) if is_event_file(info.name)]
+    return event_files(file_system(spark, landing))
 
 
 class _Stopping(Exception):

@@ -18,7 +18,8 @@ from cloud_analytics.lake.files import FileInfo, file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, conform
 from cloud_analytics.lake.uris import escape_glob
-from cloud_analytics.landing.events import is_event_file, parse_lines, read_lines
+from cloud_analytics.landing.events import parse_lines, read_lines
+from cloud_analytics.landing.folder import is_event_file
 from cloud_analytics.quality import quarantine
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cloud_analytics.config import EVENTS
 from cloud_analytics.lake.files import FileInfo
-from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.folder import LakeFolder
 
 TABLE = f"bronze/{EVENTS}"
 PARTITIONS = ("date", "batch_id")
@@ -20,24 +20,24 @@ DATES = f"_state/{EVENTS}_bronze_dates"  # date that has rows → number of the 
 CLOCK = f"_state/{EVENTS}_newest"  # newest event time seen, in microseconds since 1970
 
 
-def entries(lake: Lake) -> dict[str, list[Any]]:
+def entries(lake: LakeFolder) -> dict[str, list[Any]]:
     """File name → [length, modification time in milliseconds, batch_id]."""
     known: dict[str, list[Any]] = lake.state(LEDGER, {})
     return known
 
 
-def new(lake: Lake, files: Iterable[FileInfo]) -> list[FileInfo]:
+def new(lake: LakeFolder, files: Iterable[FileInfo]) -> list[FileInfo]:
     """The files that were never ingested."""
     known = entries(lake)
     return [info for info in files if info.name not in known]
 
 
-def changed(lake: Lake, files: Iterable[FileInfo]) -> list[FileInfo]:
+def changed(lake: LakeFolder, files: Iterable[FileInfo]) -> list[FileInfo]:
     """The files that were ingested, and have another length or modification time since."""
     known = entries(lake)
     return [info for info in files if info.name in known and known[info.name][:2] != [info.length, info.modified]]
 
 
-def archived(lake: Lake, files: Iterable[FileInfo]) -> list[str]:
+def archived(lake: LakeFolder, files: Iterable[FileInfo]) -> list[str]:
     """Names of the files that were ingested and are not among these any more."""
     return sorted(set(entries(lake)) - {info.name for info in files})

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake.lake import Lake, partition_folder, partition_values
 from cloud_analytics.lake.schemas import QUARANTINE
-from cloud_analytics.landing.events import FOLDER, parse_lines
+from cloud_analytics.landing.events import parse_lines
+from cloud_analytics.landing.folder import FOLDER
 from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judge
 

@@ -18,7 +18,7 @@ from cloud_analytics.bronze.ingest import MicroBatch
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import BRONZE_EVENTS
 from cloud_analytics.lake.uris import absolute, escape_glob
-from cloud_analytics.landing.events import FOLDER, NAME_PATTERN
+from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN
 
 METRICS = "_metrics/micro_batches"
 _NEVER = -(2**62)  # microseconds: a clock that nothing has advanced

@@ -1,7 +1,11 @@
-"""Files below one root: a folder of this machine through Python, anything else through Spark's file systems."""
+"""Files below one root: a folder of this machine through Python, anything else through Spark's file systems.
+
+What only reads asks for a `ReadableFiles`, and then needs no Spark where the root is local.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -10,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pyspark.sql import SparkSession
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.uris import absolute
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # Stores where an object appears whole when its upload ends, replacing the old one, and where a rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")
@@ -38,8 +43,8 @@ class FileInfo:
         return self.path.rsplit("/", 1)[-1]
 
 
-class FileSystem(ABC):
-    """The few operations the lake needs, on paths below one root."""
+class ReadableFiles(ABC):
+    """The few operations that a reader needs, on paths below one root."""
 
     is_object_store = False
 
@@ -59,19 +64,31 @@ class FileSystem(ABC):
         """Whether a file or folder is there."""
 
     @abstractmethod
+    def open(self, path: str) -> IO[bytes]:
+        """A file's bytes, from which any part can be read. FileNotFoundError when it is not there."""
+
+    @abstractmethod
+    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
+        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""
+
+    @abstractmethod
+    def folders(self, path: str) -> list[str]:
+        """Names of the folders directly below `path`."""
+
+    def read_bytes(self, path: str) -> bytes:
+        """All of a file that fits in memory."""
+        with self.open(path) as stream:
+            return stream.read()
+
     def read_text(self, path: str) -> str | None:
         """A small UTF-8 file, or None when it is not there."""
-
-    @abstractmethod
-    def read_bytes(self, path: str) -> bytes:
-        """All of a file that fits in the driver's memory."""
-
-    @abstractmethod
-    def read_through(self, path: str) -> None:
-        """Read a file to its end and keep nothing: an error tells that its bytes cannot be had."""
+        try:
+            return self.read_bytes(path).decode("utf-8")
+        except FileNotFoundError:
+            return None
 
     def contents(self, found: Iterable[FileInfo]) -> dict[str, bytes]:
-        """The bytes of each file by its path; all together they fit in the driver's memory."""
+        """The bytes of each file by its path; all together they fit in memory."""
         contents: dict[str, bytes] = {}
 
         def read(info: FileInfo) -> None:
@@ -79,6 +96,24 @@ class FileSystem(ABC):
 
         self.each(read, found)
         return contents
+
+    def each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
+        """Do something with each item; many at once on an object store, where each call is a round trip."""
+        if not self.is_object_store:
+            for item in items:
+                action(item)
+            return
+        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+            for _ in pool.map(action, items):
+                pass
+
+
+class FileSystem(ReadableFiles):
+    """The few operations the lake needs, on paths below one root."""
+
+    @abstractmethod
+    def read_through(self, path: str) -> None:
+        """Read a file to its end and keep nothing: an error tells that its bytes cannot be had."""
 
     def write_text(self, path: str, text: str) -> None:
         """Replace a small file in one step: readers find the old text or the new one, never half of it."""
@@ -98,11 +133,6 @@ class FileSystem(ABC):
         On an object store that is a copy and a delete, the target must not exist, and one that is cut off leaves both.
         """
 
-    def each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
-        """Do something with each item; many at once on an object store, where each call is a round trip."""
-        for item in items:
-            action(item)
-
     @abstractmethod
     def delete(self, path: str) -> None:
         """Remove a file or a folder with all it holds; nothing happens when it is not there."""
@@ -110,14 +140,6 @@ class FileSystem(ABC):
     @abstractmethod
     def make_folder(self, path: str) -> None:
         """Create a folder and its parents; on an object store a path needs none."""
-
-    @abstractmethod
-    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
-        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""
-
-    @abstractmethod
-    def folders(self, path: str) -> list[str]:
-        """Names of the folders directly below `path`."""
 
 
 class LocalFileSystem(FileSystem):
@@ -134,17 +156,11 @@ class LocalFileSystem(FileSystem):
     def exists(self, path: str) -> bool:
         return os.path.exists(self._path(path))
 
-    def read_text(self, path: str) -> str | None:
-        try:
-            return self.read_bytes(path).decode("utf-8")
-        except FileNotFoundError:
-            return None
-
-    def read_bytes(self, path: str) -> bytes:
-        return Path(self._path(path)).read_bytes()
+    def open(self, path: str) -> IO[bytes]:
+        return open(self._path(path), "rb")
 
     def read_through(self, path: str) -> None:
-        with open(self._path(path), "rb") as stream:
+        with self.open(path) as stream:
             while stream.read(1 << 20):
                 pass
 
@@ -230,13 +246,17 @@ class HadoopFileSystem(FileSystem):
     def exists(self, path: str) -> bool:
         return bool(self._fs.exists(self._path(path)))
 
-    def read_text(self, path: str) -> str | None:
-        return self.read_bytes(path).decode("utf-8") if self.exists(path) else None
+    def open(self, path: str) -> IO[bytes]:
+        from py4j.protocol import Py4JJavaError
 
-    def read_bytes(self, path: str) -> bytes:
-        stream = self._fs.open(self._path(path))
         try:
-            return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+            stream = self._fs.open(self._path(path))
+        except Py4JJavaError as error:
+            if error.java_exception.getClass().getName() == "java.io.FileNotFoundException":
+                raise FileNotFoundError(path) from error
+            raise
+        try:
+            return io.BytesIO(bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)))
         finally:
             stream.close()
 
@@ -273,14 +293,6 @@ class HadoopFileSystem(FileSystem):
             self._fs.delete(destination, False)
         if not self._fs.rename(self._path(source), destination):
             raise OSError(f"cannot rename {source} to {target}")
-
-    def each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
-        if not self.is_object_store:
-            super().each(action, items)
-            return
-        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-            for _ in pool.map(action, items):
-                pass
 
     def delete(self, path: str) -> None:
         self._fs.delete(self._path(path), True)

@@ -20,7 +20,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from cloud_analytics.lake.failures import readable_refusals
-from cloud_analytics.lake.files import LocalFileSystem, file_system
+from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system
+from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
 from cloud_analytics.lake.schemas import nothing
@@ -121,14 +122,14 @@ class Transaction:
         }
 
 
-class Lake:
+class Lake(LakeFolder):
     """A lake folder (local path or URI): its tables, state documents and transactions."""
 
+    files: FileSystem
+
     def __init__(self, spark: SparkSession, root: str) -> None:
+        super().__init__(file_system(spark, root))
         self.spark = spark
-        self.files = file_system(spark, root)
-        self.root = self.files.root
-        self._documents: dict[str, Any] = {}
         self._lease: Lease | None = None
 
     # reading
@@ -161,13 +162,6 @@ class Lake:
             return nothing(self.spark, schema)
         reader = self.spark.read.schema(schema).option("basePath", self.path(table))
         return reader.parquet(*[escape_glob(self.path(path)) for path in chosen])
-
-    def state(self, document: str, default: Any) -> Any:
-        """A JSON state document, or `default` when it was never stored."""
-        if document not in self._documents:
-            text = self.files.read_text(f"{document}.json")
-            self._documents[document] = default if text is None else json.loads(text)
-        return self._documents[document]
 
     # writing
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.lake.files import FileInfo, FileSystem
-from cloud_analytics.landing.text import BLANKS
+from cloud_analytics.lake.files import FileInfo, ReadableFiles
 
+# Blanks are Unicode's, as `str.strip` takes them off.
 csv.field_size_limit(2**31 - 1)
 _NUL = "\udc00"  # stands for a NUL, which Python 3.10's reader refuses; no decoded text holds it
 
@@ -33,7 +33,7 @@ class Record:
     raw_bytes: bytes | None = None
 
 
-def master_files(files: FileSystem, source: str) -> list[FileInfo]:
+def master_files(files: ReadableFiles, source: str) -> list[FileInfo]:
     """`<source>.csv` and `<source>/*.csv`, by name; `_` and `.` names are half-written uploads."""
     found = [info for info in files.files("", recursive=False) if info.name == f"{source}.csv"]
     found += [info for info in files.files(source, recursive=False) if info.name.endswith(".csv")]
@@ -50,7 +50,7 @@ def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str
     first = next(rows, None)
     if first is None:
         return [], [], None
-    header = [name.strip(BLANKS) for name in first[0]]
+    header = [name.strip() for name in first[0]]
     lacking = [column for column in contract.required if column not in header]
     if lacking:
         return header, [], f"{file}: the header lacks the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}"
@@ -81,7 +81,7 @@ def _rows(text: str) -> Iterator[tuple[list[str], str, bool]]:
     for fields in csv.reader(lines()):
         raw = "".join(consumed) if at_end else "".join(consumed).rstrip("\r\n")  # in an open quote they are text
         consumed.clear()
-        if raw.strip(BLANKS):
+        if raw.strip():
             yield [value.replace(_NUL, "\0") for value in fields], raw, not at_end
 
 

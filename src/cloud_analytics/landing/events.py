@@ -16,10 +16,6 @@ from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.strict_json import is_one_value, listed
 from cloud_analytics.landing.text import event_timestamp, has_text
 
-FOLDER = "usage_events_stream"
-NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"
-SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-
 FIELDS = (
     "event_id",
     "timestamp",
@@ -43,11 +39,6 @@ _LONG_NUMBER = (
     r'("(?:' + "|".join(_NUMERIC) + r')"\s*:\s*)'
     r"(?=[-0-9.eE+]{16})(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])"
 )
-
-
-def is_event_file(name: str) -> bool:
-    """Whether a file name is one of the stream's; `_` and `.` names are half-written uploads."""
-    return name.endswith(SUFFIXES) and name[:1] not in "_."
 
 
 def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
