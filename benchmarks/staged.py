@@ -16,8 +16,10 @@ from benchmarks import jobs
 from cloud_analytics import config as configuration
 from cloud_analytics import pipeline
 from cloud_analytics.insight.headline import headline
+from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.quality.audit import audit
+from cloud_analytics.reading.audit import audit
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.session import build_session, holds_little
 
 
@@ -51,7 +53,7 @@ def main() -> None:
         mark("open")
         pipeline.Pipeline(lake, arguments.landing, config).run()
         mark("audit")
-        audit(lake, arguments.landing, config)
+        audit(LakeReader(lake.files), file_system(spark, arguments.landing), config)
         mark("headline")
         headline(lake)
         mark("stop Spark")

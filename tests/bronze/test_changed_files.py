@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud_analytics.quality.audit import Audit, audit
 
 from cloud_analytics.bronze.events import EventFeed, landing_files
 from cloud_analytics.bronze.ingest import MicroBatch, ingest
-from cloud_analytics.quality.audit import Audit, audit
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
 from tests.integration import hostile

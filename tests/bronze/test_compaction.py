@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud_analytics.quality.audit import audit
 
 from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.config import CompactionSettings
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.quality.audit import audit
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
 from tests.integration.agreement import rows_of

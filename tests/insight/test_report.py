@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from cloud_analytics.quality.audit import audit
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import MASTERS, Config
@@ -26,7 +27,6 @@ from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.page import render
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.quality.audit import audit
 from tests.conftest import REPOSITORY, MakePipeline
 from tests.insight.pages import Page
 

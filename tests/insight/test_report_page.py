@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
+from cloud_analytics.quality.audit import Audit, SourceAudit
 
 from cloud_analytics.config import MASTERS
 from cloud_analytics.insight.profile import ColumnProfile, SourceProfile
@@ -26,7 +27,6 @@ from cloud_analytics.insight.report.view import (
     total,
     usd,
 )
-from cloud_analytics.quality.audit import Audit, SourceAudit
 from tests.insight.handmade import facts, nothing
 from tests.insight.pages import Page
 

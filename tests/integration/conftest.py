@@ -5,8 +5,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-
 from cloud_analytics.quality.audit import audit
+
 from tests.conftest import MakePipeline
 from tests.integration import hostile, hostile_cases
 from tests.oracle import Result, compute

@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from cloud_analytics.quality.audit import audit
+
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import EVENTS, rows_of

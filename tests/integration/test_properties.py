@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud_analytics.quality.audit import audit
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from cloud_analytics.quality.audit import audit
 from tests.conftest import MakePipeline
 from tests.integration.agreement import assert_none, gold_differences, quarantine_differences, silver_differences
 from tests.integration.hostile import MASTERS

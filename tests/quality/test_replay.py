@@ -8,16 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from cloud_analytics.quality.audit import audit
+from cloud_analytics.quality.catalogue import catalogue
+from cloud_analytics.quality.replay import replay
+from cloud_analytics.quality.selection import Selection
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import load
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.quality.audit import audit
-from cloud_analytics.quality.catalogue import catalogue
 from cloud_analytics.quality.quarantine import overview, show
-from cloud_analytics.quality.replay import replay
-from cloud_analytics.quality.selection import Selection
 from tests.conftest import REPOSITORY
 from tests.integration.agreement import EVENTS, rows_of
 from tests.integration.hostile import event

@@ -9,9 +9,9 @@ import io
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -62,6 +62,10 @@ class ReadableFiles(ABC):
     @abstractmethod
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
+
+    @abstractmethod
+    def info(self, path: str) -> FileInfo:
+        """A file as it is now. FileNotFoundError when it is not there."""
 
     @abstractmethod
     def open(self, path: str) -> IO[bytes]:
@@ -156,6 +160,10 @@ class LocalFileSystem(FileSystem):
     def exists(self, path: str) -> bool:
         return os.path.exists(self._path(path))
 
+    def info(self, path: str) -> FileInfo:
+        status = os.stat(self._path(path))
+        return FileInfo(self._whole(path), status.st_size, status.st_mtime_ns // 1_000_000)
+
     def open(self, path: str) -> IO[bytes]:
         return open(self._path(path), "rb")
 
@@ -246,15 +254,14 @@ class HadoopFileSystem(FileSystem):
     def exists(self, path: str) -> bool:
         return bool(self._fs.exists(self._path(path)))
 
-    def open(self, path: str) -> IO[bytes]:
-        from py4j.protocol import Py4JJavaError
+    def info(self, path: str) -> FileInfo:
+        with _not_found(path):
+            status = self._fs.getFileStatus(self._path(path))
+        return FileInfo(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime()))
 
-        try:
+    def open(self, path: str) -> IO[bytes]:
+        with _not_found(path):
             stream = self._fs.open(self._path(path))
-        except Py4JJavaError as error:
-            if error.java_exception.getClass().getName() == "java.io.FileNotFoundException":
-                raise FileNotFoundError(path) from error
-            raise
         try:
             return io.BytesIO(bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)))
         finally:
@@ -325,6 +332,19 @@ class HadoopFileSystem(FileSystem):
         if not self._fs.exists(folder):
             return []
         return sorted(s.getPath().getName() for s in self._fs.listStatus(folder) if s.isDirectory())
+
+
+@contextmanager
+def _not_found(path: str) -> Iterator[None]:
+    """Java's FileNotFoundException as Python's."""
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        yield
+    except Py4JJavaError as error:
+        if error.java_exception.getClass().getName() == "java.io.FileNotFoundException":
+            raise FileNotFoundError(path) from error
+        raise
 
 
 def file_system(spark: SparkSession, root: str) -> FileSystem:

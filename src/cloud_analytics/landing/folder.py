@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from typing import IO, cast
 
 from cloud_analytics.lake.files import FileInfo, ReadableFiles
 
@@ -33,13 +34,16 @@ def lines(landing: ReadableFiles, info: FileInfo) -> Iterator[bytes]:
 
     UnreadableFile for a compressed file that cannot be unpacked; FileNotFoundError where it went meanwhile.
     """
-    with landing.open(info.path) as stored:
-        stream = gzip.open(stored) if info.name.endswith(".gz") else stored
+    with landing.open(info.path) as stored, _unpacked(stored, info.name) as stream:
         try:
             for number, line in enumerate(stream):
                 yield (line if number else line.removeprefix(_BYTE_ORDER_MARK)).removesuffix(b"\n")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UnreadableFile(info.name) from error
+
+
+def _unpacked(stored: IO[bytes], name: str) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(stored)) if name.endswith(".gz") else stored
 
 
 def has_text(line: bytes) -> bool:

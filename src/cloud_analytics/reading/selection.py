@@ -1,4 +1,4 @@
-"""Which quarantined records a person means; checked before Spark starts."""
+"""Which quarantined records a person means; checked before anything is read."""
 
 from __future__ import annotations
 

@@ -5,17 +5,16 @@ What is added is the comparison: every record that was in quarantine before is e
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from cloud_analytics.pipeline import Outcome, Pipeline
-from cloud_analytics.quality import quarantine
-from cloud_analytics.quality.quarantine import in_reach_of_rules
-from cloud_analytics.quality.selection import Selection
+from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.quarantine import in_reach_of_rules, records
+from cloud_analytics.reading.selection import Selection
 
-_RECORD = ("source", "source_file", "text")
+# (source, file, hash of the text) → how many records of it are rejected, and as what (copies of a text may differ)
+_Rejected = dict[tuple[str, str, str], tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -62,34 +61,36 @@ class Replay:
 
 def replay(pipeline: Pipeline) -> Replay:
     """Reconcile, and say what became of the quarantined records; where no rule changed, nothing is done."""
-    lake = pipeline.lake
-    # Kept aside: reconcile replaces the files that this is read from. (A cached frame would answer for what is read
-    # from the same folder later, too.)
-    before = _rejected(quarantine.records(lake, Selection()), "was").localCheckpoint()
+    lake = LakeReader(pipeline.lake.files)
+    before = _rejected(lake)
     outcome = pipeline.reconcile()
-    now = _rejected(quarantine.records(lake, Selection()), "is")
-    return Replay(outcome, _compared(before, now))
+    return Replay(outcome, _compared(before, _rejected(lake)))
 
 
-def _rejected(records: DataFrame, when: str) -> DataFrame:
-    """One row a text of a file: how many records of it are rejected, and as what (copies of one text may differ)."""
-    text = F.sha2(F.coalesce("raw_bytes", F.col("raw").cast("binary")), 256).alias("text")
-    return (
-        records.select("source", "source_file", text, "error_type")
-        .groupBy(*_RECORD)
-        .agg(F.count("*").alias(f"{when}_rows"), F.min("error_type").alias(f"{when}_type"))
+def _rejected(lake: LakeReader) -> _Rejected:
+    chosen, parameters = records(Selection())
+    found = lake.rows(
+        "SELECT source, source_file, sha256(coalesce(raw_bytes, encode(raw))) AS text, count(*) AS records,"
+        f" min(error_type) AS error_type FROM ({chosen}) GROUP BY source, source_file, text",
+        parameters,
     )
+    return {(row["source"], row["source_file"], row["text"]): (row["records"], row["error_type"]) for row in found}
 
 
-def _compared(before: DataFrame, now: DataFrame) -> list[Verdict]:
-    rows = before.join(now, list(_RECORD), "full")
-    was, still = F.coalesce("was_rows", F.lit(0)), F.coalesce("is_rows", F.lit(0))
-    left = rows.where("was_rows is not null").groupBy("source", F.col("was_type").alias("error_type"))
-    came = rows.where(still > was).groupBy("source", F.col("is_type").alias("error_type"))
-    counts = left.agg(F.sum(was).alias("quarantined"), F.sum(F.greatest(was - still, F.lit(0))).alias("passed")).join(
-        came.agg(F.sum(still - was).alias("rejected_now")), ["source", "error_type"], "full"
+def _compared(before: _Rejected, now: _Rejected) -> list[Verdict]:
+    quarantined, passed, rejected_now = (
+        Counter[tuple[str, str]](),
+        Counter[tuple[str, str]](),
+        Counter[tuple[str, str]](),
     )
+    for text in before.keys() | now.keys():
+        (was, was_type), (still, type_now) = before.get(text, (0, "")), now.get(text, (0, ""))
+        if was:
+            quarantined[text[0], was_type] += was
+            passed[text[0], was_type] += max(was - still, 0)
+        if still > was:
+            rejected_now[text[0], type_now] += still - was
     return [
-        Verdict(row.source, row.error_type, row.quarantined or 0, row.passed or 0, row.rejected_now or 0)
-        for row in counts.orderBy("source", "error_type").collect()
+        Verdict(*group, quarantined[group], passed[group], rejected_now[group])
+        for group in sorted(quarantined.keys() | rejected_now.keys())
     ]

@@ -1,0 +1,118 @@
+"""The conservation law, source by source: landing lines = Silver rows + quarantined rows (SPEC 2 and 9).
+
+Landing is counted from its own files, Silver and quarantine from their Parquet; no figure is taken from the pipeline.
+Event files that were archived after they were ingested can only be counted as Bronze holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloud_analytics.bronze import ledger
+from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.config.rules import BRONZE
+from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.landing.csv_files import master_files, parse
+from cloud_analytics.landing.folder import UnreadableFile, event_files, has_text, lines
+from cloud_analytics.reading.lake import LakeReader, each_source
+
+SOURCES = (EVENTS, *MASTERS)
+
+
+@dataclass(frozen=True)
+class SourceAudit:
+    """One source: lines in landing, rows in Silver, rows in quarantine by error_type."""
+
+    landing: int
+    silver: int
+    quarantine: dict[str, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every landing line is accounted for exactly once."""
+        return self.landing == self.silver + sum(self.quarantine.values())
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The audit of a lake against its landing folder; `archived` event files have left it since they were ingested."""
+
+    sources: dict[str, SourceAudit]
+    archived: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the law holds for every source."""
+        return all(source.balanced for source in self.sources.values())
+
+    def as_json(self) -> dict[str, object]:
+        """The shape that `audit --format json` prints."""
+        sources = {
+            name: {
+                "landing": source.landing,
+                "silver": source.silver,
+                "quarantine": source.quarantine,
+                "balanced": source.balanced,
+            }
+            for name, source in self.sources.items()
+        }
+        return {"sources": sources, "balanced": self.balanced}
+
+
+def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
+    """Count every source: the lines in landing, and the rows of the zones."""
+    files = event_files(landing)
+    archived = ledger.archived(lake, files)
+    landed = {EVENTS: _event_lines(lake, landing, files) + _archived_lines(lake, archived)}
+    landed |= _master_records(landing, config)
+    query = "SELECT '{source}' AS source, NULL AS error_type, count(*) AS rows FROM silver.{source} UNION ALL"
+    query += " SELECT '{source}', error_type, count(*) FROM quarantine.{source} GROUP BY error_type"
+    silver, rejected = dict.fromkeys(SOURCES, 0), {source: dict[str, int]() for source in SOURCES}
+    for row in lake.rows(f"{each_source(query, SOURCES)} ORDER BY error_type"):
+        if row["error_type"] is None:
+            silver[row["source"]] = row["rows"]
+        else:
+            rejected[row["source"]][row["error_type"]] = row["rows"]
+    return Audit({name: SourceAudit(landed[name], silver[name], rejected[name]) for name in SOURCES}, len(archived))
+
+
+def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]) -> int:
+    """Non-blank lines; a file that cannot be read to its end is one, and one that went meanwhile has none."""
+    broken: set[str] = set()
+    if any(info.name.endswith(".gz") for info in files):
+        query = "SELECT source_file FROM quarantine.usage_events WHERE error_type = 'unreadable_file'"
+        broken = {row["source_file"] for row in lake.rows(query)}
+    counts: list[int] = []
+
+    def count(info: FileInfo) -> None:
+        try:
+            counts.append(1 if info.name in broken else sum(map(has_text, lines(landing, info))))
+        except UnreadableFile:
+            counts.append(1)
+        except FileNotFoundError:
+            pass
+
+    landing.each(count, files)
+    return sum(counts)
+
+
+def _archived_lines(lake: LakeReader, names: list[str]) -> int:
+    """Lines of these files as Bronze holds or rejected them, so that the law still binds what follows Bronze."""
+    if not names:
+        return 0
+    query = """
+        SELECT count(*) AS rows FROM (
+            SELECT source_file FROM bronze.usage_events
+            UNION ALL SELECT source_file FROM quarantine.usage_events WHERE list_contains(?, error_type)
+        ) WHERE list_contains(?, source_file)
+    """
+    return int(lake.row(query, [list(BRONZE), names])["rows"])
+
+
+def _master_records(landing: ReadableFiles, config: Config) -> dict[str, int]:
+    found = {source: master_files(landing, source) for source in MASTERS}
+    contents = landing.contents(info for infos in found.values() for info in infos)
+    return {
+        source: sum(len(parse(contents[info.path], info.name, config.sources[source])[1]) for info in infos)
+        for source, infos in found.items()
+    }

@@ -1,0 +1,161 @@
+"""The lake for who only reads it: its zones as schemas of DuckDB (`gold.revenue_by_org_month`), its state documents.
+
+A table is a view over the files that lie in it now, with the declared columns and types. A file that a writer replaces
+while a query runs makes the query begin anew with the files that are there then. Nothing can be written, and no file
+outside the zones be read: DuckDB itself refuses it, whatever the query.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
+from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.reading.tables import ZONES, declared, is_open, tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ATTEMPTS = 8  # while writers replace files under a query
+_PAUSE = 0.05  # seconds, and so much more after each attempt
+_TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
+
+Found = TypeVar("Found")
+
+
+class LakeReader(LakeFolder):
+    """A lake that is only read. A table that is absent or empty has its declared columns and no rows.
+
+    DECIMAL stays exact, timestamps are UTC, and partition columns are columns.
+    """
+
+    def __init__(self, files: ReadableFiles) -> None:
+        super().__init__(files)
+        self._turn = threading.RLock()
+        self._connection = _connect(files)
+        self._seen: dict[str, list[FileInfo]] = {}  # table → its files, of which its view is made
+        # Files of one table differ in their columns where another version wrote some: then each is asked for its own.
+        self._by_name = False
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a SELECT by the names of their columns; `?` stands for each of the parameters in turn."""
+        return self._answer(query, parameters, lambda found: [dict(zip(found.columns, r)) for r in found.fetchall()])
+
+    def row(self, query: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
+        """The one row of an aggregate without groups."""
+        (found,) = self.rows(query, parameters)
+        return found
+
+    def frame(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+        """The rows of a SELECT for pandas: decimals and dates as Python's own, which keep every digit."""
+        found: pd.DataFrame = self._answer(query, parameters, lambda found: found.to_arrow_table().to_pandas())
+        return found
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """A query as a person writes it: `lake.sql("SELECT * FROM gold.carbon_impact")`.
+
+        UsageError, in one line, for a query that is wrong, and for anything but one SELECT (or SHOW, DESCRIBE).
+        """
+        try:
+            statements = self._connection.extract_statements(query)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise UsageError("the lake is only read: give one SELECT")
+            return self.frame(query)
+        except duckdb.Error as error:
+            raise UsageError(" ".join(str(error).split("\n\n")[0].split())) from None
+
+    def _answer(self, query: str, parameters: Sequence[Any], take: Callable[[Any], Found]) -> Found:
+        with self._turn:
+            for attempt in range(_ATTEMPTS):
+                try:
+                    self._look(query)
+                    return take(self._connection.sql(query, params=list(parameters)))
+                except (duckdb.Error, FileNotFoundError) as error:
+                    is_gone = isinstance(error, duckdb.IOException | FileNotFoundError)
+                    if self._by_name and not (is_gone and attempt < _ATTEMPTS - 1):
+                        raise
+                    self._by_name, self._seen = True, {}
+                    time.sleep(attempt * _PAUSE)
+            raise AssertionError("the last attempt returns or raises")
+
+    def _look(self, query: str) -> None:
+        """Make the tables that a query names what their files are now; all tables for one that names none."""
+        named = {f"{zone}/{name}".lower() for zone, name in _TABLE.findall(query)} or set(tables())
+        for table in sorted(named):
+            columns = declared(table)
+            if columns is not None:
+                # The newest file first: it tells the columns, and knows those of today.
+                found = sorted(self.files.files(table), key=lambda info: -info.modified)
+                if self._seen.get(table) != found:
+                    self._connection.execute(self._view(table, columns, found))
+                    self._seen[table] = found
+
+    def _view(self, table: str, columns: dict[str, str], found: Sequence[FileInfo]) -> str:
+        view = f"CREATE OR REPLACE VIEW {table.replace('/', '.')} AS SELECT"
+        if not found:
+            return f"{view} {_selected(columns, ())} WHERE false"
+        paths = ", ".join(_literal(info.path.removeprefix("file:")) for info in found)
+        partitions = [part.partition("=")[0] for part in found[0].path.split("/") if "=" in part]
+        kinds = ", ".join(f"{_name(name)}: {columns[name]}" for name in partitions if name in columns)
+        source = f"read_parquet([{paths}], union_by_name = {self._by_name or is_open(table)}, hive_partitioning = true"
+        source += f", hive_types = {{{kinds}}})" if kinds else ")"
+        if is_open(table):
+            return f"{view} * FROM {source}"
+        there = self._connection.sql(f"FROM {source} LIMIT 0").columns
+        return f"{view} {_selected(columns, there)} FROM {source}"
+
+
+def _selected(columns: dict[str, str], there: Iterable[str]) -> str:
+    """The declared columns in their types; those that are not `there` are null."""
+    found = set(there)
+    return ", ".join(
+        f"CAST({_name(name) if name in found else 'NULL'} AS {kind}) AS {_name(name)}" for name, kind in columns.items()
+    )
+
+
+def each_source(select: str, sources: Sequence[str]) -> str:
+    """A SELECT in which `{source}` stands for a source, as one query over several of them."""
+    return " UNION ALL ".join(select.replace("{source}", source) for source in sources)
+
+
+def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
+    """DuckDB in memory, which may read these zones and nothing else; neither network nor variables of Python."""
+    options: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,
+        "temp_directory": f"{tempfile.gettempdir()}/cloud-analytics-duckdb-{uuid.uuid4().hex}",
+    }
+    connection = duckdb.connect(config=options)
+    if not isinstance(files, LocalFileSystem):
+        from cloud_analytics.reading.files import as_fsspec
+
+        connection.register_filesystem(as_fsspec(files))
+    root = files.root.removeprefix("file://")
+    zones = ", ".join(_literal(f"{root}/{zone}/") for zone in ZONES)
+    for statement in (
+        "SET TimeZone = 'UTC'",
+        *(f"CREATE SCHEMA {zone}" for zone in ZONES),
+        f"SET allowed_directories = [{zones}]",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    ):
+        connection.execute(statement)
+    return connection
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
