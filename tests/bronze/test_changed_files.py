@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_analytics.quality.audit import Audit, audit
 
 from cloud_analytics.bronze.events import EventFeed, landing_files
 from cloud_analytics.bronze.ingest import MicroBatch, ingest
+from cloud_analytics.reading.audit import Audit
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import rows_of
-from tests.integration.lakes import differing, reject_counts, silver_and_gold, write_landing
+from tests.integration.lakes import audit_of, differing, reject_counts, silver_and_gold, write_landing
 
 pytestmark = pytest.mark.spark
 
 
 def audited(make_pipeline: MakePipeline, landing: Path, lake: Path) -> Audit:
     pipeline = make_pipeline(landing, lake)
-    return audit(pipeline.lake, str(landing), pipeline.config)
+    return audit_of(pipeline)
 
 
 def test_changed_files_give_the_state_of_a_clean_run(

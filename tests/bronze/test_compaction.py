@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_analytics.quality.audit import audit
 
 from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.config import CompactionSettings
@@ -15,7 +14,7 @@ from cloud_analytics.pipeline import Pipeline
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
 from tests.integration.agreement import rows_of
-from tests.integration.lakes import bag, differing, silver_and_gold
+from tests.integration.lakes import audit_of, bag, differing, silver_and_gold
 
 pytestmark = pytest.mark.spark
 
@@ -69,7 +68,7 @@ def test_compaction_keeps_every_row_and_shows_none_twice(
     pipeline.run()
     assert lakes.bronze(lake) == lakes.bronze(clean)
     assert differing(silver_and_gold(lake), silver_and_gold(clean)) == []
-    assert audit(pipeline.lake, str(landing), pipeline.config).balanced
+    assert audit_of(pipeline).balanced
 
 
 def test_what_is_not_finished_or_not_scattered_stays_and_files_have_a_size(

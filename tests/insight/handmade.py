@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-from cloud_analytics.quality.audit import Audit, SourceAudit
 
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.insight.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 from cloud_analytics.insight.report.facts import Facts
+from cloud_analytics.reading.audit import Audit, SourceAudit
 
 MADE = datetime(2025, 9, 2, 12, tzinfo=timezone.utc)
 

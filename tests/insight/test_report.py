@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from cloud_analytics.quality.audit import audit
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import MASTERS, Config
@@ -29,6 +28,7 @@ from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from tests.conftest import REPOSITORY, MakePipeline
 from tests.insight.pages import Page
+from tests.integration.lakes import audit_of
 
 FILES_PER_BATCH = 5
 NAME = '</b><script>alert("x")</script> $\\frac{1$ & Sons, "Ltd"'
@@ -139,7 +139,7 @@ def test_support_genai_and_carbon_are_golds(page: Page, gold: Callable[[str], pd
 
 
 def test_quality_is_the_audits(page: Page, pipeline: Pipeline) -> None:
-    law = audit(pipeline.lake, pipeline.landing, pipeline.config)
+    law = audit_of(pipeline)
     assert law.balanced
     shown = exact(page, "Audit")
     assert set(shown) == {"usage_events", *MASTERS}

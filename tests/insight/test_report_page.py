@@ -9,7 +9,6 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
-from cloud_analytics.quality.audit import Audit, SourceAudit
 
 from cloud_analytics.config import MASTERS
 from cloud_analytics.insight.profile import ColumnProfile, SourceProfile
@@ -27,6 +26,7 @@ from cloud_analytics.insight.report.view import (
     total,
     usd,
 )
+from cloud_analytics.reading.audit import Audit, SourceAudit
 from tests.insight.handmade import facts, nothing
 from tests.insight.pages import Page
 

@@ -5,10 +5,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from cloud_analytics.quality.audit import audit
 
 from tests.conftest import MakePipeline
 from tests.integration import hostile, hostile_cases
+from tests.integration.lakes import audit_of
 from tests.oracle import Result, compute
 
 
@@ -26,7 +26,7 @@ def run_and_compute(make_pipeline: MakePipeline, landing: Path, lake: Path) -> C
     pipeline = make_pipeline(landing, lake)
     started = datetime.now(timezone.utc)
     pipeline.run()
-    counted = audit(pipeline.lake, str(landing), pipeline.config).as_json()
+    counted = audit_of(pipeline).as_json()
     return Compared(lake, compute(landing, started), counted)
 
 

@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.audit import Audit, audit
+from cloud_analytics.reading.lake import LakeReader
 from tests.integration import hostile
 from tests.integration.agreement import GOLD_KEYS, SILVER_KEYS, comparable, rows_of
 
@@ -60,6 +64,11 @@ def split(lines: Sequence[str], parts: int, seed: int) -> dict[str, Sequence[str
     random.Random(seed).shuffle(shuffled)
     files: dict[str, Sequence[str]] = {f"part_{n}.jsonl": shuffled[n::parts] for n in range(1, parts)}
     return {**files, "part_0.jsonl.gz": shuffled[0::parts]}
+
+
+def audit_of(pipeline: Pipeline) -> Audit:
+    """The audit of a pipeline's lake against its landing folder."""
+    return audit(LakeReader(pipeline.lake.files), open_files(pipeline.landing), pipeline.config)
 
 
 def bag(rows: list[dict[str, Any]], without: set[str]) -> Counter[tuple[tuple[str, Any], ...]]:

@@ -13,7 +13,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from cloud_analytics.quality.audit import audit
 
 from tests.conftest import MakePipeline
 from tests.integration import hostile
@@ -21,6 +20,7 @@ from tests.integration.agreement import EVENTS, rows_of
 from tests.integration.lakes import (
     METADATA,
     SCORES,
+    audit_of,
     bag,
     day_lines,
     differing,
@@ -43,7 +43,7 @@ def assert_equal(lake: Path, baseline: tuple[Path, Path]) -> None:
 class TestLaw1Conservation:
     def test_every_line_is_accounted_for_once(self, baseline: tuple[Path, Path], make_pipeline: MakePipeline) -> None:
         pipeline = make_pipeline(*baseline)
-        counted = audit(pipeline.lake, str(baseline[0]), pipeline.config)
+        counted = audit_of(pipeline)
         assert counted.balanced
         events = counted.sources[EVENTS]
         assert events.landing == len(day_lines())

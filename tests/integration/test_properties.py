@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_analytics.quality.audit import audit
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import MakePipeline
 from tests.integration.agreement import assert_none, gold_differences, quarantine_differences, silver_differences
 from tests.integration.hostile import MASTERS
+from tests.integration.lakes import audit_of
 from tests.oracle import compute
 
 pytestmark = pytest.mark.spark
@@ -118,7 +118,7 @@ def check(story: Story, make_pipeline: MakePipeline) -> None:
         assert_none(silver_differences(lake, expected))
         assert_none(quarantine_differences(lake, expected))
         assert_none(gold_differences(lake, expected))
-        counted: dict[str, Any] = audit(pipeline.lake, str(landing), pipeline.config).as_json()
+        counted: dict[str, Any] = audit_of(pipeline).as_json()
         assert counted == expected.audit
         assert counted["balanced"]
 

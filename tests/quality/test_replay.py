@@ -8,20 +8,21 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from cloud_analytics.quality.audit import audit
-from cloud_analytics.quality.catalogue import catalogue
-from cloud_analytics.quality.replay import replay
-from cloud_analytics.quality.selection import Selection
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import load
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.quality.quarantine import overview, show
+from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.quarantine import overview, show
+from cloud_analytics.reading.replay import replay
+from cloud_analytics.reading.rules import catalogue
+from cloud_analytics.reading.selection import Selection
 from tests.conftest import REPOSITORY
 from tests.integration.agreement import EVENTS, rows_of
 from tests.integration.hostile import event
 from tests.integration.lakes import (
+    audit_of,
     differing,
     files_of,
     reject_counts,
@@ -66,7 +67,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def rejected(pipeline: Pipeline) -> dict[str, int]:
     """Quarantined events by error_type, of an audit that balances."""
-    found = audit(pipeline.lake, pipeline.landing, pipeline.config)
+    found = audit_of(pipeline)
     assert found.balanced
     return found.sources[EVENTS].quarantine
 
@@ -82,12 +83,15 @@ def test_an_edit_of_the_configuration_lets_quarantined_events_in(spark: SparkSes
     first.run()
     broken = {"invalid_timestamp": 1, "malformed_json": 1}
     assert rejected(first) == {**broken, "negative_cost": 1, "unknown_service": 4}
-    groups = {(group["source"], group["error_type"]): group for group in overview(first.lake, Selection(), load(conf))}
+    groups = {
+        (group["source"], group["error_type"]): group
+        for group in overview(LakeReader(first.lake.files), Selection(), load(conf))
+    }
     assert groups[EVENTS, "unknown_service"]["records"] == 4
     assert groups[EVENTS, "unknown_service"]["replayable"]
     assert not groups[EVENTS, "malformed_json"]["replayable"]
     assert groups["users", "missing_key"]["message"] == "The natural key or org_id is blank, or too long to be one."
-    shown = show(first.lake, Selection(EVENTS, "unknown_service"), load(conf), 2)
+    shown = show(LakeReader(first.lake.files), Selection(EVENTS, "unknown_service"), load(conf), 2)
     assert [record["raw"] for record in shown] == [LINES[5], LINES[4]]
     assert [error["id"] for error in shown[0]["errors"]] == ["unknown_service", "negative_cost"]
     assert shown[0]["errors"][1]["message"] == "The cost is below -0.01 USD."
@@ -127,7 +131,7 @@ def test_an_edit_of_the_configuration_lets_quarantined_events_in(spark: SparkSes
     assert rejected(third) == {**broken, "huge_cost": 1, "negative_cost": 1, "duplicate_event": 1}
     warnings = Counter(name for row in rows_of(lake, "silver/usage_events") for name in row["warnings"])
     assert warnings == {"pricey": 4, "missing_value": 1}
-    listed = {(item["source"], item["id"]): item for item in catalogue(third.lake, third.config)}
+    listed = {(item["source"], item["id"]): item for item in catalogue(LakeReader(third.lake.files), third.config)}
     assert listed[EVENTS, "huge_cost"]["records"] == 1
     assert listed[EVENTS, "pricey"]["records"] == 4
     assert listed[EVENTS, "malformed_json"]["records"] == 1

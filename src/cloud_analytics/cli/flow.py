@@ -39,11 +39,14 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
     with open_pipeline(landing, lake, conf, serving) as (pipeline, config):
         from cloud_analytics.insight.demo import demo, print_demo
         from cloud_analytics.insight.headline import headline
-        from cloud_analytics.quality.audit import audit as conduct
+        from cloud_analytics.lake.files import file_system
+        from cloud_analytics.reading.audit import audit as conduct
+        from cloud_analytics.reading.lake import LakeReader
 
         outcome = pipeline.run()
         logger.debug("audit")
-        result = conduct(pipeline.lake, pipeline.landing, config)
+        zones = LakeReader(pipeline.lake.files)
+        result = conduct(zones, file_system(pipeline.lake.spark, pipeline.landing), config)
         found = headline(pipeline.lake)
         answers = []
         if pipeline.target is not None and found.top_org is not None:

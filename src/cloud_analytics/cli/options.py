@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloud_analytics.config import Config
+    from cloud_analytics.lake.files import ReadableFiles
     from cloud_analytics.pipeline import Pipeline
+    from cloud_analytics.reading.lake import LakeReader
 
 
 def options(*names: str) -> Callable[[Any], Any]:
@@ -94,6 +96,47 @@ def _spark_choice() -> SparkChoice:
     return chosen if isinstance(chosen, SparkChoice) else SparkChoice()
 
 
+@dataclass(frozen=True)
+class _Folders:
+    """The landing folder and the lake that a command means, and what has to be there.
+
+    `needs`: a landing folder that is there (one that was named always has to be), a lake that holds something. What
+    only looks at them would find nothing wrong with nothing.
+    """
+
+    config: Config
+    landing: str
+    lake: str
+    needs: frozenset[str]
+
+    @classmethod
+    def of(cls, landing: str | None, lake: str | None, conf: Path | None, needs: Collection[str]) -> _Folders:
+        from cloud_analytics.config import load
+
+        config = _spark_choice().applied(load(conf))
+        named = {"landing"} if landing else set()
+        return cls(
+            config, landing or config.pipeline.landing, lake or config.pipeline.lake, frozenset(named.union(needs))
+        )
+
+    @property
+    def need_spark(self) -> bool:
+        """Whether only Spark knows where they lie, or reaches them."""
+        from cloud_analytics.lake.files import is_reached_by_python
+
+        moved = "spark.hadoop.fs.defaultFS" in self.config.pipeline.spark.conf or "HADOOP_CONF_DIR" in os.environ
+        return submitted() or moved or not all(map(is_reached_by_python, (self.landing, self.lake)))
+
+    def look(self, is_there: Callable[[str], bool]) -> None:
+        """UsageError where something that has to be there is not."""
+        if "landing" in self.needs and not is_there(self.landing):
+            raise UsageError(f"the landing folder {self.landing} does not exist; give it with --landing")
+        if "lake" in self.needs and not is_there(f"{self.lake}/_state/last_transaction.json"):
+            raise UsageError(
+                f"the lake {self.lake} holds nothing: `cloud-analytics run` fills it, --lake names another"
+            )
+
+
 @contextmanager
 def open_pipeline(
     landing: str | None,
@@ -102,27 +145,13 @@ def open_pipeline(
     serving: str | None = "none",
     needs: Collection[str] = (),
 ) -> Iterator[tuple[Pipeline, Config]]:
-    """A pipeline over a started Spark session; everything that can be wrong without Spark is checked before.
+    """A pipeline over a started Spark session; everything that can be wrong without Spark is checked before."""
+    folders = _Folders.of(landing, lake, conf, needs)
+    config = folders.config
+    if not folders.need_spark:
+        from cloud_analytics.lake.files import open_files
 
-    `needs`: a landing folder that is there (one that was named always has to be), a lake that holds something. What
-    only looks at them would find nothing wrong with nothing.
-    """
-    from cloud_analytics.config import load
-    from cloud_analytics.lake.uris import local_folder
-
-    config = _spark_choice().applied(load(conf))
-    source, folder = landing or config.pipeline.landing, lake or config.pipeline.lake
-
-    def look(is_there: Callable[[str], bool]) -> None:
-        if (landing or "landing" in needs) and not is_there(source):
-            raise UsageError(f"the landing folder {source} does not exist; give it with --landing")
-        if "lake" in needs and not is_there(f"{folder}/_state/last_transaction.json"):
-            raise UsageError(f"the lake {folder} holds nothing: `cloud-analytics run` fills it, --lake names another")
-
-    # Where paths may lie elsewhere than here by default, only Spark knows.
-    moved = "spark.hadoop.fs.defaultFS" in config.pipeline.spark.conf or "HADOOP_CONF_DIR" in os.environ
-    if not (submitted() or moved):
-        look(lambda place: (local := local_folder(place)) is None or local.exists())
+        folders.look(lambda place: open_files(place).exists(""))
     from cloud_analytics.runtime.java import require_java
 
     if not submitted():
@@ -134,12 +163,33 @@ def open_pipeline(
         from cloud_analytics.serving.target import open_target
         from cloud_analytics.session import build_session, holds_little
 
+        source, folder = folders.landing, folders.lake
         with open_target(config, folder, serving) as target:
             little = holds_little(source, f"{folder}/bronze")
             spark = build_session(config.pipeline.spark, folder, source, quick_start=little, verbose=manner().verbose)
             try:
-                look(lambda place: file_system(spark, place).exists(""))
+                folders.look(lambda place: file_system(spark, place).exists(""))
                 zones = Lake(spark, folder)
                 yield Pipeline(zones, source, config, target), config
             finally:
                 spark.stop()
+
+
+@contextmanager
+def open_lake(
+    lake: str | None, conf: Path | None, landing: str | None = None, needs: Collection[str] = ("lake",)
+) -> Iterator[tuple[LakeReader, ReadableFiles, Config]]:
+    """The lake and the landing folder for a command that only reads; without Spark, unless only Spark reaches them."""
+    folders = _Folders.of(landing, lake, conf, needs)
+    if folders.need_spark:
+        with open_pipeline(landing, lake, conf, needs=needs) as (pipeline, config):
+            from cloud_analytics.lake.files import file_system
+            from cloud_analytics.reading.lake import LakeReader
+
+            yield LakeReader(pipeline.lake.files), file_system(pipeline.lake.spark, pipeline.landing), config
+        return
+    from cloud_analytics.lake.files import open_files
+    from cloud_analytics.reading.lake import LakeReader
+
+    folders.look(lambda place: open_files(place).exists(""))
+    yield LakeReader(open_files(folders.lake)), open_files(folders.landing), folders.config

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import console, open_pipeline, options
+from cloud_analytics.cli.options import console, open_lake, options
 
 if TYPE_CHECKING:
-    from cloud_analytics.quality.audit import Audit
+    from cloud_analytics.reading.audit import Audit
 
 
 @command(
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @options("landing", "lake", "conf")
 def audit(landing: str | None, lake: str | None, conf: Path | None) -> None:
     """The conservation law: landing lines = Silver rows + quarantined rows, for every source."""
-    with open_pipeline(landing, lake, conf, needs=("landing", "lake")) as (pipeline, config):
-        from cloud_analytics.quality.audit import audit as conduct
+    with open_lake(lake, conf, landing, needs=("landing", "lake")) as (zones, files, config):
+        from cloud_analytics.reading.audit import audit as conduct
 
-        result = conduct(pipeline.lake, pipeline.landing, config)
+        result = conduct(zones, files, config)
     emit(lambda: print_audit(result), audit_line(result), json=lambda: as_json(result.as_json()))
     if not result.balanced:
         sys.exit(1)
@@ -39,13 +39,13 @@ def audit(landing: str | None, lake: str | None, conf: Path | None) -> None:
 @options("lake", "conf")
 def rules(source: str | None, lake: str | None, conf: Path | None) -> None:
     """Every rule of quality: severity, message, and how many records of this lake break it."""
-    from cloud_analytics.quality.selection import check_source
+    from cloud_analytics.reading.selection import check_source
 
     check_source(source)
-    with open_pipeline(None, lake, conf) as (pipeline, config):
-        from cloud_analytics.quality.catalogue import catalogue
+    with open_lake(lake, conf, needs=()) as (zones, _, config):
+        from cloud_analytics.reading.rules import catalogue
 
-        found = [rule for rule in catalogue(pipeline.lake, config) if source in (None, rule["source"])]
+        found = [rule for rule in catalogue(zones, config) if source in (None, rule["source"])]
     broken = sum(1 for rule in found if rule["records"])
     emit(
         lambda: _print_rules(found),

@@ -16,15 +16,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from cloud_analytics.cli.manners import Group, as_json, command, emit
-from cloud_analytics.cli.options import console, open_pipeline, options
+from cloud_analytics.cli.options import console, open_lake, open_pipeline, options
 from cloud_analytics.cli.quality import audit_line, print_audit
 from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
     from cloud_analytics.config import Config
-    from cloud_analytics.lake.lake import Lake
-    from cloud_analytics.quality.replay import Replay
-    from cloud_analytics.quality.selection import Selection
+    from cloud_analytics.reading.lake import LakeReader
+    from cloud_analytics.reading.replay import Replay
+    from cloud_analytics.reading.selection import Selection
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +46,14 @@ class _Chosen:
     conf: Path | None
 
     @contextmanager
-    def open(self) -> Iterator[tuple[Lake, Selection, Config]]:
-        """The lake and what is selected of it; what is wrong with the choice is told before Spark starts."""
+    def open(self) -> Iterator[tuple[LakeReader, Selection, Config]]:
+        """The lake and what is selected of it; what is wrong with the choice is told before it is opened."""
         from cloud_analytics.config import load
-        from cloud_analytics.quality.selection import select
+        from cloud_analytics.reading.selection import select
 
         selection = select(load(self.conf), self.source, self.error_type, self.since, self.until)
-        with open_pipeline(None, self.lake, self.conf, needs=("lake",)) as (pipeline, config):
-            yield pipeline.lake, selection, config
+        with open_lake(self.lake, self.conf) as (lake, _, config):
+            yield lake, selection, config
 
 
 def _choosing(command: Any) -> Any:
@@ -89,7 +89,7 @@ def _choosing(command: Any) -> Any:
 def _list(chosen: _Chosen) -> None:
     """How many records were rejected, as what, and whether another rule or alias could let them pass."""
     with chosen.open() as opened:
-        from cloud_analytics.quality.quarantine import overview
+        from cloud_analytics.reading.quarantine import overview
 
         groups = overview(*opened)
     total = sum(group["records"] for group in groups)
@@ -126,7 +126,7 @@ def _print_groups(groups: list[dict[str, Any]], total: int) -> None:
 def _show(chosen: _Chosen, limit: int) -> None:
     """The rejected records as they came, each with its file and everything that is wrong with it."""
     with chosen.open() as opened:
-        from cloud_analytics.quality.quarantine import show
+        from cloud_analytics.reading.quarantine import show
 
         found = show(*opened, limit)
     emit(
@@ -156,12 +156,14 @@ def _replay(landing: str | None, lake: str | None, conf: Path | None) -> None:
     The same steps as `reconcile`, then the audit.
     """
     with open_pipeline(landing, lake, conf) as (pipeline, config):
-        from cloud_analytics.quality.audit import audit
-        from cloud_analytics.quality.replay import replay
+        from cloud_analytics.lake.files import file_system
+        from cloud_analytics.reading.audit import audit
+        from cloud_analytics.reading.lake import LakeReader
+        from cloud_analytics.reading.replay import replay
 
         done = replay(pipeline)
         logger.debug("audit")
-        result = audit(pipeline.lake, pipeline.landing, config)
+        result = audit(LakeReader(pipeline.lake.files), file_system(pipeline.lake.spark, pipeline.landing), config)
 
     def show() -> None:
         _print_replay(done)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.uris import absolute
+from cloud_analytics.lake.uris import absolute, local_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -352,3 +352,13 @@ def file_system(spark: SparkSession, root: str) -> FileSystem:
     root = absolute(root)
     scheme = root if "://" in root else spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")
     return LocalFileSystem(root) if scheme.startswith("file:") else HadoopFileSystem(spark, root)
+
+
+def is_reached_by_python(root: str) -> bool:
+    """Whether `open_files` reaches a path or URI."""
+    return local_folder(root) is not None
+
+
+def open_files(root: str) -> ReadableFiles:
+    """The files below a local path or a URI for who only reads them: without Spark."""
+    return LocalFileSystem(absolute(root))

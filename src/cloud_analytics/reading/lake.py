@@ -1,7 +1,7 @@
 """The lake for who only reads it: its zones as schemas of DuckDB (`gold.revenue_by_org_month`), its state documents.
 
-A table is a view over the files that lie in it now, with the declared columns and types. A file that a writer replaces
-while a query runs makes the query begin anew with the files that are there then. Nothing can be written, and no file
+A table is a view over the files that lie in it now, with the declared columns and types. Where a writer replaces one of
+them while a query runs, the query begins anew with the files that are there then. Nothing can be written, and no file
 outside the zones be read: DuckDB itself refuses it, whatever the query.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
-from cloud_analytics.errors import UsageError
+from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.reading.tables import ZONES, declared, is_open, tables
@@ -25,8 +25,9 @@ from cloud_analytics.reading.tables import ZONES, declared, is_open, tables
 if TYPE_CHECKING:
     import pandas as pd
 
-_ATTEMPTS = 8  # while writers replace files under a query
-_PAUSE = 0.05  # seconds, and so much more after each attempt
+_ATTEMPTS = 20  # while writers replace files under a query
+_CALM = 3  # attempts to ask while no file changes
+_PAUSE = 0.02  # seconds, and so much more after each attempt
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 
 Found = TypeVar("Found")
@@ -42,7 +43,7 @@ class LakeReader(LakeFolder):
         super().__init__(files)
         self._turn = threading.RLock()
         self._connection = _connect(files)
-        self._seen: dict[str, list[FileInfo]] = {}  # table → its files, of which its view is made
+        self._shown: dict[str, list[FileInfo]] = {}  # table → its files, of which its view is made
         # Files of one table differ in their columns where another version wrote some: then each is asked for its own.
         self._by_name = False
 
@@ -76,28 +77,36 @@ class LakeReader(LakeFolder):
     def _answer(self, query: str, parameters: Sequence[Any], take: Callable[[Any], Found]) -> Found:
         with self._turn:
             for attempt in range(_ATTEMPTS):
+                time.sleep(attempt * _PAUSE)
+                listed = {table: self._listed(table) for table in _named(query)}
                 try:
-                    self._look(query)
-                    return take(self._connection.sql(query, params=list(parameters)))
-                except (duckdb.Error, FileNotFoundError) as error:
-                    is_gone = isinstance(error, duckdb.IOException | FileNotFoundError)
-                    if self._by_name and not (is_gone and attempt < _ATTEMPTS - 1):
-                        raise
-                    self._by_name, self._seen = True, {}
-                    time.sleep(attempt * _PAUSE)
-            raise AssertionError("the last attempt returns or raises")
+                    self._show(listed)
+                    answer = take(self._connection.sql(query, params=list(parameters)))
+                except (duckdb.Error, FileNotFoundError):
+                    if self._is_as(listed):
+                        if self._by_name:
+                            raise
+                        self._by_name, self._shown = True, {}
+                    continue
+                # An answer of some files as they were and of others as they are has whole partitions: it will do where
+                # the lake never stands still.
+                if attempt >= _CALM or self._is_as(listed):
+                    return answer
+        raise PipelineError("the lake is written to at every moment: ask again when that is over")
 
-    def _look(self, query: str) -> None:
-        """Make the tables that a query names what their files are now; all tables for one that names none."""
-        named = {f"{zone}/{name}".lower() for zone, name in _TABLE.findall(query)} or set(tables())
-        for table in sorted(named):
-            columns = declared(table)
-            if columns is not None:
-                # The newest file first: it tells the columns, and knows those of today.
-                found = sorted(self.files.files(table), key=lambda info: -info.modified)
-                if self._seen.get(table) != found:
-                    self._connection.execute(self._view(table, columns, found))
-                    self._seen[table] = found
+    def _listed(self, table: str) -> list[FileInfo]:
+        """The files of a table now; the newest first, for it tells the columns, and knows those of today."""
+        return sorted(self.files.files(table), key=lambda info: -info.modified)
+
+    def _is_as(self, listed: dict[str, list[FileInfo]]) -> bool:
+        return all(self._listed(table) == found for table, found in listed.items())
+
+    def _show(self, listed: dict[str, list[FileInfo]]) -> None:
+        """Make each table's view one of these files, where it is not yet."""
+        for table, found in listed.items():
+            if self._shown.get(table) != found:
+                self._connection.execute(self._view(table, declared(table) or {}, found))
+                self._shown[table] = found
 
     def _view(self, table: str, columns: dict[str, str], found: Sequence[FileInfo]) -> str:
         view = f"CREATE OR REPLACE VIEW {table.replace('/', '.')} AS SELECT"
@@ -112,6 +121,12 @@ class LakeReader(LakeFolder):
             return f"{view} * FROM {source}"
         there = self._connection.sql(f"FROM {source} LIMIT 0").columns
         return f"{view} {_selected(columns, there)} FROM {source}"
+
+
+def _named(query: str) -> list[str]:
+    """The tables that a query names; all of them for one that names none (SHOW TABLES)."""
+    named = {f"{zone}/{name}".lower() for zone, name in _TABLE.findall(query)}
+    return sorted(table for table in named or tables() if declared(table) is not None)
 
 
 def _selected(columns: dict[str, str], there: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.insight.lateness import micro_batches
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, SILVER_EVENTS, SILVER_MASTERS
-from cloud_analytics.quality.audit import Audit
+from cloud_analytics.reading.audit import Audit
 from cloud_analytics.validation.checks import Check, verdict
 from cloud_analytics.validation.rehearsal import what_a_run_would_change
 

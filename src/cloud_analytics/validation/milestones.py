@@ -17,7 +17,7 @@ from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.lake.uris import escape_glob, local_folder
 from cloud_analytics.landing.csv_files import master_files
-from cloud_analytics.quality.audit import Audit
+from cloud_analytics.reading.audit import Audit
 from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloud_analytics.config import Config
+from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.quality.audit import audit
+from cloud_analytics.reading.audit import audit
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.validation.assumptions import assumptions
 from cloud_analytics.validation.checkout import checkout_milestones
 from cloud_analytics.validation.checks import Validation
@@ -26,7 +28,7 @@ def validate(
     UsageError where the settings of the serving store are wrong.
     """
     questions = answered(lake, open_session)  # first: wrong settings are told before the work of the others
-    audited = audit(lake, landing, config)
+    audited = audit(LakeReader(lake.files), file_system(lake.spark, landing), config)
     return Validation(
         [
             *assumptions(lake, landing, config, audited),

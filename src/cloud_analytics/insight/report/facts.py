@@ -21,7 +21,8 @@ from cloud_analytics.insight.report.causes import anomalies
 from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import SILVER_MASTERS
-from cloud_analytics.quality.audit import Audit, audit
+from cloud_analytics.reading.audit import Audit, audit
+from cloud_analytics.reading.lake import LakeReader
 
 WINDOWS = "org_service_cost_summary"
 _BATCH_SIZES = (1, 5, 20, 100)  # files of a micro-batch, for which the losses of a watermark are counted
@@ -74,7 +75,8 @@ def read(lake: Lake, landing: str, config: Config, made: datetime | None = None)
         ranked = pool.submit(anomalies, lake)
         profiles = pool.submit(profile, lake, config)
         losses = pool.submit(lateness.watermark_losses, lake, config.pipeline.stream.watermark, _BATCH_SIZES)
-        law = pool.submit(audit, lake, landing, config) if file_system(lake.spark, landing).exists("") else None
+        files = file_system(lake.spark, landing)
+        law = pool.submit(audit, LakeReader(lake.files), files, config) if files.exists("") else None
         found = {name: _sorted(future.result()) for name, future in pending.items()}
         usage = found.pop("usage")
         by_day = usage["usage_date"].notna()

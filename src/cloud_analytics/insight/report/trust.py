@@ -12,7 +12,7 @@ from cloud_analytics.insight.report import profiles
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.measures import late_share
 from cloud_analytics.insight.report.view import Cell, Section, Table, Value, number, percent, plural, ratio, rows
-from cloud_analytics.quality.audit import Audit
+from cloud_analytics.reading.audit import Audit
 
 _BATCHES_SHOWN = 10
 

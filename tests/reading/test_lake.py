@@ -1,0 +1,185 @@
+"""A lake that is only read: declared columns whatever the files hold, nothing but one SELECT, and files that vanish."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.reading.lake import LakeReader
+from tests.conftest import REPOSITORY
+
+MART = "gold/carbon_impact"
+
+
+def put(lake: Path, day: str, rows: int = 1, name: str = "part-0.parquet", **columns: Any) -> Path:
+    """A partition of the mart with that many rows; `columns` replaces what the first row holds."""
+    kilograms = pa.array([Decimal("0.100000")] * rows, pa.decimal128(28, 6))
+    found = {"org_id": pa.array(["org_a"] * rows), "total_carbon_kg": kilograms, "events": pa.array([3] * rows)}
+    folder = lake / MART / f"usage_date={day}"
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({**found, **columns}), folder / f".{name}")
+    return (folder / f".{name}").rename(folder / name)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    folder = tmp_path / "date=1999" / "a lake [a]{b}*?'é"  # whatever the names of its parents
+    put(folder, "2025-06-10")
+    put(folder, "2025-06-11", 2)
+    return folder
+
+
+def reader(lake: Path) -> LakeReader:
+    return LakeReader(open_files(str(lake)))
+
+
+def test_a_table_has_its_declared_columns_and_exact_values(lake: Path) -> None:
+    first = reader(lake).rows("SELECT * FROM gold.carbon_impact ORDER BY usage_date")[0]
+    assert first == {
+        "org_id": "org_a",
+        "total_carbon_kg": Decimal("0.100000"),
+        "events": 3,
+        "events_with_carbon": None,  # declared, and in no file: written before there was such a column
+        "coverage": None,
+        "carbon_kg_per_usd": None,
+        "usage_date": date(2025, 6, 10),
+    }
+    frame = reader(lake).sql("SELECT sum(total_carbon_kg) AS kg, min(usage_date) AS day FROM gold.carbon_impact")
+    assert (frame["kg"][0], frame["day"][0]) == (Decimal("0.300000"), date(2025, 6, 10))
+
+
+def test_files_of_one_table_may_differ_in_their_columns(lake: Path) -> None:
+    put(lake, "2025-06-12", coverage=pa.array([Decimal("0.5")], pa.decimal128(38, 10)), extra=pa.array([1]))
+    rows = reader(lake).rows("SELECT coverage FROM gold.carbon_impact ORDER BY usage_date")
+    assert [row["coverage"] for row in rows] == [None, None, None, Decimal("0.5000000000")]
+
+
+def test_an_absent_table_is_empty_with_its_columns(lake: Path) -> None:
+    frame = reader(lake).sql("SELECT * FROM silver.usage_events")
+    assert (len(frame), list(frame)[:2]) == (0, ["event_id", "event_ts"])
+    shown = reader(lake).sql("SHOW ALL TABLES")
+    assert {"bronze", "silver", "gold", "quarantine"} == set(shown["schema"])
+    assert {"usage_events", "users", "revenue_by_org_month"} <= set(shown["name"])
+
+
+def test_times_are_utc(tmp_path: Path) -> None:
+    folder = tmp_path / "quarantine" / "users" / "date=2025-06-10" / "error_type=missing_key"
+    folder.mkdir(parents=True)
+    moment = datetime(2025, 6, 10, 12, tzinfo=timezone.utc)
+    pq.write_table(pa.table({"ingest_ts": pa.array([moment], pa.timestamp("us", "UTC"))}), folder / "a.parquet")
+    (row,) = reader(tmp_path).rows("SELECT ingest_ts, error_type FROM quarantine.users")
+    assert row == {"ingest_ts": moment, "error_type": "missing_key"}
+    assert str(row["ingest_ts"].utcoffset()) == "0:00:00"
+
+
+def test_a_new_file_is_seen_by_the_next_query(lake: Path) -> None:
+    opened = reader(lake)
+    count = "SELECT count(*) AS n FROM gold.carbon_impact"
+    assert opened.row(count)["n"] == 3
+    put(lake, "2025-06-12", 4)
+    assert opened.row(count)["n"] == 7
+    put(lake, "2025-06-12", 5)
+    assert opened.row(count)["n"] == 8
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "INSERT INTO gold.carbon_impact VALUES (1)",
+        "CREATE TABLE t AS SELECT 1",
+        "COPY (SELECT 1) TO '{lake}/gold/x.csv'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{lake}/gold/x.csv'",
+        "ATTACH '{lake}/x.db'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "SELECT 1; SELECT 2",
+        "",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM read_text('{lake}/_cassandra/password')",
+        "SELECT * FROM '{lake}/_state/x.json'",
+        "SELECT * FROM glob('/*')",
+        "SELECT * FROM lake",  # a variable of the caller's
+        "SELECT * FROM gold.no_such_mart",
+        "SELECT FROM WHERE",
+    ],
+)
+def test_nothing_is_written_and_nothing_else_is_read(lake: Path, query: str) -> None:
+    for name in ("_cassandra/password", "_state/x.json"):
+        (lake / name).parent.mkdir()
+        (lake / name).write_text("{}")
+    before = sorted(str(path) for path in lake.rglob("*"))
+    with pytest.raises(UsageError) as raised:
+        reader(lake).sql(query.format(lake=str(lake).replace("'", "''")))
+    assert len(str(raised.value).splitlines()) == 1
+    assert sorted(str(path) for path in lake.rglob("*")) == before
+
+
+def test_a_file_that_went_since_it_was_listed_is_looked_for_again(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = reader(lake)
+    listed = opened.files.files
+    stale = [replace(info, path=info.path.replace("part-0", "part-9")) for info in listed(MART)]
+    answers = iter([stale, stale])
+    monkeypatch.setattr(opened.files, "files", lambda table: next(answers, None) or listed(table))
+    assert opened.row("SELECT count(*) AS n FROM gold.carbon_impact")["n"] == 3
+
+
+def test_a_reader_beside_a_writer_finds_each_partition_whole(lake: Path) -> None:
+    for day in ("2025-06-10", "2025-06-11"):
+        put(lake, day, 500)
+    stop = threading.Event()
+
+    def replace_files() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            put(lake, f"2025-06-{10 + number % 2}", 500 + number % 7)
+
+    writer = threading.Thread(target=replace_files)
+    writer.start()
+    try:
+        opened = reader(lake)
+        for _ in range(100):
+            rows = opened.rows("SELECT usage_date, count(*) AS n, sum(events) AS e FROM gold.carbon_impact GROUP BY 1")
+            assert [row["n"] for row in rows] == [row["e"] / 3 for row in rows]
+            assert len(rows) == 2
+            assert all(500 <= row["n"] < 507 for row in rows)
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_no_command_that_only_reads_starts_spark(tmp_path: Path) -> None:
+    (tmp_path / "_state").mkdir()
+    (tmp_path / "_state" / "last_transaction.json").write_text("1")
+    (tmp_path / "landing").mkdir()
+    code = """
+import sys
+sys.modules["pyspark.java_gateway"] = None  # a session cannot start without it
+from cloud_analytics.cli import main
+main()
+"""
+    places = ["--lake", str(tmp_path), "--format", "json"]
+    for command in (
+        ["audit", "--landing", str(tmp_path / "landing")],
+        ["rules"],
+        ["quarantine", "list"],
+        ["quarantine", "show"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *command, *places], capture_output=True, text=True, cwd=REPOSITORY, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)
