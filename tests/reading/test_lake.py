@@ -167,7 +167,7 @@ def test_no_command_that_only_reads_starts_spark(tmp_path: Path) -> None:
     (tmp_path / "landing").mkdir()
     code = """
 import sys
-sys.modules["pyspark.java_gateway"] = None  # a session cannot start without it
+sys.modules["cloud_analytics.session"] = None  # no session is started without it
 from cloud_analytics.cli import main
 main()
 """

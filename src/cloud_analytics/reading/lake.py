@@ -95,7 +95,7 @@ class LakeReader(LakeFolder):
         raise PipelineError("the lake is written to at every moment: ask again when that is over")
 
     def _listed(self, table: str) -> list[FileInfo]:
-        """The files of a table now; the newest first, for it tells the columns, and knows those of today."""
+        """The files of a table now; the newest first, for it is asked for the columns, and knows those of today."""
         return sorted(self.files.files(table), key=lambda info: -info.modified)
 
     def _is_as(self, listed: dict[str, list[FileInfo]]) -> bool:
@@ -112,15 +112,23 @@ class LakeReader(LakeFolder):
         view = f"CREATE OR REPLACE VIEW {table.replace('/', '.')} AS SELECT"
         if not found:
             return f"{view} {_selected(columns, ())} WHERE false"
-        paths = ", ".join(_literal(info.path.removeprefix("file:")) for info in found)
-        partitions = [part.partition("=")[0] for part in found[0].path.split("/") if "=" in part]
-        kinds = ", ".join(f"{_name(name)}: {columns[name]}" for name in partitions if name in columns)
-        source = f"read_parquet([{paths}], union_by_name = {self._by_name or is_open(table)}, hive_partitioning = true"
-        source += f", hive_types = {{{kinds}}})" if kinds else ")"
         if is_open(table):
-            return f"{view} * FROM {source}"
+            return f"{view} * FROM {_parquet(columns, found, by_name=True)}"
+        source = _parquet(columns, found, self._by_name)
         there = self._connection.sql(f"FROM {source} LIMIT 0").columns
+        if not columns.keys() <= set(there):  # of the first file: others may have what it lacks
+            source = _parquet(columns, found, by_name=True)
+            there = self._connection.sql(f"FROM {source} LIMIT 0").columns
         return f"{view} {_selected(columns, there)} FROM {source}"
+
+
+def _parquet(columns: dict[str, str], found: Sequence[FileInfo], by_name: bool) -> str:
+    """These files as one table; `by_name`: each is asked for its own columns, not the first one for all."""
+    paths = ", ".join(_literal(info.path.removeprefix("file:")) for info in found)
+    partitions = {part.partition("=")[0] for part in found[0].path.split("/") if "=" in part} & columns.keys()
+    kinds = ", ".join(f"{_name(name)}: {columns[name]}" for name in sorted(partitions))
+    options = f"union_by_name = {by_name}, hive_partitioning = true" + (f", hive_types = {{{kinds}}}" if kinds else "")
+    return f"read_parquet([{paths}], {options})"
 
 
 def _named(query: str) -> list[str]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from pyspark.sql.types import StructType
-
 from cloud_analytics.config import EVENTS, MASTERS
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS, columns
+from cloud_analytics.gold import marts
+from cloud_analytics.lake.schemas import (
+    BRONZE_EVENTS,
+    COST_BASELINES,
+    QUARANTINE,
+    SILVER_EVENTS,
+    SILVER_MASTERS,
+    columns,
+)
 
 ZONES = ("bronze", "silver", "gold", "quarantine")
 SOURCES = (EVENTS, *MASTERS)
@@ -29,17 +35,14 @@ _TYPES = {
 def tables() -> Iterator[str]:
     """Every table, as `zone/name`."""
     for zone in ZONES:
-        yield from (f"{zone}/{name}" for name in _schemas(zone))
+        yield from (f"{zone}/{name}" for name in _tables(zone))
 
 
 def declared(table: str) -> dict[str, str] | None:
     """Column → DuckDB's type, in order; None for a table that no zone has."""
     zone, _, name = table.partition("/")
-    schema = _schemas(zone).get(name)
-    if schema is None:
-        return None
-    kinds = {field.name: field.dataType.simpleString() for field in schema}
-    return {column: _TYPES.get(kind, kind.upper()) for column, kind in kinds.items()}
+    columns = _tables(zone).get(name)
+    return columns and {column: _TYPES.get(kind, kind.upper()) for column, kind in columns.items()}
 
 
 def is_open(table: str) -> bool:
@@ -49,13 +52,14 @@ def is_open(table: str) -> bool:
 
 
 @cache
-def _schemas(zone: str) -> dict[str, StructType]:
+def _tables(zone: str) -> dict[str, dict[str, str]]:
+    """Table → column → Spark's type, in the order of Parquet."""
     if zone == "gold":
-        from cloud_analytics.gold.build import SCHEMAS
-
-        return SCHEMAS
+        return {name: {column.name: column.type for column in mart.table.stored} for name, mart in marts().items()}
     if zone == "quarantine":
-        return dict.fromkeys(SOURCES, QUARANTINE)
-    if zone == "silver":
-        return {EVENTS: SILVER_EVENTS, **SILVER_MASTERS}
-    return {EVENTS: BRONZE_EVENTS, **dict.fromkeys(MASTERS, _BRONZE_MASTER)}
+        schemas = dict.fromkeys(SOURCES, QUARANTINE)
+    elif zone == "silver":
+        schemas = {EVENTS: SILVER_EVENTS, **SILVER_MASTERS, "cost_baselines": COST_BASELINES}
+    else:
+        schemas = {EVENTS: BRONZE_EVENTS, **dict.fromkeys(MASTERS, _BRONZE_MASTER)}
+    return {name: {field.name: field.dataType.simpleString() for field in schemas[name]} for name in schemas}
