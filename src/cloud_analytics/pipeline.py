@@ -25,6 +25,7 @@ from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver import build as silver_build
+from cloud_analytics.silver.build_events import build_events
 
 logger = logging.getLogger(__name__)
 
@@ -208,7 +209,7 @@ class Pipeline:
     def _silver(self, outcome: Outcome, whole_history: bool, compare: bool = False) -> None:
         changes = outcome.row_changes if compare else None
         outcome.silver_masters += silver_build.build_masters(self.lake, self.config, changes)
-        dates = silver_build.build_events(self.lake, self.config, whole_history, changes)
+        dates = build_events(self.lake, self.config, whole_history, changes)
         outcome.silver_dates = sorted({*outcome.silver_dates, *dates})
 
     def _onward(self, outcome: Outcome) -> None:

@@ -41,6 +41,8 @@ def compact(lake: Lake, config: Config) -> Compaction | None:
     with lake.transaction() as transaction:
         if dates:
             _merge_events(lake, transaction, config, dates)
+            waiting = {date: entry for date, entry in ledger.pending(lake).items() if date not in dates}
+            transaction.put(ledger.PENDING, waiting)  # their partitions are gone
         if rejects:
             table = quarantine.table(EVENTS)
             rows = lake.together(lake.read(table, QUARANTINE, sorted(rejects)), ["date"], len(rejects))

@@ -164,6 +164,7 @@ def _write(
             emptied = {date for date, rows_left in retracted.items() if not rows_left} - written
             versions = {**lake.state(ledger.DATES, {}), **dict.fromkeys(batch.touched, transaction.number)}
             transaction.put(ledger.DATES, {date: n for date, n in versions.items() if date not in emptied})
+            transaction.put(ledger.PENDING, ledger.pending_with(lake, batch_id, written, retracted))
             transaction.put(ledger.CLOCK, newest)
             transaction.put(
                 f"_metrics/micro_batches/{batch_id}", {**batch.__dict__, "ingest_ts": ingest_ts.isoformat()}

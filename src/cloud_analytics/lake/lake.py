@@ -32,10 +32,6 @@ _JOURNAL = "_state/journal.json"
 _STATE = "_state"
 
 
-def _nothing(_path: str) -> bool:
-    return False
-
-
 def partition_folder(path: str) -> str:
     """`date=2025-06-10/service=genai/part-0.parquet` → the folder of the file."""
     return path.rpartition("/")[0]
@@ -52,7 +48,7 @@ class _Dataset:
 
     table: str
     staged: str | None
-    remove: Callable[[str], bool]
+    remove: Callable[[str], bool] | None
 
 
 @dataclass
@@ -71,13 +67,13 @@ class Transaction:
         table: str,
         frame: DataFrame | None,
         partition_by: Sequence[str] = (),
-        remove: Callable[[str], bool] = lambda _path: True,
+        remove: Callable[[str], bool] | None = lambda _path: True,
         rows_per_file: int = 0,
     ) -> str | None:
         """Write `frame` aside as new files of `table`, and drop the old ones whose path below it `remove` accepts.
 
-        Rows are spread over files as the frame is partitioned, and by `rows_per_file` where it is not 0. Returns the
-        staged folder (to read back before commit).
+        None drops none. Rows are spread over files as the frame is partitioned, and by `rows_per_file` where it is not
+        0. Returns the staged folder (to read back before commit).
         """
         with self._lock:  # independent tables are written from several threads
             staged = f"{_STAGING}/{self.number}/{len(self._datasets)}" if frame is not None else None
@@ -91,7 +87,7 @@ class Transaction:
 
     def append(self, table: str, frame: DataFrame, partition_by: Sequence[str]) -> None:
         """Add files that this transaction owns (Bronze events, and lines that Bronze rejects)."""
-        self.replace(table, frame, partition_by, remove=_nothing)
+        self.replace(table, frame, partition_by, remove=None)
 
     def put(self, document: str, content: Any) -> None:
         """Store a JSON document (a path below the lake, `.json` is added) together with the data."""
@@ -107,7 +103,7 @@ class Transaction:
         removals: list[str] = []
         for dataset in self._datasets:
             base = f"{dataset.table}/"
-            if dataset.remove is not _nothing:
+            if dataset.remove is not None:
                 removals += [base + path for path in self.lake.relative_files(dataset.table) if dataset.remove(path)]
             if dataset.staged is not None:
                 moves += [

@@ -17,10 +17,28 @@ def valid(judged: DataFrame) -> DataFrame:
     return judged.where(F.size("errors") == 0)
 
 
-def lines_of_copies(judged: DataFrame, bronze: DataFrame) -> DataFrame:
-    """The Bronze rows whose event_id more than one valid record carries. Reads little of `judged`: ids and errors."""
+def smallest_files(judged: DataFrame) -> DataFrame:
+    """Judged events → one row an event_id of valid records: the smallest name of their files, blanks left out."""
+    return valid(judged).groupBy("event_id").agg(F.min(without_blanks(F.col("source_file"))).alias("smallest_file"))
+
+
+def standing_copies(came: DataFrame, silver: DataFrame) -> DataFrame:
+    """Those of Silver's events whose id came again (`smallest_files`): event_id, date, source_file and `displaced`.
+
+    `displaced`: a copy that came survives instead. Where the names are the same the text decides, which is not looked
+    at here, and so it is true as well.
+    """
+    standing = silver.select("event_id", "date", "source_file").join(came, "event_id")
+    displaced = F.col("smallest_file") <= without_blanks(F.col("source_file"))
+    return standing.withColumn("displaced", displaced).drop("smallest_file")
+
+
+def lines_of_copies(judged: DataFrame, bronze: DataFrame, standing: DataFrame | None = None) -> DataFrame:
+    """The Bronze rows whose event_id more than one valid record carries, or one that is `standing` in Silver."""
     counts = valid(judged).groupBy("event_id").count()
     repeated = counts.where("count > 1").select(F.col("event_id").alias("repeated_id"))
+    if standing is not None:
+        repeated = repeated.unionByName(standing.select(F.col("event_id").alias("repeated_id")))
     return bronze.join(F.broadcast(repeated), trimmed(F.col("event_id")) == F.col("repeated_id"), "left_semi")
 
 

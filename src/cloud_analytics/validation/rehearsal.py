@@ -17,6 +17,7 @@ from cloud_analytics.errors import UsageError
 from cloud_analytics.gold import build as gold_build
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.silver import build as silver_build
+from cloud_analytics.silver.build_events import build_events
 
 
 class _WouldWrite(Exception):
@@ -41,7 +42,7 @@ def what_a_run_would_change(lake: Lake, landing: str, config: Config) -> list[st
             rehearsed, landing, config
         ),
         "masters of Silver": lambda: silver_build.build_masters(rehearsed, config),
-        "events of Silver": lambda: silver_build.build_events(rehearsed, config, whole_history=True),
+        "events of Silver": lambda: build_events(rehearsed, config, whole_history=True),
         "marts of Gold": lambda: gold_build.build(rehearsed, config),
     }
     files = [f"{new:,} new event files"] * (new > 0) + [f"{changed:,} changed event files"] * (changed > 0)
