@@ -33,7 +33,7 @@ notebooks: setup
 	@$(BIN)/python -m tests.notebooks.execution
 
 soak: setup
-	@$(BIN)/python -m tests.crash.soak --kills $(KILLS)
+	@$(BIN)/python -m tests.crash.soak --kills $(KILLS) $(SOAK)
 
 # Style, the direction of imports, types.
 lint: setup

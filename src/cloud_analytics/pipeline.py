@@ -25,7 +25,7 @@ from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver import build as silver_build
-from cloud_analytics.silver.build_events import build_events
+from cloud_analytics.silver.build_events import build_events, join_parts
 
 logger = logging.getLogger(__name__)
 
@@ -216,6 +216,7 @@ class Pipeline:
         self._silver(outcome, whole_history=False)
         for mart, partitions in gold_build.build(self.lake, self.config).items():
             outcome.gold[mart] = outcome.gold.get(mart, 0) + partitions
+        join_parts(self.lake, self.config)
 
     def _expect_same_rules(self) -> None:
         """Else a stream that was started before a correction would judge everything by the old rules again."""

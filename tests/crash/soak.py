@@ -5,6 +5,8 @@ the rules or a master change; then drivers (`run`, `bronze`, `stream`, `stream -
 are killed with SIGKILL one after the other, in a transaction or at a random second, now and then together with the
 node. At the end of the round one `run` may finish: every zone must hold what a clean run over the same landing folder
 gives a new lake, every serving table what Gold holds, and nothing half done may be left.
+
+With `--follow` the drivers are all `stream --follow`, and files keep arriving while they live and die.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import repeat
 from pathlib import Path
 
 from cloud_analytics.config import load
@@ -41,8 +46,8 @@ KILLS_A_ROUND = 10
 class Soak:
     """One lake, killed again and again."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.dice = random.Random(seed)
+    def __init__(self, folder: Path, seed: int, follow: bool) -> None:
+        self.dice, self.follow = random.Random(seed), follow
         self.lake, self.landing = folder / "lake", write_landing(folder / "landing", {})
         self.confs = [configure(folder / f"conf_{hours}", tolerance=hours) for hours in (24, 25)]
         self.clean = folder / "clean"
@@ -71,6 +76,32 @@ class Soak:
             with (self.landing / "users.csv").open("a") as users:
                 users.write(f",2025-07-15,True,admin,,org_a,user_r{self.round},\n")
 
+    @contextmanager
+    def arriving(self) -> Iterator[None]:
+        """Meanwhile files come one by one: new events, and copies of earlier ones under names before and after."""
+        stop, dice, stream = threading.Event(), random.Random(self.dice.random()), self.landing / "usage_events_stream"
+        earlier: list[str] = []
+
+        def arrive() -> None:
+            number = 0
+            while not stop.wait(dice.uniform(0.2, 2)):
+                number += 1
+                lines = dice.sample(hostile.regular(6, f"live{self.round:02}_{number}"), 12)
+                copies = dice.sample(earlier, min(len(earlier), 3))
+                earlier.extend(lines)
+                lines += [*copies, copies[0].replace('"value"', ' "value"'), "not json"] if copies else []
+                name = f"{dice.choice('abcdefghijklmnopqrstuvwxyz')}{self.round:02}_{number}.jsonl"
+                (stream / f"_{name}").write_text("\n".join(lines) + "\n")
+                (stream / f"_{name}").rename(stream / name)
+
+        thread = threading.Thread(target=arrive)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
     @property
     def conf(self) -> Path:
         return self.confs[self.round % 2]
@@ -78,16 +109,19 @@ class Soak:
     def commands(self) -> Iterator[tuple[str, ...]]:
         """Each kind in turn, in another order each time."""
         there = ("--landing", str(self.landing))
+        followed = ("stream", "--follow", "--trigger", "1 second", *there)
+        if self.follow:
+            yield from repeat(followed)
         kinds = [
             ("run", *there), ("stream", *there), ("reconcile", "--compact", *there), ("serve",), ("bronze", *there),
-            ("stream", "--follow", "--trigger", "1 second", *there), ("run", *there), ("reconcile", *there),
+            followed, ("run", *there), ("reconcile", *there),
         ]  # fmt: skip
         while True:
             self.dice.shuffle(kinds)
             yield from kinds
 
     def moment(self, command: tuple[str, ...]) -> Moment:
-        if "--follow" in command or self.dice.random() < 0.3:
+        if ("--follow" in command and not self.follow) or self.dice.random() < 0.3:
             return Moment("seconds", self.dice.uniform(0.5, self.longest))
         delay = self.dice.choice([0.0, self.dice.uniform(0, 0.4)])
         return Moment(self.dice.choice(["begun", "decided", "done"]), self.dice.choice([1, 1, 2, 2, 3, 4, 5]), delay)
@@ -120,8 +154,9 @@ class Soak:
         while self.kills < kills:
             self.arrive()
             until = min(kills, self.kills + KILLS_A_ROUND)
-            while self.kills < until:
-                self.kill_one(next(commands))
+            with self.arriving() if self.follow else nullcontext():
+                while self.kills < until:
+                    self.kill_one(next(commands))
             found = self.settle()
             rows = contents(self.lake)["silver/usage_events"].total()
             self.say(
@@ -137,13 +172,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--follow", action="store_true", help="Streams that are followed, while files keep arriving.")
     parser.add_argument("--folder", type=Path, help="Where to work, new or empty; kept. Default: a temporary one.")
     chosen = parser.parse_args()
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     folder.mkdir(parents=True, exist_ok=True)
     print(f"seed {chosen.seed}, in {folder}", flush=True)
     with node_ended(folder / "lake"):
-        soak = Soak(folder, chosen.seed)
+        soak = Soak(folder, chosen.seed, chosen.follow)
         survived = soak.go(chosen.kills)
         soak.say(f"{soak.kills} kills, {soak.round} rounds: " + ("survived" if survived else "BROKEN, see above"))
         soak.spark.stop()

@@ -83,11 +83,12 @@ class SparkSettings(Section):
 
 
 class StreamSettings(Section):
-    """The speed layer: size of a micro-batch, and what counts as late."""
+    """The speed layer: size of a micro-batch, what counts as late, and when small files are joined."""
 
     max_files_per_trigger: int = Field(500, ge=1)
     watermark: Duration = timedelta(hours=2)
     late_alert_share: float = Field(0.5, ge=0, le=1)
+    max_parts: int = Field(64, ge=2)
 
 
 class CompactionSettings(Section):

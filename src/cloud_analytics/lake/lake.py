@@ -106,9 +106,9 @@ class Transaction:
             if dataset.remove is not None:
                 removals += [base + path for path in self.lake.relative_files(dataset.table) if dataset.remove(path)]
             if dataset.staged is not None:
-                moves += [
-                    [f"{dataset.staged}/{path}", base + path] for path in self.lake.relative_files(dataset.staged)
-                ]
+                for path in self.lake.relative_files(dataset.staged):
+                    folder, _, name = f"/{path}".rpartition("/")
+                    moves.append([f"{dataset.staged}/{path}", f"{dataset.table}{folder}/{self.number}-{name}"])
         return {
             "number": self.number,
             "remove": removals,
@@ -135,14 +135,18 @@ class Lake(LakeFolder):
         return self.files.full(table)
 
     def relative_files(self, table: str) -> list[str]:
-        """Data files of a table, relative to it."""
+        """Data files of a table, relative to it. Names begin with the number of the transaction that wrote them."""
+        return list(self.lengths(table))
+
+    def lengths(self, table: str) -> dict[str, int]:
+        """The data files of a table, relative to it, with their bytes."""
         prefix = None
-        found = []
+        found = {}
         for info in self.files.files(table):
             if prefix is None:
                 marker = f"/{table}/"
                 prefix = info.path.index(marker, len(self.root) - 1 if self.root in info.path else 0) + len(marker)
-            found.append(info.path[prefix:])
+            found[info.path[prefix:]] = info.length
         return found
 
     def read(self, table: str, schema: StructType, paths: Iterable[str] | None = None) -> DataFrame:

@@ -19,6 +19,10 @@ from cloud_analytics.silver import masters
 EVENTS_TABLE = f"silver/{EVENTS}"
 BASELINES_TABLE = "silver/cost_baselines"
 MASTERS_STATE = "_state/silver_masters"
+# `dates`: of each date its `inputs` (versions of what it was built from), the number of the transaction that built it
+# anew or joined its files (`base`), those that added rows since (`parts`), and the last that changed rows (`version`).
+# `whole`: the inputs of all dates where they were built together. `events`: how many there are. `baselines`: their
+# rules, and of how many events they were made.
 EVENTS_STATE = "_state/silver_usage_events"
 Changes = dict[str, RowChanges]  # table → what its replacement changed
 

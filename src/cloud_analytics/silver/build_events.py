@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -90,15 +91,63 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
         date: batches
         for date, (since, batches) in pending.items()
         if date in stale and not whole_history and built.get(date) == [since, *judged_with]
+        if "parts" in state["dates"][date]  # none in a lake of before there were any
     }
     work = _Work(tuple(sorted(stale - added.keys())), added, tuple(sorted(built.keys() - stale)))
     with lake.transaction() as transaction:
-        scored = _Build(lake, transaction, config, changes).build(work)
-        dates = {date: entry for date, entry in state["dates"].items() if date not in stale}
-        dates |= {date: {"inputs": inputs[date], "version": transaction.number} for date in stale if date in inputs}
+        work, scored = _Build(lake, transaction, config, changes).build(work)
+        number = transaction.number
+        dates = {date: state["dates"][date] for date in work.staying}
+        for date in stale & inputs.keys():
+            entry = {"inputs": inputs[date], "version": number, "base": number, "parts": []}
+            if date in work.added:
+                known = state["dates"][date]
+                entry |= {"base": known["base"], "parts": [*known["parts"], number]}
+            dates[date] = entry
         transaction.put(EVENTS_STATE, {"dates": dates, "whole": None if work.before else everything, **scored})
         transaction.put(ledger.PENDING, {date: entry for date, entry in pending.items() if date not in stale})
     return sorted(stale)
+
+
+def join_parts(lake: Lake, config: Config) -> list[str]:
+    """Join the small files of the dates to which many micro-batches have added theirs; the rows stay as they are.
+
+    Returns the dates. A file is joined with the smaller ones when these together are half as large: so their sizes
+    grow like powers, there are few of them however long the day, and each row is written again a few times only.
+    """
+    state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}})
+    most = config.pipeline.stream.max_parts
+    many = sorted(date for date, entry in state["dates"].items() if len(entry.get("parts", ())) >= most)
+    if not many:
+        return []
+    small = {
+        f"date={date}/{path}" for date in many for path in small_files(lake.lengths(f"{EVENTS_TABLE}/date={date}"))
+    }
+    with lake.transaction() as transaction:
+        rows = lake.read(EVENTS_TABLE, SILVER_EVENTS, sorted(small))
+        partitions = len({partition_folder(path) for path in small})
+        joined = lake.together(rows, _PARTITIONS, partitions)
+        transaction.replace(EVENTS_TABLE, joined, _PARTITIONS, small.__contains__)
+        joined_dates = {
+            date: {**state["dates"][date], "base": state["dates"][date]["version"], "parts": []} for date in many
+        }
+        transaction.put(EVENTS_STATE, {**state, "dates": {**state["dates"], **joined_dates}})
+    return many
+
+
+def small_files(lengths: dict[str, int]) -> list[str]:
+    """Of the files of some partitions those to be joined with others of their partition."""
+    partitions: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(lengths, key=lambda path: lengths[path]):
+        partitions[partition_folder(path)].append(path)
+    found = []
+    for paths in partitions.values():
+        joined, together = 1, lengths[paths[0]]
+        while joined < len(paths) and lengths[paths[joined]] <= 2 * together:
+            together += lengths[paths[joined]]
+            joined += 1
+        found += paths[:joined] if joined > 1 else []
+    return found
 
 
 @dataclass(frozen=True)
@@ -123,8 +172,8 @@ class _Build:
     config: Config
     changes: Changes | None
 
-    def build(self, work: _Work) -> dict[str, Any]:
-        """Do it; returns how many events Silver then has, and what is to be known of its baselines."""
+    def build(self, work: _Work) -> tuple[_Work, dict[str, Any]]:
+        """Do it; returns what was done after all, and what EVENTS_STATE is to say of `events` and `baselines`."""
         with ExitStack() as held:
             bronze = self.lake.read(ledger.TABLE, BRONZE_EVENTS, work.folders)
             # Of a line that passes nobody needs the text, unless its event has copies: 300 bytes an event are not held.
@@ -134,7 +183,7 @@ class _Build:
             assert facts is not None  # an aggregate without groups has one row
             standing = self._standing(held, work, judged, facts["ids"])
             if standing is None or not standing.displaced:
-                return self._write(held, work, bronze, judged, facts, standing)
+                return work, self._write(held, work, bronze, judged, facts, standing)
         return self.build(work.settling(standing.displaced))
 
     def _standing(self, held: ExitStack, work: _Work, judged: DataFrame, ids: int) -> _Standing | None:
