@@ -44,7 +44,7 @@ def archived(lake: LakeFolder, files: Iterable[FileInfo]) -> list[str]:
     return sorted(set(entries(lake)) - {info.name for info in files})
 
 
-def pending(lake: Lake) -> dict[str, list[Any]]:
+def pending(lake: LakeFolder) -> dict[str, list[Any]]:
     """Date → [the version that it had, batch_ids]: micro-batches since then that only added rows, not in Silver yet.
 
     A date that has lost rows meanwhile has another version than the one that is named here, or no entry.
@@ -53,7 +53,9 @@ def pending(lake: Lake) -> dict[str, list[Any]]:
     return found
 
 
-def pending_with(lake: Lake, batch_id: str, written: Iterable[str], lost: Collection[str]) -> dict[str, list[Any]]:
+def pending_with(
+    lake: LakeFolder, batch_id: str, written: Iterable[str], lost: Collection[str]
+) -> dict[str, list[Any]]:
     """`pending` after a micro-batch that wrote rows of some dates, and by which some dates lost rows."""
     versions = lake.state(DATES, {})
     found = {date: entry for date, entry in pending(lake).items() if date not in lost}
