@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ def test_only_what_decides_figures_is_in_the_fingerprint(conf: Path) -> None:
     assert load(conf).fingerprint() != before
 
 
+def test_an_organisations_budget_comes_before_that_of_its_plan(conf: Path) -> None:
+    _edit(conf / "budgets.yaml", "organisations: {}", "organisations: {org_a: 1500.50}")
+    _edit(conf / "budgets.yaml", "plan_tiers: {}", "plan_tiers: {pro: 900}")
+    budgets = load(conf).budgets
+    asked = [("org_a", "pro"), ("org_b", "pro"), ("org_b", "free"), ("org_b", None)]
+    assert [budgets.of(*pair) for pair in asked] == [Decimal("1500.50"), Decimal(900), None, None]
+
+
 def _problems(conf: Path) -> str:
     with pytest.raises(ConfigError) as caught:
         load(conf)
@@ -113,6 +122,15 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
         ("focus.yaml", "Other (Storage)", "Other (Compute)", "services.storage: subcategory: 'Other (Compute)' is not"),
         ("focus.yaml", "  genai:", "  ai:", "focus.yaml: services.ai: is not one of compute, storage"),
         ("focus.yaml", "  requests: Requests", "  calls: Calls", "focus.yaml: units.calls: is not one of requests"),
+        (
+            "budgets.yaml",
+            "plan_tiers: {}",
+            "plan_tiers: {gold: 100}",
+            "plan_tiers.gold: expected one of free",
+        ),
+        ("budgets.yaml", "organisations: {}", "organisations: {org_a: 0}", "organisations.org_a: input should be"),
+        ("budgets.yaml", "organisations: {}", "organisations: {org_a: true}", "organisations.org_a: decimal input"),
+        ("budgets.yaml", "organisations: {}", "organisations: {org_a: much}", "organisations.org_a: input should be"),
     ],
 )
 def test_what_could_not_work_is_told(conf: Path, file: str, old: str, new: str, message: str) -> None:

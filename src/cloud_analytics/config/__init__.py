@@ -24,6 +24,7 @@ from cloud_analytics.config.anomalies import (
     TrendSettings,
     WeekdaySettings,
 )
+from cloud_analytics.config.budgets import Budgets
 from cloud_analytics.config.focus import FocusService, FocusSettings
 from cloud_analytics.config.pipeline import (
     KEYSPACE_NAME,
@@ -52,6 +53,7 @@ __all__ = [
     "MASTERS",
     "AnomalySettings",
     "AstraSettings",
+    "Budgets",
     "CassandraSettings",
     "CompactionSettings",
     "Config",
@@ -86,6 +88,7 @@ class Config(Section):
     sources: dict[str, SourceContract]
     rules: RuleBook
     focus: FocusSettings
+    budgets: Budgets = Budgets()
 
     def rules_of(self, source: str) -> list[Rule]:
         """Every rule of a source in the order of precedence."""
@@ -99,7 +102,7 @@ class Config(Section):
 
     def fingerprint(self) -> str:
         """Hash of everything that decides what Silver and Gold hold; not where and how it runs, nor wording."""
-        decisive = self.model_dump(mode="json", exclude={"rules", "focus"})
+        decisive = self.model_dump(mode="json", exclude={"rules", "focus", "budgets"})
         decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
         decisive["rules"] = self.rules.without_messages()
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
@@ -113,6 +116,7 @@ _FILES: dict[str, type[BaseModel]] = {
     "anomalies": AnomalySettings,
     "rules": RuleBook,
     "focus": FocusSettings,
+    "budgets": Budgets,
 }
 
 
@@ -155,6 +159,14 @@ def load(conf_dir: Path | None = None) -> Config:
             f"sources.yaml: {name}.key: expected {key} alone, by which events are joined"
             for name, key in _JOINED_BY.items()
             if (contract := parts["sources"].get(name)) is not None and contract.key != [key]
+        ]
+    budgets, orgs = parts.get("budgets"), parts.get("sources", {}).get("customers_orgs")
+    if budgets and orgs:
+        tiers = orgs.vocabularies.get("plan_tier", [])
+        problems += [
+            f"budgets.yaml: plan_tiers.{tier}: expected one of {', '.join(tiers)}"
+            for tier in budgets.plan_tiers
+            if tier not in tiers
         ]
     if problems:
         raise ConfigError(problems)

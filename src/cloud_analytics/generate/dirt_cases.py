@@ -74,7 +74,7 @@ ACCEPTED = [
     *_many("missing_value", SILVER, {"value": None}, {"value": None, "unit": None}),
     *_each("rounding_noise_cost", SILVER, "cost_usd_increment", [-0.01, -0.0099, "-0.005", Raw("-0.0100004")]),
     *_each("rounding_noise_value", SILVER, "value", [Raw("-0.0000001")]),
-    *_each("largest_value", SILVER, "value", [Raw("999999999999.499999")]),
+    *_each("largest_value", SILVER, "value", [Raw("100000.0000004")]),  # of every metric, once rounded
     *_many("carbon_or_tokens_no_number", SILVER, {"carbon_kg": "n/a"}, {"genai_tokens": "many"}),
 ]
 """Odd, and still good events."""
@@ -121,6 +121,7 @@ REJECTED = [
     *_each("negative_cost", "negative_cost", "cost_usd_increment", [-5.25, "-5.25", Raw("-0.010001")]),
     *_each("value_no_number", "invalid_value", "value", ["lots", *NOT_FINITE]),
     *_each("huge_value", "invalid_value", "value", TOO_LARGE),
+    *_each("implausible_value", "implausible_value", "value", [Raw("100000000.1e1"), "999999999999.499999"]),
     *_each("negative_value", "negative_quantity", "value", [-5, "-5", -0.5]),
     *_many("negative_carbon_or_tokens", "negative_quantity", {"carbon_kg": -0.1}, {"genai_tokens": -3}),
     *_many(

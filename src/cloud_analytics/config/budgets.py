@@ -1,0 +1,24 @@
+"""conf/budgets.yaml: what organisations mean to spend."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from cloud_analytics.config.section import Section
+
+Usd = Annotated[Decimal, Field(gt=0, lt=10**12, decimal_places=6)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Budgets(Section):
+    """USD a calendar month, by org_id, and for the organisations that have none of their own by plan_tier."""
+
+    organisations: dict[Word, Usd] = {}
+    plan_tiers: dict[Word, Usd] = {}
+
+    def of(self, org_id: str, plan_tier: str | None) -> Decimal | None:
+        """The budget of an organisation, USD a month; None where it has none."""
+        return self.organisations.get(org_id, self.plan_tiers.get(plan_tier or ""))
