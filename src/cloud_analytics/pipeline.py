@@ -240,4 +240,4 @@ class Pipeline:
         rejects.judge_again(self.lake, self.config)
         self._silver(outcome, whole_history=True, compare=compare)
         logger.debug("gold")
-        outcome.gold = gold_build.build(self.lake, self.config)
+        outcome.gold = gold_build.settle(self.lake, self.config)

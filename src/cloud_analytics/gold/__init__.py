@@ -8,7 +8,7 @@ from importlib import import_module
 
 from cloud_analytics.tables import Mart
 
-_NO_MARTS = {"build", "measures"}
+_NO_MARTS = {"build", "forecasting", "measures"}
 
 
 @cache

@@ -100,10 +100,38 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
             changes += pending.result()
         hashes = {**state["hashes"], **{change.mart: change.hashes for change in changes}}
         transaction.put(STATE, {"inputs": inputs, "dates": dates, "hashes": hashes})
-        log = [_record(transaction, change, partition) for change in changes for partition in change.changed]
-        if log:
-            transaction.put_lines(f"{CHANGE_LOG}/{transaction.number}.json", log)
+        _log(transaction, changes)
     return {change.mart: len(change.changed) for change in changes if change.changed}
+
+
+def settle(lake: Lake, config: Config) -> dict[str, int]:
+    """Rebuild what is stale, and add what is written once (`Table.write_once`); returns what `build` returns."""
+    changed = build(lake, config)
+    hashes: dict[str, Any] = lake.state(STATE, {"hashes": {}})["hashes"]
+    newest = max(hashes.get(DAILY, {}), default=None)
+    for name, mart in marts().items():
+        if mart.table.write_once and newest is not None and newest not in hashes.get(name, {}):
+            rows = [lake.read(read.table, _schema(read.table)) for read in mart.table.reads]
+            settings = [mart.table.settings(config)] if mart.table.settings else []
+            with lake.transaction() as transaction:
+                fresh = _Fresh(mart.build(*rows, *settings), newest.__eq__)
+                (change,) = _replace(transaction, {name: fresh}, hashes)
+                hashes = {**hashes, name: change.hashes}
+                transaction.put(STATE, {**lake.state(STATE, {}), "hashes": hashes})
+                _log(transaction, [change])
+            changed[name] = len(change.changed)
+    return changed
+
+
+def _schema(path: str) -> StructType:
+    zone, name = path.split("/")
+    return SCHEMAS[name] if zone == "gold" else SILVER_MASTERS[name]
+
+
+def _log(transaction: Transaction, changes: list[_Change]) -> None:
+    log = [_record(transaction, change, partition) for change in changes for partition in change.changed]
+    if log:
+        transaction.put_lines(f"{CHANGE_LOG}/{transaction.number}.json", log)
 
 
 def _record(transaction: Transaction, change: _Change, partition: str) -> dict[str, Any]:

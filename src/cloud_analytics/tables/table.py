@@ -74,8 +74,9 @@ class Table:
     """A table of the lake. Columns stand in the order in which people read them; Parquet has the partition column last.
 
     `key` tells its rows apart. With `partition` (a date column) the table is replaced date by date, without it as a
-    whole. `reads` are what its build is given, in this order, and `settings` picks from the configuration what the
-    build is given after them.
+    whole. With `write_once` a settling adds the partition of the last usage date, if it is not there yet, and nothing
+    ever replaces it. `reads` are what its build is given, in this order, and `settings` picks from the configuration
+    what the build is given after them.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Table:
     partition: str | None = None
     settings: Callable[[Config], Any] | None = None
     serving: Serving | None = None
+    write_once: bool = False
     zone: str = "gold"
 
     def __post_init__(self) -> None:
