@@ -10,7 +10,7 @@ from cloud_analytics.generate.settings import GeneratorSettings
 
 ACTIVE_SHARE = 0.6  # of the resources send on a given day
 EVENTS_PER_ACTIVE_DAY = 3  # at least, of an active resource
-WEEKDAY_WEIGHTS = (1.15, 1.25, 1.3, 1.25, 1.15, 0.5, 0.4)  # Monday to Sunday, of --weekly
+WEEKDAY_WEIGHTS = (1.25, 1.35, 1.4, 1.35, 1.25, 0.25, 0.15)  # Monday to Sunday, of --weekly
 
 
 def day_counts(settings: GeneratorSettings) -> list[int]:

@@ -1,0 +1,204 @@
+"""Forecasts: the candidates and their backtest against plain loops, the interval's coverage, budgets, and that what was
+said stays as it was."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from cloud_analytics.config import Budgets
+from cloud_analytics.gold import cost_forecast
+from cloud_analytics.gold.forecasting import METHODS, Forecast, candidates, forecast
+from tests.conftest import MakePipeline
+from tests.integration import hostile
+from tests.integration.agreement import rows_of
+
+
+def noisy(seed: int, days: int, level: Callable[[int], float] = lambda day: 30.0) -> list[float]:
+    """Skewed daily costs around a level, some days without any, as organisations have them."""
+    rng = random.Random(seed)
+    return [0.0 if rng.random() < 0.04 else level(day) * rng.gammavariate(1.7, 1 / 1.7) for day in range(days)]
+
+
+def plain(costs: list[float], origin: int, ahead: int) -> list[float]:
+    """What each candidate says on the origin of the day that lies so far ahead, in plain words."""
+    known, day = costs[:origin], origin + ahead
+    weekday = [cost for number, cost in enumerate(known) if number % 7 == day % 7]
+    return [mean(known), mean(known[-28:]), mean(weekday), week(known, ahead)]
+
+
+def week(known: list[float], ahead: int) -> float:
+    """The same day of the week before."""
+    return known[-7:][ahead % 7]
+
+
+def test_candidates_are_what_they_are_called() -> None:
+    costs = noisy(1, 61)
+    origins = np.arange(7, 62)
+    said = candidates(np.array(costs), origins, 31)
+    for number, origin in enumerate(origins.tolist()):
+        for ahead in range(31):
+            assert said[:, number, ahead] == pytest.approx(plain(costs, origin, ahead))
+
+
+def test_the_method_is_the_candidate_that_erred_least() -> None:
+    for seed in range(5):
+        costs = noisy(seed, 45)
+        errors, total = [0.0] * 4, 0.0
+        for origin in range(7, 45):
+            for ahead in range(min(14, 45 - origin)):
+                came = costs[origin + ahead]
+                total += came
+                errors = [e + abs(came - said) for e, said in zip(errors, plain(costs, origin, ahead))]
+        best = errors.index(min(errors))
+        found = forecast(np.array(costs), 20)
+        assert found.method == METHODS[best]
+        assert found.wape == pytest.approx(errors[best] / total)
+        assert found.seasonal_naive_wape == pytest.approx(errors[3] / total)
+        assert found.expected == pytest.approx(sum(plain(costs, 45, ahead)[best] for ahead in range(20)))
+
+
+def test_under_28_days_the_mean_without_an_interval() -> None:
+    assert forecast(np.array([1.0, 3.0]), 10) == Forecast("mean_all_days", 20.0, None, None, None)
+    assert forecast(np.array([2.0] * 27), 1) == Forecast("mean_all_days", 2.0, None, None, None)
+    steady = forecast(np.array([2.0] * 28), 5)
+    assert (steady.method, steady.expected, steady.wape) == ("mean_all_days", 10.0, 0.0)
+    assert steady.half_width == pytest.approx(0.0)
+
+
+def test_without_any_cost_nothing_is_expected_and_no_error_has_a_share() -> None:
+    assert forecast(np.zeros(40), 7) == Forecast("mean_all_days", 0.0, 0.0, None, None)
+
+
+def test_a_weekly_rhythm_is_found_and_beats_the_mean() -> None:
+    def weekly(day: int) -> float:
+        return 5.0 if day % 7 in (2, 3) else 40.0
+
+    ours, the_mean, methods = 0.0, 0.0, []
+    for seed in range(100):
+        costs = noisy(seed, 67, weekly)  # the last four days hold a weekend
+        found = forecast(np.array(costs[:63]), 4)
+        methods.append(found.method)
+        ours += abs(sum(costs[63:]) - found.expected)
+        the_mean += abs(sum(costs[63:]) - 4 * mean(costs[:63]))
+    assert methods.count("mean_weekday") >= 90
+    assert ours < 0.9 * the_mean
+
+
+@pytest.mark.parametrize("days", [3, 14, 28])
+def test_the_interval_covers_what_comes_four_times_in_five(days: int) -> None:
+    covered, errors, naive = [], 0.0, 0.0
+    for seed in range(400):
+        costs = noisy(seed, 46 + days)
+        found, came = forecast(np.array(costs[:46]), days), sum(costs[46:])
+        assert found.half_width is not None
+        covered.append(abs(came - found.expected) <= found.half_width)
+        errors += abs(came - found.expected)
+        naive += abs(came - sum(week(costs[:46], ahead) for ahead in range(days)))
+    assert 0.75 <= mean(covered) <= 0.85
+    assert errors < 0.8 * naive
+
+
+# The mart
+
+TOTALS = "org_id string, usage_date date, service string, total_cost_usd decimal(28,6)"
+ORGS = "org_id string, plan_tier string"
+
+
+def days_of(org: str, first: date, costs: list[float]) -> list[tuple[str, date, str, Decimal]]:
+    """Two services a day, none on days of no cost."""
+    return [
+        (org, first + timedelta(day), service, Decimal(f"{cost / 2:.6f}"))
+        for day, cost in enumerate(costs)
+        if cost
+        for service in ("compute", "genai")
+    ]
+
+
+@pytest.fixture(scope="module")
+def frames(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
+    rows = days_of("old", date(2025, 7, 1), noisy(3, 51)) + days_of("new", date(2025, 8, 19), [4.0, 0.0])
+    random.Random(0).shuffle(rows)
+    return spark.createDataFrame(rows, TOTALS).repartition(3), spark.createDataFrame([("old", "pro")], ORGS)
+
+
+def test_a_row_says_what_was_spent_what_comes_and_how_sure_that_is(frames: tuple[DataFrame, DataFrame]) -> None:
+    budgets = Budgets(plan_tiers={"pro": Decimal("700.50")})
+    rows = {row.org_id: row for row in cost_forecast.build(*frames, budgets).collect()}
+    costs = [Decimal(f"{cost / 2:.6f}") * 2 for cost in noisy(3, 51)]
+    old, foreseen = rows["old"], forecast(np.array([float(cost) for cost in costs]), 11)
+    assert (old.as_of_date, old.forecast_month, old.days_left) == (date(2025, 8, 20), "2025-08", 11)
+    assert old.actual_to_date_usd == sum(costs[31:])  # August alone
+    assert float(old.expected_usd - old.actual_to_date_usd) == pytest.approx(foreseen.expected, abs=1e-6)
+    assert foreseen.half_width is not None
+    assert float(old.high_usd - old.expected_usd) == pytest.approx(foreseen.half_width, abs=1e-6)
+    assert old.actual_to_date_usd <= old.low_usd < old.expected_usd
+    assert (old.method, float(old.backtest_wape)) == (foreseen.method, pytest.approx(foreseen.wape, abs=1e-9))
+    assert old.budget_usd == Decimal("700.5")
+    assert old.budget_used_pct == pytest.approx(100 * old.actual_to_date_usd / old.budget_usd, abs=Decimal("1e-9"))
+    assert old.expected_over_budget == (old.expected_usd > old.budget_usd)
+
+    new = rows["new"]  # its second day brought nothing: 2 a day are expected
+    assert (new.actual_to_date_usd, new.expected_usd, new.method) == (4, 4 + 11 * 2, "mean_all_days")
+    none = (new.low_usd, new.high_usd, new.backtest_wape, new.budget_usd, new.budget_used_pct, new.expected_over_budget)
+    assert none == (None,) * 6
+
+
+def test_it_does_not_depend_on_the_order_of_the_rows(frames: tuple[DataFrame, DataFrame]) -> None:
+    one = cost_forecast.build(*frames, Budgets()).orderBy("org_id").collect()
+    two = cost_forecast.build(frames[0].orderBy("total_cost_usd"), frames[1], Budgets()).orderBy("org_id").collect()
+    assert one == two
+
+
+def test_on_the_last_day_of_a_month_the_next_one_is_foreseen(spark: SparkSession) -> None:
+    daily = spark.createDataFrame(days_of("o", date(2024, 1, 2), [1.0] * 30), TOTALS)
+    (row,) = cost_forecast.build(
+        daily, spark.createDataFrame([], ORGS), Budgets(organisations={"o": Decimal(28)})
+    ).collect()
+    assert (row.as_of_date, row.forecast_month, row.days_left) == (date(2024, 1, 31), "2024-02", 29)
+    assert (row.actual_to_date_usd, row.expected_usd, row.budget_used_pct) == (0, 29, 0)
+    assert row.expected_over_budget
+    assert (row.low_usd, row.high_usd) == (29, 29)
+
+
+def test_what_was_said_stays_as_it_was(
+    baseline: tuple[Path, Path], make_pipeline: MakePipeline, tmp_path: Path
+) -> None:
+    """More cost on the last usage date, a later date, a stream that settles nothing, a reconcile: no byte changes."""
+
+    def stored() -> dict[str, bytes]:
+        return {str(path.relative_to(lake)): path.read_bytes() for path in lake.glob("gold/cost_forecast/*/*.parquet")}
+
+    def arrive(name: str, timestamp: str) -> None:
+        line = hostile.event(name, timestamp=timestamp, cost_usd_increment=5)
+        (landing / "usage_events_stream" / f"{name}.jsonl").write_text(line + "\n", encoding="utf-8")
+
+    landing, lake = (Path(shutil.copytree(path, tmp_path / path.name)) for path in baseline)
+    pipeline = make_pipeline(landing, lake)
+    first = stored()
+    (last,) = {str(row["as_of_date"]) for row in rows_of(lake, "gold/cost_forecast")}
+    assert last == max(str(row["usage_date"]) for row in rows_of(lake, "gold/org_daily_usage_by_service"))
+
+    arrive("same_date", f"{last}T23:00:00Z")
+    assert "org_daily_usage_by_service" in pipeline.run().gold
+    assert stored() == first
+
+    later = date.fromisoformat(last) + timedelta(3)
+    arrive("later", f"{later}T10:00:00Z")
+    pipeline.stream()
+    assert stored() == first
+    assert pipeline.run().gold == {"cost_forecast": 1}  # also what a run does that was killed just before
+    second = stored()
+    assert first.items() < second.items()
+    assert {str(row["as_of_date"]) for row in rows_of(lake, "gold/cost_forecast")} == {last, str(later)}
+    assert not pipeline.reconcile().gold
+    assert stored() == second
