@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 KILLS  ?= 50
+LAKE   ?= data
 
-.PHONY: setup run test test-all notebooks soak lint clean
+.PHONY: setup run test test-all notebooks soak focus-check lint clean
 
 setup: $(STAMP)
 
@@ -35,6 +36,10 @@ notebooks: setup
 soak: setup
 	@$(BIN)/python -m tests.crash.soak --kills $(KILLS) $(SOAK)
 
+# Has the official validator of FOCUS check the export of a lake: make focus-check LAKE=data
+focus-check: setup
+	@$(BIN)/python -m tests.focus.check $(LAKE)
+
 # Style, the direction of imports, types.
 lint: setup
 	@$(BIN)/ruff check .
@@ -43,4 +48,4 @@ lint: setup
 
 clean:
 	@if [ -x $(BIN)/cloud-analytics ] && [ -d data/_cassandra ]; then $(BIN)/cloud-analytics cassandra stop; fi
-	rm -rf $(VENV) data/bronze data/silver data/gold data/quarantine data/_*
+	rm -rf $(VENV) .venv-focus data/bronze data/silver data/gold data/quarantine data/_*

@@ -28,6 +28,9 @@ RUN_ELSEWHERE = {
     r"python -m benchmarks .*|python -m benchmarks\.yardstick .*|python benchmarks/serving_load\.py.*": _LONG,
     r"python benchmarks/detection\.py .*": "tests/anomaly/test_detection.py::test_the_unit_price_finds_price_spikes",
     r"jupyter lab notebooks": "tests/notebooks/test_notebooks.py::test_runs_without_noise_and_shows_tables_and_a_plot",
+    r"cloud-analytics export focus .*": "tests/reading/test_focus.py::test_the_command_prints_what_it_wrote",
+    r"make focus-check": "tests/reading/test_focus.py"
+    "::test_the_official_validator_finds_nothing_but_its_false_positive",
     r"python -m demo": "tests/demo/test_demo.py::test_it_is_filmed_with_its_colours_and_without_the_folders_path",
     r"python -m demo slides": "tests/demo/test_demo.py::test_the_slides_page_is_that_of_the_text",
     r"make notebooks": "tests/notebooks/test_notebooks.py::test_runs_without_noise_and_shows_tables_and_a_plot",

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
@@ -24,9 +24,11 @@ from cloud_analytics.reading.tables import ZONES, declared, is_open, tables
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _ATTEMPTS = 20  # while writers replace files under a query
 _CALM = 3  # attempts to ask while no file changes
+_BATCH = 100_000  # rows
 _PAUSE = 0.02  # seconds, and so much more after each attempt
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 
@@ -61,6 +63,12 @@ class LakeReader(LakeFolder):
         found: pd.DataFrame = self._answer(query, parameters, lambda found: found.to_arrow_table().to_pandas())
         return found
 
+    def batches(
+        self, query: str, parameters: Mapping[str, Any], take: Callable[[pa.RecordBatchReader], Found]
+    ) -> Found:
+        """What `take` makes of the rows of a SELECT, which come in batches of Arrow; `$name` stands for a parameter."""
+        return self._answer(query, parameters, lambda found: take(found.to_arrow_reader(_BATCH)))
+
     def sql(self, query: str) -> pd.DataFrame:
         """A query as a person writes it: `lake.sql("SELECT * FROM gold.carbon_impact")`.
 
@@ -74,14 +82,14 @@ class LakeReader(LakeFolder):
         except duckdb.Error as error:
             raise UsageError(" ".join(str(error).split("\n\n")[0].split())) from None
 
-    def _answer(self, query: str, parameters: Sequence[Any], take: Callable[[Any], Found]) -> Found:
+    def _answer(self, query: str, parameters: Sequence[Any] | Mapping[str, Any], take: Callable[[Any], Found]) -> Found:
         with self._turn:
             for attempt in range(_ATTEMPTS):
                 time.sleep(attempt * _PAUSE)
                 listed = {table: self._listed(table) for table in _named(query)}
                 try:
                     self._show(listed)
-                    answer = take(self._connection.sql(query, params=list(parameters)))
+                    answer = take(self._connection.sql(query, params=parameters))
                 except (duckdb.Error, FileNotFoundError):
                     if self._is_as(listed):
                         if self._by_name:

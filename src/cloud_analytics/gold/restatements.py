@@ -1,0 +1,86 @@
+"""What the figures of closed months would be today, as differences from what they were closed with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+
+from cloud_analytics.gold import org_daily_usage_by_service, resource_daily_usage
+from cloud_analytics.gold.measures import month
+from cloud_analytics.spark import Column as SparkColumn
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Table
+from cloud_analytics.tables.columns import (
+    CARBON_KG,
+    COUNT,
+    GB_HOURS,
+    HOURS,
+    MONEY,
+    ORG_ID,
+    SERVICE,
+    TOKENS,
+    USAGE_DATE,
+    USD,
+)
+
+TABLE = Table(
+    "restatements",
+    key=("closed_month", "org_id", "usage_date", "service", "booked_month"),
+    columns=(
+        Column("closed_month", "string", "the closed month whose figures they concern (YYYY-MM)"),
+        ORG_ID,
+        USAGE_DATE,
+        SERVICE,
+        Column("total_cost_usd", MONEY, "cost", USD),
+        Column("total_requests", "bigint", "requests", COUNT),
+        Column("total_cpu_hours", MONEY, "CPU time", HOURS),
+        Column("total_storage_gb_hours", MONEY, "storage over time", GB_HOURS),
+        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
+        Column("total_genai_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
+        Column("booked_month", "string", "the open month in which the difference was first seen (YYYY-MM)"),
+        Column("reason", "string", "late_events, fewer_events or other_figures"),
+    ),
+    partition="usage_date",
+)
+_KEY = ["org_id", "usage_date", "service"]
+_MEASURES = {column.name: column.type for column in TABLE.columns if column.name.startswith("total_")}
+
+
+def build(
+    events: DataFrame, frozen: DataFrame, before: DataFrame, metric_units: Mapping[str, str], open_month: str
+) -> DataFrame:
+    """silver/usage_events, the daily mart as it was closed, and this table as it is → a row an (org, day, service).
+
+    A row says clean − frozen where that is not 0, clean being what the mart would hold now. What was booked in a month
+    that is closed by now stays; what has come since is booked in `open_month`, unless it is booked in an open one.
+    """
+    clean = org_daily_usage_by_service.totals(resource_daily_usage.build(events, metric_units))
+    is_settled = F.col("booked_month") < open_month
+    settled = before.where(is_settled)
+    first_seen = before.where(~is_settled).select(*_KEY, "booked_month")
+    parts = [
+        _part(clean, 1, F.col("total_events")),
+        _part(frozen, -1, -F.col("total_events")),
+        _part(settled, -1, F.lit(0)),
+    ]
+    sums = reduce(DataFrame.unionByName, parts).groupBy(*_KEY)
+    left = sums.agg(
+        *[F.sum(name).cast(kind).alias(name) for name, kind in _MEASURES.items()], F.sum("_events").alias("_events")
+    ).where(reduce(or_, [F.coalesce(F.col(name) != 0, F.lit(False)) for name in _MEASURES]))
+    events_more = F.col("_events")
+    open_rows = left.join(first_seen, _KEY, "left").withColumns(
+        {
+            "closed_month": month("usage_date"),
+            "booked_month": F.coalesce("booked_month", F.lit(open_month)),
+            "reason": F.when(events_more > 0, "late_events")
+            .when(events_more < 0, "fewer_events")
+            .otherwise("other_figures"),
+        }
+    )
+    return TABLE.select(open_rows).unionByName(TABLE.select(settled))
+
+
+def _part(rows: DataFrame, sign: int, events: SparkColumn) -> DataFrame:
+    amounts = [(F.col(name) * sign).alias(name) for name in _MEASURES]
+    return rows.select(*_KEY, *amounts, events.cast("bigint").alias("_events"))

@@ -1,0 +1,137 @@
+"""The Cost and Usage dataset of FOCUS 1.2, as a file for whoever reads bills of several providers (docs/focus.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from cloud_analytics.config import Config
+from cloud_analytics.errors import UsageError
+from cloud_analytics.reading.lake import LakeReader
+
+_QUERY = (files(__package__) / "focus.sql").read_text(encoding="utf-8")
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_WRITERS: dict[str, Callable[[str, pa.Schema], Any]] = {
+    ".parquet": pyarrow.parquet.ParquetWriter,
+    ".csv": pyarrow.csv.CSVWriter,
+}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written: the file, the recency file beside it, rows, and the sum of BilledCost (USD)."""
+
+    path: Path
+    recency: Path
+    rows: int
+    billed_cost_usd: Decimal
+
+    def as_json(self) -> dict[str, object]:
+        """The shape that `export focus --format json` prints."""
+        return {
+            "path": str(self.path),
+            "recency": str(self.recency),
+            "rows": self.rows,
+            "billed_cost_usd": str(self.billed_cost_usd),
+        }
+
+
+def check(out: Path, month: str | None) -> None:
+    """UsageError where the path or the month could not work, whatever the lake holds."""
+    if out.suffix.lower() not in _WRITERS:
+        raise UsageError(f"{out}: the ending says what is written: {' or '.join(_WRITERS)}")
+    if out.is_dir() or not out.parent.is_dir():
+        raise UsageError(f"{out} cannot be written: {'it' if out.is_dir() else out.parent} is no file's folder")
+    if month is not None and not _MONTH.fullmatch(month):
+        raise UsageError(f"--month {month}: expected YYYY-MM")
+
+
+def export(lake: LakeReader, config: Config, out: Path, month: str | None = None) -> Export:
+    """Write the charges of a billing month, or all of them, and when each month changed last.
+
+    A file that is there is replaced when the new one is complete. UsageError where there is nothing to write.
+    """
+    check(out, month)
+    recency = _recency(lake)
+    charges = lake.batches(_QUERY, _parameters(config, month), lambda batches: _write(batches, out))
+    if not charges.rows:
+        there = f"there is usage of {', '.join(recency)}" if recency else "the lake holds no usage"
+        raise UsageError(f"nothing is billed{f' in {month}' if month else ''}: {there}")
+    with _replacing(charges.recency) as path:
+        path.write_text(json.dumps({"months": list(recency.values())}, indent=2) + "\n", encoding="utf-8")
+    return charges
+
+
+def _parameters(config: Config, month: str | None) -> dict[str, Any]:
+    services, units = config.focus.services, config.focus.units
+    return {
+        "provider": config.focus.provider,
+        "month": month,
+        "services": list(services),
+        "categories": [service.category for service in services.values()],
+        "subcategories": [service.subcategory for service in services.values()],
+        "metrics": list(units),
+        "units": list(units.values()),
+    }
+
+
+def _recency(lake: LakeReader) -> dict[str, dict[str, object]]:
+    """Billing month → whether it is complete (closed: its rows never change again), and when its files changed last."""
+    closed = lake.state("_state/periods", {"closed": {}})["closed"]
+    booked = {row["month"] for row in lake.rows("SELECT DISTINCT booked_month AS month FROM gold.restatements")}
+    changed = [
+        (info.path.rpartition("/usage_date=")[2][:7], info.modified)
+        for info in lake.files.files("gold/resource_daily_usage")
+    ]
+    changed += [(month, info.modified) for info in lake.files.files("gold/restatements") for month in booked]
+    return {
+        month: {
+            "month": month,
+            "complete": month in closed,
+            "last_updated": _instant(max(modified for of, modified in changed if of == month)),
+        }
+        for month in sorted({month for month, _ in changed})
+    }
+
+
+def _instant(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds // 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write(batches: pa.RecordBatchReader, out: Path) -> Export:
+    rows, cost = 0, Decimal(0)
+    with _replacing(out) as path:
+        with _WRITERS[out.suffix.lower()](str(path), batches.schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+                cost += pc.sum(batch["BilledCost"]).as_py() or 0
+        if not rows:
+            path.unlink()
+    return Export(out, out.with_name(f"{out.stem}.recency.json"), rows, cost)
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A path to write to; what was written there takes the place of `out` at the end, unless it is gone."""
+    path = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        yield path
+        if path.exists():
+            path.replace(out)
+    finally:
+        path.unlink(missing_ok=True)
