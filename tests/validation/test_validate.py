@@ -20,7 +20,7 @@ from cloud_analytics.validation.rehearsal import what_a_run_would_change
 from cloud_analytics.validation.validate import validate
 from tests.conftest import REPOSITORY
 
-IDS = ["A1", "A2", "A3", "A4", "A5", "M1", "M2", "M3", "M4", "M5", "M6"]
+IDS = ["A1", "A2", "A3", "A4", "A5", "M1", "M2", "M3", "M4", "M5", "M6", "F1", "F2", "F3", "F4"]
 
 
 def contents(folder: str) -> dict[str, str]:

@@ -129,7 +129,7 @@ def _figure(value: object) -> str:
 @click.option("--strict", is_flag=True, help="Exit status 1 when one of them is false.")
 @options("landing", "lake", "serving", "conf")
 def validate(strict: bool, landing: str | None, lake: str | None, serving: str | None, conf: Path | None) -> None:
-    """Assumptions A1-A5 and milestones M1-M6 on this data: verdict, evidence, and what follows where one is false."""
+    """Assumptions A1-A5, milestones M1-M6, figures to distrust F1-F4: verdict, evidence, and consequence."""
     with open_pipeline(landing, lake, conf, needs=("landing", "lake")) as (pipeline, config):
         from cloud_analytics.serving.target import embedded_node, open_session
         from cloud_analytics.validation.checkout import find_checkout
@@ -154,14 +154,16 @@ def _print_validation(found: Validation, line: str) -> None:
         "holds": "[green]holds[/green]",
         "false": "[red]FALSE[/red]",
         "not_checked": "[yellow]not checked[/yellow]",
+        "informative": "[green]informative[/green]",
+        "not_informative": "[yellow]not informative[/yellow]",
     }
-    table = Table(title="Assumptions and milestones", title_justify="left", show_lines=True)
+    table = Table(title="Assumptions, milestones, figures to distrust", title_justify="left", show_lines=True)
     for name, width in (("", 2), ("statement", 24), ("verdict", 11)):
         table.add_column(name, width=width)
     table.add_column("evidence")
     for check in found.checks:
         evidence = escape(check.evidence)
-        if check.verdict.value == "false":
+        if check.verdict.value in ("false", "not_informative"):
             evidence += f"\n[bold]consequence:[/bold] {escape(check.consequence)}"
         table.add_row(check.id, escape(check.statement), words[check.verdict.value], evidence)
     console().print(table)

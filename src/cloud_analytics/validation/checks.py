@@ -8,16 +8,21 @@ from typing import Any
 
 
 class Verdict(str, Enum):
-    """`NOT_CHECKED`: what would show it is not there; it is neither a success nor a failure."""
+    """`NOT_CHECKED`: what would show it is not there; it is neither a success nor a failure.
+
+    The last two are those of figures to distrust (F1 to F4), which are no failure either.
+    """
 
     HOLDS = "holds"
     FALSE = "false"
     NOT_CHECKED = "not_checked"
+    INFORMATIVE = "informative"
+    NOT_INFORMATIVE = "not_informative"
 
 
 @dataclass(frozen=True)
 class Check:
-    """An assumption or milestone: verdict, evidence in words and in figures, and what follows where it is false."""
+    """An assumption, milestone or figure: verdict, evidence in words and figures, what follows where it fails."""
 
     id: str
     statement: str
