@@ -27,11 +27,11 @@ from cloud_analytics.anomaly import daily, events
 from cloud_analytics.anomaly.detectors import Consensus, Detector, Mad, Percentile, UnitPrice, ZScore
 from cloud_analytics.config import Config, SparkSettings
 from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, generate
-from cloud_analytics.gold import build as gold
+from cloud_analytics.gold import daily_cost_signals, org_daily_usage_by_service
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import SILVER_EVENTS
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.silver import build as silver
+from cloud_analytics.silver import build_events as silver
 
 # `sparse` has the reference data's density, about 4 events a day and (org, service); `dense` has about 15.
 DATASETS: dict[str, dict[str, Any]] = {
@@ -203,8 +203,11 @@ def day_verdicts(labelled: Labelled) -> pd.DataFrame:
     """One row an (org, day, service) of the daily mart: verdicts, those of other thresholds, `kind` of its label."""
     lake, config = labelled.lake, labelled.config
     key = ["org_id", "service", "usage_date"]
-    mart = lake.read(gold.table(gold.DAILY), gold.SCHEMAS[gold.DAILY]).select(*key, "total_cost_usd", "is_anomaly")
-    signals = lake.read(gold.table("daily_cost_signals"), gold.SCHEMAS["daily_cost_signals"]).drop("total_cost_usd")
+    mart, signals = (
+        lake.read(table.path, table.schema) for table in (org_daily_usage_by_service.TABLE, daily_cost_signals.TABLE)
+    )
+    mart = mart.select(*key, "total_cost_usd", "is_anomaly")
+    signals = signals.drop("total_cost_usd", "is_anomaly")
     settings = config.anomalies.daily
     detector = daily.DailyBaseline(settings.score_threshold, settings.min_impact_usd)
     swept = daily.score(mart.drop("is_anomaly"), settings).select(

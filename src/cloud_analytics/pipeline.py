@@ -13,8 +13,9 @@ from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ingest import MicroBatch
 from cloud_analytics.config import Config
+from cloud_analytics.engine import marts, masters
 from cloud_analytics.errors import UsageError
-from cloud_analytics.gold import build as gold_build
+from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.compare import RowChanges
 from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.lake import Lake
@@ -24,7 +25,6 @@ from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
-from cloud_analytics.silver import build as silver_build
 from cloud_analytics.silver.build_events import build_events, join_parts
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Pipeline:
         """Silver → Gold, what depends on the dates and masters that changed."""
         outcome = Outcome()
         with self.lake.writer():
-            outcome.gold = gold_build.build(self.lake, self.config)
+            outcome.gold = marts.build(self.lake, self.config)
         return outcome
 
     def serve(self) -> Outcome:
@@ -208,19 +208,19 @@ class Pipeline:
 
     def _silver(self, outcome: Outcome, whole_history: bool, compare: bool = False) -> None:
         changes = outcome.row_changes if compare else None
-        outcome.silver_masters += silver_build.build_masters(self.lake, self.config, changes)
+        outcome.silver_masters += masters.build(self.lake, self.config, changes)
         dates = build_events(self.lake, self.config, whole_history, changes)
         outcome.silver_dates = sorted({*outcome.silver_dates, *dates})
 
     def _onward(self, outcome: Outcome) -> None:
         self._silver(outcome, whole_history=False)
-        for mart, partitions in gold_build.build(self.lake, self.config).items():
+        for mart, partitions in marts.build(self.lake, self.config).items():
             outcome.gold[mart] = outcome.gold.get(mart, 0) + partitions
         join_parts(self.lake, self.config)
 
     def _expect_same_rules(self) -> None:
         """Else a stream that was started before a correction would judge everything by the old rules again."""
-        if silver_build.judged_by(self.lake) - {self.config.fingerprint()}:
+        if judged_by(self.lake) not in (None, self.config.fingerprint()):
             raise UsageError(
                 "another command has judged the lake by other rules since this stream began: start it again, and it"
                 " goes on with those of its configuration"
@@ -240,4 +240,4 @@ class Pipeline:
         rejects.judge_again(self.lake, self.config)
         self._silver(outcome, whole_history=True, compare=compare)
         logger.debug("gold")
-        outcome.gold = gold_build.settle(self.lake, self.config)
+        outcome.gold = marts.build(self.lake, self.config, settling=True)

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
 from cloud_analytics.generate import GeneratorSettings
-from cloud_analytics.gold import build as gold
+from cloud_analytics.gold import org_daily_usage_by_service
 
 pytestmark = pytest.mark.spark
 
@@ -57,6 +57,7 @@ def test_a_group_of_two_price_levels_makes_the_mad_flag_the_dearer_one(spark: Sp
 
 def test_every_day_has_its_signals(labelled: detection.Labelled) -> None:
     days = detection.day_verdicts(labelled)
-    assert len(days) == labelled.lake.read(gold.table(gold.DAILY), gold.SCHEMAS[gold.DAILY]).count() > 0
+    daily = org_daily_usage_by_service.TABLE
+    assert len(days) == labelled.lake.read(daily.path, daily.schema).count() > 0
     assert not days[["is_weekday_anomaly", "is_level_shift", "is_trend"]].isna().to_numpy().any()
     assert set(days["kind"]) >= {"price_spike", "usage_spike", "level_shift", "slow_drift", "weekly_peak", "ordinary"}

@@ -22,7 +22,7 @@ def test_windows_end_on_the_date_and_ties_go_by_name(spark: SparkSession) -> Non
     )
     rows = {
         (row.org_id, row.summary_date.isoformat(), row.service): row
-        for row in org_service_cost_summary.build(totals, "2025-07-16").collect()
+        for row in org_service_cost_summary.build(totals).where("summary_date <= '2025-07-16'").collect()
     }
     second = rows["o", "2025-07-02", "storage"]
     assert (second.cost_1d, second.cost_7d, second.cost_14d, second.rank_14d) == (0, 5, 5, 2)

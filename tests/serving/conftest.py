@@ -13,6 +13,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.serving.check import compare
+from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
 from tests.integration import hostile
 from tests.integration.lakes import write_landing
@@ -54,5 +55,5 @@ def unequal(pipeline: Pipeline) -> list[str]:
     assert pipeline.target is not None
     with pipeline.target.session() as session:
         found = compare(pipeline.lake, session)
-    assert len(found) == 7
+    assert len(found) == len(tables())
     return [f"{c.table}: {c.only_served} only served, {c.only_gold} only in Gold" for c in found if not c.equal]

@@ -15,8 +15,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
+from cloud_analytics.engine.refresh import CHANGE_LOG
 from cloud_analytics.errors import StoreUnavailable, UsageError
-from cloud_analytics.gold import build as gold
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.load import plan, serve
@@ -381,4 +381,4 @@ def forget_log(lake: Lake, document: str) -> None:
     """As if no record had been seen, so that the stream runs again from its first one."""
     with lake.transaction() as transaction:
         transaction.put(document, {**lake.state(document, {}), "log": 0})
-    assert lake.files.files(gold.CHANGE_LOG)
+    assert lake.files.files(CHANGE_LOG)

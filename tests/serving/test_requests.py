@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -33,7 +34,7 @@ from cloud_analytics.serving.tables import tables
         (("genai", "--org", "o", "--top", "many"), "'many' is not a valid integer"),
         (("genai", "--org", ""), "--org is empty"),
         (("genai",), "Missing option '--org'"),
-        (("costs", "--org", "o"), "'costs' is not one of 'anomalies', 'carbon', 'daily-costs'"),
+        (("costs", "--org", "o"), "'costs' is not one of 'anomalies', "),
         (("genai", "--org", "o", "--format", "xml"), "'xml' is not one of"),
         (("genai", "--org", "o", "--lake", "s3://bucket"), "needs a local lake"),
     ],
@@ -70,7 +71,7 @@ def test_no_question_needs_spark_or_a_connection_to_be_explained() -> None:
 
 
 def test_a_question_that_does_not_exist() -> None:
-    with pytest.raises(UsageError, match="no question 'costs': ask anomalies, carbon, daily-costs"):
+    with pytest.raises(UsageError, match="no question 'costs': ask anomalies, "):
         request("costs", "o")
 
 
@@ -93,7 +94,8 @@ def test_the_statement_and_its_values() -> None:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_an_explanation_names_table_key_and_question(question: str) -> None:
     table = next(table for table in tables().values() if table.question == question)
-    text = explain(request(question, "o"))
+    named: dict[str, Any] = {"org" if name == "org_id" else name: "o" for name in table.chosen_by}
+    text = explain(request(question, **named))
     assert table.asks in text
     assert f"-- table cloud_analytics.{table.name}\n" in text
     assert f"PRIMARY KEY {table.key_text()}" in text

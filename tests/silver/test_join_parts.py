@@ -11,8 +11,7 @@ from pyspark.sql import functions as F
 from cloud_analytics.config import Config
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import SILVER_EVENTS
-from cloud_analytics.silver.build import EVENTS_STATE, EVENTS_TABLE
-from cloud_analytics.silver.build_events import join_parts, small_files
+from cloud_analytics.silver.build_events import EVENTS_STATE, EVENTS_TABLE, join_parts, small_files
 from tests.integration.agreement import rows_of
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from cloud_analytics.tables import Mart
 
-_NO_MARTS = {"build", "forecasting", "measures"}
+_NOT_DECLARED = {"build", "forecasting"}  # they import Spark or NumPy
 
 
 @cache
@@ -16,8 +16,10 @@ def marts() -> dict[str, Mart]:
     """Every mart by name: what the modules of this package declare. Nothing else names them."""
     found = {}
     for info in pkgutil.iter_modules(__path__):
-        if info.name not in _NO_MARTS:
-            module = import_module(f"{__name__}.{info.name}")
+        if info.name in _NOT_DECLARED:
+            continue
+        module = import_module(f"{__name__}.{info.name}")
+        if hasattr(module, "TABLE"):  # others hold what several marts share
             about = (module.__doc__ or "").splitlines()[0]
             found[module.TABLE.name] = Mart(module.TABLE, module.build, about)
     return found

@@ -19,7 +19,7 @@ TABLE = Table(
         Column("coverage", RATIO, "events_with_carbon / events", SHARE),
         Column("carbon_kg_per_usd", RATIO, "total_carbon_kg / cost", Unit("kg CO2e per USD", 4)),
     ),
-    reads=(SameDate("silver/usage_events"),),
+    reads=(SameDate("gold/resource_daily_usage"),),
     partition="usage_date",
     serving=Serving(
         "carbon_daily",
@@ -32,10 +32,10 @@ TABLE = Table(
 )
 
 
-def build(resource_days: DataFrame) -> DataFrame:
-    """Resource days → one row an (org, day). `coverage` is the share (0–1) of events that report carbon."""
-    sums = resource_days.groupBy("org_id", "usage_date").agg(
-        total("carbon_kg").alias("total_carbon_kg"),
+def build(usage: DataFrame) -> DataFrame:
+    """gold/resource_daily_usage → one row an (org, day). `coverage` is the share (0–1) of events that report carbon."""
+    sums = usage.groupBy("org_id", "usage_date").agg(
+        total("total_carbon_kg").alias("total_carbon_kg"),
         F.sum("events").alias("events"),
         F.sum("events_with_carbon").alias("events_with_carbon"),
         total_or_zero("cost_usd").alias("_cost"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloud_analytics.gold.measures import ratio, total_or_zero
-from cloud_analytics.spark import DataFrame, F, Window
+from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Serving, Table
 from cloud_analytics.tables.columns import COUNT, MONEY, ORG_ID, PERCENT, RATIO, ROBUST_SCORE, SERVICE, USAGE_DATE, USD
 
@@ -31,7 +31,7 @@ TABLE = Table(
         Column("top_resource_id", "string", "the resource with the highest cost of that day"),
         Column("top_resource_cost_usd", MONEY, "what it cost that day", USD),
     ),
-    reads=(SameDate("gold/org_daily_usage_by_service"), SameDate("silver/usage_events")),
+    reads=(SameDate("gold/org_daily_usage_by_service"), SameDate("gold/resource_daily_usage")),
     partition="usage_date",
     serving=Serving(
         "cost_anomalies",
@@ -44,40 +44,31 @@ TABLE = Table(
     ),
 )
 
-_KEY = ["org_id", "usage_date", "service"]
 _COUNTS = ["zscore_events", "mad_events", "percentile_events", "unit_price_events", "anomalous_events"]
 
 
-def build(daily: DataFrame, resource_days: DataFrame) -> DataFrame:
-    """The daily mart with the resource days of the same dates → its anomalous rows. USD; impact_pct in percent.
+def build(daily: DataFrame, usage: DataFrame) -> DataFrame:
+    """The daily mart, and gold/resource_daily_usage of the same dates → the daily mart's anomalous rows.
 
-    top_resource_id is the resource with the highest cost that day (ties: the smallest id).
+    USD; impact_pct in percent. top_resource_id is the resource with the highest cost that day (ties: the smallest id).
     """
-    culprit = F.max_by(F.col("resource_id"), F.struct(F.col("cost_usd"), F.col("_tie")))
-    # The smallest id wins a tie: rank ids downwards within the day first, so that max_by can take them.
-    causes = (
-        _with_tie(resource_days)
-        .groupBy(*_KEY)
-        .agg(
-            *[F.sum(name).alias(name) for name in _COUNTS],
-            total_or_zero("anomalous_cost_usd").alias("anomalous_cost_usd"),
-            culprit.alias("top_resource_id"),
-            F.max("cost_usd").alias("top_resource_cost_usd"),
-        )
+    resources = usage.groupBy(*TABLE.key, "resource_id").agg(
+        *[F.sum(name).alias(name) for name in (*_COUNTS, "cost_usd", "anomalous_cost_usd")]
+    )
+    causes = resources.groupBy(*TABLE.key).agg(
+        *[F.sum(name).alias(name) for name in _COUNTS],
+        total_or_zero("anomalous_cost_usd").alias("anomalous_cost_usd"),
+        F.min_by("resource_id", F.struct(-F.col("cost_usd"), "resource_id")).alias("top_resource_id"),
+        F.max("cost_usd").alias("top_resource_cost_usd"),
     )
     actual, expected = F.col("total_cost_usd"), F.col("expected_cost_usd")
     impact = (actual - expected).cast("decimal(28,8)")
     # Both have 8 decimals; a hundred times as much fits the 6 that a ratio is taken of.
     percent = ratio(impact * 100, expected * 100, factor=100)
-    joined = daily.join(causes, _KEY).where(F.col("is_anomaly") | (F.col("anomalous_events") > 0))
+    joined = daily.join(causes, [*TABLE.key]).where(F.col("is_anomaly") | (F.col("anomalous_events") > 0))
     return TABLE.select(
         joined.withColumn("actual_cost_usd", actual)
         .withColumn("impact_usd", impact)
         .withColumn("impact_pct", percent)
         .withColumn("is_daily_anomaly", F.col("is_anomaly"))
     )
-
-
-def _with_tie(resource_days: DataFrame) -> DataFrame:
-    downwards = Window.partitionBy(*_KEY).orderBy(F.desc("resource_id"))
-    return resource_days.withColumn("_tie", F.row_number().over(downwards))

@@ -18,6 +18,7 @@ TABLE = Table(
         Column("total_cost_usd", MONEY, "cost", USD),
         Column("weekday_expected_cost_usd", "decimal(28,8)", "median of the same weekday in the days before", USD),
         Column("weekday_ratio", "double", "total_cost_usd / weekday_expected_cost_usd", Unit("ratio", 2)),
+        Column("is_anomaly", "boolean", "the daily verdict: the cost stands out from the days before"),
         Column("is_weekday_anomaly", "boolean", "the daily verdict stands, and the weekday does not explain it"),
         Column("recent_cost_usd", "decimal(28,8)", "median of the last days", USD),
         Column("previous_cost_usd", "decimal(28,8)", "median of the days before them", USD),

@@ -45,7 +45,7 @@ TABLE = Table(
         ),
         Column("total_cost_usd_capped", MONEY, "cost (without outliers)", USD),
     ),
-    reads=(SameDate("silver/usage_events"), Earlier("gold/org_daily_usage_by_service")),
+    reads=(SameDate("gold/resource_daily_usage"), Earlier("gold/org_daily_usage_by_service")),
     partition="usage_date",
     settings=lambda config: config.anomalies.daily,
     serving=Serving(
@@ -57,30 +57,30 @@ TABLE = Table(
     ),
 )
 
-KEY = ["org_id", "usage_date", "service"]
+_METRICS = ("requests", "cpu_hours", "storage_gb_hours")
 _SCORES = ["is_anomaly", "anomaly_score", "expected_cost_usd"]
 
 
-def totals(resource_days: DataFrame) -> DataFrame:
-    """Resource days → one row an (org, day, service), without scores. USD, hours, GB hours, kg and tokens."""
-    sums = resource_days.groupBy(*KEY).agg(
+def totals(usage: DataFrame) -> DataFrame:
+    """gold/resource_daily_usage → one row an (org, day, service), without scores. USD, hours, GB hours, kg, tokens."""
+    of_metric = {name: F.when(F.col("metric") == name, F.col("quantity")) for name in _METRICS}
+    sums = usage.groupBy(*TABLE.key).agg(
         F.sum("events").alias("total_events"),
         total_or_zero("cost_usd").alias("total_cost_usd"),
-        F.round(total_or_zero("requests"), 0).cast("bigint").alias("total_requests"),
-        total_or_zero("cpu_hours").alias("total_cpu_hours"),
-        total_or_zero("storage_gb_hours").alias("total_storage_gb_hours"),
-        total("carbon_kg").alias("total_carbon_kg"),
-        total("genai_tokens").alias("total_genai_tokens"),
+        F.round(total_or_zero(of_metric["requests"]), 0).cast("bigint").alias("total_requests"),
+        total_or_zero(of_metric["cpu_hours"]).alias("total_cpu_hours"),
+        total_or_zero(of_metric["storage_gb_hours"]).alias("total_storage_gb_hours"),
+        total("total_carbon_kg").alias("total_carbon_kg"),
+        total("total_genai_tokens").alias("total_genai_tokens"),
         total_or_zero("cost_usd_capped").alias("total_cost_usd_capped"),
     )
     return sums.withColumn("avg_cost_per_request", ratio(F.col("total_cost_usd"), F.col("total_requests")))
 
 
-def without_scores(mart: DataFrame) -> DataFrame:
-    """The mart's rows as `totals` made them."""
-    return mart.drop(*_SCORES)
+def build(usage: DataFrame, earlier: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
+    """The usage of some days, and this mart's rows of all days before → its rows of all of them.
 
-
-def build(all_totals: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
-    """Totals of the whole history → the mart: each day judged against its previous days."""
-    return TABLE.select(detector.score(all_totals, settings))
+    Each day is judged against its previous days.
+    """
+    history = totals(usage).unionByName(earlier.drop(*_SCORES))
+    return TABLE.select(detector.score(history, settings))

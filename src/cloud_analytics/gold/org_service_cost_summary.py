@@ -7,6 +7,8 @@ from cloud_analytics.spark import DataFrame, F, Window
 from cloud_analytics.tables import Column, Days, Serving, Table
 from cloud_analytics.tables.columns import MONEY, ORG_ID, RANK, SERVICE, USD
 
+_DAYS_BEFORE = 13
+
 TABLE = Table(
     "org_service_cost_summary",
     key=("org_id", "summary_date", "service"),
@@ -19,7 +21,7 @@ TABLE = Table(
         Column("cost_14d", MONEY, "cost of the 14 days up to the date", USD),
         Column("rank_14d", "int", "1: the highest cost_14d", RANK),
     ),
-    reads=(Days("gold/org_daily_usage_by_service", before=13),),
+    reads=(Days("gold/org_daily_usage_by_service", before=_DAYS_BEFORE),),
     partition="summary_date",
     serving=Serving(
         "org_service_cost_summary",
@@ -27,28 +29,21 @@ TABLE = Table(
         asks="FinOps: which services cost an organisation the most in the 14 days up to a date?",
         key="((org_id, summary_date), rank_14d, service)",
         shown=("summary_date", "rank_14d", "service", "cost_1d", "cost_7d", "cost_14d"),
-        newest=("finops_daily_usage", 13),
+        newest=("finops_daily_usage", _DAYS_BEFORE),
     ),
 )
 
-WINDOW_DAYS = 14
 
+def build(daily: DataFrame) -> DataFrame:
+    """The daily mart → one row an (org, date, service) with usage in the 14 days up to the date (USD).
 
-def build(totals: DataFrame, last_date: str, since: str | None = None) -> DataFrame:
-    """Daily totals → one row an (org, date, service) with usage in the 14 days up to the date (USD).
-
-    Dates run to `last_date`, the last usage date of the data; `since` leaves out earlier ones. rank_14d: 1 is the
-    highest cost, ties by service name.
+    rank_14d: 1 is the highest cost, ties by service name. The windows go on for 13 days after the last usage date;
+    which dates the mart has is for who calls.
     """
     # Each day's cost counts in the windows of that day and the 13 after it: one explode and one sum, no range join.
-    spread = totals.select("org_id", "usage_date", "service", "total_cost_usd").withColumn(
-        "_age", F.explode(F.sequence(F.lit(0), F.lit(WINDOW_DAYS - 1)))
-    )
-    spread = spread.withColumn("summary_date", F.date_add("usage_date", F.col("_age"))).where(
-        F.col("summary_date") <= F.lit(last_date).cast("date")
-    )
-    if since is not None:
-        spread = spread.where(F.col("summary_date") >= F.lit(since).cast("date"))
+    age = F.explode(F.sequence(F.lit(0), F.lit(_DAYS_BEFORE)))
+    spread = daily.select("org_id", "usage_date", "service", "total_cost_usd").withColumn("_age", age)
+    spread = spread.withColumn("summary_date", F.date_add("usage_date", F.col("_age")))
     cost = F.col("total_cost_usd")
     sums = spread.groupBy("org_id", "summary_date", "service").agg(
         total_or_zero(F.when(F.col("_age") < 1, cost)).alias("cost_1d"),

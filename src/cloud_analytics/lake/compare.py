@@ -21,6 +21,10 @@ class RowChanges:
         return bool(self.added or self.removed or self.changed)
 
 
+Changes = dict[str, RowChanges]
+"""Table → what replacing it changed."""
+
+
 def row_hash(columns: Sequence[str]) -> Column:
     """A hash of a row's values (BIGINT). Nulls count by their place: Spark's own hash passes over them."""
     names = [f"`{name}`" for name in columns]

@@ -8,8 +8,8 @@ waste and is thrown away. There is no moment at which a reader could see a row t
 
 from __future__ import annotations
 
+import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -32,6 +32,10 @@ _JOURNAL = "_state/journal.json"
 _STATE = "_state"
 
 
+def _everything(_path: str) -> bool:
+    return True
+
+
 def partition_folder(path: str) -> str:
     """`date=2025-06-10/service=genai/part-0.parquet` → the folder of the file."""
     return path.rpartition("/")[0]
@@ -49,6 +53,7 @@ class _Dataset:
     table: str
     staged: str | None
     remove: Callable[[str], bool] | None
+    keep: Callable[[str], bool]
 
 
 @dataclass
@@ -57,7 +62,7 @@ class Transaction:
 
     lake: Lake
     number: int
-    _lock: Any = field(default_factory=threading.Lock)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _datasets: list[_Dataset] = field(default_factory=list)
     _documents: dict[str, Any] = field(default_factory=dict)
     _lines: dict[str, str] = field(default_factory=dict)
@@ -67,7 +72,7 @@ class Transaction:
         table: str,
         frame: DataFrame | None,
         partition_by: Sequence[str] = (),
-        remove: Callable[[str], bool] | None = lambda _path: True,
+        remove: Callable[[str], bool] | None = _everything,
         rows_per_file: int = 0,
     ) -> str | None:
         """Write `frame` aside as new files of `table`, and drop the old ones whose path below it `remove` accepts.
@@ -75,15 +80,28 @@ class Transaction:
         None drops none. Rows are spread over files as the frame is partitioned, and by `rows_per_file` where it is not
         0. Returns the staged folder (to read back before commit).
         """
-        with self._lock:  # independent tables are written from several threads
-            staged = f"{_STAGING}/{self.number}/{len(self._datasets)}" if frame is not None else None
-            self._datasets.append(_Dataset(table, staged, remove))
-        if frame is not None and staged is not None:
-            writer = frame.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
-            if partition_by:
-                writer = writer.partitionBy(*partition_by)
-            writer.parquet(self.lake.files.full(staged))
+        staged = self.stage(frame, partition_by, rows_per_file) if frame is not None else None
+        self.place(table, staged, remove)
         return staged
+
+    def stage(self, frame: DataFrame, partition_by: Sequence[str] = (), rows_per_file: int = 0) -> str:
+        """Write `frame` aside; returns the folder, to read back and to `place`. What is not placed goes at the end."""
+        staged = f"{_STAGING}/{self.number}/{next(self._numbers)}"  # tables are written from several threads
+        writer = frame.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
+        writer.parquet(self.lake.files.full(staged))
+        return staged
+
+    def place(
+        self,
+        table: str,
+        staged: str | None,
+        remove: Callable[[str], bool] | None = _everything,
+        keep: Callable[[str], bool] = _everything,
+    ) -> None:
+        """Make the staged files that `keep` accepts files of `table`, and drop its old ones that `remove` accepts."""
+        self._datasets.append(_Dataset(table, staged, remove, keep))
 
     def append(self, table: str, frame: DataFrame, partition_by: Sequence[str]) -> None:
         """Add files that this transaction owns (Bronze events, and lines that Bronze rejects)."""
@@ -106,7 +124,7 @@ class Transaction:
             if dataset.remove is not None:
                 removals += [base + path for path in self.lake.relative_files(dataset.table) if dataset.remove(path)]
             if dataset.staged is not None:
-                for path in self.lake.relative_files(dataset.staged):
+                for path in filter(dataset.keep, self.lake.relative_files(dataset.staged)):
                     folder, _, name = f"/{path}".rpartition("/")
                     moves.append([f"{dataset.staged}/{path}", f"{dataset.table}{folder}/{self.number}-{name}"])
         return {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.errors import ConfigError
+from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import SILVER_MASTERS, nothing
 from cloud_analytics.quality import conditions, events
 from cloud_analytics.silver import masters
-from cloud_analytics.silver.build import judged_by
 
 _OURS = ("warnings", "ingest_ts", "source_file")  # columns of Silver that no header brings
 _verified: set[str] = set()  # fingerprints: a process that opens many pipelines looks once
@@ -19,7 +19,7 @@ def verify_rules(lake: Lake, config: Config) -> None:
 
     A lake whose Silver was judged by the same rules has answered already.
     """
-    if config.fingerprint() in _verified | judged_by(lake):
+    if config.fingerprint() in _verified | {judged_by(lake)}:
         return
     lacking = [
         f"sources.yaml: {source}.required: lacks {name}"

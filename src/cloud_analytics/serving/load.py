@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
+from cloud_analytics.engine.refresh import CHANGE_LOG
 from cloud_analytics.errors import StoreUnavailable
-from cloud_analytics.gold import build as gold
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import to_end
 from cloud_analytics.lake.uris import escape_glob
@@ -60,11 +60,7 @@ def plan(lake: Lake, target: Target) -> Plan:
     """What `serve` would write now; nothing is written, and nothing created."""
     with target.looking_session() as (session, found):
         loader = _loader(lake, target, session, found, Written())
-        log = (
-            lake.spark.read.schema(_LOG_SCHEMA).json(escape_glob(lake.path(gold.CHANGE_LOG)))
-            if loader.behind()
-            else None
-        )
+        log = lake.spark.read.schema(_LOG_SCHEMA).json(escape_glob(lake.path(CHANGE_LOG))) if loader.behind() else None
         due = loader.due(log) if log is not None else {}
         again = loader.due_again()
         return loader.plan({mart: {**again.get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
@@ -111,7 +107,7 @@ def _stream(lake: Lake, checkpoint: str, loader: Loader) -> None:
         return (
             lake.spark.readStream.schema(_LOG_SCHEMA)
             .option("maxFileAge", "36500d")
-            .json(escape_glob(lake.path(gold.CHANGE_LOG)))
+            .json(escape_glob(lake.path(CHANGE_LOG)))
             .writeStream.queryName("serve")
             .option("checkpointLocation", lake.path(checkpoint))
             .foreachBatch(foreach_batch)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cloud_analytics.gold import build as gold
+from cloud_analytics.engine.refresh import CHANGE_LOG
+from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.plan import Plan, TablePlan
 from cloud_analytics.serving.tables import tables
@@ -82,7 +83,7 @@ class Loader:
 
     def behind(self) -> bool:
         """Whether the change log holds a record that was never seen."""
-        log = self.lake.files.files(gold.CHANGE_LOG)
+        log = self.lake.files.files(CHANGE_LOG)
         return any(int(info.name.partition(".")[0]) > self.state["log"] for info in log)
 
     def due(self, records: DataFrame) -> Partitions:
@@ -212,8 +213,13 @@ class Loader:
 
     def _gold_rows(self) -> dict[tuple[str, str], int]:
         """(mart, partition) → rows that Gold holds."""
-        hashes = self.lake.state(gold.STATE, {"hashes": {}})["hashes"]
-        return {(mart, name): rows for mart, entries in hashes.items() for name, (_, rows) in entries.items()}
+        tables = built.load(self.lake)
+        return {
+            (mart, name): partition.rows
+            for mart, table in self.marts.items()
+            for name, partition in tables.get(table.source.path, {}).items()
+            if partition.rows
+        }
 
     def _keep(self, **values: Any) -> None:
         with self.lake.transaction() as transaction:

@@ -15,14 +15,21 @@ from pyspark.sql import functions as F
 from cloud_analytics.anomaly import events as scores
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.lake.compare import row_changes
+from cloud_analytics.lake import built as tables
+from cloud_analytics.lake.compare import Changes, row_changes
 from cloud_analytics.lake.lake import Lake, Transaction, partition_folder, partition_values
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, COST_BASELINES, SILVER_EVENTS, SILVER_MASTERS, conform
 from cloud_analytics.quality import metrics, quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judge
 from cloud_analytics.silver import usage_events
-from cloud_analytics.silver.build import BASELINES_TABLE, EVENTS_STATE, EVENTS_TABLE, MASTERS_STATE, Changes
 
+EVENTS_TABLE = f"silver/{EVENTS}"
+BASELINES_TABLE = "silver/cost_baselines"
+# `dates`: of each date its `inputs` (versions of what it was built from), the number of the transaction that built it
+# anew or joined its files (`base`), those that added rows since (`parts`), and the last that changed rows (`version`).
+# `whole`: the inputs of all dates where they were built together. `events`: how many there are. `baselines`: their
+# rules, and of how many events they were made.
+EVENTS_STATE = "_state/silver_usage_events"
 _JOINED = ("customers_orgs", "resources", "users")
 _PARTITIONS = ("date", "service")
 _BASELINE_COLUMNS = ["org_id", "service", "metric", "cost_usd", "value"]
@@ -74,8 +81,8 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
     bronze: dict[str, int] = lake.state(ledger.DATES, {})
     pending: dict[str, Any] = lake.state(ledger.PENDING, {})
     state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}, "whole": None})
-    masters: dict[str, Any] = lake.state(MASTERS_STATE, {})
-    judged_with = [*(masters.get(name, {}).get("version", 0) for name in _JOINED), config.fingerprint()]
+    masters = tables.load(lake)
+    judged_with = [*(tables.content(masters, f"silver/{name}") for name in _JOINED), config.fingerprint()]
     inputs = {date: [version, *judged_with] for date, version in bronze.items()}
     built = {date: entry["inputs"] for date, entry in state["dates"].items()}
     everything = [[date, found] for date, found in sorted(inputs.items())]

@@ -36,7 +36,7 @@ class Whole(Read):
 class Days(Read):
     """The date itself and so many calendar days before it.
 
-    The table then has every calendar date from the first to the last one of what it reads.
+    The table then has every calendar date whose days hold something, up to the last date of what it reads.
     """
 
     before: int

@@ -71,12 +71,12 @@ class Serving:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the lake. Columns stand in the order in which people read them; Parquet has the partition column last.
+    """A table of the lake. Columns stand in the order in which people read them; in Parquet, folders come last.
 
     `key` tells its rows apart. With `partition` (a date column) the table is replaced date by date, without it as a
-    whole. With `write_once` a settling adds the partition of the last usage date, if it is not there yet, and nothing
-    ever replaces it. `reads` are what its build is given, in this order, and `settings` picks from the configuration
-    what the build is given after them.
+    whole; `below` are columns that are folders below the date. With `write_once` a settling adds the partition of the
+    newest date of what the table reads, if it is not there yet, and nothing ever replaces it. `reads` are what its
+    build is given, in this order, and `settings` picks from the configuration what the build is given after them.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Table:
     columns: tuple[Column, ...]
     reads: tuple[Read, ...] = ()
     partition: str | None = None
+    below: tuple[str, ...] = ()
     settings: Callable[[Config], Any] | None = None
     serving: Serving | None = None
     write_once: bool = False
@@ -107,12 +108,13 @@ class Table:
     @cached_property
     def stored(self) -> tuple[Column, ...]:
         """The columns in the order of Parquet."""
-        return tuple(sorted(self.columns, key=lambda column: column.name == self.partition))
+        folders = [self.partition, *self.below]
+        return tuple(sorted(self.columns, key=lambda c: folders.index(c.name) if c.name in folders else -1))
 
     @cached_property
     def schema(self) -> StructType:
         """Its Parquet schema."""
-        from cloud_analytics.lake.schemas import columns  # imports Spark
+        from cloud_analytics.tables.spark_types import columns  # imports Spark
 
         return columns(", ".join(f"{column.name} {column.type}" for column in self.stored))
 

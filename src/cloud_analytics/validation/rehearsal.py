@@ -13,10 +13,9 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import Config
+from cloud_analytics.engine import marts, masters
 from cloud_analytics.errors import UsageError
-from cloud_analytics.gold import build as gold_build
 from cloud_analytics.lake.lake import Lake, Transaction
-from cloud_analytics.silver import build as silver_build
 from cloud_analytics.silver.build_events import build_events
 
 
@@ -41,9 +40,9 @@ def what_a_run_would_change(lake: Lake, landing: str, config: Config) -> list[st
         "masters in landing that are not in Bronze as they are": lambda: bronze_masters.ingest(
             rehearsed, landing, config
         ),
-        "masters of Silver": lambda: silver_build.build_masters(rehearsed, config),
+        "masters of Silver": lambda: masters.build(rehearsed, config),
         "events of Silver": lambda: build_events(rehearsed, config, whole_history=True),
-        "marts of Gold": lambda: gold_build.build(rehearsed, config),
+        "marts of Gold": lambda: marts.build(rehearsed, config, settling=True),
     }
     files = [f"{new:,} new event files"] * (new > 0) + [f"{changed:,} changed event files"] * (changed > 0)
     return files + [name for name, step in steps.items() if _would_write(step)]

@@ -1,22 +1,28 @@
-"""The data dictionary as Markdown: each table of each zone with its columns, their types, units and meanings."""
+"""docs/data_dictionary.md: each table of each zone with its columns, their types, units and meanings.
+
+It is made from the contracts and the declarations of the tables, so that it cannot drift.
+`python -m cloud_analytics.insight.dictionary docs/data_dictionary.md` writes it.
+"""
 
 from __future__ import annotations
 
-import importlib.resources
+import sys
 from collections.abc import Iterable, Sequence
-from functools import cache
+from pathlib import Path
 
-import yaml
-from pyspark.sql.types import StructType
-
-from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.config import EVENTS, MASTERS, Config, load
 from cloud_analytics.gold import marts
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, COST_BASELINES, QUARANTINE, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.serving.tables import tables
-from cloud_analytics.tables import Mart
+from cloud_analytics.tables import Table
 from cloud_analytics.tables.cql import ServingTable
+from cloud_analytics.tables.zones import (
+    BRONZE_EVENTS,
+    COST_BASELINES,
+    QUARANTINED_EVENTS,
+    SILVER_EVENTS,
+    SILVER_MASTERS,
+)
 
-_BRONZE_EVENTS = f"bronze/{EVENTS}"
 _INTRODUCTION = """\
 # Data dictionary
 
@@ -30,23 +36,10 @@ except those of an invoice. Rates and shares lie in 0–1, only `_pct` is a perc
 
 
 def document(config: Config) -> str:
-    """The whole of it. KeyError names a column whose meaning is told nowhere."""
+    """The whole of it."""
     return "\n".join(
         [_INTRODUCTION, *_landing(config), *_bronze(), *_silver(), *_quarantine(config), *_gold(), *_serving()]
     )
-
-
-@cache
-def meanings() -> dict[str, str]:
-    """`column` or `table.column` → what it means."""
-    text = (importlib.resources.files(__package__) / "meanings.yaml").read_text(encoding="utf-8")
-    found: dict[str, str] = yaml.safe_load(text)
-    return found
-
-
-def meaning(table: str, column: str) -> str:
-    """What a column of a table means."""
-    return meanings().get(f"{table}.{column}") or meanings()[column]
 
 
 def _landing(config: Config) -> list[str]:
@@ -57,7 +50,11 @@ def _landing(config: Config) -> list[str]:
         lines += [f"### {name}", "", f"Natural key: {_code(contract.key)}", ""]
         lines += _table(
             ("column", "meaning", "words"),
-            [(f"`{column}`", meaning(name, column), words.get(column, "")) for column in contract.required],
+            [
+                (f"`{column.name}`", column.meaning, words.get(column.name, ""))
+                for column in SILVER_MASTERS[name].columns
+                if column.name in contract.required
+            ],
         )
     taxonomy = config.taxonomy
     metrics = ", ".join(f"`{metric}` in `{word}`" for metric, word in taxonomy.metric_units().items())
@@ -78,11 +75,11 @@ def _bronze() -> list[str]:
         "",
         "Masters (`bronze/<source>/ingest_date=`) keep every column as text, with where they come from. Events:",
         "",
-        f"### {_BRONZE_EVENTS}",
+        f"### {BRONZE_EVENTS.path}",
         "",
         "One event a row; partitioned by `date` and `batch_id`.",
         "",
-        *_columns(_BRONZE_EVENTS, BRONZE_EVENTS),
+        *_columns(BRONZE_EVENTS),
     ]
 
 
@@ -90,22 +87,22 @@ def _silver() -> list[str]:
     lines = [
         "## Silver",
         "",
-        f"### silver/{EVENTS}",
+        f"### {SILVER_EVENTS.path}",
         "",
         "One valid event a row; partitioned by `date` and `service`.",
         "",
     ]
-    lines += _columns(EVENTS, SILVER_EVENTS)
+    lines += _columns(SILVER_EVENTS)
     lines += [
-        "### silver/cost_baselines",
+        f"### {COST_BASELINES.path}",
         "",
         "What a score needs of its group, over all events at the last settling: one row an (`org_id`, `service`,",
         "`metric`) with its costs, and one without an `org_id` a (`service`, `metric`) with its usual unit price.",
         "",
-        *_columns("cost_baselines", COST_BASELINES),
+        *_columns(COST_BASELINES),
     ]
-    for name in MASTERS:
-        lines += [f"### silver/{name}", "", *_columns(name, SILVER_MASTERS[name])]
+    for table in SILVER_MASTERS.values():
+        lines += [f"### {table.path}", "", *_columns(table)]
     return lines
 
 
@@ -119,7 +116,7 @@ def _quarantine(config: Config) -> list[str]:
         "One rejected record a row; partitioned by `date` and `error_type`. An event is rejected as the first of",
         f"{_code(rejecting)}.",
         "",
-        *_columns("quarantine", QUARANTINE),
+        *_columns(QUARANTINED_EVENTS),
     ]
 
 
@@ -130,7 +127,7 @@ def _gold() -> list[str]:
         table = served.get(name)
         where = f" Partitioned by `{mart.table.partition}`." if mart.table.partition else ""
         what = f" Served as `{table.name}`." if table else ""
-        lines += [f"### {mart.table.path}", "", f"{mart.about}{where}{what}", "", *_mart_columns(mart, table)]
+        lines += [f"### {mart.table.path}", "", f"{mart.about}{where}{what}", "", *_columns(mart.table, table)]
     return lines
 
 
@@ -146,23 +143,12 @@ def _serving() -> list[str]:
     return lines
 
 
-def _columns(table: str, schema: StructType) -> list[str]:
-    rows = [(f"`{field.name}`", field.dataType.simpleString(), meaning(table, field.name)) for field in schema]
-    return _table(("column", "type", "meaning"), rows)
-
-
-def _mart_columns(mart: Mart, served: ServingTable | None) -> list[str]:
-    rows = [
-        (
-            f"`{column.name}`",
-            column.type,
-            *([column.cql_type] if served else []),
-            column.unit.name if column.unit else "",
-            column.meaning,
-        )
-        for column in mart.table.columns
-    ]
-    return _table(("column", "type", *(["CQL type"] if served else []), "unit", "meaning"), rows)
+def _columns(table: Table, served: ServingTable | None = None) -> list[str]:
+    head = ["column", "type", "CQL type", "unit", "meaning"]
+    rows = [[f"`{c.name}`", c.type, c.cql_type, c.unit.name if c.unit else "", c.meaning] for c in table.columns]
+    if served is None:
+        head, *rows = ([*line[:2], *line[3:]] for line in (head, *rows))
+    return _table(head, rows)
 
 
 def _code(words: Iterable[str]) -> str:
@@ -172,3 +158,7 @@ def _code(words: Iterable[str]) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     lines = [head, ["---"] * len(head), *rows]
     return [*("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines), ""]
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(document(load()), encoding="utf-8")

@@ -1,0 +1,88 @@
+"""What a table is built from, as one short text a partition: when it changes, the partition is stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from hashlib import sha256
+
+from cloud_analytics.tables import Days, Earlier, History, Read, SameDate, Table, Whole
+
+Versions = Mapping[str, Mapping[str, str]]
+"""Table → partition (a date; "" where the table is one partition) → version of its content."""
+
+
+def inputs(table: Table, versions: Versions, rules: str) -> dict[str, str]:
+    """Each partition that the table may have → a digest of all that it is built from, the rules included."""
+    others = [read for read in table.reads if read.table != table.path]
+    whole = digest([rules, *(sorted(versions[read.table].items()) for read in others if isinstance(read, Whole))])
+    if table.partition is None:
+        return {"": whole}
+    days = dates(table, versions)
+    if table.write_once:
+        return dict.fromkeys(days[-1:], "")  # whatever it was built from then
+    by_read = [_by_date(read, versions[read.table], days) for read in others if not isinstance(read, Whole)]
+    return {day: digest([whole, *(found[day] for found in by_read)]) for day in days}
+
+
+def dates(table: Table, versions: Versions) -> list[str]:
+    """The dates that the table may have: those of what it reads by date; with `Days` also those whose window has some.
+
+    No date lies after the last one of what is read.
+
+    A table that is written once has the newest date of all that it reads.
+    """
+    found: set[str] = set()
+    for read in table.reads:
+        if read.table == table.path or (isinstance(read, Whole | Earlier) and not table.write_once):
+            continue
+        days = versions[read.table].keys() - {""}
+        if isinstance(read, Days):
+            days = {later for day in days for later in _until(day, max(days), read.before)}
+        found |= days
+    return sorted(found)
+
+
+def wanted(read: Read, stale: Iterable[str], there: Iterable[str]) -> list[str]:
+    """The partitions of a table that is read, of those that are there, which the stale dates need."""
+    days = sorted(stale)
+    if isinstance(read, SameDate):
+        return sorted(set(days) & set(there))
+    if isinstance(read, Days):
+        needed = {day for last in days for day in _window(last, read.before)}
+        return sorted(needed & set(there))
+    if isinstance(read, History):
+        return sorted(day for day in there if day <= days[-1])
+    if isinstance(read, Earlier):
+        return sorted(day for day in there if day < days[0])
+    return sorted(there)
+
+
+def digest(value: object) -> str:
+    """A short hash of a value that prints the same whenever it is the same."""
+    return sha256(repr(value).encode()).hexdigest()[:16]
+
+
+def _by_date(read: Read, versions: Mapping[str, str], days: list[str]) -> dict[str, str]:
+    if isinstance(read, SameDate):
+        return {day: versions.get(day, "") for day in days}
+    if isinstance(read, Days):
+        return {day: digest([versions.get(earlier, "") for earlier in _window(day, read.before)]) for day in days}
+    found, running, left = {}, "", sorted(versions.items(), reverse=True)
+    for day in days:  # all dates before, and with History the date itself
+        while left and (left[-1][0] < day or (left[-1][0] == day and isinstance(read, History))):
+            running = digest([running, left.pop()])
+        found[day] = running
+    return found
+
+
+def _window(last: str, before: int) -> list[str]:
+    end = date.fromisoformat(last)
+    return [(end - timedelta(n)).isoformat() for n in range(before + 1)]
+
+
+def _until(first: str, last: str, after: int) -> list[str]:
+    """A date and so many days after it, none of them after `last`."""
+    start = date.fromisoformat(first)
+    days = min(after, (date.fromisoformat(last) - start).days)
+    return [(start + timedelta(n)).isoformat() for n in range(days + 1)]

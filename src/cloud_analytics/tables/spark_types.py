@@ -1,0 +1,21 @@
+"""Spark's schema of columns that are written as text."""
+
+from __future__ import annotations
+
+from pyspark.sql.types import ArrayType, DataType, IntegerType, LongType, StringType, StructType
+
+# The names that StructType.add does not know.
+_TYPES: dict[str, DataType] = {"bigint": LongType(), "int": IntegerType(), "array<string>": ArrayType(StringType())}
+
+
+def columns(text: str) -> StructType:
+    """`name type, name type` (Spark's type names) → schema of nullable columns."""
+    schema = StructType()
+    depth, start = 0, 0
+    for position, char in enumerate(text + ","):
+        depth += {"(": 1, "<": 1, ")": -1, ">": -1}.get(char, 0)
+        if char == "," and depth == 0:
+            name, kind = text[start:position].split(maxsplit=1)
+            schema.add(name, _TYPES.get(kind.strip(), kind.strip()))
+            start = position + 1
+    return schema
