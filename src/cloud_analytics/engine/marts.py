@@ -18,7 +18,8 @@ def build(lake: Lake, config: Config, settling: bool = False) -> dict[str, int]:
 
     `settling`: marts that are written once get the partition of the newest date, too.
     """
-    return refresh(lake, config, marts().values(), _silver(lake), settling)
+    built_here = [mart for mart in marts().values() if mart.table.reads]  # what reads nothing is written elsewhere
+    return refresh(lake, config, built_here, _silver(lake), settling)
 
 
 def _silver(lake: Lake) -> list[Source]:
