@@ -15,10 +15,10 @@ from pathlib import Path
 from benchmarks import jobs
 from cloud_analytics import config as configuration
 from cloud_analytics import pipeline
-from cloud_analytics.insight.headline import headline
 from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.reading.audit import audit
+from cloud_analytics.reading.headline import headline
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.session import build_session, holds_little
 
@@ -53,9 +53,10 @@ def main() -> None:
         mark("open")
         pipeline.Pipeline(lake, arguments.landing, config).run()
         mark("audit")
-        audit(LakeReader(lake.files), file_system(spark, arguments.landing), config)
+        zones = LakeReader(lake.files)
+        audit(zones, file_system(spark, arguments.landing), config)
         mark("headline")
-        headline(lake)
+        headline(zones)
         mark("stop Spark")
         spark.stop()
         mark("end")

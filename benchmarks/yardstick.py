@@ -28,6 +28,7 @@ from cloud_analytics import config as configuration
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.landing import text
 from cloud_analytics.landing.events import FIELDS
+from cloud_analytics.landing.folder import BLANKS
 
 EVENT_MARTS = {
     "org_daily_usage_by_service": "usage_date",
@@ -59,7 +60,7 @@ def _map(words: dict[str, str]) -> str:
 def prepare(db: duckdb.DuckDBPyConnection, config: Config) -> None:
     """The rules that are expressions: texts, numbers, instants, ratios, and the vocabularies."""
     taxonomy = config.taxonomy
-    blanks = quoted(text.BLANKS)
+    blanks = quoted(BLANKS)
     limits = {name: str(most) for name, most in taxonomy.metric_limits().items()}
     db.execute("SET TimeZone = 'UTC'")
     for macro in (

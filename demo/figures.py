@@ -10,17 +10,14 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
-from pyspark.sql import functions as F
 
-from cloud_analytics.bronze import ledger
 from cloud_analytics.config import load
 from cloud_analytics.insight import plots
 from cloud_analytics.insight.report import facts
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.style import INK
-from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import BRONZE_EVENTS
-from cloud_analytics.session import build_session
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.reading.lake import LakeReader
 
 # The name that a slide calls a plot by → how it is drawn from the report's facts.
 FIGURES: dict[str, Callable[[Facts], Figure]] = {
@@ -34,16 +31,12 @@ _WIDTH = 7.5  # inches: texts stay readable with two plots beside each other
 
 def draw(landing: Path, lake: Path) -> dict[str, str]:
     """Every plot of NAMES as an `<svg>` element."""
-    config = load()
-    spark = build_session(config.pipeline.spark, str(landing), str(lake), quick_start=True)
-    try:
-        opened = Lake(spark, str(lake))
-        found = facts.read(opened, str(landing), config)
-        hours = F.ceil(F.col("lateness_seconds") / 3600).alias("lateness_hours")
-        events = opened.read(ledger.TABLE, BRONZE_EVENTS).groupBy(hours, "is_late")
-        late = events.agg(F.count("*").alias("events")).toPandas()
-    finally:
-        spark.stop()
+    opened = LakeReader(open_files(str(lake)))
+    found = facts.read(opened, open_files(str(landing)), load())
+    late = opened.sql(
+        "SELECT ceil(lateness_seconds / 3600)::BIGINT AS lateness_hours, is_late, count(*) AS events"
+        " FROM bronze.usage_events GROUP BY ALL"
+    )
     drawn = {name: figure(found) for name, figure in FIGURES.items()} | {"lateness": plots.lateness(late)}
     return {name: svg(figure) for name, figure in drawn.items()}
 

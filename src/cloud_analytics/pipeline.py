@@ -11,7 +11,7 @@ from cloud_analytics.bronze import compact, rejects
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.bronze.events import EventFeed
-from cloud_analytics.bronze.ingest import MicroBatch
+from cloud_analytics.bronze.micro_batch import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.engine import marts, masters
 from cloud_analytics.errors import UsageError

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cloud_analytics.bronze.events import EventFeed, landing_files
-from cloud_analytics.bronze.ingest import MicroBatch, ingest
+from cloud_analytics.bronze.ingest import ingest
+from cloud_analytics.bronze.micro_batch import MicroBatch
 from cloud_analytics.reading.audit import Audit
 from tests.bronze import lakes
 from tests.conftest import MakePipeline

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from cloud_analytics.config import EVENTS, MASTERS
-from cloud_analytics.insight.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.reading.audit import Audit, SourceAudit
+from cloud_analytics.reading.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 
 MADE = datetime(2025, 9, 2, 12, tzinfo=timezone.utc)
 
@@ -128,8 +128,8 @@ def profiles() -> dict[str, SourceProfile]:
             quarantined={"negative_cost": 2},
             warnings={"missing_value": 7},
             columns={
-                "service": ColumnProfile("string", 0, 2, True, vocabulary=services),
-                "value": ColumnProfile("decimal(18,6)", 7, 190, False, "0.500000", "12.000000", 6.25),
+                "service": ColumnProfile("string", 0, 2, vocabulary=services),
+                "value": ColumnProfile("decimal(18,6)", 7, 190, "0.500000", "12.000000", 6.25),
             },
             matches={"customers_orgs": Match(210, 210), "resources": Match(105, 210), "users": Match(0, 0)},
             dates=DateProfile(
@@ -140,13 +140,13 @@ def profiles() -> dict[str, SourceProfile]:
                 19,
                 [Gap(date(2025, 8, 12), date(2025, 8, 13), 2)],
             ),
-            as_written={"service": ColumnProfile("string", 0, 3, True, vocabulary={**services, "GenAI": 2})},
+            as_written={"service": ColumnProfile("string", 0, 3, vocabulary={**services, "GenAI": 2})},
         ),
         "users": SourceProfile(
             rows=5,
             quarantined={},
             warnings={},
-            columns={"user_id": ColumnProfile("string", 0, 5, True)},
+            columns={"user_id": ColumnProfile("string", 0, 5)},
             matches={"customers_orgs": Match(5, 5)},
             dates=DateProfile("created_at", "day", date(2025, 1, 1), date(2025, 1, 5), 5, []),
         ),

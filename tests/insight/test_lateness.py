@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_analytics.insight.lateness import micro_batches, usual_recipe
+from cloud_analytics.insight.recipe import usual_recipe
+from cloud_analytics.reading.lateness import micro_batches
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import rows_of

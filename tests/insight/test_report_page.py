@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from cloud_analytics.config import MASTERS
-from cloud_analytics.insight.profile import ColumnProfile, SourceProfile
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.page import code, render
 from cloud_analytics.insight.report.view import (
@@ -27,6 +26,7 @@ from cloud_analytics.insight.report.view import (
     usd,
 )
 from cloud_analytics.reading.audit import Audit, SourceAudit
+from cloud_analytics.reading.profile import ColumnProfile, SourceProfile
 from tests.insight.handmade import facts, nothing
 from tests.insight.pages import Page
 
@@ -215,7 +215,7 @@ class TestWhatIsNotThere:
 
 
 def with_words(found: SourceProfile, word: str) -> SourceProfile:
-    columns = {"column": ColumnProfile("string", 0, 1, True, vocabulary={word: 1})}
+    columns = {"column": ColumnProfile("string", 0, 1, vocabulary={word: 1})}
     return replace(found, columns=columns, as_written=columns, quarantined={word: 1}, warnings={word: 1})
 
 

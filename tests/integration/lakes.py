@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cloud_analytics.lake.files import open_files
+from cloud_analytics.config import Config
+from cloud_analytics.lake.files import ReadableFiles, open_files
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.audit import Audit, audit
 from cloud_analytics.reading.lake import LakeReader
@@ -66,9 +67,14 @@ def split(lines: Sequence[str], parts: int, seed: int) -> dict[str, Sequence[str
     return {**files, "part_0.jsonl.gz": shuffled[0::parts]}
 
 
+def read_only(pipeline: Pipeline) -> tuple[LakeReader, ReadableFiles, Config]:
+    """A pipeline's lake and landing folder for what only reads them, and its configuration."""
+    return LakeReader(pipeline.lake.files), open_files(pipeline.landing), pipeline.config
+
+
 def audit_of(pipeline: Pipeline) -> Audit:
     """The audit of a pipeline's lake against its landing folder."""
-    return audit(LakeReader(pipeline.lake.files), open_files(pipeline.landing), pipeline.config)
+    return audit(*read_only(pipeline))
 
 
 def bag(rows: list[dict[str, Any]], without: set[str]) -> Counter[tuple[tuple[str, Any], ...]]:

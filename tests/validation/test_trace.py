@@ -13,8 +13,9 @@ import pytest
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight.plain import plain
-from cloud_analytics.insight.trace import Trace, trace
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.trace import Trace, trace
+from tests.integration.lakes import read_only
 from tests.validation.conftest import ORG
 
 pytestmark = pytest.mark.spark
@@ -23,7 +24,7 @@ DAY = date(2025, 3, 3)
 
 
 def follow(pipeline: Pipeline, service: str = "compute", org: str = ORG, day: date = DAY) -> Trace:
-    return trace(pipeline.lake, pipeline.landing, pipeline.config, org, day, service)
+    return trace(*read_only(pipeline), org, day, service)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_the_sums_are_the_marts_and_the_lines(found: Trace) -> None:
 
 
 def test_a_sum_that_differs_is_seen(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cloud_analytics.insight import trace as module
+    from cloud_analytics.reading import trace as module
 
     real = module._bronze_lines
     monkeypatch.setattr(module, "_bronze_lines", lambda *args: real(*args)[1:])  # a line that Bronze lost

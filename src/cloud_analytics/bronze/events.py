@@ -26,7 +26,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.bronze import ledger
-from cloud_analytics.bronze.ingest import MicroBatch, ingest
+from cloud_analytics.bronze.ingest import ingest
+from cloud_analytics.bronze.micro_batch import MicroBatch
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake.files import FileInfo, file_system
 from cloud_analytics.lake.lake import Lake

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from pyspark import StorageLevel
@@ -12,6 +11,7 @@ from pyspark.sql import Observation, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger, rejects
+from cloud_analytics.bronze.micro_batch import METRICS, MicroBatch
 from cloud_analytics.bronze.retract import retract
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake.files import FileInfo, file_system
@@ -21,28 +21,6 @@ from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.events import parse_lines, read_lines
 from cloud_analytics.landing.folder import is_event_file
 from cloud_analytics.quality import quarantine
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """What one micro-batch did. Lateness in seconds; `touched` are the event dates whose rows it changed.
-
-    `files_again` of its files had been ingested before, with another content.
-    """
-
-    batch_id: str
-    files: int
-    files_again: int
-    input_rows: int
-    rejected_rows: int
-    late_rows: int
-    max_lateness_seconds: int | None
-    p95_lateness_seconds: float | None
-    watermark_would_drop: int
-    late_share: float
-    late_alert: bool
-    duration_seconds: float
-    touched: tuple[str, ...]
 
 
 def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str) -> MicroBatch | None:
@@ -166,9 +144,7 @@ def _write(
             transaction.put(ledger.DATES, {date: n for date, n in versions.items() if date not in emptied})
             transaction.put(ledger.PENDING, ledger.pending_with(lake, batch_id, written, retracted))
             transaction.put(ledger.CLOCK, newest)
-            transaction.put(
-                f"_metrics/micro_batches/{batch_id}", {**batch.__dict__, "ingest_ts": ingest_ts.isoformat()}
-            )
+            transaction.put(f"{METRICS}/{batch_id}", {**batch.__dict__, "ingest_ts": ingest_ts.isoformat()})
     finally:
         parsed.unpersist()
     return batch

@@ -38,16 +38,16 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
     """
     with open_pipeline(landing, lake, conf, serving) as (pipeline, config):
         from cloud_analytics.insight.demo import demo, print_demo
-        from cloud_analytics.insight.headline import headline
         from cloud_analytics.lake.files import file_system
         from cloud_analytics.reading.audit import audit as conduct
+        from cloud_analytics.reading.headline import headline
         from cloud_analytics.reading.lake import LakeReader
 
         outcome = pipeline.run()
         logger.debug("audit")
         zones = LakeReader(pipeline.lake.files)
         result = conduct(zones, file_system(pipeline.lake.spark, pipeline.landing), config)
-        found = headline(pipeline.lake)
+        found = headline(zones)
         answers = []
         if pipeline.target is not None and found.top_org is not None:
             with pipeline.target.session() as session:

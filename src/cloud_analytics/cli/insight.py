@@ -12,15 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import console, open_pipeline, options
+from cloud_analytics.cli.options import console, open_lake, open_pipeline, options
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.days import calendar_day
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
-    from cloud_analytics.insight.profile import SourceProfile
-    from cloud_analytics.insight.trace import Place, Trace
+    from cloud_analytics.reading.profile import SourceProfile
+    from cloud_analytics.reading.trace import Place, Trace
     from cloud_analytics.validation.checks import Validation
 
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 @options("lake", "conf")
 def profile(sources: tuple[str, ...], lake: str | None, conf: Path | None) -> None:
     """Each source as Silver holds it: nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates."""
-    with open_pipeline(None, lake, conf, needs=("lake",)) as (pipeline, config):
-        from cloud_analytics.insight.profile import profile as examine
+    with open_lake(lake, conf) as (zones, _, config):
+        from cloud_analytics.reading.profile import profile as examine
 
-        found = examine(pipeline.lake, config, sources or (EVENTS, *MASTERS))
+        found = examine(zones, config, sources or (EVENTS, *MASTERS))
     rows = ", ".join(f"{source} {profiled.rows:,}" for source, profiled in found.items())
     emit(lambda: _print_profile(found), f"Rows of Silver: {rows}.", json=lambda: as_json(found))
 
@@ -67,10 +67,10 @@ def _print_profile(found: Mapping[str, SourceProfile]) -> None:
 def trace(org: str, day: str, service: str, landing: str | None, lake: str | None, conf: Path | None) -> None:
     """A figure of the daily mart back to its events, landing files and lines; exit status 1 if they do not add up."""
     usage_date = calendar_day("--date", day)
-    with open_pipeline(landing, lake, conf, needs=("lake",)) as (pipeline, config):
-        from cloud_analytics.insight.trace import trace as follow
+    with open_lake(lake, conf, landing) as (zones, files, config):
+        from cloud_analytics.reading.trace import trace as follow
 
-        found = follow(pipeline.lake, pipeline.landing, config, org, usage_date, service)
+        found = follow(zones, files, config, org, usage_date, service)
     differing = [check.figure for check in found.checks if not check.equal]
     verdict = f"DIFFERS: {', '.join(differing)}." if differing else "every figure is their sum."
     emit(

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import console, open_pipeline, options
+from cloud_analytics.cli.options import console, open_lake, open_pipeline, options
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +32,15 @@ _COLUMNS = {
 @click.option("--files-per-trigger", type=click.IntRange(1), default=5, show_default=True, help="Of the recipe.")
 def lateness(landing: str | None, lake: str | None, conf: Path | None, recipe: bool, files_per_trigger: int) -> None:
     """Late data of each micro-batch, and how many events a plain watermark would have lost. None is lost here."""
-    with open_pipeline(landing, lake, conf, needs=("landing", "lake") if recipe else ("lake",)) as (pipeline, config):
-        from cloud_analytics.insight.lateness import micro_batches, usual_recipe
+    with open_lake(lake, conf, landing) as (zones, _, _config):
+        from cloud_analytics.reading.lateness import micro_batches
 
-        batches = micro_batches(pipeline.lake)
-        outcome = None
-        if recipe:
+        batches = micro_batches(zones)
+    outcome = None
+    if recipe:
+        with open_pipeline(landing, lake, conf, needs=("landing", "lake")) as (pipeline, config):
+            from cloud_analytics.insight.recipe import usual_recipe
+
             logger.debug("the usual recipe")
             watermark = config.pipeline.stream.watermark
             outcome = usual_recipe(pipeline.lake.spark, pipeline.landing, files_per_trigger, watermark)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import open_pipeline, options
+from cloud_analytics.cli.options import open_lake, options
 from cloud_analytics.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,9 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None) 
         raise UsageError(f"--out {out} {what}: give the file to write, for example report.html")
     from cloud_analytics.insight.report import facts
 
-    with open_pipeline(landing, lake, conf, needs=("lake",)) as (pipeline, config):
+    with open_lake(lake, conf, landing) as (zones, files, config):
         logger.debug("reading Gold")
-        found = facts.read(pipeline.lake, pipeline.landing, config)
+        found = facts.read(zones, files, config)
         logger.debug("drawing")
         text = page.render(found)
     aside = out.with_name(f".{out.name}.tmp")  # a reader finds the old page or the new one

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cloud_analytics.lake.lake import Lake
+    from cloud_analytics.reading.lake import LakeReader
 
 MART = "cost_anomaly_mart"
 # column of the mart → the detector in words
@@ -49,12 +49,9 @@ class Alert:
     anomalous_events: int
 
 
-def alerts(lake: Lake) -> list[Alert]:
-    """The alerts of a lake from Gold, largest impact first: one Spark job over the anomalous days."""
-    from cloud_analytics.gold.build import SCHEMAS, table
-
-    rows = lake.read(table(MART), SCHEMAS[MART]).where("is_daily_anomaly").collect()
-    return ranked(row.asDict() for row in rows)
+def alerts(lake: LakeReader) -> list[Alert]:
+    """The alerts of a lake from Gold, largest impact first."""
+    return ranked(lake.rows(f"SELECT * FROM gold.{MART} WHERE is_daily_anomaly"))
 
 
 def ranked(rows: Iterable[Mapping[str, Any]]) -> list[Alert]:

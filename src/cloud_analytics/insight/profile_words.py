@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.insight.profile import ColumnProfile, Gap, SourceProfile
+from cloud_analytics.reading.profile import ColumnProfile, Gap, SourceProfile
 
 COLUMNS = ("column", "type", "nulls", "distinct", "range, or words with their rows")
 _SHOWN = 8  # words, or gaps
@@ -37,7 +37,7 @@ def summary(profiled: SourceProfile) -> list[str]:
 def describe(profiled: SourceProfile) -> list[tuple[str, str, str, str, str]]:
     """A source's columns in words, under the names of `COLUMNS`."""
     return [
-        (name, found.type, f"{found.nulls:,}", distinct(found), content(found))
+        (name, found.type, f"{found.nulls:,}", f"{found.distinct:,}", content(found))
         for name, found in columns(profiled).items()
     ]
 
@@ -46,11 +46,6 @@ def columns(profiled: SourceProfile) -> dict[str, ColumnProfile]:
     """Columns of Silver, and those of Bronze by another name."""
     written = {f"{name} (as written)": found for name, found in profiled.as_written.items()}
     return {**profiled.columns, **written}
-
-
-def distinct(found: ColumnProfile) -> str:
-    """How many values; ~ where that is estimated."""
-    return f"{'' if found.is_exact else '~'}{found.distinct:,}"
 
 
 def content(found: ColumnProfile) -> str:

@@ -12,6 +12,8 @@ from cloud_analytics.lake.files import FileInfo, ReadableFiles
 FOLDER = "usage_events_stream"
 NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+# Every character that counts as blank space: Unicode's white space and the ASCII separators, as `str.strip` has them.
+BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 

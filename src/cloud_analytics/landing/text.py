@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cloud_analytics.landing.folder import BLANKS
 from cloud_analytics.spark import Column, F
-
-# Every character that counts as blank space (Unicode's white space and the ASCII separators).
-BLANKS = "".join(
-    map(
-        chr,
-        [*range(0x09, 0x0E), *range(0x1C, 0x21), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F,
-         0x205F, 0x3000],
-    )
-)  # fmt: skip
 
 _PLAIN = r"^[0-9.-]{1,18}\z"  # Spark's own cast is exact for these: what is no number among them, it makes null
 # Each digit can be matched in one way only: with `[0-9]+\.?[0-9]*`, a text of 100,000 digits took minutes to refuse.

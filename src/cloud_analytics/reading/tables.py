@@ -45,6 +45,12 @@ def declared(table: str) -> dict[str, str] | None:
     return columns and {column: _TYPES.get(kind, kind.upper()) for column, kind in columns.items()}
 
 
+def spark_types(table: str) -> dict[str, str]:
+    """Column → Spark's type, in order, of a table that there is."""
+    zone, _, name = table.partition("/")
+    return _tables(zone)[name]
+
+
 def is_open(table: str) -> bool:
     """Whether the files of a table may hold columns beyond the declared ones: what came with a master is kept."""
     zone, _, name = table.partition("/")

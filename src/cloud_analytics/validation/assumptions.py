@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.insight.lateness import micro_batches
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.reading.audit import Audit
+from cloud_analytics.reading.lateness import micro_batches
 from cloud_analytics.validation.checks import Check, verdict
 from cloud_analytics.validation.rehearsal import what_a_run_would_change
 

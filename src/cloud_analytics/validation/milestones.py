@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import duckdb
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from cloud_analytics.bronze import ledger
@@ -11,13 +10,13 @@ from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.gold.build import SCHEMAS, table
-from cloud_analytics.insight.profile import looked_up
 from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import SILVER_EVENTS, SILVER_MASTERS
 from cloud_analytics.lake.uris import escape_glob, local_folder
 from cloud_analytics.landing.csv_files import master_files
 from cloud_analytics.reading.audit import Audit
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
 
@@ -101,15 +100,12 @@ def _clean_and_joined(lake: Lake, audited: Audit) -> Check:
         for source, found in audited.sources.items()
         if found.landing
     }
-    silver = looked_up(lake, lake.read(f"silver/{EVENTS}", SILVER_EVENTS), "users", "user_id", "user_matched")
-    named = F.col("user_id").isNotNull()
-    row = silver.agg(
-        F.avg(F.col("org_matched").cast("int")).alias("customers_orgs"),
-        F.avg(F.col("resource_matched").cast("int")).alias("resources"),
-        F.avg(F.when(named, F.col("user_matched").isNotNull().cast("int"))).alias("users"),
-    ).first()
-    assert row is not None  # an aggregate without groups has one row
-    matched = {name: rate for name, rate in row.asDict().items() if rate is not None}
+    row = LakeReader(lake.files).row(
+        "SELECT avg(org_matched::INT) AS customers_orgs, avg(resource_matched::INT) AS resources,"
+        " avg((user_id IN (SELECT user_id FROM silver.users))::INT) FILTER (user_id IS NOT NULL) AS users"
+        " FROM silver.usage_events"
+    )
+    matched = {name: rate for name, rate in row.items() if rate is not None}
     dirty = [name for name, share in shares.items() if share >= QUARANTINED_BELOW]
     unmatched = [name for name, rate in matched.items() if rate <= MATCHED_ABOVE]
     worst = max(shares.items(), key=lambda item: item[1], default=("no source", 0.0))

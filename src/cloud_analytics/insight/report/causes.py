@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cloud_analytics.gold.build import SCHEMAS, table
-from cloud_analytics.insight.alerts import reason
-from cloud_analytics.lake.lake import Lake
-
-MART = "cost_anomaly_mart"
+from cloud_analytics.insight.alerts import MART, reason
+from cloud_analytics.reading.lake import LakeReader
 
 
-def anomalies(lake: Lake) -> pd.DataFrame:
+def anomalies(lake: LakeReader) -> pd.DataFrame:
     """Rows of cost_anomaly_mart, largest impact first, with a `reason`; those without an expectation come last."""
-    frame = lake.read(table(MART), SCHEMAS[MART]).toPandas()
-    order = ["impact_usd", "usage_date", "org_id", "service"]
-    frame = frame.sort_values(order, ascending=[False, True, True, True], ignore_index=True)  # nulls last
-    return with_reasons(frame)
+    order = "impact_usd DESC NULLS LAST, usage_date, org_id, service"
+    return with_reasons(lake.frame(f"SELECT * FROM gold.{MART} ORDER BY {order}"))
 
 
 def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,37 +1,63 @@
-"""What the report shows, read from the lake: aggregated by Spark, then small enough for pandas."""
+"""What the report shows, read from the lake: aggregated there, then small enough for pandas."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 import pandas as pd
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.errors import UsageError
-from cloud_analytics.gold.build import DAILY, SCHEMAS, table
-from cloud_analytics.insight import lateness
-from cloud_analytics.insight.profile import SourceProfile, profile
 from cloud_analytics.insight.report.causes import anomalies
-from cloud_analytics.lake.files import file_system
-from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import SILVER_MASTERS
+from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.profile import SourceProfile, profile
 
-WINDOWS = "org_service_cost_summary"
 _BATCH_SIZES = (1, 5, 20, 100)  # files of a micro-batch, for which the losses of a watermark are counted
-_KEYS = ("usage_date", "ticket_date", "billing_month", "month", "severity", "org_id", "service")
-_USAGE = """
-    SELECT usage_date, service, org_id,
-           sum(total_cost_usd) AS total_cost_usd
-    FROM {mart} GROUP BY GROUPING SETS ((usage_date, service), (org_id))
-"""
+# field of Facts → what it holds; the columns that name a row come first
+_QUERIES = {
+    "usage": """
+        SELECT usage_date, service, sum(total_cost_usd) AS total_cost_usd
+        FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY ALL""",
+    "orgs": """
+        SELECT org_id, sum(total_cost_usd) AS total_cost_usd
+        FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY org_id""",
+    "windows": """
+        SELECT org_id, service, cost_7d, cost_14d FROM gold.org_service_cost_summary
+        WHERE summary_date = (SELECT max(summary_date) FROM gold.org_service_cost_summary) ORDER BY org_id, service""",
+    "revenue": """
+        SELECT billing_month, sum(gross_revenue_usd) AS gross_revenue_usd,
+            sum(credits_applied_usd) AS credits_applied_usd, sum(net_revenue_usd) AS net_revenue_usd,
+            sum(taxes_usd) AS taxes_usd, sum(total_due_usd) AS total_due_usd,
+            sum(invoice_count)::BIGINT AS invoice_count
+        FROM gold.revenue_by_org_month GROUP BY ALL ORDER BY billing_month""",
+    "tickets": """
+        SELECT ticket_date, severity, sum(total_tickets)::BIGINT AS total_tickets,
+            sum(open_tickets)::BIGINT AS open_tickets, sum(sla_breach_count)::BIGINT AS sla_breach_count
+        FROM gold.tickets_by_org_date GROUP BY ALL ORDER BY ticket_date, severity""",
+    "csat": """
+        SELECT month, sum(responses)::BIGINT AS responses, sum(tickets)::BIGINT AS tickets,
+            sum((avg_csat::DECIMAL(20, 10) * responses::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
+        FROM gold.csat_trends GROUP BY ALL ORDER BY month""",
+    "nps": """
+        SELECT month, sum(surveys)::BIGINT AS surveys,
+            sum((avg_nps::DECIMAL(20, 10) * surveys::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
+        FROM gold.nps_by_org_month GROUP BY ALL ORDER BY month""",
+    "genai": """
+        SELECT usage_date, sum(total_tokens) AS total_tokens, sum(total_requests)::BIGINT AS total_requests,
+            sum(total_cost_usd) AS total_cost_usd,
+            sum(total_cost_usd) FILTER (total_tokens IS NOT NULL) AS counted_cost_usd
+        FROM gold.genai_tokens_by_org_date GROUP BY ALL ORDER BY usage_date""",
+    "carbon": """
+        SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg, sum(events)::BIGINT AS events,
+            sum(events_with_carbon)::BIGINT AS events_with_carbon
+        FROM gold.carbon_impact GROUP BY ALL ORDER BY usage_date""",
+}
 
 
 @dataclass(frozen=True)
@@ -63,119 +89,31 @@ class Facts:
     changed: datetime | None  # when the lake last changed
 
 
-def read(lake: Lake, landing: str, config: Config, made: datetime | None = None) -> Facts:
+def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetime | None = None) -> Facts:
     """Everything the report shows. UsageError when Gold holds nothing."""
     if not lake.files.files("gold"):
         raise UsageError(
             f"the lake {lake.root} holds no Gold yet; run `cloud-analytics run` first, or give another one with --lake"
         )
-    last_date = _last_date(lake)
-    with ThreadPoolExecutor(4) as pool:  # each query is small: together they fill the time that one alone waits
-        pending = {name: pool.submit(frame.toPandas) for name, frame in _queries(lake, last_date).items()}
-        ranked = pool.submit(anomalies, lake)
-        profiles = pool.submit(profile, lake, config)
-        losses = pool.submit(lateness.watermark_losses, lake, config.pipeline.stream.watermark, _BATCH_SIZES)
-        files = file_system(lake.spark, landing)
-        law = pool.submit(audit, LakeReader(lake.files), files, config) if files.exists("") else None
-        found = {name: _sorted(future.result()) for name, future in pending.items()}
-        usage = found.pop("usage")
-        by_day = usage["usage_date"].notna()
-        states = lake.state(bronze_masters.STATE, {})
-        snapshots = {name: entry["ingest_date"] for name, entry in states.items() if entry["files"]}
-        clock = lake.state(ledger.CLOCK, None)
-        last_change = lake.state("_state/last_transaction", None)
-        return Facts(
-            lake=lake.root,
-            made=made or datetime.now(timezone.utc),
-            watermark=config.pipeline.stream.watermark,
-            missing=[name for name in MASTERS if name not in snapshots],
-            usage=usage[by_day].drop(columns="org_id").reset_index(drop=True),
-            orgs=usage[~by_day].drop(columns=["usage_date", "service"]).reset_index(drop=True),
-            last_date=last_date,
-            anomalies=ranked.result(),
-            profile=profiles.result(),
-            audit=law.result() if law is not None else None,
-            batches=lateness.micro_batches(lake),
-            losses=losses.result(),
-            newest_event=None if clock is None else datetime.fromtimestamp(clock // 1_000_000, timezone.utc),
-            snapshots=snapshots,
-            changed=None if last_change is None else datetime.fromtimestamp(last_change / 1e6, timezone.utc),
-            names=dict(found.pop("names").itertuples(index=False, name=None)),
-            **found,
-        )
-
-
-def _last_date(lake: Lake) -> date | None:
-    folders = lake.files.folders(table(WINDOWS))
-    dates = [name.partition("=")[2] for name in folders if name.startswith("summary_date=")]
-    return date.fromisoformat(max(dates)) if dates else None
-
-
-def _queries(lake: Lake, last_date: date | None) -> dict[str, DataFrame]:
-    newest = [f"summary_date={last_date}"]
-    return {
-        "usage": lake.spark.sql(_USAGE, mart=_mart(lake, DAILY)),
-        "windows": lake.read(table(WINDOWS), SCHEMAS[WINDOWS], newest).select(
-            "org_id", "service", "cost_7d", "cost_14d"
-        ),
-        "revenue": _sums(
-            _mart(lake, "revenue_by_org_month"),
-            ["billing_month"],
-            "gross_revenue_usd",
-            "credits_applied_usd",
-            "net_revenue_usd",
-            "taxes_usd",
-            "total_due_usd",
-            "invoice_count",
-        ),
-        "tickets": _sums(
-            _mart(lake, "tickets_by_org_date"),
-            ["ticket_date", "severity"],
-            "total_tickets",
-            "open_tickets",
-            "sla_breach_count",
-        ),
-        "csat": _sums(
-            _mart(lake, "csat_trends").withColumn("score", F.col("avg_csat") * F.col("responses")),
-            ["month"],
-            "responses",
-            "tickets",
-            "score",
-        ),
-        "nps": _sums(
-            _mart(lake, "nps_by_org_month").withColumn("score", F.col("avg_nps") * F.col("surveys")),
-            ["month"],
-            "surveys",
-            "score",
-        ),
-        "genai": _sums(
-            _mart(lake, "genai_tokens_by_org_date").withColumn(
-                "counted_cost_usd", F.when(F.col("total_tokens").isNotNull(), F.col("total_cost_usd"))
-            ),
-            ["usage_date"],
-            "total_tokens",
-            "total_requests",
-            "total_cost_usd",
-            "counted_cost_usd",
-        ),
-        "carbon": _sums(
-            _mart(lake, "carbon_impact"), ["usage_date"], "total_carbon_kg", "events", "events_with_carbon"
-        ),
-        "names": lake.read("silver/customers_orgs", SILVER_MASTERS["customers_orgs"])
-        .select("org_id", "org_name")
-        .where("org_name IS NOT NULL"),
-    }
-
-
-def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
-    """By its keys, which come first; Spark would take two more jobs for a handful of rows."""
-    keys = [name for name in _KEYS if name in frame]
-    return frame.sort_values(keys, ignore_index=True) if keys else frame
-
-
-def _mart(lake: Lake, mart: str) -> DataFrame:
-    return lake.read(table(mart), SCHEMAS[mart])
-
-
-def _sums(frame: DataFrame, by: list[str], *names: str) -> DataFrame:
-    return frame.groupBy(*by).agg(*[F.sum(name).alias(name) for name in names])
+    states = lake.state(bronze_masters.STATE, {})
+    snapshots = {name: entry["ingest_date"] for name, entry in states.items() if entry["files"]}
+    clock = lake.state(ledger.CLOCK, None)
+    last_change = lake.state("_state/last_transaction", None)
+    names = lake.rows("SELECT org_id, org_name FROM silver.customers_orgs WHERE org_name IS NOT NULL")
+    return Facts(
+        lake=lake.root,
+        made=made or datetime.now(timezone.utc),
+        watermark=config.pipeline.stream.watermark,
+        missing=[name for name in MASTERS if name not in snapshots],
+        names={row["org_id"]: row["org_name"] for row in names},
+        last_date=lake.row("SELECT max(summary_date) AS last FROM gold.org_service_cost_summary")["last"],
+        anomalies=anomalies(lake),
+        profile=profile(lake, config),
+        audit=audit(lake, landing, config) if landing.exists("") else None,
+        batches=lateness.micro_batches(lake),
+        losses=lateness.watermark_losses(lake, config.pipeline.stream.watermark, _BATCH_SIZES),
+        newest_event=None if clock is None else datetime.fromtimestamp(clock // 1_000_000, timezone.utc),
+        snapshots=snapshots,
+        changed=None if last_change is None else datetime.fromtimestamp(last_change / 1e6, timezone.utc),
+        **{name: lake.frame(query) for name, query in _QUERIES.items()},
+    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cloud_analytics.insight import profile_words
-from cloud_analytics.insight.profile import SourceProfile
-from cloud_analytics.insight.report.view import Cell, Fold, Table, Value, number, percent, plural
+from cloud_analytics.insight.report.view import Cell, Fold, Table, number, percent, plural
+from cloud_analytics.reading.profile import SourceProfile
 
 
 def overview(profiles: dict[str, SourceProfile]) -> Table:
@@ -36,7 +36,7 @@ def _fold(source: str, found: SourceProfile) -> Fold:
             name,
             column.type,
             number(column.nulls),
-            Value(profile_words.distinct(column), exact=str(column.distinct)),
+            number(column.distinct),
             profile_words.content(column),
         ]
         for name, column in profile_words.columns(found).items()

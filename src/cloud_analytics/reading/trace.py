@@ -6,9 +6,7 @@ lines that Bronze holds became Silver follows from the conservation law: all but
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +14,13 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
-from pyspark.sql import functions as F
-
 from cloud_analytics.bronze import ledger
-from cloud_analytics.bronze.events import landing_files
-from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
-from cloud_analytics.gold.build import DAILY, SCHEMAS, table
-from cloud_analytics.lake.files import FileInfo, file_system
-from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE, SILVER_EVENTS
-from cloud_analytics.landing.text import BLANKS, trimmed
-from cloud_analytics.quality import quarantine
+from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.landing.folder import BLANKS, UnreadableFile, event_files, lines
+from cloud_analytics.reading.lake import LakeReader
 
-_MOST_BYTES = 256 * 2**20  # of landing files in memory at once
 _WIDE = Context(prec=100, rounding=ROUND_HALF_UP)
 # figure of the mart → the events' column, the metric it is of, and what the sum of nothing is
 _SUMS: dict[str, tuple[str, str | None, Decimal | None]] = {
@@ -41,8 +32,10 @@ _SUMS: dict[str, tuple[str, str | None, Decimal | None]] = {
     "total_genai_tokens": ("genai_tokens", None, None),
     "total_cost_usd_capped": ("cost_usd_capped", None, Decimal(0)),
 }
-_EVENT = ("event_id", "event_ts", "resource_id", "metric", "value", "unit", "cost_usd", "cost_usd_capped", "carbon_kg",
-          "genai_tokens", "is_anomaly", "anomaly_reason")  # fmt: skip
+_EVENT = """
+    event_id, event_ts AT TIME ZONE 'UTC' AS event_ts, resource_id, metric, value, unit, cost_usd, cost_usd_capped,
+    carbon_kg, genai_tokens, is_anomaly, anomaly_reason, source_file
+"""
 
 
 @dataclass(frozen=True)
@@ -117,35 +110,36 @@ class _Line:
     raw: str
 
 
-def trace(lake: Lake, landing: str, config: Config, org: str, day: date, service: str) -> Trace:
-    """Follow one figure back: four small Spark jobs over one date, and the named landing files.
+def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, day: date, service: str) -> Trace:
+    """Follow one figure back: one date of each zone, and the named landing files.
 
     UsageError where the lake knows nothing of this organisation, day and service; it says what there is.
     """
-    name = config.taxonomy.service_words().get(service.strip(BLANKS).lower())
+    name = config.taxonomy.service_words().get(service.strip().lower())
     if name is None:
         raise UsageError(f"--service {service!r}: allowed are {', '.join(config.taxonomy.services)}")
-    marts = lake.read(table(DAILY), SCHEMAS[DAILY], [f"usage_date={day}"]).where(F.col("org_id") == org).collect()
-    mart = next((row.asDict() for row in marts if row.service == name), None)
-    silver = lake.read(f"silver/{EVENTS}", SILVER_EVENTS, [f"date={day}/service={name}"])
-    events = [
-        row.asDict()
-        for row in silver.where(F.col("org_id") == org).select(*_EVENT, "source_file").orderBy("event_ts").collect()
-    ]
-    lines = _bronze_lines(lake, config, org, day, name)
-    rejects = _rejects(lake, day, lines)
-    if mart is None and not events and not lines:
-        there = ", ".join(sorted(row.service for row in marts))
+    query = "SELECT * FROM gold.org_daily_usage_by_service WHERE usage_date = ? AND org_id = ?"
+    marts = {row["service"]: row for row in lake.rows(query, [day, org])}
+    mart = marts.get(name)
+    events = lake.rows(
+        f"SELECT {_EVENT} FROM silver.usage_events"
+        " WHERE date = ? AND service = ? AND org_id = ? ORDER BY event_ts, event_id",
+        [day, name, org],
+    )
+    found = _bronze_lines(lake, config, org, day, name)
+    rejects = _rejects(lake, day, found)
+    if mart is None and not events and not found:
+        there = ", ".join(sorted(marts))
         raise UsageError(
             f"nothing of {org} on {day} for {name}: "
             + (f"that day has {there}" if there else "that organisation has no usage on that day")
         )
-    places = _Places(lake, landing, {line.source_file for line in lines})
+    places = _Places(lake, landing, found)
     # What is not in quarantine became Silver. Of equal lines the first ones did: they are the same record.
     accepted: dict[tuple[str, str | None], deque[_Line]] = defaultdict(deque)
     refused: list[tuple[_Line, list[str]]] = []
-    held = Counter(lines)
-    for line in dict.fromkeys(lines):
+    held = Counter(found)
+    for line in dict.fromkeys(found):
         causes = rejects[line.source_file, line.raw]
         for number in range(held[line]):
             if number < held[line] - len(causes):
@@ -154,86 +148,73 @@ def trace(lake: Lake, landing: str, config: Config, org: str, day: date, service
                 refused.append((line, causes[number - (held[line] - len(causes))]))
     traced = []
     for event in events:
-        found = accepted[event["source_file"], event["event_id"]]
-        traced.append(Traced(event, places.of(found.popleft()) if found else _nowhere(event["source_file"])))
+        chosen = accepted[event["source_file"], event["event_id"]]
+        traced.append(Traced(event, places.of(chosen.popleft()) if chosen else _nowhere(event["source_file"])))
     rejected = [Rejected(errors, line.event_id, places.of(line)) for line, errors in refused]
     return Trace(org, day, name, mart, _checks(mart, traced), traced, rejected)
 
 
-def _bronze_lines(lake: Lake, config: Config, org: str, day: date, service: str) -> list[_Line]:
+def _bronze_lines(lake: LakeReader, config: Config, org: str, day: date, service: str) -> list[_Line]:
     """The lines of the organisation, day and service, accepted or not, as Bronze holds them."""
     words = config.taxonomy.service_words()
-    bronze = lake.read(ledger.TABLE, BRONZE_EVENTS, [f"date={day}"]).where(trimmed(F.col("org_id")) == org)
-    rows = bronze.select(trimmed(F.col("event_id")).alias("event_id"), "source_file", "raw", "service").collect()
-    chosen = [row for row in rows if words.get((row.service or "").strip(BLANKS).lower()) == service]
-    return [_Line(row.event_id, row.source_file, row.raw) for row in chosen]
+    rows = lake.rows(
+        "SELECT nullif(trim(event_id, ?), '') AS event_id, source_file, raw, service FROM bronze.usage_events"
+        " WHERE date = ? AND trim(org_id, ?) = ?",
+        [BLANKS, day, BLANKS, org],
+    )
+    chosen = [row for row in rows if words.get((row["service"] or "").strip().lower()) == service]
+    return [_Line(row["event_id"], row["source_file"], row["raw"]) for row in chosen]
 
 
-def _rejects(lake: Lake, day: date, lines: Iterable[_Line]) -> Mapping[tuple[str, str], list[list[str]]]:
+def _rejects(lake: LakeReader, day: date, found: Iterable[_Line]) -> Mapping[tuple[str, str], list[list[str]]]:
     """(file, text) → the errors of each quarantined copy of such a line, among these lines."""
-    found: dict[tuple[str, str], list[list[str]]] = defaultdict(list)
-    texts = {(line.source_file, line.raw) for line in lines}
-    if not texts:
-        return found
-    rejects = lake.read(quarantine.table(EVENTS), QUARANTINE, [f"date={day}"])
-    files = sorted({name for name, _ in texts})
+    errors: dict[tuple[str, str], list[list[str]]] = defaultdict(list)
+    texts = {(line.source_file, line.raw) for line in found}
     # Rejects without a timestamp lie under the date of their ingest, and Bronze holds none of them.
-    timed = rejects.where(F.col("source_file").isin(files) & ~F.array_contains("errors", "invalid_timestamp"))
-    for row in timed.select("source_file", "raw", "errors").collect():
-        if (row.source_file, row.raw) in texts:
-            found[row.source_file, row.raw].append(list(row.errors))
-    return found
+    rows = lake.rows(
+        "SELECT source_file, raw, errors FROM quarantine.usage_events WHERE date = ?"
+        " AND list_contains(?::VARCHAR[], source_file) AND NOT list_contains(errors, 'invalid_timestamp')",
+        [day, sorted({name for name, _ in texts})],
+    )
+    for row in rows:
+        if (row["source_file"], row["raw"]) in texts:
+            errors[row["source_file"], row["raw"]].append(row["errors"])
+    return errors
 
 
 class _Places:
-    """The line numbers of the landing files that are named, each given out once."""
+    """The line numbers of these lines in their landing files, each given out once.
 
-    def __init__(self, lake: Lake, landing: str, names: set[str]) -> None:
-        self._lake = lake
-        self._files = {info.name: info for info in landing_files(lake.spark, landing) if info.name in names}
-        changed = {info.name for info in ledger.changed(lake, self._files.values())}
-        self._notes = {name: "changed since it was ingested" for name in changed}
-        self._notes |= {name: "not in landing any more (archived)" for name in names - set(self._files)}
-        self._numbers: dict[str, dict[str, deque[int]]] = {}
-        files = file_system(lake.spark, landing)
-        for chunk in _chunks(list(self._files.values())):
-            for path, content in files.contents(chunk).items():
-                name = next(info.name for info in chunk if info.path == path)
-                try:
-                    self._numbers[name] = _numbered(gzip.decompress(content) if name.endswith(".gz") else content)
-                except (OSError, EOFError, zlib.error):
-                    self._notes[name] = "cannot be read any more"
+    Lines are counted as editors, `sed -n 12p` and `zcat` count them.
+    """
+
+    def __init__(self, lake: LakeReader, landing: ReadableFiles, found: Iterable[_Line]) -> None:
+        texts: dict[str, set[bytes]] = defaultdict(set)
+        for line in found:
+            texts[line.source_file].add(_bare(line.raw.encode()))
+        files = {info.name: info for info in event_files(landing) if info.name in texts}
+        self._notes = {info.name: "changed since it was ingested" for info in ledger.changed(lake, files.values())}
+        self._notes |= {name: "not in landing any more (archived)" for name in texts.keys() - files.keys()}
+        self._numbers: dict[tuple[str, bytes], deque[int]] = defaultdict(deque)
+        for name, info in files.items():
+            try:
+                for number, text in enumerate(map(_bare, lines(landing, info)), start=1):
+                    if text in texts[name]:
+                        self._numbers[name, text].append(number)
+            except UnreadableFile:
+                self._notes[name] = "cannot be read any more"
 
     def of(self, line: _Line) -> Place:
         """The next place of such a line."""
-        numbers = self._numbers.get(line.source_file, {}).get(_bare(line.raw))
+        numbers = self._numbers[line.source_file, _bare(line.raw.encode())]
         note = self._notes.get(line.source_file)
         if not numbers:
             return Place(line.source_file, None, note or "the file holds no such line", line.raw)
         return Place(line.source_file, numbers.popleft(), note, line.raw)
 
 
-def _chunks(files: Sequence[FileInfo]) -> Iterable[list[FileInfo]]:
-    chunk: list[FileInfo] = []
-    for info in files:
-        if chunk and sum(item.length for item in chunk) + info.length > _MOST_BYTES:
-            yield chunk
-            chunk = []
-        chunk.append(info)
-    if chunk:
-        yield chunk
-
-
-def _numbered(content: bytes) -> dict[str, deque[int]]:
-    """Text of each line → the numbers of the lines that hold it; as editors, `sed -n 12p` and `zcat` count them."""
-    found: dict[str, deque[int]] = defaultdict(deque)
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        found[_bare(line.decode("utf-8", errors="replace"))].append(number)
-    return found
-
-
-def _bare(line: str) -> str:
-    return line.rstrip("\r")
+def _bare(line: bytes) -> bytes:
+    return line.rstrip(b"\r")
 
 
 def _nowhere(name: str) -> Place:
@@ -264,5 +245,5 @@ def _cost_of_lines(traced: Sequence[Traced]) -> Decimal | None:
     if any(item.place.line is None for item in traced):
         return None
     costs = [json.loads(item.place.raw, parse_float=str, parse_int=str)["cost_usd_increment"] for item in traced]
-    rounded = [Decimal(str(cost).strip(BLANKS)).quantize(Decimal("0.000001"), context=_WIDE) for cost in costs]
+    rounded = [Decimal(str(cost).strip()).quantize(Decimal("0.000001"), context=_WIDE) for cost in costs]
     return sum(rounded, Decimal(0))

@@ -1,0 +1,29 @@
+"""What a micro-batch tells of itself; kept as `_metrics/micro_batches/<batch_id>.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+METRICS = "_metrics/micro_batches"
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one micro-batch did. Lateness in seconds; `touched` are the event dates whose rows it changed.
+
+    `files_again` of its files had been ingested before, with another content.
+    """
+
+    batch_id: str
+    files: int
+    files_again: int
+    input_rows: int
+    rejected_rows: int
+    late_rows: int
+    max_lateness_seconds: int | None
+    p95_lateness_seconds: float | None
+    watermark_would_drop: int
+    late_share: float
+    late_alert: bool
+    duration_seconds: float
+    touched: tuple[str, ...]

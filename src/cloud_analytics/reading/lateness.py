@@ -1,0 +1,59 @@
+"""Late data: the metrics of each micro-batch, and what a plain watermark would lose at other sizes of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import timedelta
+from itertools import accumulate
+
+import pandas as pd
+
+from cloud_analytics.bronze import ledger
+from cloud_analytics.bronze.micro_batch import METRICS, MicroBatch
+from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.reading.lake import LakeReader
+
+_NEVER = -(2**62)  # microseconds: a clock that nothing has advanced
+_COLUMNS = ["ingest_ts", *(field.name for field in fields(MicroBatch))]
+
+
+def micro_batches(lake: LakeFolder) -> pd.DataFrame:
+    """One row a micro-batch, in the order of ingest: rows, files, late rows, lateness in seconds, alert, duration.
+
+    `watermark_would_drop` counts the events that a plain watermark of the configured length would have lost.
+    """
+    documents = lake.files.contents(lake.files.files(METRICS)).values()
+    rows = [json.loads(text) for text in documents]
+    return pd.DataFrame(rows, columns=_COLUMNS).sort_values("ingest_ts", ignore_index=True)
+
+
+def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int]) -> pd.DataFrame:
+    """What a plain watermark would lose of the events in Bronze, by the files of a micro-batch: one row a size.
+
+    `files_per_batch`, `events`, `lost`. Files come as Spark's file source takes them, by modification time. Losses are
+    counted as `watermark_would_drop` is: events further behind the newest one of the earlier micro-batches than
+    `watermark`, where events later than their ingest do not advance that clock.
+    """
+    in_time = "SELECT source_file, max(epoch_us(event_ts)) FILTER (event_ts <= ingest_ts) AS newest"
+    rows = lake.rows(f"{in_time} FROM bronze.usage_events GROUP BY source_file")
+    newest = {row["source_file"]: row["newest"] for row in rows}
+    entries = ledger.entries(lake)
+    files = sorted(entries, key=lambda name: (entries[name][1], name))
+    clocks = list(accumulate((newest.get(name) or _NEVER for name in files), max))
+    # What the clock showed before each file's micro-batch, less the watermark: earlier events are lost.
+    length = watermark // timedelta(microseconds=1)
+    limits = [
+        [clocks[at // size * size - 1] - length if at >= size else _NEVER for at in range(len(files))] for size in sizes
+    ]
+    columns = ", ".join(f"unnest(?::BIGINT[]) AS limit_{size}" for size in sizes)
+    lost = ", ".join(f"count(*) FILTER (epoch_us(event_ts) < limit_{size}) AS lost_{size}" for size in sizes)
+    found = lake.row(
+        f"SELECT count(*) AS events, {lost} FROM bronze.usage_events"
+        f" JOIN (SELECT unnest(?::VARCHAR[]) AS source_file, {columns}) USING (source_file)",
+        [files, *limits],
+    )
+    return pd.DataFrame(
+        {"files_per_batch": list(sizes), "events": found["events"], "lost": [found[f"lost_{size}"] for size in sizes]}
+    )
