@@ -204,7 +204,10 @@ class Pipeline:
         again = f" ({batch.files_again} of them again)" if batch.files_again else ""
         logger.info(f"micro-batch {batch.batch_id}: {batch.files} files{again}, {batch.input_rows:,} lines")
         if batch.late_alert:
-            logger.warning(f"{batch.late_share:.0%} of micro-batch {batch.batch_id} is late; all of it is processed")
+            share = batch.watermark_would_drop / batch.input_rows
+            logger.warning(
+                f"a watermark would have dropped {share:.0%} of micro-batch {batch.batch_id}; all of it is processed"
+            )
 
     def _silver(self, outcome: Outcome, whole_history: bool, compare: bool = False) -> None:
         changes = outcome.row_changes if compare else None

@@ -121,6 +121,10 @@ def _write(
                     rejected = rejected.unionByName(whole)
                 transaction.append(quarantine.table(EVENTS), rejected.coalesce(1), quarantine.PARTITIONS)
             late = observed.get if written else {}
+            dropped = late.get("lost") or 0
+            # What lay there before the lake's first micro-batch is a backfill, late by nature.
+            began = lake.state(ledger.BEGAN, 0 if ledger.entries(lake) else int(ingest_ts.timestamp() * 1000))
+            is_backfill = all(info.modified <= began for info in files)
             batch = MicroBatch(
                 batch_id=batch_id,
                 files=len(entered),
@@ -130,9 +134,9 @@ def _write(
                 late_rows=late.get("late") or 0,
                 max_lateness_seconds=late.get("max"),
                 p95_lateness_seconds=late.get("p95"),
-                watermark_would_drop=late.get("lost") or 0,
+                watermark_would_drop=dropped,
                 late_share=(late.get("late") or 0) / seen["rows"] if seen["rows"] else 0.0,
-                late_alert=bool(seen["rows"]) and (late.get("late") or 0) / seen["rows"] > settings.late_alert_share,
+                late_alert=not is_backfill and dropped > settings.late_alert_share * seen["rows"],
                 duration_seconds=round(time.monotonic() - started, 3),
                 touched=tuple(sorted({*written, *retracted})),
             )
@@ -144,6 +148,7 @@ def _write(
             transaction.put(ledger.DATES, {date: n for date, n in versions.items() if date not in emptied})
             transaction.put(ledger.PENDING, ledger.pending_with(lake, batch_id, written, retracted))
             transaction.put(ledger.CLOCK, newest)
+            transaction.put(ledger.BEGAN, began)
             transaction.put(f"{METRICS}/{batch_id}", {**batch.__dict__, "ingest_ts": ingest_ts.isoformat()})
     finally:
         parsed.unpersist()

@@ -17,6 +17,7 @@ PARTITIONS = ("date", "batch_id")
 COMPACTED = "compacted-"  # how the batch_id of a partition begins that holds the rows of many micro-batches
 LEDGER = f"_state/{EVENTS}_ledger"  # what `entries` returns
 DATES = f"_state/{EVENTS}_bronze_dates"  # date that has rows → number of the transaction that last changed them
+BEGAN = f"_state/{EVENTS}_began"  # time of the first micro-batch, in milliseconds since 1970; 0 where nobody knows it
 PENDING = f"_state/{EVENTS}_pending"  # what `pending` returns
 CLOCK = f"_state/{EVENTS}_newest"  # newest event time seen, in microseconds since 1970
 

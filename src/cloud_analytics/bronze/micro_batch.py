@@ -11,7 +11,9 @@ METRICS = "_metrics/micro_batches"
 class MicroBatch:
     """What one micro-batch did. Lateness in seconds; `touched` are the event dates whose rows it changed.
 
-    `files_again` of its files had been ingested before, with another content.
+    `watermark_would_drop` counts the rows that a plain watermark would have lost. `late_alert`: they are a larger share
+    than the configured one, of files that came since the lake began. `files_again` of its files had been ingested
+    before, with another content.
     """
 
     batch_id: str

@@ -132,8 +132,8 @@ def _profile(lake: LakeReader, config: Config, source: str) -> SourceProfile:
     figures, words = _figures(lake, table), _words(lake, table)
     as_written = {}
     if source == EVENTS:
-        types = spark_types(f"bronze/{EVENTS}").items()
-        written = {name: kind for name, kind in types if name in (*_AS_WRITTEN, *_QUANTITIES)}
+        in_bronze = spark_types(f"bronze/{EVENTS}")
+        written = {name: kind for name, kind in in_bronze.items() if name in (*_AS_WRITTEN, *_QUANTITIES)}
         bronze = _Table(f"bronze.{EVENTS}", written, _AS_WRITTEN)
         as_written = _columns(bronze, _figures(lake, bronze), _words(lake, bronze))
     return SourceProfile(
