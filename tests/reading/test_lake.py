@@ -15,7 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from cloud_analytics.cli import cli
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.reading.lake import LakeReader
@@ -177,9 +179,30 @@ main()
         ["rules"],
         ["quarantine", "list"],
         ["quarantine", "show"],
+        ["profile"],
+        ["lateness"],
+        ["sql", "SHOW ALL TABLES"],
     ):
         done = subprocess.run(
             [sys.executable, "-c", code, *command, *places], capture_output=True, text=True, cwd=REPOSITORY, timeout=60
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert json.loads(done.stdout)
+
+
+def test_sql_answers_people_and_scripts(lake: Path) -> None:
+    (lake / "_state").mkdir()
+    (lake / "_state" / "last_transaction.json").write_text("1")
+    query = "SELECT usage_date, sum(total_carbon_kg) AS kg, NULL AS none, true AS b FROM gold.carbon_impact"
+    query += " GROUP BY 1 ORDER BY 1"
+
+    def ask(*options: str) -> str:
+        answer = CliRunner().invoke(cli, ["sql", query, "--lake", str(lake), *options])
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    assert ask("--format", "csv") == "usage_date,kg,none,b\n2025-06-10,0.100000,,true\n2025-06-11,0.200000,,true\n"
+    first = {"usage_date": "2025-06-10", "kg": "0.100000", "none": None, "b": True}
+    assert json.loads(ask("--format", "json"))["rows"][0] == first
+    assert "0.200000" in ask()
+    assert ask("--quiet") == "2 rows.\n"

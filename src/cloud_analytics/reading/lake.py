@@ -12,7 +12,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
@@ -74,11 +75,21 @@ class LakeReader(LakeFolder):
 
         UsageError, in one line, for a query that is wrong, and for anything but one SELECT (or SHOW, DESCRIBE).
         """
+        with self._one_select(query):
+            return self.frame(query)
+
+    def table(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The same as names of columns and rows, of which names may be equal."""
+        with self._one_select(query):
+            return self._answer(query, (), lambda found: (found.columns, found.fetchall()))
+
+    @contextmanager
+    def _one_select(self, query: str) -> Iterator[None]:
         try:
             statements = self._connection.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise UsageError("the lake is only read: give one SELECT")
-            return self.frame(query)
+            yield
         except duckdb.Error as error:
             raise UsageError(" ".join(str(error).split("\n\n")[0].split())) from None
 

@@ -1,0 +1,68 @@
+"""Whatever the other commands do not ask: sql."""
+
+from __future__ import annotations
+
+import csv
+import io
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from cloud_analytics.cli.manners import as_json, command, emit
+from cloud_analytics.cli.options import console, open_lake, options
+from cloud_analytics.untrusted import printable
+
+
+@command(
+    'cloud-analytics sql "SELECT service, sum(total_cost_usd) FROM gold.org_daily_usage_by_service GROUP BY service"',
+    'cloud-analytics sql "SHOW ALL TABLES"',
+    'cloud-analytics sql "SELECT * FROM gold.revenue_by_org_month" --format csv',
+    formats=("json", "csv"),
+)
+@click.argument("query")
+@options("lake", "conf")
+def sql(query: str, lake: str | None, conf: Path | None) -> None:
+    """Ask the lake by one SELECT of DuckDB's SQL, without Spark; nothing can be written.
+
+    The zones are schemas: bronze.usage_events, silver.users, gold.revenue_by_org_month, quarantine.usage_events.
+    """
+    with open_lake(lake, conf) as (zones, _, _config):
+        columns, rows = zones.table(query)
+    emit(
+        lambda: _print_rows(columns, rows),
+        f"{len(rows):,} rows.",
+        json=lambda: as_json({"columns": columns, "rows": [dict(zip(columns, row)) for row in rows]}),
+        csv=lambda: _as_csv(columns, rows),
+    )
+
+
+def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+    table = Table(show_edge=False)
+    for at, name in enumerate(columns):
+        figures = all(row[at] is None or isinstance(row[at], int | float | Decimal) for row in rows)
+        table.add_column(Text(name), justify="right" if figures else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(_text(value))) for value in row))
+    console().print(table)
+
+
+def _as_csv(columns: list[str], rows: list[tuple[Any, ...]]) -> str:
+    """RFC 4180 with a header and `\\n` line ends."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(map(_text, row) for row in rows)
+    return written.getvalue()
+
+
+def _text(value: Any) -> str:
+    """A value in a cell: null is empty, lists and truth values are JSON."""
+    from cloud_analytics.insight.plain import plain
+
+    if value is None:
+        return ""
+    return as_json(value) if isinstance(value, bool | list | dict) else str(plain(value))
