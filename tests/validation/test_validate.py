@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cloud_analytics.validation.checkout import checkout_milestones
 
 from cloud_analytics.insight.plain import plain
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.validation.checkout import checkout_milestones
 from cloud_analytics.validation.checks import Check, Verdict
 from cloud_analytics.validation.independent import compare
 from cloud_analytics.validation.rehearsal import what_a_run_would_change
