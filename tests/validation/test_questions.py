@@ -13,6 +13,7 @@ import pytest
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.target import local_target
 from cloud_analytics.validation.checks import Check, Verdict
@@ -40,7 +41,7 @@ def served(node: EmbeddedNode, pipeline: Pipeline, tmp_path_factory: pytest.Temp
 
 def ask(served: Pipeline, open_session: Callable[[], AbstractContextManager[Any]] | None = None) -> Check:
     assert served.target is not None
-    return answered(served.lake, open_session or served.target.session)
+    return answered(LakeReader(served.lake.files), open_session or served.target.session)
 
 
 def execute(served: Pipeline, *statements: str) -> None:
@@ -58,7 +59,10 @@ def failures(check: Check) -> dict[str, str]:
 
 
 def test_what_was_never_served_is_asked_of_gold(served: Pipeline) -> None:
-    for check in (answered(served.lake, None), ask(served)):  # without a store, and a store without the keyspace
+    for check in (
+        answered(LakeReader(served.lake.files), None),
+        ask(served),
+    ):  # without a store, and a store without the keyspace
         assert failures(check) == {}
         assert check.evidence.startswith("from Gold: nothing is served")
 

@@ -5,22 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cloud_analytics.validation.checkout import checkout_milestones
+from pyspark.sql import SparkSession
 
+from cloud_analytics.config import Config, load
 from cloud_analytics.insight.plain import plain
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.validation.checks import Check, Verdict
+from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.validation.checks import Verdict
 from cloud_analytics.validation.independent import compare
+from cloud_analytics.validation.known_rules import known_rules
 from cloud_analytics.validation.rehearsal import what_a_run_would_change
 from cloud_analytics.validation.validate import validate
 from tests.conftest import REPOSITORY
+from tests.integration import hostile
+from tests.integration.lakes import read_only, write_landing
 
-IDS = ["A1", "A2", "A3", "A4", "A5", "M1", "M2", "M3", "M4", "M5", "M6", "F1", "F2", "F3", "F4"]
+IDS = ["A1", "A2", "A3", "A4", "A5", "M1", "M2", "M3", "M4", "F1", "F2", "F3", "F4"]
 
 
 def contents(folder: str) -> dict[str, str]:
@@ -33,12 +41,12 @@ def contents(folder: str) -> dict[str, str]:
 class TestValidation:
     def test_verdicts_and_figures(self, pipeline: Pipeline) -> None:
         before = contents(pipeline.lake.root), contents(pipeline.landing)
-        found = {c.id: c for c in validate(pipeline.lake, pipeline.landing, pipeline.config, None, REPOSITORY).checks}
+        found = {check.id: check for check in validate(*read_only(pipeline)).checks}
         assert (contents(pipeline.lake.root), contents(pipeline.landing)) == before, "validate changes nothing"
         assert list(found) == IDS
         verdicts = {name: check.verdict.value for name, check in found.items()}
         # Hostile data: other versions, late, not JSON, other records of a key, unreadable files, 34 % quarantined.
-        assert {name for name in IDS[:9] if verdicts[name] == "false"} == {"A2", "A3", "A4", "A5", "M1", "M2"}
+        assert {name for name in IDS if verdicts[name] == "false"} == {"A2", "A3", "A4", "A5", "M1", "M2"}
         assert verdicts["A1"] == verdicts["M3"] == verdicts["M4"] == "holds"
         assert found["A2"].figures["versions"]["3"] == 3
         assert found["A3"].figures["late"] > 0
@@ -56,7 +64,7 @@ class TestValidation:
 
     def test_a_rehearsal_says_what_a_run_would_change(self, pipeline: Pipeline) -> None:
         landing = Path(pipeline.landing)
-        assert what_a_run_would_change(pipeline.lake, pipeline.landing, pipeline.config) == []
+        assert what_a_run_would_change(*read_only(pipeline)) == []
         added = landing / "usage_events_stream" / "z_added.jsonl"
         billing = landing / "billing_monthly.csv"
         before, stamp = billing.read_bytes(), billing.stat()
@@ -65,20 +73,20 @@ class TestValidation:
         try:
             added.write_text("{}\n")
             billing.write_bytes(before + b"\ninv_99,org_a,2025-08,1,,,EUR,1.1\n")
-            changes = what_a_run_would_change(pipeline.lake, pipeline.landing, pipeline.config)
+            changes = what_a_run_would_change(*read_only(pipeline))
         finally:
             added.unlink()
             billing.write_bytes(before)
             os.utime(billing, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
         assert changes == ["1 new event files", "masters in landing that are not in Bronze as they are"]
-        changes = what_a_run_would_change(pipeline.lake, pipeline.landing, other_rules)
+        changes = what_a_run_would_change(*read_only(pipeline)[:2], other_rules)
         assert changes == ["masters of Silver", "events of Silver", "marts of Gold"]  # each depends on the rules
 
 
 @pytest.mark.spark
 class TestIndependentRoute:
     def test_it_agrees_on_hostile_data(self, pipeline: Pipeline) -> None:
-        found = compare(Path(pipeline.landing), Path(pipeline.lake.root), pipeline.config)
+        found = compare(Path(pipeline.landing), LakeReader(pipeline.lake.files), pipeline.config)
         assert found.equal, [mart for mart in found.marts if not mart.equal]
         assert found.lines == 801
         assert found.marts[0].gold_rows > 100
@@ -88,7 +96,7 @@ class TestIndependentRoute:
         lines = (Path(pipeline.landing) / "usage_events_stream" / "part_000.jsonl").read_text().splitlines()
         try:
             added.write_text(lines[0].replace('"event_id": "', '"event_id": "new_') + "\n")
-            found = compare(Path(pipeline.landing), Path(pipeline.lake.root), pipeline.config)
+            found = compare(Path(pipeline.landing), LakeReader(pipeline.lake.files), pipeline.config)
         finally:
             added.unlink()
         assert [mart.mart for mart in found.marts if not mart.equal] == ["org_daily_usage_by_service"]
@@ -104,48 +112,56 @@ class TestIndependentRoute:
         cheaper = pa.array([taxes[0] + type(taxes[0])("0.000001"), *taxes[1:]], column.type)
         table = table.set_column(table.schema.get_field_index("taxes_usd"), column, cheaper)
         pq.write_table(table, copy / "part.parquet")
-        found = compare(Path(pipeline.landing), tmp_path, pipeline.config)
+        found = compare(Path(pipeline.landing), LakeReader(open_files(str(tmp_path))), pipeline.config)
         revenue = next(mart for mart in found.marts if mart.mart == "revenue_by_org_month")
         assert (revenue.equal, revenue.differing_rows) == (False, 1)
 
+    def test_a_rule_of_ones_own_turns_nothing_false(self, spark: SparkSession, tmp_path: Path) -> None:
+        conf = Path(shutil.copytree(REPOSITORY / "conf", tmp_path / "conf"))
+        rules = (conf / "rules.yaml").read_text(encoding="utf-8")
+        added = """\
+  - id: huge_cost
+    severity: reject
+    when: cost_usd > 500
+    message: More than 500 USD in one event.
+  - id: pricey
+    severity: warn
+    when: cost_usd >= 1.5
+    message: More than a coffee.
+  - id: missing_value
+"""
+        for old, new in (
+            ("  - id: missing_value\n", added),
+            ("when: value < 0 OR carbon_kg < 0 OR genai_tokens < 0", "when: value < -1"),  # the contract's, reworded
+            ("    when: survey_date IS NULL\n", "    when: survey_date IS NULL OR comment_text = 'rejected'\n"),
+        ):
+            assert rules.count(old) == 1
+            rules = rules.replace(old, new)
+        (conf / "rules.yaml").write_text(rules, encoding="utf-8")
+        lines = [
+            *hostile.regular(4),
+            hostile.event("dear", cost_usd_increment=900),
+            *[hostile.event("dear_twice", cost_usd_increment=900)] * 2,
+            hostile.event("refund", cost_usd_increment=-0.5),
+            hostile.event("less", value=-0.5),
+            hostile.event("much_less", value=-5, cost_usd_increment=-5),
+        ]
+        landing = write_landing(tmp_path / "landing", {"a.jsonl": lines})
+        made = Pipeline(Lake(spark, str(tmp_path / "lake")), str(landing), load(conf))
+        made.run()
+        found = compare(landing, LakeReader(made.lake.files), made.config)
+        assert found.equal, (found.rejected, found.rejected_by_pipeline, [m for m in found.marts if not m.equal])
+        assert found.set_aside == {"negative_quantity": 1, "huge_cost": 3}
+        assert found.rejected == {"negative_cost": 1}
+        assert found.not_compared == {"nps_by_org_month": "invalid_date of nps_surveys"}
+        assert len(found.marts) == 4
+        (check,) = (check for check in validate(*read_only(made)).checks if check.id == "M3")
+        assert check.verdict is Verdict.HOLDS
+        assert "not checked: 3 records that huge_cost rejects" in check.evidence
+        assert "not checked: nps_by_org_month, because of invalid_date of nps_surveys" in check.evidence
 
-class TestCheckout:
-    def checkout(self, folder: Path, collected: list[str] | None, failed: list[str]) -> list[Check]:
-        files = {
-            "README.md": "[docs](docs/topic.md) [web](https://example.org) [part](#part)",
-            "docs/topic.md": "[back](../README.md#top)",
-            "tests/test_a.py": "def test_one():\n    pass\n\nclass TestB:\n    def test_two(self):\n        pass\n",
-            "notebooks/01.ipynb": json.dumps(
-                {"cells": [{"cell_type": "code", "outputs": [], "execution_count": None, "source": "1"}]}
-            ),
-        }
-        if collected is not None:
-            files[".pytest_cache/v/cache/nodeids"] = json.dumps(collected)
-            files[".pytest_cache/v/cache/lastfailed"] = json.dumps(dict.fromkeys(failed, True))
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
-        return checkout_milestones(folder)
 
-    def test_without_a_record_nothing_is_claimed(self, tmp_path: Path) -> None:
-        tests, notebooks = self.checkout(tmp_path, None, [])
-        assert (tests.verdict, notebooks.verdict) == (Verdict.NOT_CHECKED, Verdict.NOT_CHECKED)
-        assert (tests.figures["test_functions"], tests.figures["dead_links"]) == (2, [])
-
-    def test_a_record_without_failures_holds(self, tmp_path: Path) -> None:
-        known = ["tests/test_a.py::test_one", "tests/notebooks/test_notebooks.py::test_runs"]
-        assert [check.verdict for check in self.checkout(tmp_path, known, [])] == [Verdict.HOLDS, Verdict.HOLDS]
-
-    def test_a_recorded_failure_is_false(self, tmp_path: Path) -> None:
-        known = ["tests/test_a.py::test_one", "tests/notebooks/test_notebooks.py::test_runs"]
-        assert [c.verdict for c in self.checkout(tmp_path, known, known[:1])] == [Verdict.FALSE, Verdict.HOLDS]
-        assert [c.verdict for c in self.checkout(tmp_path, known, known[1:])] == [Verdict.FALSE, Verdict.FALSE]
-
-    def test_a_dead_link_is_false(self, tmp_path: Path) -> None:
-        self.checkout(tmp_path, ["tests/test_a.py::test_one"], [])
-        (tmp_path / "docs" / "topic.md").write_text("[gone](nowhere.md)")
-        assert checkout_milestones(tmp_path)[0].figures["dead_links"] == ["docs/topic.md: nowhere.md"]
-        assert checkout_milestones(tmp_path)[0].verdict is Verdict.FALSE
-
-    def test_an_installed_package_is_no_checkout(self) -> None:
-        assert [check.verdict for check in checkout_milestones(None)] == [Verdict.NOT_CHECKED] * 2
+def test_the_contracts_rules_are_known(config: Config) -> None:
+    known = known_rules(config)
+    assert (known.own_rejects, known.not_comparable, known.same_order) == ([], {}, True)
+    assert known.numbers == {"negative_cost": "-0.01", "future_timestamp": "24"}

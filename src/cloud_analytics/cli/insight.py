@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import console, open_lake, open_pipeline, options
+from cloud_analytics.cli.options import console, open_lake, options
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.days import calendar_day
 from cloud_analytics.lake.uris import local_folder
@@ -129,10 +129,9 @@ def _figure(value: object) -> str:
 @click.option("--strict", is_flag=True, help="Exit status 1 when one of them is false.")
 @options("landing", "lake", "serving", "conf")
 def validate(strict: bool, landing: str | None, lake: str | None, serving: str | None, conf: Path | None) -> None:
-    """Assumptions A1-A5, milestones M1-M6, figures to distrust F1-F4: verdict, evidence, and consequence."""
-    with open_pipeline(landing, lake, conf, needs=("landing", "lake")) as (pipeline, config):
+    """Assumptions A1-A5, milestones M1-M4, figures to distrust F1-F4: verdict, evidence, and consequence."""
+    with open_lake(lake, conf, landing, needs=("landing", "lake")) as (zones, files, config):
         from cloud_analytics.serving.target import embedded_node, open_session
-        from cloud_analytics.validation.checkout import find_checkout
         from cloud_analytics.validation.validate import validate as check
 
         folder = lake or config.pipeline.lake
@@ -141,7 +140,7 @@ def validate(strict: bool, landing: str | None, lake: str | None, serving: str |
             target != "embedded" or (local_folder(folder) is not None and embedded_node(folder).has_data)
         )
         ask = (lambda: open_session(config, folder, serving)) if served else None
-        found = check(pipeline.lake, pipeline.landing, config, ask, find_checkout())
+        found = check(zones, files, config, ask)
     line = f"False: {', '.join(found.false)}." if found.false else "None of them is false."
     checks = [{**vars(item), "verdict": item.verdict.value} for item in found.checks]
     emit(lambda: _print_validation(found, line), line, json=lambda: as_json({"checks": checks, "false": found.false}))

@@ -61,7 +61,7 @@ class LakeReader(LakeFolder):
 
     def frame(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
         """The rows of a SELECT for pandas: decimals and dates as Python's own, which keep every digit."""
-        found: pd.DataFrame = self._answer(query, parameters, lambda found: found.to_arrow_table().to_pandas())
+        found: pd.DataFrame = self.arrow(query, parameters).to_pandas()
         return found
 
     def batches(
@@ -69,6 +69,10 @@ class LakeReader(LakeFolder):
     ) -> Found:
         """What `take` makes of the rows of a SELECT, which come in batches of Arrow; `$name` stands for a parameter."""
         return self._answer(query, parameters, lambda found: take(found.to_arrow_reader(_BATCH)))
+
+    def arrow(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The rows of a SELECT for another DuckDB, or whatever else takes Arrow."""
+        return self._answer(query, parameters, lambda found: found.to_arrow_table())
 
     def sql(self, query: str) -> pd.DataFrame:
         """A query as a person writes it: `lake.sql("SELECT * FROM gold.carbon_impact")`.
@@ -82,6 +86,18 @@ class LakeReader(LakeFolder):
         """The same as names of columns and rows, of which names may be equal."""
         with self._one_select(query):
             return self._answer(query, (), lambda found: (found.columns, found.fetchall()))
+
+    def stored(self, table: str) -> dict[str, str]:
+        """Column → DuckDB's type, as the files of a table hold them; every file is asked. Empty without a file.
+
+        duckdb.Error for files whose columns contradict each other.
+        """
+        found, columns = self._listed(table), declared(table) or {}
+        if not found:
+            return {}
+        described = self._connection.sql(f"DESCRIBE FROM {_parquet(columns, found, by_name=True)}").fetchall()
+        above = {part.partition("=")[0] for part in self.root.split("/") if "=" in part}
+        return {name: kind for name, kind, *_ in described if name in columns or name not in above}
 
     @contextmanager
     def _one_select(self, query: str) -> Iterator[None]:

@@ -6,15 +6,12 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
-from cloud_analytics.bronze import ledger
-from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, SILVER_EVENTS, SILVER_MASTERS
+from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading.audit import Audit
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.lateness import micro_batches
+from cloud_analytics.reading.tables import SOURCES
 from cloud_analytics.validation.checks import Check, verdict
 from cloud_analytics.validation.rehearsal import what_a_run_would_change
 
@@ -23,23 +20,24 @@ LATE_BY_AT_MOST = timedelta(hours=2)
 _COPIES = ("conflicting_duplicate", "duplicate_key")
 
 
-def assumptions(lake: Lake, landing: str, config: Config, audited: Audit) -> list[Check]:
-    """A1 to A5; four Spark jobs over Bronze and Silver, none of which writes."""
-    bronze = lake.read(ledger.TABLE, BRONZE_EVENTS)
-    cells = bronze.groupBy("date", "schema_version").count().collect()
+def assumptions(lake: LakeReader, landing: ReadableFiles, config: Config, audited: Audit) -> list[Check]:
+    """A1 to A5, from Bronze and Silver."""
+    cells = lake.rows(
+        "SELECT date, schema_version, count(*) AS rows FROM bronze.usage_events GROUP BY date, schema_version"
+    )
     return [
         _events_a_day(lake, cells),
         _schema_versions(cells),
-        _lateness(lake, bronze),
+        _lateness(lake),
         _one_object_a_line(audited),
         _natural_keys(lake, landing, config, audited),
     ]
 
 
-def _events_a_day(lake: Lake, cells: list[Any]) -> Check:
+def _events_a_day(lake: LakeReader, cells: list[Any]) -> Check:
     by_date: Counter[str] = Counter()
     for cell in cells:
-        by_date[str(cell.date)] += cell["count"]
+        by_date[str(cell["date"])] += cell["rows"]
     batches = micro_batches(lake)
     by_ingest: Counter[str] = Counter()
     for moment, rows in zip(batches["ingest_ts"], batches["input_rows"]):
@@ -59,7 +57,7 @@ def _events_a_day(lake: Lake, cells: list[Any]) -> Check:
 def _schema_versions(cells: list[Any]) -> Check:
     versions: Counter[str] = Counter()
     for cell in cells:
-        versions["none" if cell.schema_version is None else cell.schema_version] += cell["count"]
+        versions["none" if cell["schema_version"] is None else cell["schema_version"]] += cell["rows"]
     other = {version: rows for version, rows in versions.items() if version not in ("1", "2")}
     return Check(
         "A2",
@@ -72,16 +70,12 @@ def _schema_versions(cells: list[Any]) -> Check:
     )
 
 
-def _lateness(lake: Lake, bronze: DataFrame) -> Check:
-    limit = int(LATE_BY_AT_MOST.total_seconds())
-    late = (F.col("lateness_seconds") > limit).cast("bigint")
-    row = bronze.agg(
-        F.count("lateness_seconds").alias("events"),
-        F.coalesce(F.sum(late), F.lit(0)).alias("late"),
-        F.max("lateness_seconds").alias("max"),
-        F.percentile("lateness_seconds", 0.95).alias("p95"),
-    ).first()
-    assert row is not None  # an aggregate without groups has one row
+def _lateness(lake: LakeReader) -> Check:
+    row = lake.row(
+        "SELECT count(lateness_seconds) AS events, count(*) FILTER (lateness_seconds > ?) AS late,"
+        " max(lateness_seconds) AS max, quantile_cont(lateness_seconds, 0.95) AS p95 FROM bronze.usage_events",
+        [int(LATE_BY_AT_MOST.total_seconds())],
+    )
     batches = micro_batches(lake)
     lost = int(batches["watermark_would_drop"].sum())
     hours = (row["max"] or 0) / 3600
@@ -120,7 +114,7 @@ def _one_object_a_line(audited: Audit) -> Check:
     )
 
 
-def _natural_keys(lake: Lake, landing: str, config: Config, audited: Audit) -> Check:
+def _natural_keys(lake: LakeReader, landing: ReadableFiles, config: Config, audited: Audit) -> Check:
     twice = _keys_on_two_rows(lake, config)
     stale = what_a_run_would_change(lake, landing, config)
     copies = {
@@ -151,14 +145,12 @@ def _natural_keys(lake: Lake, landing: str, config: Config, audited: Audit) -> C
     )
 
 
-def _keys_on_two_rows(lake: Lake, config: Config) -> dict[str, int]:
-    """source → natural keys that more than one row of Silver has; one Spark job."""
-    counted = None
-    for source in (EVENTS, *MASTERS):
-        schema = SILVER_EVENTS if source == EVENTS else SILVER_MASTERS[source]
-        key = ["event_id"] if source == EVENTS else config.sources[source].key
-        repeated = lake.read(f"silver/{source}", schema).groupBy(*key).count().where("count > 1")
-        found = repeated.agg(F.lit(source).alias("source"), F.count("*").alias("keys"))
-        counted = found if counted is None else counted.unionByName(found)
-    assert counted is not None  # there are sources
-    return {row.source: row["keys"] for row in counted.collect()}
+def _keys_on_two_rows(lake: LakeReader, config: Config) -> dict[str, int]:
+    """source → natural keys that more than one row of Silver has."""
+    keys = {source: ["event_id"] if source == EVENTS else config.sources[source].key for source in SOURCES}
+    query = " UNION ALL ".join(
+        f"SELECT '{source}' AS source, count(*) AS keys FROM"
+        f" (FROM silver.{source} SELECT 1 GROUP BY {', '.join(key)} HAVING count(*) > 1)"
+        for source, key in keys.items()
+    )
+    return {row["source"]: row["keys"] for row in lake.rows(query)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import importlib.resources
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,29 +20,38 @@ import duckdb
 import pyarrow as pa
 
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.validation.known_rules import KnownRules, known_rules
 
 _FOLDER = "usage_events_stream"
 _ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 _BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 _MASTERS = ("billing_monthly", "support_tickets", "nps_surveys", "marketing_touches")
-# mart → (view of independent.sql, key, the columns that are compared)
-_MARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+# mart → (view of independent.sql, the source it is made of, its key, the columns that are compared)
+_MARTS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "org_daily_usage_by_service": (
         "daily",
+        EVENTS,
         ("org_id", "usage_date", "service"),
         ("total_events", "total_cost_usd", "total_requests", "total_cpu_hours", "total_storage_gb_hours",
          "total_carbon_kg", "total_genai_tokens"),
     ),
     "revenue_by_org_month": (
         "revenue",
+        "billing_monthly",
         ("org_id", "billing_month"),
         ("gross_revenue_usd", "credits_applied_usd", "taxes_usd", "net_revenue_usd", "total_due_usd", "invoice_count"),
     ),
     "tickets_by_org_date": (
-        "tickets", ("org_id", "ticket_date", "severity"), ("total_tickets", "open_tickets", "sla_breach_count")
+        "tickets",
+        "support_tickets",
+        ("org_id", "ticket_date", "severity"),
+        ("total_tickets", "open_tickets", "sla_breach_count"),
     ),
-    "nps_by_org_month": ("surveys", ("org_id", "month"), ("surveys",)),
-    "campaign_performance": ("campaigns", ("campaign", "channel", "month"), ("touches", "clicks", "conversions")),
+    "nps_by_org_month": ("surveys", "nps_surveys", ("org_id", "month"), ("surveys",)),
+    "campaign_performance": (
+        "campaigns", "marketing_touches", ("campaign", "channel", "month"), ("touches", "clicks", "conversions")
+    ),
 }  # fmt: skip
 
 
@@ -66,26 +74,39 @@ class MartComparison:
 
 @dataclass(frozen=True)
 class IndependentRoute:
-    """What DuckDB made of the landing files: marts compared with Gold, and what it rejected and why."""
+    """What DuckDB made of the landing files: marts compared with Gold, and what was rejected and why, on both sides.
+
+    Left out of both are the lines that somebody's own rules rejected (`set_aside`: rule → records). `not_compared` says
+    by mart which rules keep it from being compared. Without `same_order` of the rules the reasons are not compared.
+    """
 
     marts: list[MartComparison]
+    not_compared: dict[str, str]
     lines: int
+    set_aside: dict[str, int]
     rejected: dict[str, int]
+    rejected_by_pipeline: dict[str, int]
+    same_order: bool
 
     @property
     def equal(self) -> bool:
-        """Whether the two routes agree."""
-        return all(mart.equal for mart in self.marts)
+        """Whether the two routes agree in what is compared."""
+        here, there = self.rejected, self.rejected_by_pipeline
+        same = here == there if self.same_order else sum(here.values()) == sum(there.values())
+        return same and all(mart.equal for mart in self.marts)
 
 
-def compare(landing: Path, lake: Path, config: Config) -> IndependentRoute:
-    """Compute the marts from the landing files and compare them with the lake's; both must be local folders."""
+def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute:
+    """Compute the marts from the landing files and compare them with the lake's; landing is a local folder."""
+    rules = known_rules(config)
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2; SET TimeZone = 'UTC'")
         unreadable = _load_lines(connection, landing)
+        lines = _one(connection, "SELECT count(*) FROM lines")[0] + unreadable
+        set_aside = _set_aside(connection, lake, rules.own_rejects)
         for source in _MASTERS:
             _load_master(connection, landing, source, config.sources[source].required)
-        _load_settings(connection, lake, config)
+        _load_settings(connection, lake, config, rules)
         connection.execute((importlib.resources.files(__package__) / "independent.sql").read_text(encoding="utf-8"))
         rejected = dict(
             connection.execute(
@@ -95,8 +116,42 @@ def compare(landing: Path, lake: Path, config: Config) -> IndependentRoute:
         )
         if unreadable:
             rejected["unreadable_file"] = unreadable
-        lines = _one(connection, "SELECT count(*) FROM lines")[0] + unreadable
-        return IndependentRoute([_compare(connection, lake, mart) for mart in _MARTS], lines, rejected)
+        there = lake.rows(
+            "SELECT error_type, count(*) AS rows FROM quarantine.usage_events"
+            " WHERE NOT list_has_any(errors, ?::VARCHAR[]) GROUP BY error_type",
+            [rules.own_rejects],
+        )
+        not_compared = {
+            mart: f"{', '.join(rules.not_comparable[source])} of {source}"
+            for mart, (_, source, _, _) in _MARTS.items()
+            if source in rules.not_comparable
+        }
+        return IndependentRoute(
+            marts=[_compare(connection, lake, mart) for mart in _MARTS if mart not in not_compared],
+            not_compared=not_compared,
+            lines=lines,
+            set_aside=set_aside,
+            rejected=rejected,
+            rejected_by_pipeline={row["error_type"]: row["rows"] for row in there},
+            same_order=rules.same_order,
+        )
+
+
+def _set_aside(connection: duckdb.DuckDBPyConnection, lake: LakeReader, own: Sequence[str]) -> dict[str, int]:
+    """Take out the lines that rules of somebody's own rejected; returns such rules with the records that they hold."""
+    if not own:
+        return {}
+    query = (
+        "SELECT source_file, raw AS line, errors FROM quarantine.usage_events WHERE list_has_any(errors, ?::VARCHAR[])"
+    )
+    rejects = lake.rows(query, [own])
+    connection.execute("CREATE TABLE set_aside (source_file VARCHAR, line VARCHAR)")
+    if rejects:
+        found = pa.table({name: [row[name] for row in rejects] for name in ("source_file", "line")})
+        connection.register("found", found)
+        connection.execute("INSERT INTO set_aside SELECT source_file, line FROM found")
+    connection.execute("DELETE FROM lines WHERE (source_file, line) IN (SELECT (source_file, line) FROM set_aside)")
+    return {name: sum(name in row["errors"] for row in rejects) for name in own}
 
 
 def _visible(folder: Path, endings: tuple[str, ...]) -> list[Path]:
@@ -156,7 +211,7 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
             )
 
 
-def _load_settings(connection: duckdb.DuckDBPyConnection, lake: Path, config: Config) -> None:
+def _load_settings(connection: duckdb.DuckDBPyConnection, lake: LakeReader, config: Config, rules: KnownRules) -> None:
     connection.execute("CREATE TABLE services (word VARCHAR, name VARCHAR)")
     taxonomy = config.taxonomy
     words = {**{name: name for name in taxonomy.services}, **taxonomy.service_aliases}
@@ -168,39 +223,25 @@ def _load_settings(connection: duckdb.DuckDBPyConnection, lake: Path, config: Co
     )
     for name, value in (
         ("blanks", _BLANKS),
-        ("cost_floor", Decimal(_threshold(config, "negative_cost", r"cost_usd < (-?[0-9.]+)", "-0.01"))),
-        ("tolerance_hours", int(_threshold(config, "future_timestamp", r"INTERVAL ([0-9]+) HOURS", "24"))),
+        ("applied", rules.applied),
+        ("cost_floor", Decimal(rules.numbers.get("negative_cost", "0"))),
+        ("tolerance_hours", int(rules.numbers.get("future_timestamp", "0"))),
         ("usd_is_1", config.pipeline.fx.usd_rate == "identity"),
     ):
         connection.execute(f"SET VARIABLE {name} = ?", [value])
-    bronze = lake / "bronze" / "usage_events"
     connection.execute("CREATE TABLE ingested (source_file VARCHAR, ingest_ts TIMESTAMP)")
-    if any(bronze.rglob("*.parquet")):
-        connection.execute(
-            "INSERT INTO ingested SELECT source_file, max(ingest_ts)::TIMESTAMP"
-            " FROM read_parquet(?) GROUP BY source_file",
-            [f"{_literally(bronze)}/**/*.parquet"],
-        )
+    files = lake.arrow(
+        "SELECT source_file, max(ingest_ts) AT TIME ZONE 'UTC' AS ingest_ts FROM bronze.usage_events"
+        " GROUP BY source_file"
+    )
+    connection.register("files", files)
+    connection.execute("INSERT INTO ingested FROM files")
 
 
-def _threshold(config: Config, rule: str, pattern: str, contract: str) -> str:
-    """The number in a rule's condition; the contract's, where somebody wrote the condition in another way."""
-    condition = next((found.when for found in config.rules_of(EVENTS) if found.id == rule), None)
-    match = re.search(pattern, condition or "")
-    return match[1] if match else contract
-
-
-def _compare(connection: duckdb.DuckDBPyConnection, lake: Path, mart: str) -> MartComparison:
-    view, key, columns = _MARTS[mart]
+def _compare(connection: duckdb.DuckDBPyConnection, lake: LakeReader, mart: str) -> MartComparison:
+    view, _, key, columns = _MARTS[mart]
     names = ", ".join((*key, *columns))
-    folder = lake / "gold" / mart
-    if any(folder.rglob("*.parquet")):
-        connection.execute(
-            f"CREATE TABLE gold_{view} AS SELECT {names} FROM read_parquet(?, hive_partitioning = true)",
-            [f"{_literally(folder)}/**/*.parquet"],
-        )
-    else:
-        connection.execute(f"CREATE TABLE gold_{view} AS SELECT {names} FROM {view} LIMIT 0")
+    connection.register(f"gold_{view}", lake.arrow(f"SELECT {names} FROM gold.{mart}"))
     connection.execute(f"CREATE TABLE landing_{view} AS SELECT {names} FROM {view}")
     sums = ", ".join(f"sum({column})" for column in columns)
     gold, landed = (_one(connection, f"SELECT count(*), {sums} FROM {side}_{view}") for side in ("gold", "landing"))
@@ -216,9 +257,9 @@ def _compare(connection: duckdb.DuckDBPyConnection, lake: Path, mart: str) -> Ma
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    row = connection.execute(query).fetchone()
-    assert row is not None  # an aggregate without groups has one row
-    return row
+    (row,) = connection.execute(query).fetchall()  # an aggregate without groups has one row
+    found: tuple[Any, ...] = row
+    return found
 
 
 def _literally(path: Path) -> str:

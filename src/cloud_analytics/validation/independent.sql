@@ -5,8 +5,10 @@
 --   ingested(source_file, ingest_ts)          when each file was ingested; the only thing taken from the lake
 --   one table a master, of text               in the order of the files by name, then of the records
 --   services(word, name), metrics(name, unit, most) the taxonomy, aliases included
---   the variables blanks, cost_floor, tolerance_hours, usd_is_1
+--   the variables blanks, applied (the rules of events that hold as the contract words them), cost_floor,
+--   tolerance_hours, usd_is_1
 
+CREATE MACRO applies(rule) AS list_contains(getvariable('applied'), rule);
 CREATE MACRO trimmed(word) AS nullif(trim(word, getvariable('blanks')), '');
 CREATE MACRO a_key(word) AS CASE WHEN strlen(trimmed(word)) <= 60000 THEN trimmed(word) END;  -- bytes; null: it is none
 -- The number as written, exactly: exponents of more than three digits are tiny (0), or too large to be of use.
@@ -96,17 +98,19 @@ typed AS (
 SELECT *, event_ts::DATE AS usage_date, CASE
     WHEN NOT is_object OR is_object IS NULL THEN 'malformed_json'
     WHEN event_ts IS NULL OR year(event_ts) > 9999 THEN 'invalid_timestamp'
-    WHEN event_id IS NULL OR org_id IS NULL OR resource_id IS NULL THEN 'missing_key'
-    WHEN coalesce(schema_version NOT IN ('1', '2'), true) THEN 'unsupported_schema_version'
-    WHEN service IS NULL THEN 'unknown_service'
-    WHEN metric_unit IS NULL THEN 'unknown_metric'
-    WHEN cost IS NULL THEN 'invalid_cost'
-    WHEN cost < getvariable('cost_floor') THEN 'negative_cost'
-    WHEN value_text IS NOT NULL AND value IS NULL THEN 'invalid_value'
-    WHEN value > metric_max THEN 'implausible_value'
-    WHEN value < 0 OR carbon < 0 OR tokens < 0 THEN 'negative_quantity'
-    WHEN unit <> metric_unit THEN 'unit_mismatch'
-    WHEN event_ts > coalesce(ingest_ts, now()::TIMESTAMP) + getvariable('tolerance_hours') * INTERVAL 1 HOUR
+    WHEN applies('missing_key') AND (event_id IS NULL OR org_id IS NULL OR resource_id IS NULL) THEN 'missing_key'
+    WHEN applies('unsupported_schema_version') AND coalesce(schema_version NOT IN ('1', '2'), true)
+        THEN 'unsupported_schema_version'
+    WHEN applies('unknown_service') AND service IS NULL THEN 'unknown_service'
+    WHEN applies('unknown_metric') AND metric_unit IS NULL THEN 'unknown_metric'
+    WHEN applies('invalid_cost') AND cost IS NULL THEN 'invalid_cost'
+    WHEN applies('negative_cost') AND cost < getvariable('cost_floor') THEN 'negative_cost'
+    WHEN applies('invalid_value') AND value_text IS NOT NULL AND value IS NULL THEN 'invalid_value'
+    WHEN applies('implausible_value') AND value > metric_max THEN 'implausible_value'
+    WHEN applies('negative_quantity') AND (value < 0 OR carbon < 0 OR tokens < 0) THEN 'negative_quantity'
+    WHEN applies('unit_mismatch') AND unit <> metric_unit THEN 'unit_mismatch'
+    WHEN applies('future_timestamp')
+            AND event_ts > coalesce(ingest_ts, now()::TIMESTAMP) + getvariable('tolerance_hours') * INTERVAL 1 HOUR
         THEN 'future_timestamp'
 END AS error_type,
 -- One copy of an event survives: the one with the smallest file name, then line.

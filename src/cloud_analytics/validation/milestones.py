@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import duckdb
-from pyspark.sql.types import StructType
 
 from cloud_analytics.bronze import ledger
-from cloud_analytics.bronze import masters as bronze_masters
-from cloud_analytics.bronze.events import landing_files
 from cloud_analytics.config import EVENTS, MASTERS, Config
-from cloud_analytics.gold.build import SCHEMAS, table
-from cloud_analytics.lake.files import file_system
-from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import SILVER_EVENTS, SILVER_MASTERS
-from cloud_analytics.lake.uris import escape_glob, local_folder
+from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.csv_files import master_files
+from cloud_analytics.landing.folder import event_files
 from cloud_analytics.reading.audit import Audit
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.tables import declared, tables
 from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
+from cloud_analytics.validation.rehearsal import open_masters
 
 QUARANTINED_BELOW = 0.10
 MATCHED_ABOVE = 0.80
 
 
-def milestones(lake: Lake, landing: str, config: Config, audited: Audit) -> list[Check]:
+def milestones(lake: LakeReader, landing: ReadableFiles, config: Config, audited: Audit) -> list[Check]:
     """M1 to M3."""
     return [
         _ingested(lake, landing, audited),
@@ -33,27 +30,20 @@ def milestones(lake: Lake, landing: str, config: Config, audited: Audit) -> list
     ]
 
 
-def _ingested(lake: Lake, landing: str, audited: Audit) -> Check:
-    files = file_system(lake.spark, landing)
-    events = landing_files(lake.spark, landing)
+def _ingested(lake: LakeReader, landing: ReadableFiles, audited: Audit) -> Check:
+    events = event_files(landing)
     open_events = {info.name for info in (*ledger.new(lake, events), *ledger.changed(lake, events))}
-    known = lake.state(bronze_masters.STATE, {})
-    masters = {source: master_files(files, source) for source in MASTERS}
-    open_masters = {
-        info.name
-        for source, infos in masters.items()
-        for info in infos
-        if [info.name, info.length, info.modified] not in known.get(source, {}).get("files", [])
-    }
+    masters = {source: master_files(landing, source) for source in MASTERS}
     there = len(events) + sum(map(len, masters.values()))
-    waiting = sorted(open_events | open_masters)
+    waiting = sorted(open_events | {info.name for info in open_masters(lake, landing)})
     unreadable = audited.sources[EVENTS].quarantine.get("unreadable_file", 0)
     missing = [source for source, infos in masters.items() if not infos]
-    wrong = _wrong_schemas(lake)
+    checked = [table for table in tables() if table.startswith(("silver/", "gold/"))]
+    wrong = [table for table in checked if not _holds_what_it_declares(lake, table)]
     parts = [
         f"{there - len(waiting):,} of {there:,} files in landing are ingested as they are",
         f"{unreadable:,} cannot be read to their end",
-        f"{len(wrong):,} of {len(_schemas()):,} tables of Silver and Gold differ from their declared schema",
+        f"{len(wrong):,} of {len(checked):,} tables of Silver and Gold differ from their declared schema",
     ]
     parts += [f"no file of {', '.join(missing)}"] if missing else []
     return Check(
@@ -74,33 +64,22 @@ def _ingested(lake: Lake, landing: str, audited: Audit) -> Check:
     )
 
 
-def _schemas() -> dict[str, StructType]:
-    silver = {f"silver/{EVENTS}": SILVER_EVENTS, **{f"silver/{name}": SILVER_MASTERS[name] for name in MASTERS}}
-    return {**silver, **{table(mart): schema for mart, schema in SCHEMAS.items()}}
+def _holds_what_it_declares(lake: LakeReader, table: str) -> bool:
+    """Whether the Parquet files hold the declared columns and types and no other; an empty table has none to ask."""
+    try:
+        found = lake.stored(table)
+    except duckdb.Error:  # files of one table that contradict each other
+        return False
+    return not found or found == (declared(table) or {})
 
 
-def _wrong_schemas(lake: Lake) -> list[str]:
-    """Tables whose Parquet files hold other columns or types than declared; empty tables have no files to ask."""
-    wrong = []
-    for name, declared in _schemas().items():
-        if lake.files.files(name):
-            try:
-                found = lake.spark.read.option("mergeSchema", "true").parquet(escape_glob(lake.path(name))).schema
-            except Exception:  # files of one table that contradict each other
-                wrong.append(name)
-                continue
-            if {(f.name, f.dataType) for f in found} != {(f.name, f.dataType) for f in declared}:
-                wrong.append(name)
-    return wrong
-
-
-def _clean_and_joined(lake: Lake, audited: Audit) -> Check:
+def _clean_and_joined(lake: LakeReader, audited: Audit) -> Check:
     shares = {
         source: sum(found.quarantine.values()) / found.landing
         for source, found in audited.sources.items()
         if found.landing
     }
-    row = LakeReader(lake.files).row(
+    row = lake.row(
         "SELECT avg(org_matched::INT) AS customers_orgs, avg(resource_matched::INT) AS resources,"
         " avg((user_id IN (SELECT user_id FROM silver.users))::INT) FILTER (user_id IS NOT NULL) AS users"
         " FROM silver.usage_events"
@@ -122,28 +101,28 @@ def _clean_and_joined(lake: Lake, audited: Audit) -> Check:
     )
 
 
-def _equal_to_raw(lake: Lake, landing: str, config: Config, audited: Audit) -> Check:
+def _equal_to_raw(lake: LakeReader, landing: ReadableFiles, config: Config, audited: Audit) -> Check:
     statement = "KPIs equal the raw files, by an independent route (DuckDB over landing)"
     consequence = "a figure of Gold is not what the landing files say: `trace` follows one of them to its lines"
 
     def not_checked(reason: str) -> Check:
         return Check("M3", statement, Verdict.NOT_CHECKED, reason, {}, consequence)
 
-    raw, built = local_folder(landing), local_folder(lake.root)
-    if raw is None or built is None:
-        return not_checked("landing and lake must be local folders for this route")
+    raw = local_folder(landing.root)
+    if raw is None:
+        return not_checked("landing must be a local folder for this route")
     if audited.archived:
         return not_checked(f"{audited.archived:,} event files have left landing: the raw files are no longer complete")
     try:
-        found = compare(raw, built, config)
+        found = compare(raw, lake, config)
     except duckdb.Error as error:
         return not_checked(f"DuckDB cannot read a file of landing: {str(error).splitlines()[0]}")
-    rejects = audited.sources[EVENTS].quarantine
+    holds = found.equal and found.lines == audited.sources[EVENTS].landing
     return Check(
         "M3",
         statement,
-        verdict(found.equal and found.rejected == rejects and found.lines == audited.sources[EVENTS].landing),
-        _routes_in_words(found, rejects),
+        verdict(holds) if found.marts else Verdict.NOT_CHECKED,
+        _routes_in_words(found),
         {
             "marts": {
                 mart.mart: {
@@ -154,19 +133,29 @@ def _equal_to_raw(lake: Lake, landing: str, config: Config, audited: Audit) -> C
                 }
                 for mart in found.marts
             },
+            "not_compared": found.not_compared,
             "lines": found.lines,
+            "set_aside": found.set_aside,
             "rejected_by_duckdb": found.rejected,
-            "rejected_by_the_pipeline": rejects,
+            "rejected_by_the_pipeline": found.rejected_by_pipeline,
         },
         consequence,
     )
 
 
-def _routes_in_words(found: IndependentRoute, rejects: dict[str, int]) -> str:
-    daily = found.marts[0]
-    words = [f"{mart.mart}: {mart.differing_rows:,} of {mart.gold_rows:,} rows differ" for mart in found.marts]
-    gold, raw = daily.sums["total_cost_usd"]
-    cost = f"cost {gold or 0:,.6f} USD of {daily.organisations:,} organisations"
-    cost += " on both routes" if gold == raw else f" in Gold, {raw or 0:,.6f} USD from landing"
-    same = "the same" if found.rejected == rejects else "OTHER"
-    return f"{cost}; {'; '.join(words)}; {sum(found.rejected.values()):,} events rejected, {same} counts of each reason"
+def _routes_in_words(found: IndependentRoute) -> str:
+    words = []
+    for mart in found.marts:
+        if "total_cost_usd" in mart.sums:
+            gold, raw = mart.sums["total_cost_usd"]
+            cost = f"cost {gold or 0:,.6f} USD of {mart.organisations:,} organisations"
+            words.append(cost + (" on both routes" if gold == raw else f" in Gold, {raw or 0:,.6f} USD from landing"))
+    words += [f"{mart.mart}: {mart.differing_rows:,} of {mart.gold_rows:,} rows differ" for mart in found.marts]
+    same = "the same" if found.rejected == found.rejected_by_pipeline else "OTHER"
+    reasons = (
+        f"{same} counts of each reason" if found.same_order else "reasons not compared, the order of rules differs"
+    )
+    words.append(f"{sum(found.rejected.values()):,} events rejected, {reasons}")
+    words += [f"not checked: {count:,} records that {rule} rejects" for rule, count in found.set_aside.items()]
+    words += [f"not checked: {mart}, because of {rules}" for mart, rules in found.not_compared.items()]
+    return "; ".join(words)

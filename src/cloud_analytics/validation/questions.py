@@ -6,11 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import functions as F
-
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError
 from cloud_analytics.insight.plain import plain
-from cloud_analytics.lake.lake import Lake
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.queries import NothingServed, ask
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables.cql import ServingTable
@@ -28,7 +26,7 @@ _FROM_TABLES = "from the serving tables, compared with Gold"
 Rows = list[dict[str, Any]]
 
 
-def answered(lake: Lake, open_session: OpenSession | None) -> Check:
+def answered(lake: LakeReader, open_session: OpenSession | None) -> Check:
     """Ask each question for the organisation that has most rows in Gold.
 
     Without `open_session`, or where nothing was ever served, Gold is asked instead. UsageError where the settings of
@@ -64,16 +62,13 @@ def answered(lake: Lake, open_session: OpenSession | None) -> Check:
     )
 
 
-def _in_gold(lake: Lake, served: ServingTable) -> Rows:
+def _in_gold(lake: LakeReader, served: ServingTable) -> Rows:
     """What the table should answer for the organisation with most rows; of the summary, its newest day."""
-    mart = lake.read(served.source.path, served.source.schema)
-    org = mart.groupBy("org_id").count().orderBy(F.desc("count"), "org_id").limit(1)
-    rows = [row.asDict() for row in mart.join(F.broadcast(org.select("org_id")), "org_id").collect()]
-    if served.date_column and rows:
-        day = served.date_column.name
-        newest = max(row[day] for row in rows)
-        rows = [row for row in rows if row[day] == newest]
-    return [{name: row[name] for name in served.columns} for row in rows]
+    mart = f"gold.{served.mart}"
+    of_one = f"org_id = (SELECT org_id FROM {mart} GROUP BY org_id ORDER BY count(*) DESC, org_id LIMIT 1)"
+    day = served.date_column.name if served.date_column else None
+    newest = f" QUALIFY {day} = max({day}) OVER ()" if day else ""
+    return lake.rows(f"SELECT {', '.join(served.columns)} FROM {mart} WHERE {of_one}{newest}")
 
 
 def _ask_all(open_session: OpenSession, gold: dict[str, Rows]) -> tuple[str, dict[str, str]]:

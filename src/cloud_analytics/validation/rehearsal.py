@@ -1,21 +1,26 @@
 """What a run would change now, found out without changing anything.
 
-The pipeline's own steps are asked, over a lake that refuses every transaction: a step that finds something new or
-stale begins one, before it computes or writes. So the answer comes from the code that a run uses, not from a copy.
+The pipeline's own steps are asked, over a lake that refuses every transaction and has no session: a step that finds
+something new or stale asks for one of them, before it writes. So the answer comes from the code that a run uses, not
+from a copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
-from cloud_analytics.bronze.events import landing_files
-from cloud_analytics.config import Config
+from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.engine import marts, masters
-from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.lake import Lake, Transaction
+from cloud_analytics.landing.csv_files import master_files
+from cloud_analytics.landing.folder import event_files
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.silver.build_events import build_events
 
 
@@ -24,6 +29,13 @@ class _WouldWrite(Exception):
 
 
 class _ReadOnlyLake(Lake):
+    def __init__(self, lake: LakeReader) -> None:
+        LakeFolder.__init__(self, lake.files)
+
+    def __getattr__(self, name: str) -> Any:
+        """The session, which only who computes asks for."""
+        raise _WouldWrite
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Refused: what asks for one would change the lake."""
@@ -31,26 +43,36 @@ class _ReadOnlyLake(Lake):
         yield  # a context manager is a generator
 
 
-def what_a_run_would_change(lake: Lake, landing: str, config: Config) -> list[str]:
+def open_masters(lake: LakeReader, landing: ReadableFiles) -> list[FileInfo]:
+    """The files of masters in landing that Bronze does not hold as they are."""
+    known = lake.state(bronze_masters.STATE, {})
+    return [
+        info
+        for source in MASTERS
+        for info in master_files(landing, source)
+        if [info.name, info.length, info.modified] not in known.get(source, {}).get("files", [])
+    ]
+
+
+def what_a_run_would_change(lake: LakeReader, landing: ReadableFiles, config: Config) -> list[str]:
     """The steps of a run that would find something to do, in words; none: a second run changes nothing."""
-    rehearsed = _ReadOnlyLake(lake.spark, lake.root)
-    found = landing_files(lake.spark, landing)
+    rehearsed = _ReadOnlyLake(lake)
+    found = event_files(landing)
     new, changed = len(ledger.new(rehearsed, found)), len(ledger.changed(rehearsed, found))
     steps: dict[str, Callable[[], object]] = {
-        "masters in landing that are not in Bronze as they are": lambda: bronze_masters.ingest(
-            rehearsed, landing, config
-        ),
         "masters of Silver": lambda: masters.build(rehearsed, config),
         "events of Silver": lambda: build_events(rehearsed, config, whole_history=True),
         "marts of Gold": lambda: marts.build(rehearsed, config, settling=True),
     }
     files = [f"{new:,} new event files"] * (new > 0) + [f"{changed:,} changed event files"] * (changed > 0)
+    if open_masters(lake, landing):
+        files.append("masters in landing that are not in Bronze as they are")
     return files + [name for name, step in steps.items() if _would_write(step)]
 
 
 def _would_write(step: Callable[[], object]) -> bool:
     try:
         step()
-    except (_WouldWrite, UsageError):  # a master whose header lacks a column stops a run, too
+    except _WouldWrite:
         return True
     return False
