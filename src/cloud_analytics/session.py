@@ -1,27 +1,34 @@
-"""The Spark session: UTC everywhere, exact Parquet dates, quiet logs, sized for small data with adaptive execution."""
+"""The Spark session: UTC and one language everywhere, exact Parquet dates, quiet logs, sized for small data."""
 
 from __future__ import annotations
 
-import atexit
+import codecs
 import logging
 import os
 import re
-import shutil
 import sys
-import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from cloud_analytics.config import SparkSettings
+from cloud_analytics.config import LEGACY, RESULT_SETTINGS, SparkSettings
+from cloud_analytics.errors import UsageError, cause_line
 from cloud_analytics.lake.uris import local_folder
+from cloud_analytics.runtime.environment import jvm_flags, require_environment, spark_variables, utf8_locale
 from cloud_analytics.runtime.jars import connector_jars, file_system_jars, object_store_jars
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lookups import remember_lookups
 from cloud_analytics.runtime.submit import submitted
+from cloud_analytics.runtime.temporary import temporary_folder
+from cloud_analytics.runtime.versions import PYSPARK
+
+logger = logging.getLogger(__name__)
 
 _LOG4J = """\
 rootLogger.level = warn
@@ -43,18 +50,14 @@ logger.hadoop.name = org.apache.hadoop
 logger.hadoop.level = off
 """
 
+# Of the JVM, results depend on these: `lower` and `upper` follow the language (a Turkish i has no dot).
+_JVM_RESULTS = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US"
 _DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.sql.session.timeZone": "UTC",
     "spark.sql.adaptive.enabled": "true",
     "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
-    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.legacy.charVarcharAsString": "true",
-    "spark.sql.sources.partitionColumnTypeInference.enabled": "true",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     # S3A keeps what it uploads on disk through Hadoop's own local file system, which is not the one that is used here.
     "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
@@ -62,8 +65,6 @@ _DEFAULTS = {
     # Else each file that is made costs a request that looks for the markers of its folders and deletes them.
     "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
-    "spark.sql.files.ignoreCorruptFiles": "false",
-    "spark.sql.files.ignoreMissingFiles": "false",
     "spark.scheduler.mode": "FAIR",
     "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
     "spark.sql.streaming.metricsEnabled": "false",
@@ -85,7 +86,7 @@ _CLUSTER = {
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "1",
     # For a shared folder. Writes what the file system of local mode writes, and needs no jar on the executors.
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+    "spark.executor.extraJavaOptions": _JVM_RESULTS,
 }
 
 
@@ -118,54 +119,112 @@ def build_session(
 
     `quick_start`: code is compiled quickly instead of well, and shuffles have two partitions at most; this pays where
     there is little to do (`holds_little`). `verbose`: Spark's log goes to standard error.
-    What `spark-submit` was told wins over `settings`. Raises UsageError when the machine has no Java that Spark 3.5
-    runs on, or lacks a jar and the network.
+    What `spark-submit`, or who started a session before, has set wins over `settings`, but for what results depend on:
+    that is the same in every session that is handed out. Raises UsageError when the machine has no Java that Spark 3.5
+    runs on, lacks a jar and the network, or has an environment in which Spark does not start.
     """
     os.environ["TZ"] = "UTC"
+    time.tzset()
     remember_lookups()
-    folder = tempfile.mkdtemp(prefix="cloud-analytics-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    log4j = Path(folder) / "log4j2.properties"
-    log4j.write_text(_LOG4J if verbose else _LOG4J + _QUIET_LOG4J, encoding="utf-8")
+    given = submitted() or SparkContext._active_spark_context is not None  # by somebody else: its JVM runs already
     options = {**_DEFAULTS, **(_ONE_JVM if settings.is_local and not submitted() else _CLUSTER)}
     partitions = min(settings.shuffle_partitions, _LITTLE_PARTITIONS) if quick_start else settings.shuffle_partitions
     options["spark.sql.shuffle.partitions"] = str(partitions)
-    options["spark.sql.warehouse.dir"] = (log4j.parent / "warehouse").as_uri()
-    if submitted():
+    options["spark.sql.warehouse.dir"] = (temporary_folder() / "warehouse").as_uri()
+    options["spark.hadoop.fs.permissions.umask-mode"] = f"{_umask():03o}"
+    if given:
         options = _less_what_was_given({**options, **_added(options, settings.conf)})
     else:
-        options |= _driver(settings, log4j, quick_start)
+        options |= _driver(settings, quick_start, verbose)
         options |= {**_added(options, settings.conf), **_class_path(settings, uris)}
-    builder = SparkSession.builder
-    for key, value in options.items():
-        builder = builder.config(key, value)
     # An error inside foreachBatch is raised where the query is waited for; py4j would print its traceback as well.
     logging.getLogger("py4j.clientserver").setLevel(logging.ERROR if verbose else logging.CRITICAL)
-    session = builder.getOrCreate()
+    session = _started({**options, **RESULT_SETTINGS})
     session.sparkContext.setLogLevel("INFO" if verbose else "OFF")
+    _expect_same_results(session, given)
     return session
 
 
-def _driver(settings: SparkSettings, log4j: Path, quick_start: bool) -> dict[str, str]:
+def _started(options: dict[str, str]) -> SparkSession:
+    builder = SparkSession.builder
+    for key, value in options.items():
+        builder = builder.config(key, value)
+    variables = spark_variables()
+    try:
+        return builder.getOrCreate()
+    except (PySparkException, Py4JError, OSError) as error:
+        named = f"; {', '.join(variables)} are set here: try without" if variables else ""
+        raise UsageError(f"Spark does not start: {cause_line(error)}{named}") from error
+
+
+def _umask() -> int:
+    """What this user wants files to be hidden from; Hadoop has a mask of its own instead."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _expect_same_results(session: SparkSession, given: bool) -> None:
+    """Make the JVM's language and time zone those that results depend on; UsageError for what cannot be changed."""
+    if session.version.split(".")[:2] != PYSPARK.split(".")[:2]:
+        raise UsageError(f"this session is Spark {session.version}, and this needs {PYSPARK}")
+    jvm = session.sparkContext._jvm
+    assert jvm is not None
+    jvm.java.util.Locale.setDefault(jvm.java.util.Locale.US)
+    jvm.java.util.TimeZone.setDefault(jvm.java.util.TimeZone.getTimeZone("UTC"))
+    encoding = jvm.java.lang.System.getProperty("sun.jnu.encoding")
+    if codecs.lookup(encoding).name != "utf-8":
+        raise UsageError(f"Spark's Java reads file names as {encoding}: start it with LC_ALL=C.UTF-8")
+    if given:
+        for key in re.findall(rf"({re.escape(LEGACY)}\S+) -> ", session._jsparkSession.conf().getAll().toString()):
+            if key not in RESULT_SETTINGS and session.conf.isModifiable(key):
+                session.conf.unset(key)
+    if not str(session.sparkContext.master).startswith("local"):
+        language = "reflect('java.util.Locale', 'getDefault')"
+        tasks = session.sparkContext.defaultParallelism
+        for row in session.range(0, tasks, 1, tasks).selectExpr(f"{language} AS language").distinct().collect():
+            if not row.language.startswith("en"):
+                raise UsageError(f"an executor's language is {row.language}: start its Java with {_JVM_RESULTS}")
+
+
+def _driver(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[str, str]:
     """What starting the driver's JVM takes."""
-    os.environ["JAVA_HOME"] = str(require_java().home)
+    flags = jvm_flags(settings.driver_memory_mib, settings.conf.get("spark.driver.extraJavaOptions", ""))
+    java = require_java().home
+    require_environment([*flags, f"-Xmx{settings.driver_memory_mib}m"])
+    utf8_locale()
+    os.environ["JAVA_HOME"] = str(java)
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    if settings.is_local:
-        # Workers must be the interpreter that runs the driver (Colab and pyenv have several).
-        os.environ["PYSPARK_PYTHON"] = sys.executable
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    own = re.search(r"-XX:\+Use\w+GC\b", settings.conf.get("spark.driver.extraJavaOptions", ""))
-    collector = "" if own else " -XX:+UseParallelGC"  # of two the JVM takes neither
-    return {
+    if os.environ.pop("PYSPARK_SUBMIT_ARGS", "pyspark-shell").strip() != "pyspark-shell":
+        logger.warning("PYSPARK_SUBMIT_ARGS is not read: give --master and --spark KEY=VALUE")
+    folder = temporary_folder()
+    log4j = folder / "log4j2.properties"
+    log4j.write_text(_LOG4J if verbose else _LOG4J + _QUIET_LOG4J, encoding="utf-8")
+    options = {
         "spark.master": settings.master,
         "spark.app.name": settings.app_name,
         "spark.driver.memory": settings.driver_memory,
-        "spark.driver.extraJavaOptions": (
-            f"-Duser.timezone=UTC -Dlog4j2.configurationFile={log4j.as_uri()}{collector}"
-            f" -Xms{min(768, settings.driver_memory_mib)}m -Xshare:auto -XX:ReservedCodeCacheSize=256m"
-            f" -Dderby.system.home={tempfile.gettempdir()}" + (" -XX:TieredStopAtLevel=1" if quick_start else "")
+        "spark.local.dir": str(folder),
+        "spark.driver.extraJavaOptions": " ".join(
+            [
+                *(_JVM_RESULTS, f"-Dlog4j2.configurationFile={log4j.as_uri()}", *flags),
+                *(_quoted(f"-D{name}={folder}") for name in ("java.io.tmpdir", "derby.system.home")),
+                *(["-XX:TieredStopAtLevel=1"] if quick_start else []),
+            ]
         ),
     }
+    if settings.is_local:
+        # Workers must be the interpreter that runs the driver (Colab and pyenv have several).
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # all of it is on this machine
+        options["spark.driver.host"] = "127.0.0.1"
+    return options
+
+
+def _quoted(option: str) -> str:
+    """An option of the JVM as one word, whatever blanks it holds."""
+    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _added(options: dict[str, str], conf: dict[str, str]) -> dict[str, str]:
@@ -193,5 +252,8 @@ def _joined(separator: str, jars: Sequence[Path], more: str | None) -> str:
 
 def _less_what_was_given(options: dict[str, str]) -> dict[str, str]:
     SparkContext._ensure_initialized()  # connects to the JVM, whose properties SparkConf reads
-    given = SparkConf()
-    return {key: value for key, value in options.items() if not given.contains(key)}
+    given, executors = SparkConf(), "spark.executor.extraJavaOptions"
+    left = {key: value for key, value in options.items() if not given.contains(key)}
+    if given.contains(executors):  # of what is said twice to a JVM the last counts
+        left[executors] = f"{given.get(executors)} {_JVM_RESULTS}"
+    return left

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from click.testing import CliRunner
 
@@ -40,6 +38,7 @@ def test_all_problems_are_told_at_once() -> None:
 
 def test_under_spark_submit_the_master_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    monkeypatch.setenv("PYSPARK_GATEWAY_SECRET", "s")
     done = CliRunner().invoke(cli, ["--master", "yarn", "gold", "--lake", "nowhere"])
     assert isinstance(done.exception, UsageError)
     assert "give --master to it" in str(done.exception)
@@ -51,12 +50,12 @@ def test_s3a_is_fetched_for_its_own_paths_only(monkeypatch: pytest.MonkeyPatch) 
     assert object_store_jars(["data", "s3a://bucket/lake"]) == ["s3a"]
 
 
-def test_options_of_the_jvm_come_behind_ours_and_one_collector_is_chosen(tmp_path: Path) -> None:
+def test_options_of_the_jvm_come_behind_ours_and_one_collector_is_chosen() -> None:
     ours = {"spark.driver.extraJavaOptions": "-Da=1", "spark.master": "local"}
     conf = {"spark.driver.extraJavaOptions": "-Da=2", "spark.executor.extraJavaOptions": "-Db=1", "spark.x": "y"}
     assert session._added(ours, conf) == {**conf, "spark.driver.extraJavaOptions": "-Da=1 -Da=2"}
     for chosen, kept in (("-XX:+UseG1GC", False), ("-Dx=1", True)):
         settings = SparkSettings(conf={"spark.driver.extraJavaOptions": chosen}, driver_memory="600m")
-        options = session._driver(settings, tmp_path / "log4j2.properties", False)["spark.driver.extraJavaOptions"]
+        options = session._driver(settings, False, False)["spark.driver.extraJavaOptions"]
         assert ("UseParallelGC" in options) is kept
         assert "-Xms600m" in options

@@ -1,20 +1,24 @@
-"""The jar cache: filled once, by one process, whole or not at all; afterwards it asks neither network nor JVM."""
+"""The jar cache: filled once, by one process, whole or not at all; afterwards it asks no network."""
 
 from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import shutil
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.runtime import jar_cache, lockfile, versions
-from cloud_analytics.runtime.ivy import DownloadError
-from cloud_analytics.runtime.java import find_java
+from cloud_analytics.runtime import jars, lockfile, versions
+from cloud_analytics.runtime.jars import DownloadError
 from cloud_analytics.runtime.lockfile import JarSet, LockedJar, write_lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,9 +61,9 @@ def test_the_first_call_fills_the_cache_and_the_second_only_looks(
     cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "cloud_analytics")
-    first = jar_cache.ensure(TOY, fetch)
+    first = jars.ensure(TOY, fetch)
     monkeypatch.setattr(subprocess, "Popen", must_not_fetch)
-    second = jar_cache.ensure(TOY, must_not_fetch)
+    second = jars.ensure(TOY, must_not_fetch)
     assert first == second
     assert {path.name: path.read_bytes() for path in first} == CONTENTS
     assert len(caplog.messages) == 1
@@ -69,20 +73,20 @@ def test_the_first_call_fills_the_cache_and_the_second_only_looks(
 
 @pytest.mark.parametrize("harm", ["truncate", "delete", "delete everything"])
 def test_a_damaged_cache_is_filled_again(cache: Path, harm: str) -> None:
-    jars = jar_cache.ensure(TOY, fetch)
+    found = jars.ensure(TOY, fetch)
     if harm == "truncate":
-        jars[0].write_bytes(b"fir")
+        found[0].write_bytes(b"fir")
     elif harm == "delete":
-        jars[1].unlink()
+        found[1].unlink()
     else:
         shutil.rmtree(cache)
-    assert {path.name: path.read_bytes() for path in jar_cache.ensure(TOY, fetch)} == CONTENTS
+    assert {path.name: path.read_bytes() for path in jars.ensure(TOY, fetch)} == CONTENTS
     assert names(cache) == {f"toy-{TOY.digest()}"}
 
 
 def test_what_a_killed_process_left_is_removed(cache: Path) -> None:
     (cache / "jars" / ".toy-abandoned.part").mkdir(parents=True)
-    jar_cache.ensure(TOY, fetch)
+    jars.ensure(TOY, fetch)
     assert names(cache) == {f"toy-{TOY.digest()}"}
 
 
@@ -92,7 +96,7 @@ def test_a_jar_with_other_bytes_is_refused(cache: Path) -> None:
         (folder / "alpha-1.0.jar").write_bytes(b"forge")
 
     with pytest.raises(UsageError, match=r"alpha-1\.0\.jar .*SHA-256 differs"):
-        jar_cache.ensure(TOY, forged)
+        jars.ensure(TOY, forged)
     assert names(cache) == set()
 
 
@@ -101,14 +105,14 @@ def test_a_failed_download_is_one_line_and_leaves_nothing(cache: Path) -> None:
         raise DownloadError("no address for repo1.maven.org")
 
     with pytest.raises(UsageError) as failure:
-        jar_cache.ensure(TOY, offline)
+        jars.ensure(TOY, offline)
     message = str(failure.value)
     assert "\n" not in message
     assert "two toys" in message
     assert "no address for repo1.maven.org" in message
     assert "make setup" in message
     assert names(cache) == set()
-    jar_cache.ensure(TOY, fetch)
+    jars.ensure(TOY, fetch)
 
 
 def test_a_cache_that_cannot_be_written_says_which_variable_to_set(
@@ -117,7 +121,7 @@ def test_a_cache_that_cannot_be_written_says_which_variable_to_set(
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "file"))
     with pytest.raises(UsageError, match="set CLOUD_ANALYTICS_CACHE"):
-        jar_cache.ensure(TOY, fetch)
+        jars.ensure(TOY, fetch)
 
 
 def _ensure_slowly(locks: str, log: str) -> None:
@@ -130,7 +134,7 @@ def _ensure_slowly(locks: str, log: str) -> None:
         fetch(jar_set, folder)
 
     lockfile._FOLDER = Path(locks)
-    assert len(jar_cache.ensure(TOY, slow)) == 2
+    assert len(jars.ensure(TOY, slow)) == 2
 
 
 def test_of_several_processes_one_downloads(cache: Path, tmp_path: Path) -> None:
@@ -149,33 +153,76 @@ def test_of_several_processes_one_downloads(cache: Path, tmp_path: Path) -> None
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "own"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert jar_cache.cache_folder() == tmp_path / "own"
+    assert jars.cache_folder() == tmp_path / "own"
     monkeypatch.delenv("CLOUD_ANALYTICS_CACHE")
-    assert jar_cache.cache_folder() == tmp_path / "xdg" / "cloud-analytics"
+    assert jars.cache_folder() == tmp_path / "xdg" / "cloud-analytics"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert jar_cache.cache_folder() == tmp_path / "home" / ".cache" / "cloud-analytics"
+    assert jars.cache_folder() == tmp_path / "home" / ".cache" / "cloud-analytics"
 
 
-@pytest.mark.skipif(find_java() is None, reason="needs a Java")
-def test_ivy_behind_a_dead_proxy_fails_soon_and_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_a_dead_proxy_a_download_fails_soon_and_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(UsageError) as failure:
-        jar_cache.ensure(lockfile.FILE_SYSTEM)
+        jars.ensure(lockfile.CASSANDRA)
     assert "\n" not in str(failure.value)
     assert "refused" in str(failure.value)
 
 
+@pytest.fixture
+def central(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Maven Central of our own, as a folder that is served."""
+    folder = tmp_path / "central"
+    for jar in toy_jars():
+        place = folder / "org" / "toy" / jar.name / jar.revision
+        place.mkdir(parents=True)
+        (place / jar.file_name).write_bytes(CONTENTS[jar.file_name])
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(jars, "_CENTRAL", f"http://127.0.0.1:{server.server_port}")
+        yield folder
+        server.shutdown()
+
+
+def test_jars_are_fetched_by_their_place_in_maven_central(cache: Path, central: Path) -> None:
+    assert {path.name: path.read_bytes() for path in jars.ensure(TOY)} == CONTENTS
+
+
+def test_a_jar_that_is_not_there_is_told_at_once(cache: Path, central: Path) -> None:
+    next(central.rglob("alpha-1.0.jar")).unlink()
+    with pytest.raises(UsageError, match=r"alpha-1\.0\.jar: .*Not Found|not found"):
+        jars.ensure(TOY)
+
+
+def test_a_jar_that_was_altered_is_never_put_on_a_class_path(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (alpha, _) = jars.ensure(TOY, fetch)
+    before = alpha.stat()
+    alpha.write_bytes(b"FIRST")  # the same size
+    os.utime(alpha, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert jars.cached(TOY) is None
+    assert {path.name: path.read_bytes() for path in jars.ensure(TOY, fetch)} == CONTENTS
+    assert "not the one that was locked" in caplog.text
+
+
+def test_what_was_verified_is_not_read_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = jars.ensure(TOY, fetch)
+    monkeypatch.setattr(LockedJar, "matches", must_not_fetch)
+    assert jars.cached(TOY) == found
+
+
 @pytest.mark.parametrize("jar_set", lockfile.JAR_SETS, ids=lambda jar_set: jar_set.name)
 def test_a_lock_holds_the_pinned_packages_and_nothing_that_spark_ships(jar_set: JarSet) -> None:
-    jars = jar_set.jars()
-    coordinates = {jar.coordinate for jar in jars}
+    locked = jar_set.jars()
+    coordinates = {jar.coordinate for jar in locked}
     assert set(jar_set.packages) <= coordinates
-    assert len({jar.file_name for jar in jars}) == len(jars)
+    assert len({jar.file_name for jar in locked}) == len(locked)
     if jar_set is lockfile.SPARK:
-        assert not [jar for jar in jars if jar.organisation in ("org.scala-lang", "org.slf4j", "org.apache.spark")]
+        assert not [jar for jar in locked if jar.organisation in ("org.scala-lang", "org.slf4j", "org.apache.spark")]
 
 
 def test_pyspark_is_pinned_to_the_same_version_everywhere() -> None:

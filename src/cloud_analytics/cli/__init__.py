@@ -10,7 +10,7 @@ from cloud_analytics import __version__
 from cloud_analytics.cli import export, flow, insight, lateness, machine, quality, quarantine, questions, report, sql
 from cloud_analytics.cli.manners import NAME, Group
 from cloud_analytics.cli.options import SparkChoice
-from cloud_analytics.cli.signals import end_well_on_sigterm
+from cloud_analytics.cli.signals import end_well_on_sigterm, stop_status
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
 from cloud_analytics.untrusted import printable
 
@@ -45,26 +45,37 @@ for _module in (flow, questions, report, export, lateness, quality, quarantine, 
 
 
 def main() -> None:
-    """Entry point: errors that people cause or can mend are one line, without a traceback."""
+    """Entry point: errors that people cause or can mend are one line, without a traceback; so is a stop."""
     end_well_on_sigterm()
     try:
         cli(prog_name=NAME, standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        sys.exit(2)
-    except click.ClickException as error:
-        _tell(" ".join(error.format_message().split()))  # click lists choices line by line
-        sys.exit(2)
-    except CloudAnalyticsError as error:
-        _tell(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        _tell(f"{cause_line(error)} (--verbose shows the traceback)")
-        sys.exit(1)
+    except BaseException as error:
+        sys.exit(_told(error))
+
+
+def _told(error: BaseException) -> int:
+    """Say in one line why a command ended, and return its exit status."""
+    stopped = stop_status(error)
+    if stopped is not None:
+        click.echo("stopped; what was done stays, and the next start goes on from there", err=True)
+        return stopped
+    match error:
+        case SystemExit():
+            raise error
+        case click.exceptions.Abort():
+            return 130
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.format_message())
+            return 2
+        case click.ClickException():
+            _tell(" ".join(error.format_message().split()))  # click lists choices line by line
+            return 2
+        case CloudAnalyticsError():
+            _tell(str(error))
+            return error.exit_code
+        case _:
+            _tell(f"{cause_line(error)} (--verbose shows the traceback)")
+            return 1
 
 
 def _tell(message: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import click
 from rich.markup import escape
 from rich.status import Status
 
+from cloud_analytics.runtime.temporary import temporary_folder
 from cloud_analytics.untrusted import PrintableConsole, printable
 
 logger = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ class Command(click.Command):
         if told.quiet and told.verbose:
             raise click.UsageError("--quiet and --verbose ask for opposite things: give one of them")
         ctx.meta[_SEEN] = told
-        with _messages(told) as handler:
+        with _messages(told) as handler, _temporary_files():
             ctx.meta[_MESSAGES] = handler
             try:
                 return super().invoke(ctx)
@@ -204,6 +206,16 @@ def _messages(told: Manner) -> Iterator[MessageHandler]:
     finally:
         package.removeHandler(handler)
         package.setLevel(level)
+
+
+@contextmanager
+def _temporary_files() -> Iterator[None]:
+    """Whatever libraries put aside lies in the private folder of this process."""
+    before, tempfile.tempdir = tempfile.tempdir, str(temporary_folder())
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager

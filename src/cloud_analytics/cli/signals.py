@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -12,11 +13,42 @@ from types import FrameType
 
 def end_well_on_sigterm() -> None:
     """SIGTERM ends a command as an error does: what it opened is closed, Spark and the embedded node included."""
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGALRM, _end)
 
-    def end(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
 
-    signal.signal(signal.SIGTERM, end)
+def _end(_number: int, _frame: FrameType | None) -> None:
+    # What is cut off complains in ways of its own, of which nobody learns anything.
+    threading.excepthook = lambda _: None
+    sys.unraisablehook = _try_again
+    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _try_again(dropped: sys.UnraisableHookArgs) -> None:
+    """A signal may arrive while Python runs a finalizer, which drops what the handler raises: once more, then."""
+    if isinstance(dropped.exc_value, SystemExit):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+
+def stop_status(error: BaseException) -> int | None:
+    """The exit status if `error` is what became of a stop that was asked for: 130 (Ctrl-C) or 143 (SIGTERM).
+
+    What was cut off, and what was closed after it, may have failed in ways of its own: the stop is in its context.
+    """
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        found = pending.pop()
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, KeyboardInterrupt):
+            return 128 + signal.SIGINT
+        if isinstance(found, SystemExit) and found.code == 128 + signal.SIGTERM:
+            return 128 + signal.SIGTERM
+        pending += [found.__cause__, found.__context__]
+    return None
 
 
 @contextmanager

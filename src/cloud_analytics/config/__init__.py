@@ -34,12 +34,12 @@ from cloud_analytics.config.pipeline import (
     FxSettings,
     PipelineSettings,
     ServingSettings,
-    SparkSettings,
     StreamSettings,
 )
 from cloud_analytics.config.rules import EVENTS, Rule, RuleBook, inconsistencies
 from cloud_analytics.config.section import Section, parse_duration
 from cloud_analytics.config.sources import MASTERS, SourceContract
+from cloud_analytics.config.spark import LEGACY, RESULT_SETTINGS, SparkSettings
 from cloud_analytics.config.taxonomy import Taxonomy
 from cloud_analytics.config.validation import read_yaml, validated
 from cloud_analytics.errors import ConfigError
@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 __all__ = [
     "EVENTS",
     "KEYSPACE_NAME",
+    "LEGACY",
     "MASTERS",
+    "RESULT_SETTINGS",
     "AnomalySettings",
     "AstraSettings",
     "Budgets",

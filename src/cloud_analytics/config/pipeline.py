@@ -2,84 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from cloud_analytics.config.section import Duration, Section
-from cloud_analytics.config.validation import validated
-from cloud_analytics.errors import ConfigError
+from cloud_analytics.config.spark import SparkSettings
 
 KEYSPACE_NAME = r"[a-z][a-z0-9_]{0,47}"
 
 DatacenterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
-
-_MASTER = re.compile(r"^(local(\[(\*|[1-9]\d*)\])?|spark://.+:\d+|yarn|k8s://.+)$")
-_SET_ELSEWHERE = {
-    "spark.master": "the master is set by `master`, or --master",
-    "spark.sql.session.timeZone": "all timestamps are UTC, whatever the session",
-}
-
-
-class SparkSettings(Section):
-    """How the Spark session is built; `conf` passes any further `spark.*` setting through."""
-
-    master: str = "local[*]"
-    app_name: str = "cloud-analytics"
-    driver_memory: str = "2g"
-    shuffle_partitions: int = Field(4, ge=1)
-    conf: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether driver and executors are one JVM."""
-        return self.master.startswith("local")
-
-    @property
-    def driver_memory_mib(self) -> int:
-        """The most memory that the driver's heap may take."""
-        return int(self.driver_memory[:-1]) * {"m": 1, "g": 1024}[self.driver_memory[-1].lower()]
-
-    @field_validator("driver_memory")
-    @classmethod
-    def _enough_memory(cls, memory: str) -> str:
-        if not re.fullmatch(r"\d+[mgMG]", memory) or cls.model_construct(driver_memory=memory).driver_memory_mib < 512:
-            raise ValueError("expected megabytes or gigabytes such as '900m' or '2g', 512m at least")
-        return memory
-
-    @field_validator("master")
-    @classmethod
-    def _master_url(cls, master: str) -> str:
-        if not _MASTER.match(master):
-            raise ValueError("expected local, local[N], local[*], spark://HOST:PORT, yarn or k8s://…")
-        return master
-
-    @field_validator("conf")
-    @classmethod
-    def _spark_keys(cls, conf: dict[str, str]) -> dict[str, str]:
-        problems = [f"{key}: {_SET_ELSEWHERE[key]}" for key in conf if key in _SET_ELSEWHERE]
-        problems += [f"{key}: Spark's settings begin with `spark.`" for key in conf if not key.startswith("spark.")]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return conf
-
-    def overridden(self, master: str | None, options: Sequence[str]) -> SparkSettings:
-        """With what the command line gives: a master URL, and KEY=VALUE settings; ConfigError holds all problems."""
-        # What follows the key may be a secret.
-        keys = [re.split(r"[\s:]", option.strip())[0] for option in options if "=" not in option]
-        problems = [f"--spark {key}: expected KEY=VALUE" for key in keys]
-        pairs = dict(option.split("=", 1) for option in options if "=" in option)
-        changed = {"conf": {**self.conf, **pairs}, **({"master": master} if master else {})}
-        settings = validated(SparkSettings, {**self.model_dump(), **changed}, "command line", problems)
-        if problems:
-            raise ConfigError(problems)
-        assert isinstance(settings, SparkSettings)  # None comes with a problem
-        return settings
 
 
 class StreamSettings(Section):

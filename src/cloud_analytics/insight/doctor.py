@@ -14,7 +14,10 @@ from cloud_analytics.config import default_conf_dir, load
 from cloud_analytics.errors import CloudAnalyticsError
 from cloud_analytics.generate.catalog import EVENTS_FOLDER
 from cloud_analytics.lake.uris import local_folder
+from cloud_analytics.runtime.environment import jvm_flags, problems
+from cloud_analytics.runtime.jars import cached, folder_of
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.lockfile import CASSANDRA, FILE_SYSTEM, SPARK, JarSet
 from cloud_analytics.runtime.versions import PYSPARK
 
 
@@ -28,7 +31,7 @@ class Finding:
 
 
 def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Finding]:
-    """Python, packages, Java, configuration, folders, processors and disk; starts nothing."""
+    """Python, packages, Java, jars, environment, configuration, folders, processors, disk; starts no Spark."""
     findings = [
         Finding(
             "Python",
@@ -37,9 +40,9 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
         )
     ]
     try:
-        found = version("pyspark")
-        wanted = f"{found} ({PYSPARK} is what the connector is released for)"
-        findings.append(Finding("PySpark", found == PYSPARK, wanted))
+        installed = version("pyspark")
+        wanted = f"{installed} ({PYSPARK} is what the connector is released for)"
+        findings.append(Finding("PySpark", installed == PYSPARK, wanted))
     except PackageNotFoundError:
         findings.append(Finding("PySpark", False, "not installed: run `make setup`"))
     try:
@@ -47,12 +50,19 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
         findings.append(Finding("Java", True, f"{java.version} from {java.source}"))
     except CloudAnalyticsError as error:
         findings.append(Finding("Java", False, str(error)))
+    memory, options = 2048, ""
     try:
         config = load(conf)
+        memory = config.pipeline.spark.driver_memory_mib
+        options = config.pipeline.spark.conf.get("spark.driver.extraJavaOptions", "")
         findings.append(Finding("configuration", True, f"valid, in {conf or default_conf_dir()}"))
         landing, lake = landing or config.pipeline.landing, lake or config.pipeline.lake
     except CloudAnalyticsError as error:
         findings.append(Finding("configuration", False, str(error)))
+    flags = [*jvm_flags(memory, options), f"-Xmx{memory}m"]
+    found = [Finding("environment", False, problem) for problem in problems(flags)]
+    findings += found or [Finding("environment", True, "nothing in it keeps Spark from starting")]
+    findings += [_jars(jar_set) for jar_set in (FILE_SYSTEM, SPARK, CASSANDRA)]
     for name, place in (("landing", landing), ("lake", lake)):
         folder = local_folder(place) if place else None
         if folder is not None:
@@ -62,6 +72,23 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
     free = shutil.disk_usage(disk).free / 2**30
     findings.append(Finding("free disk", free > 1, f"{free:.1f} GiB at {disk}"))
     return findings
+
+
+def _jars(jar_set: JarSet) -> Finding:
+    what = f"jars of {jar_set.title}"
+    try:
+        jars = cached(jar_set)
+        folder = folder_of(jar_set)
+    except CloudAnalyticsError as error:
+        return Finding(what, False, str(error))
+    if jars is not None:
+        return Finding(what, True, f"{len(jars)}, each with the bytes that were locked, in {folder}")
+    if folder.exists():
+        return Finding(what, False, f"one in {folder} is missing or altered: `make setup` fetches them again")
+    place = _existing(folder)
+    writable = place.is_dir() and os.access(place, os.W_OK)
+    told = "fetched from Maven Central when they are needed" if writable else "set CLOUD_ANALYTICS_CACHE to another one"
+    return Finding(what, writable, f"not in {folder} yet: {told}")
 
 
 def _folder(name: str, path: Path) -> Finding:

@@ -1,14 +1,68 @@
-"""The jars of Maven Central that the project runs on; `jar_cache` keeps them, `locks/` says which bytes they are."""
+"""The jars of Maven Central that the project runs on: fetched once, by the hashes of `locks/`, without a resolver.
+
+A set lies in `<cache>/jars/<set>-<digest of its lock>/`. It is downloaded into a folder beside, checked against the
+lock's SHA-256 and renamed, so that a folder under its final name is complete, whoever is killed at whatever moment.
+At each use every jar is held against its hash again; what was verified is remembered by size and times.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import http.client
+import json
+import logging
+import os
+import shutil
+import ssl
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
-from cloud_analytics.runtime.jar_cache import cache_folder, cassandra_classpath, connector_jars, ensure
-from cloud_analytics.runtime.lockfile import FILE_SYSTEM, S3A
+from cloud_analytics.errors import UsageError
+from cloud_analytics.runtime.backoff import pauses
+from cloud_analytics.runtime.filelock import FileLock
+from cloud_analytics.runtime.lockfile import CASSANDRA, FILE_SYSTEM, S3A, SPARK, JarSet, LockedJar
 
-__all__ = ["cache_folder", "cassandra_classpath", "connector_jars", "file_system_jars", "object_store_jars"]
+logger = logging.getLogger(__name__)
+
+Fetch = Callable[[JarSet, Path], None]
+
+_CENTRAL = "https://repo1.maven.org/maven2"
+_TRIES, _AT_ONCE, _TIMEOUT = 3, 8, 30.0
+_VERIFIED = ".verified.json"
+# Where pip and curl look for trusted roots, too; a Python that brings its own OpenSSL may know none.
+_BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+_SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+class DownloadError(UsageError):
+    """Maven Central could not be reached, or did not have what was asked for."""
+
+
+def cache_folder() -> Path:
+    """`CLOUD_ANALYTICS_CACHE`, else `cloud-analytics` below `XDG_CACHE_HOME` or `~/.cache`."""
+    own = os.environ.get("CLOUD_ANALYTICS_CACHE")
+    if own:
+        return Path(own).absolute()
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "cloud-analytics"
+    except RuntimeError:
+        raise UsageError("HOME is not set, and this user has none: set CLOUD_ANALYTICS_CACHE to a folder") from None
+
+
+def connector_jars() -> list[Path]:
+    """The Spark Cassandra Connector and what it needs beyond Spark, for `spark.jars`; UsageError without network."""
+    return ensure(SPARK)
+
+
+def cassandra_classpath() -> list[Path]:
+    """Apache Cassandra and all it needs, for `java -cp`; UsageError without network."""
+    return ensure(CASSANDRA)
 
 
 def file_system_jars() -> list[Path]:
@@ -23,3 +77,116 @@ def file_system_jars() -> list[Path]:
 def object_store_jars(uris: Iterable[str]) -> list[Path]:
     """S3A, when one of the paths needs it (7 MB, downloaded at first use)."""
     return ensure(S3A) if any(uri.startswith("s3a://") for uri in uris) else []
+
+
+def folder_of(jar_set: JarSet) -> Path:
+    """Where a set lies once it is there."""
+    return cache_folder() / "jars" / f"{jar_set.name}-{jar_set.digest()}"
+
+
+def cached(jar_set: JarSet) -> list[Path] | None:
+    """The paths of a set if all its files are there and hold the locked bytes, else None."""
+    folder, known, found = folder_of(jar_set), {}, {}
+    with suppress(OSError, ValueError):
+        known = json.loads((folder / _VERIFIED).read_text(encoding="utf-8"))
+    for jar in jar_set.jars():
+        path = folder / jar.file_name
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        # The time of the last change of the file's entry is the kernel's: nobody sets it back.
+        found[jar.file_name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        if known.get(jar.file_name) != found[jar.file_name] and not jar.matches(path):
+            return None
+    if found != known:
+        with suppress(OSError):  # a cache that is read-only is verified each time
+            aside = folder / f"{_VERIFIED}.{os.getpid()}"
+            aside.write_text(json.dumps(found), encoding="utf-8")
+            aside.replace(folder / _VERIFIED)
+    return [folder / name for name in found]
+
+
+def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
+    """The paths of a set, downloaded if the cache lacks it; of several processes one downloads, the others wait."""
+    found = cached(jar_set)
+    if found is not None:
+        return found
+    folder = folder_of(jar_set)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f".{jar_set.name}.lock"):
+            found = cached(jar_set)
+            if found is None:
+                _fill(jar_set, folder, fetch or download)
+                found = cached(jar_set)
+    except OSError as error:
+        raise UsageError(
+            f"the jar cache {folder.parent} cannot be written ({error.strerror or error}):"
+            " set CLOUD_ANALYTICS_CACHE to a folder that can"
+        ) from error
+    assert found is not None
+    return found
+
+
+def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
+    """Download, check, rename; called under the lock, so every half-filled folder found here is a dead process's."""
+    for abandoned in folder.parent.glob(f".{jar_set.name}-*.part"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    if folder.exists():
+        logger.warning("a jar in %s is missing or not the one that was locked: all are fetched again", folder)
+    jars = jar_set.jars()
+    megabytes = sum(jar.size for jar in jars) / 1e6
+    logger.info("fetching %s from Maven Central: %d jar(s), %.1f MB, this once", jar_set.title, len(jars), megabytes)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{jar_set.name}-", suffix=".part"))
+    try:
+        try:
+            fetch(jar_set, aside)
+        except DownloadError as error:
+            raise UsageError(
+                f"cannot download {jar_set.title} from Maven Central ({error}): run `make setup` where there is a"
+                f" network (HTTPS_PROXY and SSL_CERT_FILE are honoured), or copy {folder} from a machine that has it"
+            ) from error
+        for jar in jars:
+            if not jar.matches(aside / jar.file_name):
+                raise UsageError(
+                    f"{jar.file_name} from Maven Central is not the file that was locked (SHA-256 differs):"
+                    " look for a proxy that alters downloads, then run `make setup` again"
+                )
+        aside.chmod(0o755)
+        if folder.exists():  # damaged: put aside under a name that the next run cleans up
+            os.replace(folder, aside.with_name(f".{jar_set.name}-damaged-{os.getpid()}.part"))
+        os.replace(aside, folder)
+    finally:
+        for left in folder.parent.glob(f".{jar_set.name}-*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def download(jar_set: JarSet, folder: Path) -> None:
+    """Put the jars of a lock into `folder` under their file names; DownloadError says in one line why it failed."""
+    trusted = ssl.create_default_context()
+    for bundle in (*(os.environ.get(name, "") for name in _BUNDLE_VARIABLES), *_SYSTEM_BUNDLES):
+        if os.path.isfile(bundle):
+            trusted.load_verify_locations(bundle)
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusted))
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        for _ in pool.map(lambda jar: _download(opener, jar, folder / jar.file_name), jar_set.jars()):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)  # after a failure nobody waits for the others
+
+
+def _download(opener: urllib.request.OpenerDirector, jar: LockedJar, target: Path) -> None:
+    url = "/".join((_CENTRAL, jar.organisation.replace(".", "/"), jar.name, jar.revision, jar.file_name))
+    for pause in (*islice(pauses(1.0, 4.0), _TRIES - 1), None):
+        try:
+            with opener.open(url, timeout=_TIMEOUT) as answer, target.open("wb") as out:
+                shutil.copyfileobj(answer, out)
+            return
+        except (OSError, http.client.HTTPException) as error:
+            # Who is not reached at all, or says that there is no such file, says so again.
+            final = isinstance(error, urllib.error.URLError) and getattr(error, "code", 0) < 500
+            if pause is None or final:
+                raise DownloadError(f"{jar.file_name}: {getattr(error, 'reason', None) or error}") from error
+            time.sleep(pause)

@@ -1,14 +1,33 @@
-"""Writing the lock files anew after a change in `versions.py`: `python -m cloud_analytics.runtime.lock`."""
+"""Writing the lock files anew after a change in `versions.py`: `python -m cloud_analytics.runtime.lock`.
+
+Apache Ivy, the resolver that ships inside PySpark, reads the poms of Maven Central and checks what it fetches. It has
+settings of its own: with Spark's it believes a `~/.m2` that holds poms without jars, and fails. Behind a proxy it needs
+what every Java needs, for example `JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…`.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import subprocess
 import tempfile
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
 from cloud_analytics.errors import PipelineError
-from cloud_analytics.runtime.ivy import resolve
+from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lockfile import JAR_SETS, JarSet, LockedJar, write_lock
+
+_PATTERN = "[organisation]/[artifact]/[revision]/[artifact]-[revision](-[classifier]).[ext]"
+_SETTINGS = """\
+<ivysettings>
+  <property name="ivy.checksums" value="sha1,md5"/>
+  <property name="ivy.maven.lookup.sources" value="false"/>
+  <property name="ivy.maven.lookup.javadoc" value="false"/>
+  <settings defaultResolver="central"/>
+  <resolvers><ibiblio name="central" m2compatible="true"/></resolvers>
+</ivysettings>
+"""
 
 
 def relock() -> list[str]:
@@ -18,15 +37,50 @@ def relock() -> list[str]:
 
 def _relock(jar_set: JarSet) -> int:
     with tempfile.TemporaryDirectory() as work:
-        folder = Path(work) / "jars"
-        folder.mkdir()
-        resolve(jar_set.packages, jar_set.provided, folder)
-        jars = [_locked(path) for path in folder.glob("*/*/*/*.jar") if ".ivy" not in path.parts]
+        _resolve(jar_set, Path(work))
+        jars = [_locked(path) for path in Path(work, "jars").glob("*/*/*/*.jar")]
     names = {jar.file_name for jar in jars}
     if not jars or len(names) < len(jars):
-        raise PipelineError(f"{jar_set.name}: nothing was resolved, or two jars share a file name; look at ivy.py")
+        raise PipelineError(f"{jar_set.name}: nothing was resolved, or two jars share a file name")
     write_lock(jar_set, jars, jar_set.lock_path)
     return len(jars)
+
+
+def _resolve(jar_set: JarSet, work: Path) -> None:
+    """Put the packages and all they need, less what is provided, below `work/jars`."""
+    (work / "settings.xml").write_text(_SETTINGS, encoding="utf-8")
+    (work / "ivy.xml").write_text(
+        '<ivy-module version="2.0"><info organisation="cloud_analytics" module="jars"/>\n'
+        '<configurations><conf name="default"/></configurations>\n'
+        f"<dependencies>{''.join(_dependencies(jar_set))}</dependencies></ivy-module>\n",
+        encoding="utf-8",
+    )
+    spec = importlib.util.find_spec("pyspark")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    (ivy,) = Path(spec.submodule_search_locations[0], "jars").glob("ivy-*.jar")
+    command = [
+        *(str(require_java().home / "bin" / "java"), f"-Divy.default.ivy.user.dir={work}", "-jar", str(ivy)),
+        *("-settings", str(work / "settings.xml"), "-ivy", str(work / "ivy.xml"), "-cache", str(work / "cache")),
+        *("-confs", "default", "-types", "jar", "bundle", "-retrieve", str(work / "jars" / _PATTERN)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise PipelineError(f"{jar_set.name} cannot be resolved:\n{done.stdout}{done.stderr}")
+
+
+def _dependencies(jar_set: JarSet) -> list[str]:
+    """`provided` holds `organisation:name` patterns; `*:*` means that the packages alone are wanted."""
+    alone = jar_set.provided == ("*:*",)
+    excluded = "".join(
+        f'<exclude org={quoteattr(organisation)} module={quoteattr(module)} matcher="exact"/>'
+        for organisation, module in (pattern.split(":") for pattern in (() if alone else jar_set.provided))
+    )
+    return [
+        f"<dependency org={quoteattr(organisation)} name={quoteattr(name)} rev={quoteattr(revision)}"
+        f' transitive="{str(not alone).lower()}" conf="default->default">{excluded}</dependency>'
+        for organisation, name, revision in (package.split(":") for package in jar_set.packages)
+    ]
 
 
 def _locked(path: Path) -> LockedJar:

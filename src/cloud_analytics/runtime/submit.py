@@ -7,4 +7,4 @@ import os
 
 def submitted() -> bool:
     """`spark-submit` started this process: a JVM runs already, with the master and the settings it was given."""
-    return "PYSPARK_GATEWAY_PORT" in os.environ
+    return {"PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"} <= os.environ.keys()

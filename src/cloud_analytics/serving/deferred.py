@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from cloud_analytics.errors import StoreUnavailable
-from cloud_analytics.serving.patience import pauses
+from cloud_analytics.runtime.backoff import pauses
 
 logger = logging.getLogger(__name__)
 

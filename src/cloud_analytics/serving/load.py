@@ -21,9 +21,9 @@ from cloud_analytics.errors import StoreUnavailable
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import to_end
 from cloud_analytics.lake.uris import escape_glob
+from cloud_analytics.runtime.backoff import Backoff
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.loader import Loader, Written
-from cloud_analytics.serving.patience import Backoff
 from cloud_analytics.serving.plan import Plan
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.target import Target

@@ -27,7 +27,7 @@ import yaml
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.runtime.filelock import FileLock, is_locked
-from cloud_analytics.runtime.jar_cache import cache_folder, cassandra_classpath
+from cloud_analytics.runtime.jars import cache_folder, cassandra_classpath
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.serving import daemon
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.lake.uris import local_folder
+from cloud_analytics.runtime.backoff import Backoff
 from cloud_analytics.serving import schema
 from cloud_analytics.serving.access import Access, Direct
 from cloud_analytics.serving.connect import StoreWaking, connect, connected, disconnect, readable_errors
 from cloud_analytics.serving.node import HOST, EmbeddedNode
-from cloud_analytics.serving.patience import Backoff
 from cloud_analytics.serving.queries import NothingServed, served
 from cloud_analytics.serving.tables import KEYSPACE, tables
 

@@ -1,0 +1,131 @@
+"""What the environment of a process may hold that keeps Spark from starting or from reading names as they are."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cloud_analytics.errors import CloudAnalyticsError, UsageError
+from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.versions import PYSPARK
+
+LEAST_HEAP_MIB = 512  # Spark refuses to start in less
+_UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
+_JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+_STARTS_SPARK = (*_JAVA_VARIABLES, "JAVA_HOME", "PYSPARK_PIN_THREAD")
+
+
+def require_environment(flags: Sequence[str]) -> None:
+    """UsageError with the first of `problems`."""
+    for problem in problems(flags):
+        raise UsageError(problem)
+
+
+def problems(flags: Sequence[str]) -> Iterator[str]:
+    """What Spark would stumble over here, one line each, which names the variable and says what to do.
+
+    `flags` are those that the JVM is started with (`jvm_flags`).
+    """
+    looked = (_locale(), _user(), _temporary_folder(), _spark_home(), _heap() or _java_options(flags))
+    yield from filter(None, looked)
+
+
+def jvm_flags(memory_mib: int, more: str = "") -> list[str]:
+    """Heap and collector of the driver's JVM, beside its options in the environment and those of the configuration."""
+    given = " ".join([more, *(os.environ.get(name, "") for name in _JAVA_VARIABLES)])
+    collector = [] if re.search(r"-XX:\+Use\w+GC\b", given) else ["-XX:+UseParallelGC"]  # of two the JVM takes neither
+    first = min(768, memory_mib, _heap_limit_mib() or memory_mib)
+    return [f"-Xms{first}m", *collector, "-Xshare:auto", "-XX:ReservedCodeCacheSize=256m"]
+
+
+def _locale() -> str | None:
+    """Python's and Java's reading of file names follow the locale; C alone is mended (`utf8_locale`)."""
+    if sys.getfilesystemencoding().lower() in ("utf-8", "utf8"):
+        return None
+    named = _first_set("LC_ALL", "LC_CTYPE", "LANG")
+    return f"{named}: file names are read as UTF-8; set LC_ALL=C.UTF-8"
+
+
+def utf8_locale() -> None:
+    """Where the locale is C, Java must be told UTF-8 as Python has told itself, else it finds no file named `größe`."""
+    name = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "C"
+    if "utf" not in name.lower():
+        os.environ["LC_ALL"] = "C.UTF-8"
+
+
+def _user() -> str | None:
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return (
+            f"user id {os.getuid()} has no entry in /etc/passwd, and Hadoop logs nobody in without a name:"
+            " add one, or run as a user that has one"
+        )
+    return None
+
+
+def _temporary_folder() -> str | None:
+    try:
+        folder = tempfile.gettempdir()
+    except OSError:
+        return "no folder for temporary files: set TMPDIR to one that is there and can be written"
+    return f"TMPDIR={folder}: Spark reads a comma as the end of a folder's name; use another" if "," in folder else None
+
+
+def _spark_home() -> str | None:
+    """A Spark elsewhere than in the package pyspark is taken if it is the same version."""
+    home = os.environ.get("SPARK_HOME")
+    if not home:
+        return None
+    if not (Path(home) / "bin" / "spark-submit").is_file():
+        return f"SPARK_HOME={home} holds no Spark: unset it, the package pyspark brings its own"
+    found = [jar.stem.rpartition("-")[2] for jar in (Path(home) / "jars").glob("spark-core_*.jar")]
+    if found and found[0].split(".")[:2] != PYSPARK.split(".")[:2]:
+        return f"SPARK_HOME={home} is Spark {found[0]}, and this needs {PYSPARK}: unset it"
+    return None
+
+
+def _heap_limit_mib() -> int | None:
+    """The -Xmx of `_JAVA_OPTIONS`, which wins over any that a JVM is started with; None without one."""
+    found = re.findall(r"-Xmx(\d+)([kmgtKMGT]?)", os.environ.get("_JAVA_OPTIONS", ""))
+    if not found:
+        return None
+    number, unit = found[-1]
+    return int(int(number) * _UNITS[unit.lower()]) if unit else int(number) // 2**20
+
+
+def _heap() -> str | None:
+    limit = _heap_limit_mib()
+    if limit is None or limit >= LEAST_HEAP_MIB:
+        return None
+    return f"_JAVA_OPTIONS limits Java's heap to {limit} MiB, and Spark needs {LEAST_HEAP_MIB}: unset it"
+
+
+def _java_options(flags: Sequence[str]) -> str | None:
+    given = [name for name in _JAVA_VARIABLES if os.environ.get(name)]
+    if not given:
+        return None
+    try:
+        java = require_java().home / "bin" / "java"
+    except CloudAnalyticsError:
+        return None  # told elsewhere
+    done = subprocess.run([str(java), *flags, "-version"], capture_output=True, text=True)
+    if done.returncode == 0:
+        return None
+    lines = [line for line in (done.stderr + done.stdout).splitlines() if line and not line.startswith("Picked up")]
+    return f"{' and '.join(given)}: Java does not start with it ({lines[0] if lines else 'no reason given'}): unset it"
+
+
+def spark_variables() -> list[str]:
+    """Names of the variables that are set here and say how Spark starts."""
+    return sorted(name for name in os.environ if name in _STARTS_SPARK or name.startswith("SPARK_"))
+
+
+def _first_set(*names: str) -> str:
+    return next((f"{name}={os.environ[name]}" for name in names if os.environ.get(name)), "the locale")

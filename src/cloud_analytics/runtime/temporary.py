@@ -1,0 +1,39 @@
+"""One private folder for all temporary files of a process; what a killed one left behind is swept by the next."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.runtime.filelock import FileLock, is_locked
+
+_PREFIX = f"cloud-analytics-{os.getuid()}-"
+_LOCK = "owner.lock"
+
+
+@lru_cache(maxsize=1)
+def temporary_folder() -> Path:
+    """The folder of this process (mode 0700), below TMPDIR; it goes when the process ends."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).absolute()
+    except OSError as error:
+        raise UsageError(f"no folder for temporary files ({error.strerror}): set TMPDIR to one that is there") from None
+    lock = FileLock(folder / f"new.{_LOCK}")
+    lock.__enter__()  # for as long as the process lives: the kernel takes it back, however it ends
+    os.rename(folder / f"new.{_LOCK}", folder / _LOCK)  # so that nobody sees the lock before it is held
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _sweep(folder.parent)
+    return folder
+
+
+def _sweep(place: Path) -> None:
+    """Remove this user's folders there whose process is gone."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        lock = folder / _LOCK
+        if not folder.is_symlink() and lock.is_file() and folder.stat().st_uid == os.getuid() and not is_locked(lock):
+            shutil.rmtree(folder, ignore_errors=True)

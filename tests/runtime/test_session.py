@@ -1,0 +1,116 @@
+"""Settings on which results depend are the same however Spark was started, and whatever the machine says."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pyspark
+import pytest
+from pyspark.sql import SparkSession
+
+from cloud_analytics.config import RESULT_SETTINGS, SparkSettings
+from cloud_analytics.errors import ConfigError
+from cloud_analytics.session import build_session
+from tests.conftest import REPOSITORY
+from tests.integration.lakes import day_lines, reject_counts, silver_and_gold, write_landing
+
+SOURCES = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+WRONG = {
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.session.timeZone": "Asia/Tokyo",
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.legacy.timeParserPolicy": "LEGACY",
+    "spark.sql.legacy.sizeOfNull": "true",
+}
+
+
+@pytest.mark.parametrize("key", [key for key in WRONG if key != "spark.sql.session.timeZone"])
+def test_a_setting_that_changes_results_is_refused_in_one_line(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: results depend on it"):
+        SparkSettings().overridden(None, [f"{key}={WRONG[key]}"])
+
+
+def test_what_stays_as_it_is_may_be_said_and_the_drivers_memory_may_be_chosen() -> None:
+    settings = SparkSettings().overridden(None, ["spark.sql.ansi.enabled=FALSE", "spark.driver.memory=600m"])
+    assert settings.conf == {"spark.sql.ansi.enabled": "FALSE"}
+    assert settings.driver_memory_mib == 600
+    with pytest.raises(ConfigError, match="512m at least"):
+        SparkSettings().overridden(None, ["spark.driver.memory=100m"])
+
+
+@pytest.mark.spark
+def test_a_session_that_exists_already_gets_them_too(spark: SparkSession) -> None:
+    jvm = spark.sparkContext._jvm
+    assert jvm is not None
+    for key, value in WRONG.items():
+        spark.conf.set(key, value)
+    jvm.java.util.Locale.setDefault(jvm.java.util.Locale("tr", "TR"))
+    jvm.java.util.TimeZone.setDefault(jvm.java.util.TimeZone.getTimeZone("Asia/Tokyo"))
+    assert spark.range(1).selectExpr("lower('NETWORKİNG I')").collect()[0][0] == "networking ı"
+    settings = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
+    assert build_session(settings) is spark
+    assert {key: spark.conf.get(key) for key in RESULT_SETTINGS} == RESULT_SETTINGS
+    assert spark.conf.get("spark.sql.legacy.sizeOfNull", "unset") == "unset"
+    assert spark.range(1).selectExpr("lower('NETWORKİNG I')").collect()[0][0] != "networking ı"
+    shown = spark.sql("SELECT CAST(TIMESTAMP '2025-07-01T00:00:00Z' AS string), CAST('no date' AS date)").collect()[0]
+    assert tuple(shown) == ("2025-07-01 00:00:00", None)
+
+
+@pytest.mark.spark
+def test_under_spark_submit_they_are_ours(tmp_path: Path) -> None:
+    program = tmp_path / "main.py"
+    program.write_text(
+        "import sys\n"
+        "from cloud_analytics.config import SparkSettings\n"
+        "from cloud_analytics.session import build_session\n"
+        "spark = build_session(SparkSettings())\n"
+        "print([spark.conf.get(key) for key in sys.argv[1:]], spark.sparkContext._jvm.java.util.Locale.getDefault())\n"
+    )
+    submit = Path(pyspark.__path__[0]) / "bin" / "spark-submit"
+    given = [part for key, value in WRONG.items() for part in ("--conf", f"{key}={value}")]
+    given += ["--master", "local[1]", "--driver-java-options", "-Duser.language=tr -Duser.country=TR"]
+    done = subprocess.run(
+        [str(submit), *given, str(program), "spark.sql.ansi.enabled", "spark.sql.session.timeZone"],
+        capture_output=True,
+        text=True,
+        env={**SOURCES, "PYSPARK_PYTHON": sys.executable},
+        timeout=120,
+    )
+    assert done.stdout == "['false', 'UTC'] en_US\n", done.stderr
+
+
+@pytest.mark.spark
+def test_a_run_on_a_machine_with_settings_of_its_own_gives_the_same_lake(
+    baseline: tuple[Path, Path], tmp_path: Path
+) -> None:
+    landing = write_landing(tmp_path / "landing", {"größe.jsonl": day_lines()})
+    temporary = tmp_path / "with blank"
+    temporary.mkdir()
+    machine = {
+        "LC_ALL": "C",
+        "TZ": "Asia/Tokyo",
+        "TMPDIR": str(temporary),
+        "_JAVA_OPTIONS": "-Xmx600m -Duser.language=tr -Duser.country=TR",
+        "SPARK_ANSI_SQL_MODE": "true",
+        "SPARK_LOCAL_IP": "192.0.2.1",
+        "PYSPARK_SUBMIT_ARGS": "--nonsense",
+    }
+    command = [sys.executable, "-m", "cloud_analytics", "--master", "local[2]", "--spark", "spark.driver.memory=512m"]
+    command += ["run", "--landing", str(landing), "--lake", str(tmp_path / "lake"), "--serving", "none", "--quiet"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=REPOSITORY, timeout=300, umask=0o077,
+        env={name: value for name, value in {**SOURCES, **machine}.items() if name != "LANG"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "PYSPARK_SUBMIT_ARGS is not read" in done.stderr
+    assert silver_and_gold(tmp_path / "lake") == silver_and_gold(baseline[1])
+    assert reject_counts(tmp_path / "lake") == reject_counts(baseline[1])
+    open_to_others = [
+        path for path in (tmp_path / "lake").rglob("*") if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    ]
+    assert open_to_others == []
+    assert list(temporary.iterdir()) == []
