@@ -64,7 +64,7 @@ def test_a_failure_before_the_commit_changes_nothing(spark: SparkSession, lake: 
     assert again.state("_state/x", None) == {"version": 1}
 
 
-@pytest.mark.parametrize("step", range(8))
+@pytest.mark.parametrize("step", range(9))
 def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
     spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -84,7 +84,7 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
         return (Path(lake.root) / "_state" / "journal.json").exists()
 
     with monkeypatch.context() as patched:
-        for name in ("delete", "move", "write_text", "make_folder"):
+        for name in ("delete", "move", "replace", "write_text", "make_folder"):
             original = getattr(lake.files, name)
             patched.setattr(lake.files, name, dying(original))
         try:

@@ -137,6 +137,10 @@ class FileSystem(ReadableFiles):
         On an object store that is a copy and a delete, the target must not exist, and one that is cut off leaves both.
         """
 
+    def replace(self, source: str, target: str) -> None:
+        """Put a file in the place of another, so that who opens it finds the old one or the new one."""
+        self.move(source, target)
+
     @abstractmethod
     def delete(self, path: str) -> None:
         """Remove a file or a folder with all it holds; nothing happens when it is not there."""
@@ -300,6 +304,13 @@ class HadoopFileSystem(FileSystem):
             self._fs.delete(destination, False)
         if not self._fs.rename(self._path(source), destination):
             raise OSError(f"cannot rename {source} to {target}")
+
+    def replace(self, source: str, target: str) -> None:
+        if not self.is_object_store:
+            self.move(source, target)
+            return
+        copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy  # its upload appears whole; a rename would not replace
+        copy(self._fs, self._path(source), self._fs, self._path(target), True, True, self._conf)
 
     def delete(self, path: str) -> None:
         self._fs.delete(self._path(path), True)

@@ -3,7 +3,11 @@
 The only writer of Parquet. A transaction writes everything aside (`_staging/`), then puts one journal file: from that
 moment it is decided. Then it moves the new files in, removes the old ones and stores the new state documents; each of
 these steps may be repeated, so the next start finishes what a killed process began. Without a journal, staging is
-waste and is thrown away. There is no moment at which a reader could see a row twice: old files go before new ones come.
+waste and is thrown away.
+
+Where one file follows another one in a partition, as everywhere in Gold, it takes the name of the old one in one step. So
+who reads from outside finds such a partition as it was or as it is, at any moment. Of several files no reader sees a row
+twice: those that go, go first.
 """
 
 from __future__ import annotations
@@ -118,18 +122,29 @@ class Transaction:
     def plan(self) -> dict[str, Any]:
         """The journal: which files move where, which go, which documents are stored. Paths are relative to the lake."""
         moves: list[list[str]] = []
-        removals: list[str] = []
+        replacements: list[list[str]] = []
+        going: dict[str, bool] = {}  # path of a file that goes → whether another one takes its name
         for dataset in self._datasets:
-            base = f"{dataset.table}/"
-            if dataset.remove is not None:
-                removals += [base + path for path in self.lake.relative_files(dataset.table) if dataset.remove(path)]
-            if dataset.staged is not None:
-                for path in filter(dataset.keep, self.lake.relative_files(dataset.staged)):
-                    folder, _, name = f"/{path}".rpartition("/")
-                    moves.append([f"{dataset.staged}/{path}", f"{dataset.table}{folder}/{self.number}-{name}"])
+            leaving: dict[str, list[str]] = {}
+            coming: dict[str, list[str]] = {}
+            for path in self.lake.relative_files(dataset.table) if dataset.remove is not None else ():
+                if dataset.remove(path) and not going.setdefault(f"{dataset.table}/{path}", False):
+                    leaving.setdefault(partition_folder(path), []).append(f"{dataset.table}/{path}")
+            for path in self.lake.relative_files(dataset.staged) if dataset.staged is not None else ():
+                coming.setdefault(partition_folder(path), []).append(path)
+            for folder, paths in coming.items():
+                old = leaving.get(folder, [])
+                if len(paths) == len(old) == 1:
+                    going[old[0]] = True
+                    replacements.append([f"{dataset.staged}/{paths[0]}", old[0]])
+                    continue
+                for path in paths:
+                    place, _, name = f"/{path}".rpartition("/")
+                    moves.append([f"{dataset.staged}/{path}", f"{dataset.table}{place}/{self.number}-{name}"])
         return {
             "number": self.number,
-            "remove": removals,
+            "remove": [path for path, replaced in going.items() if not replaced],
+            "replace": replacements,
             "move": moves,
             "documents": self._documents,
             "lines": self._lines,
@@ -153,7 +168,10 @@ class Lake(LakeFolder):
         return self.files.full(table)
 
     def relative_files(self, table: str) -> list[str]:
-        """Data files of a table, relative to it. Names begin with the number of the transaction that wrote them."""
+        """Data files of a table, relative to it.
+
+        Names begin with the number of the transaction that wrote them, or the file in whose place they are.
+        """
         return list(self.lengths(table))
 
     def lengths(self, table: str) -> dict[str, int]:
@@ -206,13 +224,29 @@ class Lake(LakeFolder):
         plan = transaction.plan()
         self._expect_lease(decided=False)
         self.files.write_text(_JOURNAL, json.dumps(plan))
-        self._apply(plan, self._move_in)
+        self._apply(plan)
 
-    def _apply(self, plan: dict[str, Any], move: Callable[[Sequence[str]], None]) -> None:
+    def _apply(self, plan: dict[str, Any], again: bool = False) -> None:
+        """Do what a journal says; `again`: some of it may have been done by a process that died."""
+
+        def replace(pair: Sequence[str]) -> None:
+            source, target = pair
+            if not again or self.files.exists(source):
+                self.files.replace(source, target)
+
+        def move(pair: Sequence[str]) -> None:
+            source, target = pair
+            if again and not self.files.exists(source):
+                return
+            if again:
+                self.files.delete(target)  # a rename that is a copy and a delete may have died between the two
+            self.files.move(source, target)
+
         self.files.each(self.files.delete, plan["remove"])
         folders = {target.rsplit("/", 1)[0] for _, target in plan["move"]}
         self.files.each(self.files.make_folder, sorted(folders))
         self._expect_lease()
+        self.files.each(replace, plan["replace"])
         self.files.each(move, plan["move"])
         self._drop_empty_folders(plan["remove"], folders)
         self._expect_lease()
@@ -229,15 +263,6 @@ class Lake(LakeFolder):
         if self._lease is not None:
             self._lease.check(decided)
 
-    def _move_in(self, pair: Sequence[str]) -> None:
-        self.files.move(*pair)
-
-    def _move_in_again(self, pair: Sequence[str]) -> None:
-        source, target = pair
-        if self.files.exists(source):
-            self.files.delete(target)  # a rename that is a copy and a delete may have died between the two
-            self.files.move(source, target)
-
     def _drop_empty_folders(self, removed: Sequence[str], filled: set[str]) -> None:
         # A partition without rows must not stay behind as an empty folder: readers would list it as a value.
         for folder in sorted({path.rsplit("/", 1)[0] for path in removed} - filled, reverse=True):
@@ -249,7 +274,7 @@ class Lake(LakeFolder):
         """Finish a transaction that was decided when its process died, and sweep waste; True when there was one."""
         text = self.files.read_text(_JOURNAL)
         if text is not None:
-            self._apply(json.loads(text), self._move_in_again)
+            self._apply({"replace": [], **json.loads(text)}, again=True)
         self.files.delete(_STAGING)
         self._documents.clear()
         return text is not None
