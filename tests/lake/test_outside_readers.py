@@ -71,7 +71,8 @@ def test_a_partition_is_never_empty_doubled_or_gone_while_it_is_replaced(spark: 
             transaction.replace("gold/t", cast(DataFrame, _Rows(version)), ["usage_date"])
 
     replace(0)
-    ended, seen, wrong = threading.Event(), Counter[str](), []
+    ended, seen = threading.Event(), Counter[str]()
+    wrong: list[object] = []
 
     def watch(read: Callable[[Path], Versions]) -> None:
         while not ended.is_set():

@@ -1,0 +1,48 @@
+"""A stop that was asked for is one line, whatever it cut off; the next run ends as a clean one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.crash.harness import Driver, Moment, configure, leftovers
+from tests.integration.lakes import day_lines, differing, silver_and_gold, split, write_landing
+
+pytestmark = pytest.mark.spark
+
+
+def to_python(driver: Driver) -> None:
+    driver.process.terminate()
+
+
+def to_all(driver: Driver) -> None:
+    """As a service manager does: Python and the JVM at once."""
+    driver.signal(signal.SIGTERM)
+
+
+def test_sigterm_is_one_line(baseline: tuple[Path, Path], tmp_path: Path) -> None:
+    landing = write_landing(tmp_path / "landing", split(day_lines(), 3, 7))
+    lake, conf = tmp_path / "lake", configure(tmp_path / "conf", "2 seconds")
+    command = ("run", "--landing", str(landing), "--serving", "none")
+    stops: list[tuple[Callable[[Driver], None], Moment]] = [
+        (to_python, Moment("seconds", 4)),
+        (to_all, Moment("begun", 1, delay=0.3)),
+        (to_python, Moment("done", 1, delay=0.5)),
+        (to_all, Moment("done", 1, delay=0.2)),
+    ]
+    for stop, moment in stops:
+        with Driver(lake, conf, *command, "--quiet") as driver:
+            assert driver.until(moment), f"the run ended before {moment}:\n{driver.output}"
+            stop(driver)
+            status = driver.end()
+            assert (status, driver.output) == (
+                143,
+                "stopped; what was done stays, and the next start goes on from there\n",
+            ), f"{stop.__name__} {moment}"
+    with Driver(lake, conf, *command) as driver:
+        driver.succeed()
+    assert leftovers(lake) == []
+    assert differing(silver_and_gold(lake), silver_and_gold(baseline[1])) == []
