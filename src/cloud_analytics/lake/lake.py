@@ -303,5 +303,5 @@ class Lake(LakeFolder):
 
     def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[Lease | None]:
         if isinstance(self.files, LocalFileSystem):
-            return held(str(self.files.folder / _STATE), name, doing, by_turns)
+            return held(self.files.folder / _STATE, name, doing, by_turns)
         return Lease(self.files, name, doing, by_turns)

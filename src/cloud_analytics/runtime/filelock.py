@@ -8,31 +8,45 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+_POLL = 0.05
+
 
 class FileLock:
-    """`with FileLock(path):` one holder at a time; waits at most `timeout` seconds (for ever when None)."""
+    """`with FileLock(path):` one holder at a time (`shared`: any number of those); waits at most `timeout` seconds."""
 
-    def __init__(self, path: Path, timeout: float | None = None) -> None:
+    def __init__(self, path: Path, timeout: float | None = None, shared: bool = False) -> None:
         self._path, self._timeout = path, timeout
+        self._kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        self._descriptor = -1
+
+    def take(self, alone: bool = False) -> bool:
+        """Take the lock if it is free (`alone`: a shared one for itself); False if it is not. Asks, and waits never."""
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._descriptor, (fcntl.LOCK_EX if alone else self._kind) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; a child that inherited it (`descriptor`) goes on holding it."""
+        os.close(self._descriptor)  # and no LOCK_UN, which would end the child's as well
         self._descriptor = -1
 
     def __enter__(self) -> FileLock:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if deadline is None else fcntl.LOCK_NB))
-                return self
-            except BlockingIOError:
-                if deadline is not None and time.monotonic() > deadline:
-                    os.close(self._descriptor)
-                    raise TimeoutError(f"{self._path} is locked by another process") from None
-                time.sleep(0.05)
+        while not self.take():
+            if deadline is not None and time.monotonic() > deadline:
+                self.release()
+                raise TimeoutError(f"{self._path} is locked by another process")
+            time.sleep(_POLL)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._descriptor)  # and no LOCK_UN: that would end the lock of a child that inherited it
+        self.release()
 
     def descriptor(self) -> int:
         """For a child process to inherit: the lock then lasts as long as the child lives."""
@@ -41,14 +55,10 @@ class FileLock:
 
 def is_locked(path: Path) -> bool:
     """Whether some process holds the lock at `path`; asks with a shared lock, so askers do not disturb each other."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    if not path.exists():
         return False
+    lock = FileLock(path, shared=True)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
+        return not lock.take()
     finally:
-        os.close(descriptor)
+        lock.release()

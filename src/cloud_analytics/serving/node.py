@@ -8,7 +8,6 @@ inherits the open file): the kernel takes it back at the moment of death, so no 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.resources
 import json
 import logging
@@ -68,17 +67,15 @@ class EmbeddedNode:
     @contextmanager
     def in_use(self) -> Iterator[int]:
         """Have the node running meanwhile, on this CQL port. Its last user ends it, unless it was told to `start`."""
-        with self._writable():
-            users_lock = (self.home / "users.lock").open("a")
-        with users_lock as users:
-            fcntl.flock(users, fcntl.LOCK_SH)  # of any number of processes, taken back by the kernel when one dies
+        users = FileLock(self.home / "users.lock", shared=True)
+        with contextlib.ExitStack() as using:
+            with self._writable():
+                using.enter_context(users)
             try:
                 yield self._running()
             finally:
-                if not self._kept().get("stays"):
-                    with contextlib.suppress(BlockingIOError):  # others use it
-                        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        self.stop()
+                if not self._kept().get("stays") and users.take(alone=True):  # nobody else uses it
+                    self.stop()
 
     @contextmanager
     def _writable(self) -> Iterator[None]:
