@@ -17,7 +17,6 @@ from cloud_analytics.engine import marts, masters
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.compare import RowChanges
-from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import FOLDER
@@ -169,7 +168,7 @@ class Pipeline:
         """
         outcome = Outcome()
         with self.lake.writer():
-            if bronze_masters.any_lie_in(self.lake.spark, self.landing):  # a wrong folder must not empty the tables
+            if bronze_masters.any_lie_in(self.lake.reach(self.landing)):  # a wrong folder must not empty the tables
                 self._masters(outcome)
             if compaction:
                 logger.debug("bronze: compaction")
@@ -183,7 +182,7 @@ class Pipeline:
         EventFeed(self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch)).available()
 
     def _masters(self, outcome: Outcome) -> None:
-        files = file_system(self.lake.spark, self.landing)
+        files = self.lake.reach(self.landing)
         if not files.exists(""):
             raise UsageError(
                 f"the landing folder {files.root} does not exist;"

@@ -123,6 +123,7 @@ def build_session(
     that is the same in every session that is handed out. Raises UsageError when the machine has no Java that Spark 3.5
     runs on, lacks a jar and the network, or has an environment in which Spark does not start.
     """
+    logger.debug("starting Spark")
     os.environ["TZ"] = "UTC"
     time.tzset()
     remember_lookups()

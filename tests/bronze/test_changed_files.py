@@ -159,7 +159,7 @@ def test_a_packed_file_that_is_away_is_not_written_off(make_pipeline: MakePipeli
     files = {"a.jsonl": [hostile.event("here")], "b.jsonl.gz": [hostile.event("away")]}
     landing = write_landing(tmp_path / "landing", files)
     pipeline = make_pipeline(landing, tmp_path / "lake")
-    found, away = landing_files(pipeline.lake.spark, str(landing)), landing / "usage_events_stream" / "b.jsonl.gz"
+    found, away = landing_files(pipeline.lake, str(landing)), landing / "usage_events_stream" / "b.jsonl.gz"
     away.rename(tmp_path / away.name)
     with pytest.raises(FileNotFoundError), pipeline.lake.writer():
         ingest(pipeline.lake, pipeline.config, found, "batch")

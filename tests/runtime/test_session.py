@@ -24,7 +24,7 @@ WRONG = {
     "spark.sql.session.timeZone": "Asia/Tokyo",
     "spark.sql.caseSensitive": "true",
     "spark.sql.legacy.timeParserPolicy": "LEGACY",
-    "spark.sql.legacy.sizeOfNull": "true",
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
 }
 
 
@@ -54,7 +54,7 @@ def test_a_session_that_exists_already_gets_them_too(spark: SparkSession) -> Non
     settings = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
     assert build_session(settings) is spark
     assert {key: spark.conf.get(key) for key in RESULT_SETTINGS} == RESULT_SETTINGS
-    assert spark.conf.get("spark.sql.legacy.sizeOfNull", "unset") == "unset"
+    assert spark.conf.get("spark.sql.legacy.parquet.nanosAsLong") == "false"
     assert spark.range(1).selectExpr("lower('NETWORKİNG I')").collect()[0][0] != "networking ı"
     shown = spark.sql("SELECT CAST(TIMESTAMP '2025-07-01T00:00:00Z' AS string), CAST('no date' AS date)").collect()[0]
     assert tuple(shown) == ("2025-07-01 00:00:00", None)

@@ -21,7 +21,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -29,16 +29,16 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import ingest
 from cloud_analytics.bronze.micro_batch import MicroBatch
 from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.lake.files import FileInfo, file_system
+from cloud_analytics.lake.files import FileInfo
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures, to_end
 from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files
 
 
-def landing_files(spark: SparkSession, landing: str) -> list[FileInfo]:
+def landing_files(lake: Lake, landing: str) -> list[FileInfo]:
     """The event files that lie in the landing folder now."""
-    return event_files(file_system(spark, landing))
+    return event_files(lake.reach(landing))
 
 
 class _Stopping(Exception):
@@ -65,7 +65,7 @@ class EventFeed:
 
     def available(self) -> None:
         """Ingest everything that is there now, then stop. Nothing starts when the ledger knows every file as it is."""
-        found = landing_files(self.lake.spark, self.landing)
+        found = landing_files(self.lake, self.landing)
         new = ledger.new(self.lake, found)
         if new:
             to_end(self.lake, self._checkpoint(), self._failures, lambda: self._start({"availableNow": True}))
@@ -79,7 +79,7 @@ class EventFeed:
         The micro-batch that runs when it is asked to stop is finished first; one that has not begun comes again.
         """
         self._by_turns = True
-        while not file_system(self.lake.spark, self.landing).exists(FOLDER):
+        while not self.lake.reach(self.landing).exists(FOLDER):
             if stop.wait(interval.total_seconds()):
                 return
             with self._taking_turns():
@@ -138,7 +138,7 @@ class EventFeed:
         (It leaves out empty files, and may miss names that read as a glob.) The changed files are one micro-batch,
         however many they are: so each partition that held their rows is rewritten once.
         """
-        found = landing_files(self.lake.spark, self.landing)
+        found = landing_files(self.lake, self.landing)
         chosen = [*ledger.changed(self.lake, found), *ledger.new(self.lake, found)[:most]]
         self._take(chosen, f"sweep-{time.time_ns() // 1_000_000}")
 

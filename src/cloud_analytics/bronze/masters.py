@@ -12,12 +12,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pandas as pd
-from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.files import file_system
+from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.schemas import columns
 from cloud_analytics.landing.csv_files import extra_columns, master_files, parse
@@ -50,9 +49,8 @@ def schema(contract: SourceContract, extra: list[str] | None = None) -> StructTy
     return fields
 
 
-def any_lie_in(spark: SparkSession, landing: str) -> bool:
-    """Whether the folder holds a master at all."""
-    files = file_system(spark, landing)
+def any_lie_in(files: ReadableFiles) -> bool:
+    """Whether the landing folder holds a master at all."""
     return any(master_files(files, source) for source in MASTERS)
 
 
@@ -61,7 +59,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
 
     Raises UsageError, before anything is written, when a header lacks required columns; the line names all of them.
     """
-    files = file_system(lake.spark, landing)
+    files = lake.reach(landing)
     state: dict[str, Any] = lake.state(STATE, {})
     listed = {source: master_files(files, source) for source in MASTERS}
     changed = {

@@ -38,7 +38,6 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
     """
     with open_pipeline(landing, lake, conf, serving) as (pipeline, config):
         from cloud_analytics.insight.demo import demo, print_demo
-        from cloud_analytics.lake.files import file_system
         from cloud_analytics.reading.audit import audit as conduct
         from cloud_analytics.reading.headline import headline
         from cloud_analytics.reading.lake import LakeReader
@@ -46,7 +45,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
         outcome = pipeline.run()
         logger.debug("audit")
         zones = LakeReader(pipeline.lake.files)
-        result = conduct(zones, file_system(pipeline.lake.spark, pipeline.landing), config)
+        result = conduct(zones, pipeline.lake.reach(pipeline.landing), config)
         found = headline(zones)
         answers = []
         if pipeline.target is not None and found.top_org is not None:

@@ -20,6 +20,8 @@ from cloud_analytics.untrusted import PrintableConsole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pyspark.sql import SparkSession
+
     from cloud_analytics.config import Config
     from cloud_analytics.lake.files import ReadableFiles
     from cloud_analytics.pipeline import Pipeline
@@ -145,34 +147,38 @@ def open_pipeline(
     serving: str | None = "none",
     needs: Collection[str] = (),
 ) -> Iterator[tuple[Pipeline, Config]]:
-    """A pipeline over a started Spark session; everything that can be wrong without Spark is checked before."""
+    """A pipeline whose Spark session starts when there is something to build, or where only Spark reaches the data.
+
+    Everything that can be wrong without Spark is checked before.
+    """
     folders = _Folders.of(landing, lake, conf, needs)
-    config = folders.config
-    if not folders.need_spark:
-        from cloud_analytics.lake.files import open_files
-
-        folders.look(lambda place: open_files(place).exists(""))
-    from cloud_analytics.runtime.java import require_java
-
-    if not submitted():
-        require_java()
-    with progress("starting Spark"):
-        from cloud_analytics.lake.files import file_system
+    config, source, folder = folders.config, folders.landing, folders.lake
+    with progress("looking for what is new"):
+        from cloud_analytics.lake.files import file_system, open_files
         from cloud_analytics.lake.lake import Lake
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
         from cloud_analytics.session import build_session, holds_little
 
-        source, folder = folders.landing, folders.lake
-        with open_target(config, folder, serving) as target:
+        started: list[SparkSession] = []
+
+        def start() -> SparkSession:
             little = holds_little(source, f"{folder}/bronze")
             spark = build_session(config.pipeline.spark, folder, source, quick_start=little, verbose=manner().verbose)
+            started.append(spark)
+            return spark
+
+        if not folders.need_spark:
+            folders.look(lambda place: open_files(place).exists(""))
+        with open_target(config, folder, serving) as target:
             try:
-                folders.look(lambda place: file_system(spark, place).exists(""))
-                zones = Lake(spark, folder)
-                yield Pipeline(zones, source, config, target), config
+                if folders.need_spark:
+                    spark = start()
+                    folders.look(lambda place: file_system(spark, place).exists(""))
+                yield Pipeline(Lake(started[0] if started else start, folder), source, config, target), config
             finally:
-                spark.stop()
+                for spark in started:
+                    spark.stop()
 
 
 @contextmanager
@@ -183,10 +189,9 @@ def open_lake(
     folders = _Folders.of(landing, lake, conf, needs)
     if folders.need_spark:
         with open_pipeline(landing, lake, conf, needs=needs) as (pipeline, config):
-            from cloud_analytics.lake.files import file_system
             from cloud_analytics.reading.lake import LakeReader
 
-            yield LakeReader(pipeline.lake.files), file_system(pipeline.lake.spark, pipeline.landing), config
+            yield LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing), config
         return
     from cloud_analytics.lake.files import open_files
     from cloud_analytics.reading.lake import LakeReader

@@ -156,14 +156,13 @@ def _replay(landing: str | None, lake: str | None, conf: Path | None) -> None:
     The same steps as `reconcile`, then the audit.
     """
     with open_pipeline(landing, lake, conf) as (pipeline, config):
-        from cloud_analytics.lake.files import file_system
         from cloud_analytics.reading.audit import audit
         from cloud_analytics.reading.lake import LakeReader
         from cloud_analytics.reading.replay import replay
 
         done = replay(pipeline)
         logger.debug("audit")
-        result = audit(LakeReader(pipeline.lake.files), file_system(pipeline.lake.spark, pipeline.landing), config)
+        result = audit(LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing), config)
 
     def show() -> None:
         _print_replay(done)

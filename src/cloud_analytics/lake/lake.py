@@ -24,12 +24,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from cloud_analytics.lake.failures import readable_refusals
-from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system
+from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
 from cloud_analytics.lake.schemas import nothing
-from cloud_analytics.lake.uris import escape_glob
+from cloud_analytics.lake.uris import absolute, escape_glob
 
 _STAGING = "_staging"
 _JOURNAL = "_state/journal.json"
@@ -156,10 +156,29 @@ class Lake(LakeFolder):
 
     files: FileSystem
 
-    def __init__(self, spark: SparkSession, root: str) -> None:
-        super().__init__(file_system(spark, root))
-        self.spark = spark
+    def __init__(self, spark: SparkSession | Callable[[], SparkSession], root: str) -> None:
+        """`spark` may be what starts a session: it is called when there is something to compute."""
+        self._spark = spark
+        super().__init__(self.reach(root))
         self._lease: Lease | None = None
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session, which this may start."""
+        if not isinstance(self._spark, SparkSession):
+            self._spark = self._spark()
+        return self._spark
+
+    @property
+    def has_spark(self) -> bool:
+        """Whether a session was started."""
+        return isinstance(self._spark, SparkSession)
+
+    def reach(self, root: str) -> FileSystem:
+        """The files below a path or URI, the lake's own or another. Spark starts for what Python does not reach."""
+        if not self.has_spark and is_reached_by_python(root):
+            return LocalFileSystem(absolute(root))
+        return file_system(self.spark, root)
 
     # reading
 

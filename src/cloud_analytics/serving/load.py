@@ -52,7 +52,8 @@ def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dic
         except StoreUnavailable as error:
             if written.tables > before:
                 backoff.progress()
-            forget_connections(lake.spark)  # also for who tries again later, in a call of its own
+            if lake.has_spark:
+                forget_connections(lake.spark)  # also for who tries again later, in a call of its own
             backoff.wait(error)
 
 
@@ -72,13 +73,16 @@ def _serve(lake: Lake, target: Target, written: Written) -> None:
             found = found_tables(session, target.keyspace)
         loader = _loader(lake, target, session, found, written)
         checkpoint = loader.document.replace("_state/", "_checkpoints/")
-        pace_connector(lake.spark, target.requests_per_second)
-        if not loader.state["clock"]:  # tables that nobody has loaded, or nobody remembers to: everything is due
-            lake.files.delete(checkpoint)
-            forget_connections(lake.spark)  # one that is open learns of new tables only after a second
         if loader.behind():
+            pace_connector(lake.spark, target.requests_per_second)
+            if not loader.state["clock"]:  # tables that nobody has loaded, or nobody remembers to: everything is due
+                lake.files.delete(checkpoint)
+                forget_connections(lake.spark)  # one that is open learns of new tables only after a second
             _stream(lake, checkpoint, loader)
-        loader.load(loader.due_again())
+        again = loader.due_again()
+        if again:
+            pace_connector(lake.spark, target.requests_per_second)
+            loader.load(again)
 
 
 def _loader(
