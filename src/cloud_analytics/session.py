@@ -6,11 +6,14 @@ import codecs
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
@@ -29,26 +32,6 @@ from cloud_analytics.runtime.temporary import temporary_folder
 from cloud_analytics.runtime.versions import PYSPARK
 
 logger = logging.getLogger(__name__)
-
-_LOG4J = """\
-rootLogger.level = warn
-rootLogger.appenderRef.stderr.ref = stderr
-appender.stderr.type = Console
-appender.stderr.name = stderr
-appender.stderr.target = SYSTEM_ERR
-appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
-# As loud as the root: Spark announces a difference on every start.
-logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
-logger.gateway.level = warn
-"""
-_QUIET_LOG4J = """\
-# A failing task is reported once, by the driver, as one line; its three stack traces help nobody.
-logger.task.name = org.apache.spark
-logger.task.level = off
-logger.hadoop.name = org.apache.hadoop
-logger.hadoop.level = off
-"""
 
 # Of the JVM, results depend on these: `lower` and `upper` follow the language (a Turkish i has no dot).
 _JVM_RESULTS = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US"
@@ -152,10 +135,33 @@ def _started(options: dict[str, str]) -> SparkSession:
         builder = builder.config(key, value)
     variables = spark_variables()
     try:
-        return builder.getOrCreate()
+        with _stops_wait():
+            return builder.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         named = f"; {', '.join(variables)} are set here: try without" if variables else ""
         raise UsageError(f"Spark does not start: {cause_line(error)}{named}") from error
+
+
+@contextmanager
+def _stops_wait() -> Iterator[None]:
+    """A stop that is asked for inside comes at the end: a JVM that is left alone in its start complains at length."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def wait(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, wait) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is wait:  # PySpark sets one of its own for SIGINT
+                signal.signal(number, handler)
+        if asked:
+            signal.raise_signal(asked[0])
 
 
 def _umask() -> int:
@@ -199,8 +205,7 @@ def _driver(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[s
     if os.environ.pop("PYSPARK_SUBMIT_ARGS", "pyspark-shell").strip() != "pyspark-shell":
         logger.warning("PYSPARK_SUBMIT_ARGS is not read: give --master and --spark KEY=VALUE")
     folder = temporary_folder()
-    log4j = folder / "log4j2.properties"
-    log4j.write_text(_LOG4J if verbose else _LOG4J + _QUIET_LOG4J, encoding="utf-8")
+    log4j = Path(__file__).parent / "runtime" / "log4j2.properties"
     options = {
         "spark.master": settings.master,
         "spark.app.name": settings.app_name,
@@ -208,7 +213,8 @@ def _driver(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[s
         "spark.local.dir": str(folder),
         "spark.driver.extraJavaOptions": " ".join(
             [
-                *(_JVM_RESULTS, f"-Dlog4j2.configurationFile={log4j.as_uri()}", *flags),
+                *(_JVM_RESULTS, *flags),
+                *([] if verbose else [f"-Dlog4j2.configurationFile={log4j.as_uri()}"]),
                 *(_quoted(f"-D{name}={folder}") for name in ("java.io.tmpdir", "derby.system.home")),
                 *(["-XX:TieredStopAtLevel=1"] if quick_start else []),
             ]
