@@ -10,7 +10,7 @@ from cloud_analytics import __version__
 from cloud_analytics.cli import export, flow, insight, lateness, machine, quality, quarantine, questions, report, sql
 from cloud_analytics.cli.manners import NAME, Group
 from cloud_analytics.cli.options import SparkChoice
-from cloud_analytics.cli.signals import end_well_on_sigterm, stop_status
+from cloud_analytics.cli.signals import end_well_on_sigterm, stop_status, tell_stop
 from cloud_analytics.errors import CloudAnalyticsError, cause_line
 from cloud_analytics.untrusted import printable
 
@@ -57,7 +57,7 @@ def _told(error: BaseException) -> int:
     """Say in one line why a command ended, and return its exit status."""
     stopped = stop_status(error)
     if stopped is not None:
-        click.echo("stopped; what was done stays, and the next start goes on from there", err=True)
+        tell_stop()
         return stopped
     match error:
         case SystemExit():

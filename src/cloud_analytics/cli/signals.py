@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_terminal = -1  # standard error as it was, after a stop was asked for
 
 
 def end_well_on_sigterm() -> None:
@@ -18,11 +20,20 @@ def end_well_on_sigterm() -> None:
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
-    # What is cut off complains in ways of its own, of which nobody learns anything.
-    threading.excepthook = lambda _: None
-    sys.unraisablehook = _try_again
-    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
+    global _terminal
+    if _terminal < 0:
+        # What is cut off complains at length (threads, finalizers, py4j, warnings), of which nobody learns anything.
+        _terminal = os.dup(2)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        sys.unraisablehook = _try_again
     sys.exit(128 + signal.SIGTERM)
+
+
+def tell_stop() -> None:
+    """The one line about a stop."""
+    line = "stopped; what was done stays, and the next start goes on from there\n"
+    os.write(_terminal if _terminal >= 0 else 2, line.encode())
 
 
 def _try_again(dropped: sys.UnraisableHookArgs) -> None:
