@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 # Of the JVM, results depend on these: `lower` and `upper` follow the language (a Turkish i has no dot).
 _JVM_RESULTS = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US"
+_ANSI = "SPARK_ANSI_SQL_MODE"  # makes the mode the default of whatever asks outside a session, as threads do
 _DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -179,6 +180,8 @@ def _expect_same_results(session: SparkSession, given: bool) -> None:
     assert jvm is not None
     jvm.java.util.Locale.setDefault(jvm.java.util.Locale.US)
     jvm.java.util.TimeZone.setDefault(jvm.java.util.TimeZone.getTimeZone("UTC"))
+    if (jvm.java.lang.System.getenv(_ANSI) or "").lower() == "true":
+        raise UsageError(f"results depend on {_ANSI}: start Spark without it")
     encoding = jvm.java.lang.System.getProperty("sun.jnu.encoding")
     if codecs.lookup(encoding).name != "utf-8":
         raise UsageError(f"Spark's Java reads file names as {encoding}: start it with LC_ALL=C.UTF-8")
@@ -202,6 +205,7 @@ def _driver(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[s
     utf8_locale()
     os.environ["JAVA_HOME"] = str(java)
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ.pop(_ANSI, None)
     if os.environ.pop("PYSPARK_SUBMIT_ARGS", "pyspark-shell").strip() != "pyspark-shell":
         logger.warning("PYSPARK_SUBMIT_ARGS is not read: give --master and --spark KEY=VALUE")
     folder = temporary_folder()
