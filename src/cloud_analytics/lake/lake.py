@@ -5,9 +5,9 @@ moment it is decided. Then it moves the new files in, removes the old ones and s
 these steps may be repeated, so the next start finishes what a killed process began. Without a journal, staging is
 waste and is thrown away.
 
-Where one file follows another one in a partition, as everywhere in Gold, it takes the name of the old one in one step. So
-who reads from outside finds such a partition as it was or as it is, at any moment. Of several files no reader sees a row
-twice: those that go, go first.
+Where one file follows another one in a partition, as everywhere in Gold, it takes the old one's name in one step. So
+whoever reads from outside finds such a partition as it was or as it is, at any moment. Of several files nobody reads a
+row twice: those that go, go first.
 """
 
 from __future__ import annotations
@@ -125,22 +125,18 @@ class Transaction:
         replacements: list[list[str]] = []
         going: dict[str, bool] = {}  # path of a file that goes → whether another one takes its name
         for dataset in self._datasets:
-            leaving: dict[str, list[str]] = {}
-            coming: dict[str, list[str]] = {}
-            for path in self.lake.relative_files(dataset.table) if dataset.remove is not None else ():
-                if dataset.remove(path) and not going.setdefault(f"{dataset.table}/{path}", False):
-                    leaving.setdefault(partition_folder(path), []).append(f"{dataset.table}/{path}")
-            for path in self.lake.relative_files(dataset.staged) if dataset.staged is not None else ():
-                coming.setdefault(partition_folder(path), []).append(path)
-            for folder, paths in coming.items():
-                old = leaving.get(folder, [])
-                if len(paths) == len(old) == 1:
-                    going[old[0]] = True
-                    replacements.append([f"{dataset.staged}/{paths[0]}", old[0]])
-                    continue
-                for path in paths:
-                    place, _, name = f"/{path}".rpartition("/")
-                    moves.append([f"{dataset.staged}/{path}", f"{dataset.table}{place}/{self.number}-{name}"])
+            old = _by_folder(self._leaving(dataset, going))
+            new = self.lake.relative_files(dataset.staged) if dataset.staged is not None else []
+            for folder, paths in _by_folder(new).items():
+                sources = [f"{dataset.staged}/{path}" for path in paths]
+                place = f"{dataset.table}/{folder}".rstrip("/")
+                if len(sources) == len(old.get(folder, ())) == 1:
+                    target = f"{dataset.table}/{old[folder][0]}"
+                    going[target] = True
+                    replacements.append([*sources, target])
+                else:
+                    names = [f"{self.number}-{path.rpartition('/')[2]}" for path in paths]
+                    moves += [[source, f"{place}/{name}"] for source, name in zip(sources, names)]
         return {
             "number": self.number,
             "remove": [path for path, replaced in going.items() if not replaced],
@@ -149,6 +145,20 @@ class Transaction:
             "documents": self._documents,
             "lines": self._lines,
         }
+
+    def _leaving(self, dataset: _Dataset, going: dict[str, bool]) -> list[str]:
+        """The files of its table that a dataset drops and no dataset before it did; they are noted in `going`."""
+        if dataset.remove is None:
+            return []
+        dropped = filter(dataset.remove, self.lake.relative_files(dataset.table))
+        return [path for path in dropped if not going.setdefault(f"{dataset.table}/{path}", False)]
+
+
+def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(partition_folder(path), []).append(path)
+    return found
 
 
 class Lake(LakeFolder):
