@@ -127,7 +127,7 @@ class Transaction:
         for dataset in self._datasets:
             old = _by_folder(self._leaving(dataset, going))
             new = self.lake.relative_files(dataset.staged) if dataset.staged is not None else []
-            for folder, paths in _by_folder(new).items():
+            for folder, paths in _by_folder(filter(dataset.keep, new)).items():
                 sources = [f"{dataset.staged}/{path}" for path in paths]
                 place = f"{dataset.table}/{folder}".rstrip("/")
                 if len(sources) == len(old.get(folder, ())) == 1:
