@@ -8,7 +8,7 @@ from importlib import import_module
 
 from cloud_analytics.tables import Mart
 
-_NOT_DECLARED = {"build", "forecasting"}  # they import Spark or NumPy
+_NOT_DECLARED = {"forecasting"}  # it imports NumPy
 
 
 @cache
