@@ -1,4 +1,4 @@
-"""The benchmark suite: `python -m benchmarks reference|scale|live|late|serving|all`, then `… report`.
+"""The benchmark suite: `python -m benchmarks reference|scale|live|late|serving|forecasts|all`, then `… report`.
 
 Each part stores its figures with machine, versions, commit, date and command as JSON in benchmarks/results/; `report`
 writes the tables and the plot of docs/benchmarks.md from them. Without --events a part has the sizes of the docs (up to
@@ -23,7 +23,7 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="+", choices=[*PARTS, "all", "report"], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--events", type=int, nargs="+", default=[], metavar="N", help="Sizes instead of the docs'.")
-    parser.add_argument("--landing", type=Path, metavar="DIR", help="reference: this folder, not generated data.")
+    parser.add_argument("--landing", type=Path, metavar="DIR", help="reference, forecasts: this folder, too.")
     parser.add_argument(
         "--times", type=int, default=3, metavar="N", help="reference, serving: runs that the median is taken of."
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import forecast
 from benchmarks.measure import Measured, measured, pipeline_run
 from cloud_analytics.generate import GeneratorSettings, generate
 
@@ -139,10 +140,24 @@ def serving(plan: Plan) -> dict[str, Any]:
     return {"rows": rows, **rates, **run.surroundings()}
 
 
+def forecasts(plan: Plan) -> list[dict[str, Any]]:
+    """Errors of the forecasts against those of the week before, and coverage of their 80 % interval."""
+    events = plan.events[0] if plan.events else 43_200
+    data = {
+        **({plan.landing.name: plan.landing} if plan.landing else {}),
+        "generated": plan.generated(events),
+        "weekly rhythm": plan.generated(events, weekly=True),
+        "growth of 10 % a month": plan.generated(events, growth=0.1),
+        "both, 120 days": plan.generated(2 * events, days=2 * DAYS, weekly=True, growth=0.1),
+    }
+    return [row for name, landing in data.items() for row in forecast.accuracy(name, forecast.daily_costs(landing))]
+
+
 PARTS: dict[str, Callable[[Plan], Any]] = {
     "reference": reference,
     "scale": scale,
     "live": live,
     "late": late,
     "serving": serving,
+    "forecasts": forecasts,
 }

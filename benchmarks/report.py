@@ -96,12 +96,20 @@ def _serving(found: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def _forecasts(found: list[dict[str, Any]]) -> Iterator[str]:
+    names = ["data", "horizon_days", "wape", "week_before_wape", "times_the_week_before", "mase", "coverage_of_80"]
+    header = ["data", "days summed", "WAPE", "of the week before", "ratio", "MASE", "80 % interval held", "seasonal"]
+    seasonal = [round(row["mean_weekday"] + row["week_before"], 2) for row in found]
+    yield from _table(header, [[*[row[name] for name in names], share] for row, share in zip(found, seasonal)])
+
+
 _SECTIONS: dict[str, tuple[str, Callable[[Any], Iterator[str]]]] = {
     "reference": ("The reference run", _reference),
     "scale": ("Growing data", _scale),
     "live": ("Live mode: a day that fills up", _live),
     "late": ("Late data", _late),
     "serving": ("Serving", _serving),
+    "forecasts": ("Forecasts", _forecasts),
 }
 
 
