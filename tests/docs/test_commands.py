@@ -16,7 +16,11 @@ from tests.conftest import REPOSITORY
 from tests.docs.commands import Command, check_call, examples, read
 from tests.docs.conftest import PLACEHOLDERS, Session, call
 
-DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "README.es.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+_CONTRACT = REPOSITORY / "docs" / "contract.md"  # gives the grammar of the commands, not calls of them
+DOCUMENTS = [
+    *(REPOSITORY / name for name in ("README.md", "README.es.md")),
+    *sorted({*(REPOSITORY / "docs").glob("*.md")} - {_CONTRACT}),
+]
 
 # Commands that take long, do not end by themselves, or need what this session has not got → the test that runs them.
 _CLONE = "tests/docs/test_fresh_clone.py::test_the_readme_leads_from_a_clone_to_the_report"
