@@ -1,0 +1,87 @@
+"""What Gold says of the months to come: the newest forecasts, budgets that will not do, and how old forecasts held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.untrusted import printable
+
+
+@dataclass(frozen=True)
+class BudgetAlert:
+    """A budget that is used up, or will be by the end of the month as forecast. Money in USD."""
+
+    org_id: str
+    forecast_month: str
+    as_of_date: date
+    budget_usd: Decimal
+    actual_to_date_usd: Decimal
+    expected_usd: Decimal
+    budget_used_pct: Decimal
+
+    @property
+    def used_up(self) -> bool:
+        """Whether nothing of it is left already."""
+        return self.actual_to_date_usd >= self.budget_usd
+
+    def words(self) -> str:
+        """The alert in a line."""
+        state = "is used up" if self.used_up else "will not do"
+        return (
+            f"{printable(self.org_id)}: its budget of {self.budget_usd:,.2f} USD for {self.forecast_month} {state}:"
+            f" {self.actual_to_date_usd:,.2f} USD spent ({self.budget_used_pct:.0f} %), {self.expected_usd:,.2f} USD"
+            " expected"
+        )
+
+
+@dataclass(frozen=True)
+class KeptForecast:
+    """The forecasts of one day, held against the cost of their month, which is over. Money in USD, shares 0-1."""
+
+    as_of_date: date
+    forecast_month: str
+    organisations: int
+    expected_usd: Decimal
+    actual_usd: Decimal
+    wape: float | None
+    """Absolute errors of the organisations / their cost; null without any cost."""
+    held: float | None
+    """Share of the 80 % intervals that held the cost; null where no history was long enough for one."""
+
+
+_NEWEST = "as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)"
+
+
+def budget_alerts(lake: LakeReader) -> list[BudgetAlert]:
+    """Of the newest forecasts: used-up budgets first, then by how far the expected cost lies above."""
+    query = f"""
+        SELECT org_id, forecast_month, as_of_date, budget_usd, actual_to_date_usd, expected_usd, budget_used_pct
+        FROM gold.cost_forecast
+        WHERE {_NEWEST} AND (expected_over_budget OR actual_to_date_usd >= budget_usd)
+        ORDER BY actual_to_date_usd >= budget_usd DESC, expected_usd - budget_usd DESC, org_id
+    """
+    return [BudgetAlert(**row) for row in lake.rows(query)]
+
+
+def kept_forecasts(lake: LakeReader) -> list[KeptForecast]:
+    """Each day's forecasts of a month that usage has gone through since, oldest first."""
+    query = """
+        WITH usage AS (
+            SELECT org_id, strftime(usage_date, '%Y-%m') AS month, sum(total_cost_usd) AS cost
+            FROM gold.org_daily_usage_by_service GROUP BY ALL
+        ), held AS (
+            SELECT f.*, coalesce(cost, 0)::DECIMAL(28, 6) AS actual_usd
+            FROM gold.cost_forecast AS f LEFT JOIN usage ON usage.org_id = f.org_id AND month = forecast_month
+            WHERE last_day(strptime(forecast_month, '%Y-%m')::DATE)
+                <= (SELECT max(usage_date) FROM gold.org_daily_usage_by_service)
+        )
+        SELECT as_of_date, forecast_month, count(*) AS organisations,
+            sum(expected_usd) AS expected_usd, sum(actual_usd) AS actual_usd,
+            sum(abs(expected_usd - actual_usd))::DOUBLE / nullif(sum(actual_usd), 0)::DOUBLE AS wape,
+            avg((actual_usd BETWEEN low_usd AND high_usd)::INT) FILTER (low_usd IS NOT NULL) AS held
+        FROM held GROUP BY ALL ORDER BY as_of_date
+    """
+    return [KeptForecast(**row) for row in lake.rows(query)]
