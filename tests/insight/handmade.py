@@ -12,6 +12,7 @@ import pandas as pd
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.reading.audit import Audit, SourceAudit
+from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast
 from cloud_analytics.reading.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 
 MADE = datetime(2025, 9, 2, 12, tzinfo=timezone.utc)
@@ -98,6 +99,23 @@ def facts() -> Facts:
                 "events_with_carbon": [0, *[10] * 20],
             }
         ),
+        forecasts=pd.DataFrame(
+            {
+                "org_id": ["o1", "o2"],
+                "as_of_date": [days[-1]] * 2,
+                "forecast_month": ["2025-08"] * 2,
+                "actual_to_date_usd": [Decimal(210), Decimal(56)],
+                "expected_usd": [Decimal(220), Decimal(60)],
+                "low_usd": [Decimal(215), None],
+                "high_usd": [Decimal(225), None],
+                "method": ["mean_weekday", "mean_all_days"],
+                "backtest_wape": [Decimal("0.25"), None],
+            }
+        ),
+        budget_alerts=[
+            BudgetAlert("o1", "2025-08", days[-1], Decimal(200), Decimal(210), Decimal(220), Decimal(105)),
+        ],
+        kept_forecasts=[KeptForecast(date(2025, 7, 9), "2025-07", 2, Decimal(90), Decimal(100), 0.15, 0.5)],
         profile=profiles(),
         audit=Audit({"usage_events": SourceAudit(212, 210, {"negative_cost": 2}), "users": SourceAudit(5, 5, {})}),
         batches=pd.DataFrame(
@@ -169,6 +187,7 @@ def nothing() -> Facts:
         if isinstance(frame := getattr(known, field.name), pd.DataFrame)
     }
     lacking: dict[str, Any] = {"names": {}, "last_date": None, "newest_event": None, "snapshots": {}}
+    lacking |= {"budget_alerts": [], "kept_forecasts": []}
     lacking |= {"changed": None, "audit": None}
     lacking["profile"] = {name: without_rows(found) for name, found in known.profile.items()}
     return replace(known, missing=list(MASTERS), **empty, **lacking)  # type: ignore[arg-type]

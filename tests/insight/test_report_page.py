@@ -30,7 +30,9 @@ from cloud_analytics.reading.profile import ColumnProfile, SourceProfile
 from tests.insight.handmade import facts, nothing
 from tests.insight.pages import Page
 
-SECTIONS = ["headline", "cost", "movers", "anomalies", "revenue", "support", "genai", "carbon", "quality", "late"]
+SECTIONS = [
+    *("headline", "cost", "movers", "anomalies", "outlook", "revenue", "support", "genai", "carbon", "quality", "late")
+]
 HOSTILE = "</svg></style><script>alert(1)</script> $\\frac{1$ &lt; \"' onload='x' <img src=x onerror=alert(1)> `a<b>`"
 
 
@@ -120,6 +122,17 @@ class TestFigures:
         ]  # fmt: skip
         assert [cell[0] for cell in second][2:4] == [UNKNOWN, UNKNOWN]
         assert "1\N{NO-BREAK SPACE}day of a service" in page.sections["anomalies"]
+
+    def test_the_outlook_shows_budgets_the_forecast_and_what_became_of_earlier_ones(self, page: Page) -> None:
+        lead = page.sections["outlook"]
+        assert "2025-08 is expected to cost" in lead
+        assert "1\N{NO-BREAK SPACE}budget will not do" in lead
+        budget, forecast = table(page, "used up")[0], table(page, "costliest of 2\N{NO-BREAK SPACE}organisations")
+        assert [cell[1] or cell[0] for cell in budget] == ["Acme (o1)", "200", "1.05", "220"]
+        rows = [[cell[1] or cell[0] for cell in row] for row in forecast]
+        assert ["o2", "56", "60", UNKNOWN, UNKNOWN, "mean all days", UNKNOWN] in rows
+        (kept,) = table(page, "what came")
+        assert [cell[1] or cell[0] for cell in kept] == ["2025-07-09", "2025-07", "2", "90", "100", "0.15", "0.5"]
 
     def test_revenue_ends_with_the_sum(self, page: Page) -> None:
         assert [cell[1] for cell in table(page, "By month (USD)")[-1]] == ["", "1500", "150", "1350", "135", "1485"]

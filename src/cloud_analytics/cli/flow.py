@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cloud_analytics.serving.plan import Plan
 
 logger = logging.getLogger(__name__)
+_BUDGETS_SHOWN = 10
 
 
 @command(
@@ -39,6 +40,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
     with open_pipeline(landing, lake, conf, serving) as (pipeline, config):
         from cloud_analytics.insight.demo import demo, print_demo
         from cloud_analytics.reading.audit import audit as conduct
+        from cloud_analytics.reading.forecasts import budget_alerts
         from cloud_analytics.reading.headline import headline
         from cloud_analytics.reading.lake import LakeReader
 
@@ -46,7 +48,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
         logger.debug("audit")
         zones = LakeReader(pipeline.lake.files)
         result = conduct(zones, pipeline.lake.reach(pipeline.landing), config)
-        found = headline(zones)
+        found, budgets = headline(zones), budget_alerts(zones)
         answers = []
         if pipeline.target is not None and found.top_org is not None:
             with pipeline.target.session() as session:
@@ -62,6 +64,10 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
             table.add_row(name, value)
         console().print(table)
         print_demo(answers, console())
+        for alert in budgets[:_BUDGETS_SHOWN]:
+            click.echo(f"BUDGET {alert.words()}")
+        if len(budgets) > _BUDGETS_SHOWN:
+            click.echo(f"BUDGET {len(budgets) - _BUDGETS_SHOWN} more are used up or will be: cloud-analytics report")
         click.echo(
             f"\nGold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json"
         )
@@ -69,7 +75,14 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
     emit(
         show,
         f"{_line(outcome)} {audit_line(result)}",
-        json=lambda: as_json({**_data(outcome), "audit": result.as_json(), "headline": dict(found.figures)}),
+        json=lambda: as_json(
+            {
+                **_data(outcome),
+                "audit": result.as_json(),
+                "headline": dict(found.figures),
+                "budget_alerts": [{**vars(alert), "used_up": alert.used_up} for alert in budgets],
+            }
+        ),
     )
     if not result.balanced:
         sys.exit(1)

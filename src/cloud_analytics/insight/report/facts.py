@@ -15,6 +15,7 @@ from cloud_analytics.insight.report.causes import anomalies
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
+from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast, budget_alerts, kept_forecasts
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.profile import SourceProfile, profile
 
@@ -57,6 +58,11 @@ _QUERIES = {
         SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg, sum(events)::BIGINT AS events,
             sum(events_with_carbon)::BIGINT AS events_with_carbon
         FROM gold.carbon_impact GROUP BY ALL ORDER BY usage_date""",
+    "forecasts": """
+        SELECT org_id, as_of_date, forecast_month, actual_to_date_usd, expected_usd, low_usd, high_usd, method,
+            backtest_wape
+        FROM gold.cost_forecast WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
+        ORDER BY expected_usd DESC, org_id""",
 }
 
 
@@ -80,6 +86,9 @@ class Facts:
     nps: pd.DataFrame  # a row a month: surveys, score
     genai: pd.DataFrame  # a row a usage_date; counted_cost_usd: of the rows that have tokens
     carbon: pd.DataFrame  # a row a usage_date
+    forecasts: pd.DataFrame  # a row an org_id, of the newest forecast, the largest expected_usd first
+    budget_alerts: list[BudgetAlert]
+    kept_forecasts: list[KeptForecast]
     profile: dict[str, SourceProfile]  # source → its profile
     audit: Audit | None  # None: the landing folder is not there
     batches: pd.DataFrame  # a row a micro-batch
@@ -108,6 +117,8 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         names={row["org_id"]: row["org_name"] for row in names},
         last_date=lake.row("SELECT max(summary_date) AS last FROM gold.org_service_cost_summary")["last"],
         anomalies=anomalies(lake),
+        budget_alerts=budget_alerts(lake),
+        kept_forecasts=kept_forecasts(lake),
         profile=profile(lake, config),
         audit=audit(lake, landing, config) if landing.exists("") else None,
         batches=lateness.micro_batches(lake),

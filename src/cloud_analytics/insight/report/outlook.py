@@ -57,7 +57,9 @@ def _budgets(facts: Facts) -> Table:
         ]
         for alert in facts.budget_alerts
     ]
-    return Table("Budgets that are used up or will be", ("organisation", "budget (USD)", "used", "expected (USD)"), found)
+    return Table(
+        "Budgets that are used up or will be", ("organisation", "budget (USD)", "used", "expected (USD)"), found
+    )
 
 
 def _kept(facts: Facts) -> Table:
