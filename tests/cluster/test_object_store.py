@@ -19,11 +19,14 @@ from pyspark.sql import DataFrame, SparkSession
 from cloud_analytics.config import Config
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.generate import GeneratorSettings, generate
-from cloud_analytics.lake.files import LocalFileSystem, file_system
+from cloud_analytics.lake.files import LocalFileSystem, file_system, open_files
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.lease import FOLDER, Lease
+from cloud_analytics.lake.object_store import S3Files, is_understood
 from cloud_analytics.lake.schemas import columns
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.audit import audit
+from cloud_analytics.reading.lake import LakeReader
 from tests.cluster.conftest import Bucket
 from tests.cluster.lakes import differences
 from tests.conftest import MakePipeline
@@ -185,6 +188,19 @@ def test_a_run_over_an_object_store_equals_one_over_folders(
     assert pipeline.run().changed
     assert differences(tmp_path / "local", bucket.download("lake", tmp_path)) == []
     assert not pipeline.run().changed
+    # Who only reads gets in with the same credentials, without Spark, and finds the same files.
+    conf = {f"spark.hadoop.{key}": value for key, value in bucket.options.items()}
+    files, source = (open_files(bucket.uri(place), conf) for place in ("lake", "landing"))
+    assert isinstance(files, S3Files)
+    assert files.files("gold") == pipeline.lake.files.files("gold") != []
+    assert files.folders("") == pipeline.lake.files.folders("")
+    assert (files.read_text("_state/none.json"), files.exists("gold"), files.exists("no")) == (None, True, False)
+    zones = LakeReader(files)
+    local = audit(LakeReader(open_files(str(tmp_path / "local"))), open_files(str(landing)), config)
+    assert audit(zones, source, config) == local
+    assert local.balanced
+    with pytest.raises(UsageError, match="Cannot access file"):
+        zones.sql(f"SELECT * FROM read_text('{bucket.uri('lake/_state/last_transaction.json')}')")
 
 
 @pytest.mark.slow
@@ -205,3 +221,12 @@ def test_a_run_killed_between_two_renames_is_healed_by_the_next(
     assert "lake/_state/journal.json" in bucket.keys("lake/_state/")
     subprocess.run([sys.executable, "-m", "cloud_analytics", *run], check=True, timeout=600)
     assert differences(tmp_path / "local", bucket.download("lake", tmp_path)) == []
+
+
+def test_where_credentials_come_from_a_place_that_spark_alone_knows_spark_is_asked() -> None:
+    keys = {"spark.hadoop.fs.s3a.access.key": "a", "spark.hadoop.fs.s3a.bucket.mine.endpoint": "http://h:1"}
+    assert is_understood("mine", keys)
+    own = "spark.hadoop.fs.s3a.bucket.mine.aws.credentials.provider"
+    assert not is_understood("mine", {**keys, own: "org.example.OwnProvider"})
+    assert is_understood("other", {**keys, own: "org.example.OwnProvider"})
+    assert not is_understood("mine", {"spark.hadoop.fs.s3a.assumed.role.arn": "arn:aws:iam::1:role/r"})

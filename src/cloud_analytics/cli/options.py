@@ -126,8 +126,21 @@ class _Folders:
         """Whether only Spark knows where they lie, or reaches them."""
         from cloud_analytics.lake.files import is_reached_by_python
 
+        return self._only_spark_knows or not all(map(is_reached_by_python, (self.landing, self.lake)))
+
+    @property
+    def _only_spark_knows(self) -> bool:
         moved = "spark.hadoop.fs.defaultFS" in self.config.pipeline.spark.conf or "HADOOP_CONF_DIR" in os.environ
-        return submitted() or moved or not all(map(is_reached_by_python, (self.landing, self.lake)))
+        return submitted() or moved
+
+    @property
+    def reading_needs_spark(self) -> bool:
+        """The same for who only reads: an S3 is read without Spark, with the credentials that Spark is given."""
+        from cloud_analytics.lake.files import is_read_by_python
+
+        conf = self.config.pipeline.spark.conf
+        known = all(is_read_by_python(place, conf) for place in (self.landing, self.lake))
+        return self._only_spark_knows or not known
 
     def look(self, is_there: Callable[[str], bool]) -> None:
         """UsageError where something that has to be there is not."""
@@ -187,7 +200,7 @@ def open_lake(
 ) -> Iterator[tuple[LakeReader, ReadableFiles, Config]]:
     """The lake and the landing folder for a command that only reads; without Spark, unless only Spark reaches them."""
     folders = _Folders.of(landing, lake, conf, needs)
-    if folders.need_spark:
+    if folders.reading_needs_spark:
         with open_pipeline(landing, lake, conf, needs=needs) as (pipeline, config):
             from cloud_analytics.reading.lake import LakeReader
 
@@ -196,5 +209,6 @@ def open_lake(
     from cloud_analytics.lake.files import open_files
     from cloud_analytics.reading.lake import LakeReader
 
-    folders.look(lambda place: open_files(place).exists(""))
-    yield LakeReader(open_files(folders.lake)), open_files(folders.landing), folders.config
+    spark_conf = folders.config.pipeline.spark.conf
+    folders.look(lambda place: open_files(place, spark_conf).exists(""))
+    yield LakeReader(open_files(folders.lake, spark_conf)), open_files(folders.landing, spark_conf), folders.config

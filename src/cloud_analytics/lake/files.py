@@ -9,7 +9,7 @@ import io
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -366,10 +366,23 @@ def file_system(spark: SparkSession, root: str) -> FileSystem:
 
 
 def is_reached_by_python(root: str) -> bool:
-    """Whether `open_files` reaches a path or URI."""
+    """Whether Python reads and writes a path or URI by itself: a local one."""
     return local_folder(root) is not None
 
 
-def open_files(root: str) -> ReadableFiles:
-    """The files below a local path or a URI for who only reads them: without Spark."""
-    return LocalFileSystem(absolute(root))
+def is_read_by_python(root: str, conf: Mapping[str, str]) -> bool:
+    """Whether `open_files` reads a path or URI, by the spark.* settings of a configuration."""
+    from cloud_analytics.lake import object_store
+
+    scheme, _, rest = root.partition("://")
+    is_s3 = scheme in object_store.SCHEMES and object_store.is_understood(rest.partition("/")[0], conf)
+    return is_reached_by_python(root) or is_s3
+
+
+def open_files(root: str, conf: Mapping[str, str] | None = None) -> ReadableFiles:
+    """The files below a local path or a URI for who only reads them, without Spark; `conf` holds spark.* settings."""
+    if is_reached_by_python(root):
+        return LocalFileSystem(absolute(root))
+    from cloud_analytics.lake.object_store import S3Files
+
+    return S3Files(absolute(root), conf or {})

@@ -1,0 +1,101 @@
+"""An S3 for who only reads it: through PyArrow, without Spark, with the credentials that Spark is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any, cast
+
+from cloud_analytics.lake.files import FileInfo, ReadableFiles
+
+SCHEMES = ("s3a", "s3")
+_S3A = "spark.hadoop.fs.s3a."
+# Ways to get credentials that PyArrow takes as well; with another one (a role, a class of the user's) Spark is asked.
+_PROVIDERS = {
+    "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+    "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
+    "org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider",
+    "com.amazonaws.auth.EnvironmentVariableCredentialsProvider",
+    "com.amazonaws.auth.DefaultAWSCredentialsProviderChain",
+}
+
+
+def is_understood(bucket: str, conf: Mapping[str, str]) -> bool:
+    """Whether the settings say how to get into a bucket in a way that PyArrow knows, too."""
+    settings = _settings(bucket, conf)
+    provider = settings.get("aws.credentials.provider")
+    decisive = ("assumed.role", "encryption", "proxy", "delegation", "security.credential")
+    return (provider is None or provider in _PROVIDERS) and not any(name.startswith(decisive) for name in settings)
+
+
+class S3Files(ReadableFiles):
+    """The objects below a prefix of a bucket, read only."""
+
+    is_object_store = True
+
+    def __init__(self, root: str, conf: Mapping[str, str]) -> None:
+        super().__init__(root.rstrip("/"))
+        self._scheme, _, rest = self.root.partition("://")
+        settings = _settings(rest.partition("/")[0], conf)
+        self._fs = _file_system(settings)
+
+    def _key(self, path: str) -> str:
+        return self._whole(path).partition("://")[2]
+
+    def exists(self, path: str) -> bool:
+        from pyarrow.fs import FileType
+
+        return bool(self._fs.get_file_info(self._key(path)).type != FileType.NotFound)
+
+    def info(self, path: str) -> FileInfo:
+        found = self._fs.get_file_info(self._key(path))
+        if not found.is_file:
+            raise FileNotFoundError(path)
+        return self._described(found)
+
+    def open(self, path: str) -> IO[bytes]:
+        return cast(IO[bytes], self._fs.open_input_file(self._key(path)))
+
+    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
+        from pyarrow.fs import FileSelector
+
+        folder = self._key(path)
+        listed = self._fs.get_file_info(FileSelector(folder, allow_not_found=True, recursive=recursive))
+        return sorted(
+            self._described(found)
+            for found in listed
+            if found.is_file and not any(part[0] in "_." for part in found.path[len(folder) + 1 :].split("/") if part)
+        )
+
+    def folders(self, path: str) -> list[str]:
+        from pyarrow.fs import FileSelector, FileType
+
+        listed = self._fs.get_file_info(FileSelector(self._key(path), allow_not_found=True))
+        return sorted(found.base_name for found in listed if found.type == FileType.Directory)
+
+    def _described(self, found: Any) -> FileInfo:
+        return FileInfo(f"{self._scheme}://{found.path}", found.size, found.mtime_ns // 1_000_000)
+
+
+def _settings(bucket: str, conf: Mapping[str, str]) -> dict[str, str]:
+    """S3A's settings for a bucket: its own ones win over those of all."""
+    common = {key.removeprefix(_S3A): value for key, value in conf.items() if key.startswith(_S3A)}
+    own = f"bucket.{bucket}."
+    return {**common, **{key.removeprefix(own): value for key, value in common.items() if key.startswith(own)}}
+
+
+def _file_system(settings: Mapping[str, str]) -> Any:
+    from pyarrow.fs import S3FileSystem
+
+    endpoint = settings.get("endpoint", "")
+    secure = settings.get("connection.ssl.enabled", "true").lower() != "false"
+    options: dict[str, Any] = {
+        "anonymous": settings.get("aws.credentials.provider", "").endswith("AnonymousAWSCredentialsProvider"),
+        "scheme": endpoint.partition("://")[0] if "://" in endpoint else "https" if secure else "http",
+        "endpoint_override": endpoint.partition("://")[2] or endpoint or None,
+        "region": settings.get("endpoint.region"),
+        "force_virtual_addressing": False,
+        "access_key": settings.get("access.key"),
+        "secret_key": settings.get("secret.key"),
+        "session_token": settings.get("session.token"),
+    }
+    return S3FileSystem(**{name: value for name, value in options.items() if value is not None})
