@@ -12,7 +12,8 @@ from pyspark.sql import SparkSession
 from cloud_analytics.config import Config
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.serving.check import compare
+from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.served import compare
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
 from tests.integration import hostile
@@ -54,6 +55,6 @@ def unequal(pipeline: Pipeline) -> list[str]:
     """The serving tables that do not hold what Gold holds."""
     assert pipeline.target is not None
     with pipeline.target.session() as session:
-        found = compare(pipeline.lake, session)
+        found = compare(LakeReader(pipeline.lake.files), session)
     assert len(found) == len(tables())
     return [f"{c.table}: {c.only_served} only served, {c.only_gold} only in Gold" for c in found if not c.equal]

@@ -19,7 +19,7 @@ from cloud_analytics.errors import UsageError
 
 if TYPE_CHECKING:
     from cloud_analytics.pipeline import Outcome
-    from cloud_analytics.serving.check import Comparison
+    from cloud_analytics.reading.served import Comparison
     from cloud_analytics.serving.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -151,11 +151,12 @@ def serve(lake: str | None, serving: str | None, conf: Path | None, check: bool,
         outcome = pipeline.serve()
         comparisons = []
         if check:
-            from cloud_analytics.serving.check import compare
+            from cloud_analytics.reading.lake import LakeReader
+            from cloud_analytics.reading.served import compare
 
             logger.debug("comparing the tables with Gold")
             with pipeline.target.session() as session:
-                comparisons = compare(pipeline.lake, session)
+                comparisons = compare(LakeReader(pipeline.lake.files), session)
     if check:
         _emit_outcome(
             outcome,

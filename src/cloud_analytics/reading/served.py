@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloud_analytics.lake.lake import Lake
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables.cql import ServingTable
@@ -33,15 +33,15 @@ class Comparison:
         return not self.only_served and not self.only_gold
 
 
-def compare(lake: Lake, session: Session) -> list[Comparison]:
-    """Each table with its mart, through the Python driver (the load used the Spark connector)."""
+def compare(lake: LakeReader, session: Session) -> list[Comparison]:
+    """Each table with its mart: through the Python driver, and by DuckDB (the load used Spark for both)."""
     return [_compare(lake, session, table) for table in tables().values()]
 
 
-def _compare(lake: Lake, session: Session, table: ServingTable) -> Comparison:
+def _compare(lake: LakeReader, session: Session, table: ServingTable) -> Comparison:
     columns = list(table.columns)
-    mart = lake.read(table.source.path, table.source.schema).select(columns)
-    expected = Counter(_row(row) for row in mart.collect())
+    mart = lake.rows(f"SELECT {', '.join(columns)} FROM gold.{table.mart}")
+    expected = Counter(_row(row.values()) for row in mart)
     with readable_errors(f"cannot read {table.name}"):
         served = Counter(
             _row(row.values()) for row in session.execute(f"SELECT {', '.join(columns)} FROM {table.name}")
@@ -57,4 +57,4 @@ def _compare(lake: Lake, session: Session, table: ServingTable) -> Comparison:
 
 
 def _row(values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(values)
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
