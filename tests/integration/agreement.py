@@ -31,7 +31,10 @@ SILVER_KEYS: dict[str, tuple[str, ...]] = {EVENTS: ("event_id",), **MASTER_KEYS}
 GOLD_KEYS: dict[str, tuple[str, ...]] = {
     "org_daily_usage_by_service": ("org_id", "usage_date", "service"),
     "org_service_cost_summary": ("org_id", "summary_date", "service"),
+    "provider_daily_usage": ("usage_date", "service"),
+    "top_organisations": ("summary_date", "org_id"),
     "tickets_by_org_date": ("org_id", "ticket_date", "severity"),
+    "support_backlog_daily": ("org_id", "backlog_date", "severity"),
     "sla_breach_summary": ("org_id", "month", "severity"),
     "csat_trends": ("org_id", "month"),
     "revenue_by_org_month": ("org_id", "billing_month"),

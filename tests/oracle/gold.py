@@ -94,6 +94,49 @@ def costs_of_window(by_date: dict[date, Decimal], last: date, size: int) -> list
     return [by_date[day] for day in days if day in by_date]
 
 
+def provider_daily_usage(days: list[Row]) -> list[Row]:
+    mart = []
+    for (usage_date, service), rows in group_by(days, "usage_date", "service").items():
+        sums = {
+            name: total(known(rows, name))
+            for name in ("total_cost_usd", "total_requests", "total_cpu_hours", "total_storage_gb_hours")
+        }
+        mart.append(
+            {
+                "month": f"{usage_date:%Y-%m}",
+                "usage_date": usage_date,
+                "service": service,
+                "organisations": len({row["org_id"] for row in rows}),
+                "events": sum(row["total_events"] for row in rows),
+                **sums,
+                "total_carbon_kg": total_or_none(rows, "total_carbon_kg"),
+                "total_genai_tokens": total_or_none(rows, "total_genai_tokens"),
+                "anomalous_days": sum(row["is_anomaly"] is True for row in rows),
+            }
+        )
+    return mart
+
+
+def top_organisations(days: list[Row]) -> list[Row]:
+    """For each calendar date the organisations with usage in its 14 days, from the daily costs themselves."""
+    costs: dict[str, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for row in days:
+        costs[row["org_id"]][row["usage_date"]] += row["total_cost_usd"]
+    dates = [row["usage_date"] for row in days]
+    mart = []
+    for number in range((max(dates) - min(dates)).days + 1 if dates else 0):
+        day = min(dates) + timedelta(days=number)
+        windows = {
+            org_id: {size: costs_of_window(by_date, day, size) for size in (1, 7, 14)}
+            for org_id, by_date in costs.items()
+        }
+        used = [(-total(found[14]), org_id) for org_id, found in windows.items() if found[14]]
+        for rank, (_, org_id) in enumerate(sorted(used), start=1):
+            row = {"summary_date": day, "org_id": org_id, "rank_14d": rank}
+            mart.append(row | {f"cost_{size}d": total(found) for size, found in windows[org_id].items()})
+    return mart
+
+
 def genai_tokens_by_org_date(events: list[Row]) -> list[Row]:
     mart = []
     genai = [row for row in events if row["service"] == "genai"]
@@ -176,6 +219,8 @@ def usage_marts(events: list[Row], params: Params) -> dict[str, list[Row]]:
     return {
         "org_daily_usage_by_service": days,
         "org_service_cost_summary": org_service_cost_summary(days),
+        "provider_daily_usage": provider_daily_usage(days),
+        "top_organisations": top_organisations(days),
         "genai_tokens_by_org_date": genai_tokens_by_org_date(events),
         "carbon_impact": carbon_impact(events),
         "cost_anomaly_mart": cost_anomaly_mart(events, days),

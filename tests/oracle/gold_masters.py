@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from statistics import median
 from typing import Any
@@ -64,6 +65,7 @@ def sla_breach_summary(tickets: list[Row]) -> list[Row]:
                 "sla_breach_count": breached,
                 "sla_breach_rate": ratio(breached, len(rows)),
                 "median_resolution_days": median(days) if days else None,
+                "unresolved_tickets": len(rows) - len(resolved),
             }
         )
     return mart
@@ -81,8 +83,41 @@ def csat_trends(tickets: list[Row]) -> list[Row]:
                 "avg_csat": average(scores),
                 "tickets": len(rows),
                 "response_rate": ratio(len(scores), len(rows)),
+                "top_2_box_rate": ratio(sum(score >= 4 for score in scores), len(scores)),
+                "responses_unresolved": len(known([row for row in rows if row["resolved_at"] is None], "csat")),
             }
         )
+    return mart
+
+
+def support_backlog_daily(tickets: list[Row]) -> list[Row]:
+    """Each day is looked at by itself: which tickets were there at its end?"""
+    mart = []
+    last = max((row["created_at"] for row in tickets), default=None)
+    for (org_id, severity), rows in group_by(tickets, "org_id", or_unknown("severity")).items():
+        day = min(row["created_at"] for row in rows)
+        while last is not None and day <= last:
+            waiting = [
+                (day - row["created_at"]).days
+                for row in rows
+                if row["created_at"] <= day and (row["resolved_at"] is None or row["resolved_at"] > day)
+            ]
+            opened = sum(row["created_at"] == day for row in rows)
+            resolved = sum(row["resolved_at"] == day for row in rows)
+            if opened or resolved or waiting:
+                mart.append(
+                    {
+                        "org_id": org_id,
+                        "backlog_date": day,
+                        "severity": severity,
+                        "opened": opened,
+                        "resolved": resolved,
+                        "open_tickets": len(waiting),
+                        "oldest_open_days": max(waiting, default=None),
+                        "open_over_7_days": sum(age > 7 for age in waiting),
+                    }
+                )
+            day += timedelta(days=1)
     return mart
 
 
@@ -156,6 +191,7 @@ def master_marts(masters: dict[str, list[Row]], params: Params) -> dict[str, lis
         "tickets_by_org_date": tickets_by_org_date(tickets),
         "sla_breach_summary": sla_breach_summary(tickets),
         "csat_trends": csat_trends(tickets),
+        "support_backlog_daily": support_backlog_daily(tickets),
         "revenue_by_org_month": revenue_by_org_month(masters["billing_monthly"], params),
         "nps_by_org_month": nps_by_org_month(masters["nps_surveys"]),
         "campaign_performance": campaign_performance(masters["marketing_touches"]),

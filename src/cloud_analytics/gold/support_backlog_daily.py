@@ -1,0 +1,61 @@
+"""Support tickets that were opened, resolved and still open on each day, and how long they had waited."""
+
+from __future__ import annotations
+
+from cloud_analytics.gold.measures import count_if, or_unknown
+from cloud_analytics.spark import DataFrame, F
+from cloud_analytics.tables import Column, Serving, Table, Unit, Whole
+from cloud_analytics.tables.columns import COUNT, ORG_ID, SEVERITY
+
+_OLD_DAYS = 7
+
+TABLE = Table(
+    "support_backlog_daily",
+    key=("org_id", "backlog_date", "severity"),
+    columns=(
+        ORG_ID,
+        Column("backlog_date", "date", "the day, at whose end the backlog is counted"),
+        SEVERITY,
+        Column("opened", "bigint", "tickets created on the day", COUNT),
+        Column("resolved", "bigint", "tickets resolved on the day", COUNT),
+        Column("open_tickets", "bigint", "tickets that were created by then and not resolved", COUNT),
+        Column("oldest_open_days", "int", "days since the oldest of them was created; null: none", Unit("days", 0)),
+        Column("open_over_7_days", "bigint", "of them, those created more than 7 days before", COUNT),
+    ),
+    reads=(Whole("silver/support_tickets"),),
+    serving=Serving(
+        "support_backlog_daily",
+        question="backlog",
+        asks="Support: how many tickets were waiting at the end of each day, and for how long?",
+        key="((org_id), backlog_date DESC, severity)",
+        shown=("backlog_date", "severity", "opened", "resolved", "open_tickets", "oldest_open_days"),
+    ),
+)
+
+
+def build(tickets: DataFrame) -> DataFrame:
+    """silver/support_tickets → one row an (org, day, severity) on which a ticket was opened, resolved or open.
+
+    Days run to the last creation date of all tickets: what happened after it is not known.
+    """
+    last = tickets.agg(F.max("created_at").alias("last"))
+    # A ticket counts on each day from its creation to its resolution.
+    until = F.least(F.coalesce("resolved_at", "last"), "last")
+    days = tickets.crossJoin(F.broadcast(last)).select(
+        "org_id",
+        or_unknown("severity"),
+        "created_at",
+        "resolved_at",
+        F.explode(F.sequence("created_at", until)).alias("backlog_date"),
+    )
+    day = F.col("backlog_date")
+    is_open = F.col("resolved_at").isNull() | (F.col("resolved_at") > day)
+    age = F.datediff(day, "created_at")
+    sums = days.groupBy("org_id", "backlog_date", "severity").agg(
+        count_if(F.col("created_at") == day).alias("opened"),
+        count_if(F.col("resolved_at") == day).alias("resolved"),
+        count_if(is_open).alias("open_tickets"),
+        F.max(F.when(is_open, age)).alias("oldest_open_days"),
+        count_if(is_open & (age > _OLD_DAYS)).alias("open_over_7_days"),
+    )
+    return TABLE.select(sums)
