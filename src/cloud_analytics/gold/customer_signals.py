@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cloud_analytics.gold.measures import MONEY, count_if, ratio, total_or_zero
+from cloud_analytics.gold.measures import count_if, ratio, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Serving, Table, Whole
-from cloud_analytics.tables.columns import COUNT, CSAT, NPS, ORG_ID, RATIO, USD, Unit
+from cloud_analytics.tables.columns import COUNT, CSAT, MONEY, NPS, ORG_ID, RATIO, USD, Unit
 
 _COST_DAYS = 28
 _TICKET_DAYS = 90
@@ -33,7 +33,7 @@ TABLE = Table(
         Column(
             "contradictions",
             "array<string>",
-            "what does not fit together: churned_with_usage (in the last 28 days), lead_with_usage, usage_before_signup,"
+            "what does not fit: churned_with_usage (in the last 28 days), lead_with_usage, usage_before_signup,"
             " enterprise_flag",
         ),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloud_analytics.gold.measures import month, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
-from cloud_analytics.tables.columns import COUNT, ORG_ID, RATIO, Unit
+from cloud_analytics.tables.columns import COUNT, NPS, ORG_ID, RATIO
 
 TABLE = Table(
     "nps_by_org_month",
@@ -14,7 +14,7 @@ TABLE = Table(
         ORG_ID,
         Column("month", "string", "the month"),
         Column("surveys", "bigint", "survey answers of the month", COUNT),
-        Column("avg_nps", RATIO, "mean of the scores, −100 to 100", Unit("score -100-100", 1)),
+        Column("avg_nps", RATIO, "mean of the scores, −100 to 100", NPS),
     ),
     reads=(Whole("silver/nps_surveys"),),
 )

@@ -17,7 +17,8 @@ TABLE = Table(
         Column("total_tickets", "bigint", "tickets created in the month", COUNT),
         Column("sla_breach_count", "bigint", "of them, those that broke their SLA", COUNT),
         Column("sla_breach_rate", RATIO, "sla_breach_count / total_tickets", SHARE),
-        Column("median_resolution_days", RATIO, "from creation to resolution", DAYS),
+        Column("median_resolution_days", RATIO, "from creation to resolution, of the resolved ones", DAYS),
+        Column("unresolved_tickets", "bigint", "tickets that are not resolved", COUNT),
     ),
     reads=(Whole("silver/support_tickets"),),
 )
@@ -30,5 +31,6 @@ def build(tickets: DataFrame) -> DataFrame:
         F.count("*").alias("total_tickets"),
         count_if(F.col("sla_breached")).alias("sla_breach_count"),
         F.median(days).alias("median_resolution_days"),
+        count_if(F.col("resolved_at").isNull()).alias("unresolved_tickets"),
     )
     return TABLE.select(sums.withColumn("sla_breach_rate", ratio(F.col("sla_breach_count"), F.col("total_tickets"))))

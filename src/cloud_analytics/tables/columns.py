@@ -24,6 +24,7 @@ CARBON_KG = Unit("kg CO2e", 3)
 TOKENS = Unit("tokens", 0)
 DAYS = Unit("days", 1)
 CSAT = Unit("score 1-5", 2)
+NPS = Unit("score -100-100", 1)
 ROBUST_SCORE = Unit("robust z-score", 2)
 
 MONEY = "decimal(28,6)"
