@@ -181,7 +181,7 @@ def test_a_command_without_examples_cannot_be_made() -> None:
     [
         ("cloud-analytics qua", {"quarantine"}),
         ("cloud-analytics quarantine ", {"list", "show", "replay"}),
-        ("cloud-analytics query top", {"top-services"}),
+        ("cloud-analytics query top", {"top-organisations", "top-services"}),
         ("cloud-analytics audit --form", {"--format"}),
         ("cloud-analytics serve --serving em", {"embedded"}),
     ],

@@ -34,6 +34,7 @@ GOLD_KEYS: dict[str, tuple[str, ...]] = {
     "provider_daily_usage": ("usage_date", "service"),
     "top_organisations": ("summary_date", "org_id"),
     "tickets_by_org_date": ("org_id", "ticket_date", "severity"),
+    "customer_signals": ("org_id",),
     "support_backlog_daily": ("org_id", "backlog_date", "severity"),
     "sla_breach_summary": ("org_id", "month", "severity"),
     "csat_trends": ("org_id", "month"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import events as usage
 from . import masters
+from .customers import customer_signals
 from .gold import usage_marts
 from .gold_finance import finance_marts
 from .gold_masters import master_marts
@@ -133,4 +134,6 @@ def compute(landing: Path, ingest_ts: datetime, params: Params | None = None) ->
         silver[EVENTS] = rows
         gold = usage_marts(rows, params) | master_marts(silver, params)
         gold |= finance_marts(rows, silver, gold["revenue_by_org_month"], ledger.rejects[EVENTS])
+        daily = gold["org_daily_usage_by_service"]
+        gold["customer_signals"] = customer_signals(silver, daily, gold["billing_reconciliation"])
     return Result(silver, ledger.rejects, gold, ledger.audit(silver))
