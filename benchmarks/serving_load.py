@@ -66,11 +66,11 @@ def main() -> None:
     ways: dict[str, Callable[[DataFrame, ServingTable, Target], None]] = {"defaults": by_default, "ours": as_a_load}
     table, rates = tables()["finops_daily_usage"], {name: list[float]() for name in ways}
     spark = build_session(SparkSettings(master="local[2]", shuffle_partitions=4))
-    with tempfile.TemporaryDirectory() as folder, EmbeddedNode(Path(folder) / "_cassandra").in_use() as port:
+    with tempfile.TemporaryDirectory() as folder, EmbeddedNode(Path(folder) / "_cassandra").in_use() as access:
         rows = rows_of(spark, arguments.rows, arguments.orgs)
         rows.count()
         rounds = ["warm", *range(arguments.times)]  # the first connection and the JVM's warming up belong to nobody
-        targets = {(name, number): local_target(port, f"{name}_{number}") for name in ways for number in rounds}
+        targets = {(name, number): local_target(access, f"{name}_{number}") for name in ways for number in rounds}
         for target in targets.values():  # before the connector opens its session, which learns of no later ones
             with target.writing_session():
                 pass

@@ -19,6 +19,10 @@ class StoreUnavailable(PipelineError):
     """The serving store does not answer, or is overrun: the same call may succeed later."""
 
 
+class StoreDamaged(StoreUnavailable):
+    """The serving store cannot read its own files: no call succeeds before it is cleared."""
+
+
 class UsageError(CloudAnalyticsError):
     """Wrong usage, configuration or machine: the caller has to change something (exit status 2)."""
 

@@ -15,7 +15,7 @@ from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.runtime.java import ensure_java
-from cloud_analytics.serving import remote
+from cloud_analytics.serving.target import SECRETS
 from cloud_analytics.session import build_session, holds_little
 
 
@@ -62,7 +62,7 @@ def serving_choice() -> str | None:
     if "google.colab" in sys.modules:
         from google.colab import userdata
 
-        for name in remote.SECRETS:
+        for name in SECRETS:
             with suppress(userdata.SecretNotFoundError, userdata.NotebookAccessError):
                 os.environ[name] = userdata.get(name)
-    return "astra" if all(os.environ.get(name) for name in remote.SECRETS[:2]) else None
+    return "astra" if all(os.environ.get(name) for name in SECRETS[:2]) else None

@@ -23,9 +23,8 @@ from typing import Any
 
 import yaml
 
-from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.connect import connected
-from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.tables import KEYSPACE, tables
 from tests.conftest import REPOSITORY
 from tests.integration.agreement import SILVER_KEYS, rows_of
@@ -258,7 +257,7 @@ def leftovers(lake: Path) -> list[str]:
 def served_differences(lake: Path) -> list[str]:
     """Law 6 from outside: where a Cassandra table does not hold exactly the rows of its Gold mart."""
     found: list[str] = []
-    with node_of(lake).in_use() as port, connected(Direct((HOST,), port), keyspace=KEYSPACE) as session:
+    with node_of(lake).in_use() as access, connected(access, keyspace=KEYSPACE) as session:
         for table in tables().values():
             columns = list(table.columns)
             expected = Counter(_values(row, columns) for row in rows_of(lake, f"gold/{table.mart}"))

@@ -11,12 +11,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.config import Config
 from cloud_analytics.errors import StoreUnavailable, UsageError
-from cloud_analytics.serving import remote
 from cloud_analytics.serving.access import Bundle, Login
 from cloud_analytics.serving.load import plan, serve
 from cloud_analytics.serving.queries import ask
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
+from cloud_analytics.serving.target import astra as target_of_astra
 from cloud_analytics.serving.write import delete, forget_connections, pace_connector, partition_keys, upsert
 from tests.serving.astra.double import KEYSPACE, RATE, TOKEN, Double
 from tests.serving.conftest import OpenLake, unequal
@@ -29,14 +29,14 @@ def target(double: Double, config: Config) -> Target:
     """The double as the environment describes it, slower than it allows, with no tables in it."""
     double.sleep(0)
     with double.superuser() as session:
-        for name in tables():
+        for name in (*tables(), "lake_identity"):
             session.execute(f"DROP TABLE IF EXISTS {KEYSPACE}.{name}")
     environment = {
         "ASTRA_DB_SECURE_BUNDLE": str(double.bundle),
         "ASTRA_DB_APPLICATION_TOKEN": TOKEN,
         "ASTRA_DB_KEYSPACE": KEYSPACE,
     }
-    return replace(remote.astra(config.pipeline.serving, environment), requests_per_second=RATE // 2)
+    return replace(target_of_astra(config.pipeline.serving, environment), requests_per_second=RATE // 2)
 
 
 def test_gold_is_served_through_the_bundle(

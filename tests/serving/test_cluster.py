@@ -9,9 +9,9 @@ from pyspark.sql import SparkSession
 
 from cloud_analytics.config import CassandraSettings, ServingSettings
 from cloud_analytics.errors import UsageError
-from cloud_analytics.serving import remote
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
+from cloud_analytics.serving.target import cassandra as target_of_cluster
 from cloud_analytics.serving.write import forget_connections, pace_connector, upsert
 from tests.serving.astra.bundle import Authority
 from tests.serving.astra.double import RATE, Double
@@ -19,19 +19,21 @@ from tests.serving.astra.double import RATE, Double
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 
 
-def cluster(double: Double, folder: Path, authority: Authority | None = None, password: str = "cassandra") -> Target:
+def cluster(double: Double, folder: Path, authority: Authority | None = None, password: str | None = None) -> Target:
     """The node behind the double, reached directly and over TLS, as a cluster with one node in its data centre."""
     ca_file = folder / "ca.pem"
     ca_file.write_bytes((authority or double.authority).identity.certificate_pem)
     chosen = CassandraSettings(
-        port=double.node_port,
+        port=double.node.port,
         keyspace="of_a_cluster",
         replication={"datacenter1": 1},
         ca_file=ca_file,
         requests_per_second=RATE // 2,
     )
-    environment = {"CASSANDRA_USERNAME": "cassandra", "CASSANDRA_PASSWORD": password}
-    return remote.cassandra(ServingSettings(cassandra=chosen), environment)
+    login = double.node.login
+    assert login is not None
+    environment = {"CASSANDRA_USERNAME": login.username, "CASSANDRA_PASSWORD": password or login.password}
+    return target_of_cluster(ServingSettings(cassandra=chosen), environment)
 
 
 def test_driver_and_connector_come_over_tls(double: Double, tmp_path: Path, spark: SparkSession) -> None:

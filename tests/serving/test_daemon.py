@@ -79,6 +79,7 @@ def test_a_process_is_known_by_its_argument_not_by_its_number(monkeypatch: pytes
 
 def test_a_node_that_never_ran(tmp_path: Path) -> None:
     node = EmbeddedNode(tmp_path / "lake" / "_cassandra")
-    assert node.status() == {"running": False, "host": "127.0.0.1", "port": None, "pid": None}
+    status = node.status()
+    assert (status["running"], status["host"], status["port"], status["pid"]) == (False, "127.0.0.1", None, None)
     assert node.stop() is False
     assert not (tmp_path / "lake").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -14,16 +15,19 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cloud_analytics.config import Config
+from cloud_analytics.config import CassandraSettings, Config
 from cloud_analytics.engine.refresh import CHANGE_LOG
 from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.serving import ownership
 from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.load import plan, serve
 from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.ownership import Owner
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
-from cloud_analytics.serving.target import Target, local_target
+from cloud_analytics.serving.target import Target, local_target, open_target
 from cloud_analytics.serving.write import forget_connections, upsert
 from tests.serving.conftest import OpenLake, unequal
 
@@ -31,15 +35,16 @@ pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with EmbeddedNode(tmp_path_factory.mktemp("node") / "_cassandra").in_use() as port:
-        yield port
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Direct]:
+    """The way to a node."""
+    with EmbeddedNode(tmp_path_factory.mktemp("node") / "_cassandra").in_use() as access:
+        yield access
 
 
 @pytest.fixture
-def target(port: int, request: pytest.FixtureRequest) -> Target:
+def target(node: Direct, request: pytest.FixtureRequest) -> Target:
     """Each test has a keyspace of its own."""
-    return local_target(port, request.node.name.removeprefix("test_")[:40])
+    return local_target(node, request.node.name.removeprefix("test_")[:40])
 
 
 def without_storage(config: Config) -> Config:
@@ -146,6 +151,106 @@ def test_without_memory_all_is_loaded_again_and_strangers_go(open_lake: OpenLake
     pipeline.lake.files.delete(f"{document}.json")
     assert set(open_lake().serve().served) == set(tables())
     assert unequal(open_lake()) == []
+
+
+def other_lake(open_lake: OpenLake, tmp_path: Path) -> Pipeline:
+    """A lake of its own: the folder is one that was never served."""
+    shutil.copytree(open_lake().lake.root, tmp_path / "other")
+    first = open_lake()
+    return Pipeline(Lake(first.lake.spark, str(tmp_path / "other")), first.landing, first.config, target=first.target)
+
+
+def test_another_lake_is_refused_unless_it_takes_over(open_lake: OpenLake, target: Target, tmp_path: Path) -> None:
+    other = other_lake(open_lake, tmp_path)
+    open_lake().serve()
+    before = writetimes(target)
+    for call in (other.serve, lambda: plan(other.lake, target)):
+        with pytest.raises(
+            UsageError, match=r"holds the rows of another lake \(.*/lake\): .*serve --take-over"
+        ) as told:
+            call()
+        assert "\n" not in str(told.value)
+    assert writetimes(target) == before
+    assert open_lake().serve().served == {}
+    assert unequal(open_lake()) == []
+
+    other.target = replace(target, take_over=True)
+    assert {part.table for part in plan(other.lake, other.target).tables} == set(tables())
+    assert set(other.serve().served) == set(tables())
+    other.target = target
+    assert other.serve().served == {}  # it is its own now
+    with pytest.raises(UsageError, match=r"another lake \(.*/other\)"):
+        open_lake().serve()
+    with target.session() as session:
+        session.execute("TRUNCATE revenue_monthly")
+    serve(open_lake().lake, replace(target, take_over=True))  # what it remembers to have loaded holds no more
+    assert unequal(open_lake()) == []
+
+
+def test_of_two_lakes_that_find_a_keyspace_empty_one_has_it(
+    open_lake: OpenLake, target: Target, tmp_path: Path
+) -> None:
+    lakes = [open_lake().lake, other_lake(open_lake, tmp_path).lake]
+    with target.writing_session() as session:
+        mine, others = (Owner(f"of {lake.root}", lake.root, 1) for lake in lakes)
+        assert ownership.check(session, {}, lambda _document, default: default, str(target)) is None
+        ownership.claim(session, others, None, str(target))
+        with pytest.raises(UsageError, match="another lake since a moment ago"):
+            ownership.claim(session, mine, None, str(target))
+
+
+def test_a_keyspace_without_an_identity_is_its_lakes_or_nobodys(
+    open_lake: OpenLake, target: Target, tmp_path: Path
+) -> None:
+    """As every keyspace was left by versions that wrote none."""
+    other = other_lake(open_lake, tmp_path)
+    open_lake().serve()
+    with target.session() as session:
+        session.execute("DROP TABLE lake_identity")
+    (Path(open_lake().lake.root) / "_state/identity.json").unlink()
+    with pytest.raises(UsageError, match="holds rows, and nothing says that they are this lake's"):
+        other.serve()
+    before = writetimes(target)
+    assert open_lake().serve().served == {}
+    assert writetimes(target) == before
+    with pytest.raises(UsageError, match="another lake"):
+        other.serve()
+
+
+def test_a_lake_that_was_restored_does_not_believe_what_it_remembers(
+    open_lake: OpenLake, target: Target, config: Config, tmp_path: Path
+) -> None:
+    open_lake().serve()
+    shutil.copytree(open_lake().lake.root, tmp_path / "backup")
+    open_lake(without_storage(config)).run()
+    shutil.rmtree(open_lake().lake.root)
+    shutil.move(tmp_path / "backup", open_lake().lake.root)
+    assert unequal(open_lake()) != []
+    open_lake().serve()
+    assert unequal(open_lake()) == []
+    assert open_lake().serve().served == {}
+
+
+def test_a_command_is_told_before_it_begins(
+    open_lake: OpenLake, target: Target, tmp_path: Path, node: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert node.login is not None
+    monkeypatch.setenv("CASSANDRA_USERNAME", node.login.username)
+    monkeypatch.setenv("CASSANDRA_PASSWORD", node.login.password)
+    other = other_lake(open_lake, tmp_path)
+    open_lake().serve()
+    cluster = CassandraSettings(port=node.port, keyspace=target.keyspace)
+    serving = other.config.pipeline.serving.model_copy(update={"cassandra": cluster})
+    pipeline = other.config.pipeline.model_copy(update={"serving": serving})
+    config = other.config.model_copy(update={"pipeline": pipeline})
+    with pytest.raises(UsageError, match="another lake"), open_target(config, other.lake.root, "cassandra"):
+        pass
+    with open_target(config, other.lake.root, "cassandra", take_over=True) as taken:
+        assert taken is not None
+        assert taken.take_over
+    with open_target(config, open_lake().lake.root, "cassandra") as own:
+        assert own is not None
+        assert not own.take_over
 
 
 def test_a_late_write_of_an_earlier_load_changes_nothing(open_lake: OpenLake, target: Target) -> None:
@@ -297,9 +402,9 @@ def test_a_first_load_writes_no_tombstone(open_lake: OpenLake, target: Target) -
     ids=["a column less", "a column more", "another TTL", "another key", "another type"],
 )
 def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
-    port: int, change: list[str], what: str, mend: str
+    node: Direct, change: list[str], what: str, mend: str
 ) -> None:
-    target = local_target(port, "other_schemas")
+    target = local_target(node, "other_schemas")
     name, create = f"{target.keyspace}.carbon_daily", tables()["carbon_daily"].create
     other = create.replace("carbon_daily", name).replace("    events bigint", "    events text")
     with target.writing_session() as session:
@@ -342,8 +447,8 @@ def test_a_damaged_checkpoint_is_thrown_away(open_lake: OpenLake, target: Target
 
 def test_a_store_that_dies_during_a_write_ends_the_write(spark: SparkSession, tmp_path: Path) -> None:
     node, table = EmbeddedNode(tmp_path / "_cassandra"), tables()["carbon_daily"]
-    with node.in_use() as port:
-        mortal = local_target(port)
+    with node.in_use() as access:
+        mortal = local_target(access)
         with mortal.writing_session() as session:
             threading.Timer(1.0, lambda: os.kill(node.status()["pid"], signal.SIGKILL)).start()
             rows = spark.range(2_000_000).selectExpr(

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
+import random
 import shutil
 import signal
 import socket
+import ssl
+import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from cloud_analytics.errors import PipelineError
+from cloud_analytics.errors import PipelineError, StoreDamaged, UsageError
 from cloud_analytics.serving import daemon
-from cloud_analytics.serving.access import Direct
+from cloud_analytics.serving.access import Login
 from cloud_analytics.serving.connect import Row, connect, connected, disconnect, readable_errors
 from cloud_analytics.serving.node import EmbeddedNode, NodeSettings
 
 pytestmark = pytest.mark.cassandra
-
-
-def at(port: int) -> Direct:
-    return Direct(("127.0.0.1",), port)
 
 
 SCHEMA = (
@@ -49,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def node(home: Path) -> EmbeddedNode:
     """The node, running; a new object, as another process would have."""
     node = EmbeddedNode(home)
-    with connected(at(node.start())) as session:
+    with connected(node.start()) as session:
         for statement in SCHEMA:
             session.execute(statement)
     return node
@@ -60,7 +61,7 @@ def port_of(node: EmbeddedNode) -> int:
 
 
 def select(node: EmbeddedNode, query: str) -> list[Row]:
-    with connected(at(port_of(node))) as session:
+    with connected(node.access) as session:
         return list(session.execute(query))
 
 
@@ -75,15 +76,22 @@ def kill(node: EmbeddedNode) -> None:
 
 def test_it_outlives_the_process_that_started_it(home: Path) -> None:
     code = "import sys; from pathlib import Path; from cloud_analytics.serving.node import EmbeddedNode;"
-    code += "print(EmbeddedNode(Path(sys.argv[1])).start())"
+    code += "print(EmbeddedNode(Path(sys.argv[1])).start().port)"
     done = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=True)
     status = EmbeddedNode(home).status()
-    assert status == {"running": True, "host": "127.0.0.1", "port": int(done.stdout), "pid": status["pid"]}
+    assert status == {
+        "running": True,
+        "host": "127.0.0.1",
+        "port": int(done.stdout),
+        "pid": status["pid"],
+        "user": "cloud_analytics",
+        "password_file": str(home / "password"),
+    }
     assert os.getsid(status["pid"]) != os.getsid(0)
 
 
 def test_values_come_back_as_they_went(node: EmbeddedNode) -> None:
-    with connected(at(port_of(node)), keyspace="k") as session:
+    with connected(node.access, keyspace="k") as session:
         insert = session.prepare("INSERT INTO costs (org_id, usage_date, cost) VALUES (?, ?, ?)")
         session.execute(insert, ("org_ñ", datetime.date(2025, 1, 31), Decimal("-0.010000")))
         session.execute(insert, ("org_ñ", datetime.date(1969, 12, 31), None))
@@ -99,7 +107,7 @@ def test_values_come_back_as_they_went(node: EmbeddedNode) -> None:
 def test_starting_a_running_node_changes_nothing(node: EmbeddedNode) -> None:
     before = node.status()
     began = time.monotonic()
-    assert node.start() == before["port"]
+    assert node.start().port == before["port"]
     assert time.monotonic() - began < 1
     assert node.status() == before
 
@@ -115,6 +123,132 @@ def test_only_loopback_is_listened_on(node: EmbeddedNode) -> None:
             assert address in ("0100007F", "7F000001")
 
 
+def listening(pid: int) -> set[int]:
+    """The ports on which a process listens."""
+    sockets = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            sockets.add(os.readlink(entry))
+    ports = set()
+    for kind in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{kind}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+@pytest.mark.parametrize(
+    "login", [None, Login("cassandra", "cassandra", "-"), Login("cloud_analytics", "cassandra", "-")], ids=str
+)
+def test_it_lets_in_nobody_but_who_can_read_the_password(node: EmbeddedNode, login: Login | None) -> None:
+    with pytest.raises(UsageError), connected(replace(node.access, login=login)):
+        pass
+    assert select(node, "SELECT role FROM system_auth.roles") == [{"role": "cloud_analytics"}]
+
+
+def test_only_its_owner_can_read_what_it_holds(node: EmbeddedNode) -> None:
+    assert stat.S_IMODE(node.home.stat().st_mode) == 0o700
+    assert stat.S_IMODE(node.password_file.stat().st_mode) == 0o600
+    assert len(node.password_file.read_text()) >= 32
+    written = [path for folder in ("data", "conf") for path in (node.home / folder).rglob("*") if path.is_file()]
+    assert [path for path in written if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def test_no_other_port_is_open_and_that_of_other_nodes_needs_a_key(node: EmbeddedNode) -> None:
+    pid, kept = node.status()["pid"], node._kept()
+    if not Path(f"/proc/{pid}/fd").exists():
+        pytest.skip("no /proc here")
+    assert listening(pid) == {kept["native_port"], kept["storage_port"]}  # none for JMX
+    assert not list(Path("/tmp").glob(f"hsperfdata_*/{pid}"))
+    greeting = bytes.fromhex("ca552dfa 0c0c0016") + bytes(24)  # as another node greets
+    with socket.create_connection(("127.0.0.1", kept["storage_port"]), timeout=10) as plain:
+        plain.sendall(greeting)
+        assert plain.recv(64)[:1] in (b"", b"\x15")  # closed, or an alert of TLS
+
+    def greet_over_tls() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with (
+            socket.create_connection(("127.0.0.1", kept["storage_port"]), timeout=10) as raw,
+            context.wrap_socket(raw) as stranger,
+        ):
+            stranger.sendall(greeting)
+            stranger.recv(64)
+
+    with pytest.raises(OSError, match="(?i)certificate|alert|closed|reset"):
+        greet_over_tls()
+
+
+def test_it_takes_no_secret_along(node: EmbeddedNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("no /proc here")
+    node.stop()
+    monkeypatch.setenv("ASTRA_DB_APPLICATION_TOKEN", "AstraCS:secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    node.start()
+    proc = Path(f"/proc/{node.status()['pid']}")
+    names = {entry.partition("=")[0] for entry in (proc / "environ").read_text().split("\0") if entry}
+    assert names <= {"PATH", "HOME", "LD_LIBRARY_PATH", "LC_ALL", "MALLOC_ARENA_MAX"}
+    assert node.password_file.read_text() not in (proc / "cmdline").read_text()
+
+
+def test_who_logs_in_while_it_is_set_up_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its first listening and the making of its own user it knows `cassandra`, as everybody does."""
+    node = EmbeddedNode(tmp_path / "_cassandra")
+    make_user = EmbeddedNode._make_user
+
+    def be_quicker(node: EmbeddedNode, deadline: float) -> None:
+        while True:
+            try:
+                with connected(replace(node.access, login=Login("cassandra", "cassandra", "-"))) as session:
+                    session.execute("CREATE ROLE evil WITH PASSWORD = 'evil' AND SUPERUSER = true AND LOGIN = true")
+                break
+            except UsageError:
+                time.sleep(0.05)
+        make_user(node, deadline)
+
+    monkeypatch.setattr(EmbeddedNode, "_make_user", be_quicker)
+    with pytest.raises(PipelineError, match="somebody else has logged in .*cassandra reset"):
+        node.start()
+    assert node.status()["pid"] is None
+    monkeypatch.undo()
+    with pytest.raises(PipelineError, match="somebody else has logged in"):  # it stays as it is
+        node.start()
+    node.reset()
+    assert not node.password_file.exists()
+    with node.in_use() as access, connected(access):
+        pass
+
+
+@pytest.mark.slow
+def test_a_node_of_an_older_version_keeps_its_rows_and_gets_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "_cassandra"
+    as_before = {"authenticator": "AllowAllAuthenticator", "authorizer": None, "role_manager": None}
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedNode, "_secure", lambda *_: None)
+        old = EmbeddedNode(home, NodeSettings(extra_yaml=as_before))
+        anybody = replace(old.start(), login=None)
+    with connected(anybody) as session:
+        for statement in SCHEMA:
+            session.execute(statement)
+        session.execute("INSERT INTO k.numbers (id) VALUES (1)")
+    (home / "password").unlink()
+    old._keep(new=None)
+    before = old.status()["pid"]
+    node = EmbeddedNode(home)
+    node.start()  # the old one has been running all the time
+    try:
+        assert node.status()["pid"] != before
+        assert select(node, "SELECT id FROM k.numbers") == [{"id": 1}]
+        with pytest.raises(UsageError), connected(anybody):
+            pass
+    finally:
+        node.stop()
+
+
 def test_memory_stays_below_one_gigabyte(node: EmbeddedNode) -> None:
     asked = ["ps", "-o", "rss=", "-p", str(node.status()["pid"])]
     kilobytes = int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
@@ -124,7 +258,7 @@ def test_memory_stays_below_one_gigabyte(node: EmbeddedNode) -> None:
 def test_kill_9_loses_no_acknowledged_write(node: EmbeddedNode) -> None:
     acknowledged: list[int] = []
     before = node.status()
-    session = connect(at(before["port"]), keyspace="k", request_timeout=5)
+    session = connect(node.access, keyspace="k", request_timeout=5)
     insert = session.prepare("INSERT INTO numbers (id) VALUES (?)")
 
     def write(first: int) -> None:
@@ -147,7 +281,7 @@ def test_kill_9_loses_no_acknowledged_write(node: EmbeddedNode) -> None:
     disconnect(session)
     assert len(acknowledged) >= 300
 
-    assert node.start() == before["port"]
+    assert node.start().port == before["port"]
     assert node.status()["pid"] != before["pid"]
     assert set(acknowledged) <= {row["id"] for row in select(node, "SELECT id FROM k.numbers")}
 
@@ -165,19 +299,19 @@ def test_a_stale_state_file_names_nobody(node: EmbeddedNode) -> None:
 
 
 def test_stop_and_start_again_keep_port_and_rows(node: EmbeddedNode) -> None:
-    with connected(at(port_of(node))) as session:
+    with connected(node.access) as session:
         session.execute("INSERT INTO k.numbers (id) VALUES (-1)")
     before = node.status()
     assert node.stop() is True
-    assert node.status() == {"running": False, "host": "127.0.0.1", "port": before["port"], "pid": None}
+    assert node.status() == {**before, "running": False, "pid": None}
     assert daemon.find(f"-Dcloud_analytics.home={node.home}", before["pid"]) is None
     assert node.stop() is False
-    assert node.start() == before["port"]
+    assert node.start().port == before["port"]
     assert select(node, "SELECT id FROM k.numbers WHERE id = -1") == [{"id": -1}]
 
 
 def test_a_port_that_someone_took_is_chosen_anew(node: EmbeddedNode) -> None:
-    with connected(at(port_of(node))) as session:
+    with connected(node.access) as session:
         session.execute("INSERT INTO k.numbers (id) VALUES (-2)")
     kept = node._kept()
     node.stop()
@@ -186,7 +320,7 @@ def test_a_port_that_someone_took_is_chosen_anew(node: EmbeddedNode) -> None:
         socket.create_server(("127.0.0.1", kept["storage_port"])),
     ):
         assert node.status()["running"] is False
-        chosen = node.start()
+        chosen = node.start().port
     assert chosen != kept["native_port"]
     assert select(node, "SELECT id FROM k.numbers WHERE id = -2") == [{"id": -2}]
 
@@ -194,7 +328,7 @@ def test_a_port_that_someone_took_is_chosen_anew(node: EmbeddedNode) -> None:
 def test_several_starters_start_one_node(node: EmbeddedNode) -> None:
     node.stop()
     ports: list[int] = []
-    starters = [threading.Thread(target=lambda: ports.append(EmbeddedNode(node.home).start())) for _ in range(3)]
+    starters = [threading.Thread(target=lambda: ports.append(EmbeddedNode(node.home).start().port)) for _ in range(3)]
     for starter in starters:
         starter.start()
     for starter in starters:
@@ -206,7 +340,7 @@ def test_several_starters_start_one_node(node: EmbeddedNode) -> None:
 
 def test_errors_of_statements_are_one_line(node: EmbeddedNode) -> None:
     with (
-        connected(at(port_of(node))) as session,
+        connected(node.access) as session,
         pytest.raises(PipelineError) as failure,
         readable_errors("cannot read the costs"),
     ):
@@ -217,7 +351,7 @@ def test_errors_of_statements_are_one_line(node: EmbeddedNode) -> None:
 
 def test_a_keyspace_that_does_not_exist_is_named(node: EmbeddedNode) -> None:
     with pytest.raises(PipelineError, match="cannot use the keyspace nope: .*does not exist") as failure:
-        connect(at(port_of(node)), keyspace="nope")
+        connect(node.access, keyspace="nope")
     assert "\n" not in str(failure.value)
 
 
@@ -240,10 +374,10 @@ def test_a_start_that_fails_says_where_to_look(node: EmbeddedNode) -> None:
 
 
 def test_an_unreachable_node_is_one_line(node: EmbeddedNode) -> None:
-    port = port_of(node)
+    port, access = port_of(node), node.access
     node.stop()
     with pytest.raises(PipelineError) as failure:
-        connect(at(port), connect_timeout=2)
+        connect(access, connect_timeout=2)
     assert str(failure.value).startswith(f"cannot reach Cassandra at 127.0.0.1, port {port} (")
     assert "\n" not in str(failure.value)
 
@@ -258,7 +392,7 @@ def test_a_home_deleted_under_its_node_leaves_no_process(node: EmbeddedNode) -> 
     assert not node.home.exists()
     assert EmbeddedNode(node.home).stop() is True
     assert daemon.find(f"-Dcloud_analytics.home={node.home}", first) is None
-    assert EmbeddedNode(node.home).start() > 0
+    assert EmbeddedNode(node.home).start().port > 0
     assert select(node, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = 'k'") == []
 
 
@@ -277,3 +411,54 @@ def test_the_last_user_ends_the_node_unless_it_was_told_to_start(tmp_path: Path)
     with node.in_use():
         pass
     assert not node.status()["running"]
+
+
+def garble(path: Path, at: int) -> None:
+    """A disk that wrote something else."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(random.Random(7).randbytes(400))
+
+
+@pytest.mark.parametrize(
+    ("files", "at", "killed"),
+    [
+        ("commitlog/*.log", 3_000, True),
+        pytest.param("commitlog/*.log", 0, True, marks=pytest.mark.slow),
+        pytest.param("data/k/numbers-*/*-Data.db", 10, False, marks=pytest.mark.slow),
+        pytest.param("data/k/numbers-*/*-Statistics.db", 10, False, marks=pytest.mark.slow),
+        pytest.param("data/k/numbers-*/*-Index.db", 10, False, marks=pytest.mark.slow),
+        pytest.param("data/system_auth/roles-*/*-Data.db", 10, False, marks=pytest.mark.slow),
+        pytest.param("data/system_schema/tables-*/*-Data.db", 10, False, marks=pytest.mark.slow),
+    ],
+)
+def test_a_damaged_node_says_what_to_do_and_reset_does_it(
+    node: EmbeddedNode, files: str, at: int, killed: bool
+) -> None:
+    with connected(node.access, keyspace="k") as session:
+        insert = session.prepare("INSERT INTO numbers (id) VALUES (?)")
+        for number in range(1_000):
+            session.execute(insert, (number,))
+    if killed:
+        kill(node)
+    else:
+        node.stop()
+    found = list((node.home / "data").glob(files))
+    assert found
+    for path in found:
+        garble(path, at)
+
+    def read() -> None:
+        with node.in_use() as access, connected(access, keyspace="k") as session, readable_errors("cannot read"):
+            list(session.execute("SELECT * FROM numbers"))
+
+    for _ in range(2):  # for ever
+        with pytest.raises(
+            StoreDamaged, match="damaged .*derived from Gold.* `cloud-analytics cassandra reset`"
+        ) as told:
+            read()
+        assert "\n" not in str(told.value)
+    node.reset()
+    assert not node.has_data
+    assert node.start().port
+    assert select(node, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = 'k'") == []

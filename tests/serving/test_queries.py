@@ -20,9 +20,8 @@ from cloud_analytics.cli import cli
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.insight import answers
 from cloud_analytics.serving import queries
-from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.connect import connected
-from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.queries import ask
 from cloud_analytics.serving.tables import KEYSPACE, tables
 from cloud_analytics.tables.cql import ServingTable
@@ -102,11 +101,11 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def session(lake: Path) -> Iterator[Any]:
-    port = EmbeddedNode(lake / "_cassandra").start()
-    with connected(Direct((HOST,), port)) as session:
+    access = EmbeddedNode(lake / "_cassandra").start()
+    with connected(access) as session:
         replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
         session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}")
-    with connected(Direct((HOST,), port), keyspace=KEYSPACE) as session:
+    with connected(access, keyspace=KEYSPACE) as session:
         for table in tables().values():
             session.execute(table.create)
         told = list(_rows())
@@ -131,8 +130,8 @@ def test_a_lake_that_serves_nothing_is_told_in_one_line(lake: Path, tmp_path: Pa
 
 
 def test_a_keyspace_without_the_tables_or_their_rows(session: Any, lake: Path) -> None:
-    port = EmbeddedNode(lake / "_cassandra").start()
-    with connected(Direct((HOST,), port)) as other:
+    access = EmbeddedNode(lake / "_cassandra").start()
+    with connected(access) as other:
         replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
         other.execute(f"CREATE KEYSPACE IF NOT EXISTS bare WITH replication = {replication}")
         other.set_keyspace("bare")

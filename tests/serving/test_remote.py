@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from cloud_analytics.config import CassandraSettings, Config, ServingSettings
 from cloud_analytics.errors import ConfigError
-from cloud_analytics.serving import bundle, remote
+from cloud_analytics.serving import bundle
 from cloud_analytics.serving.access import Bundle, Direct
 from cloud_analytics.serving.tables import tables
-from cloud_analytics.serving.target import keyspace_of
+from cloud_analytics.serving.target import astra, cassandra, keyspace_of
 from tests.serving.astra.bundle import Authority, members, write
 
 TOKEN = "AstraCS:abcdefghijklmnop:" + "0123456789abcdef" * 4
@@ -33,7 +33,7 @@ def settings() -> ServingSettings:
 
 def problems(settings: ServingSettings, name: str, environment: dict[str, str]) -> list[str]:
     with pytest.raises(ConfigError) as failure:
-        remote.TARGETS[name](settings, environment)
+        (cassandra if name == "cassandra" else astra)(settings, environment)
     assert "\n" not in str(failure.value)
     return failure.value.problems
 
@@ -70,7 +70,7 @@ def test_a_bundle_that_is_whole_and_in_time(authority: Authority, settings: Serv
         "ASTRA_DB_APPLICATION_TOKEN": f" {TOKEN}\n",
         "ASTRA_DB_KEYSPACE": "mine",
     }
-    target = remote.astra(settings, environment)
+    target = astra(settings, environment)
     assert isinstance(target.access, Bundle)
     assert target.replication is None
     assert target.requests_per_second == 4000
@@ -117,10 +117,10 @@ def test_a_login_of_a_cluster_is_whole_or_absent(settings: ServingSettings) -> N
     assert problems(settings, "cassandra", {"CASSANDRA_USERNAME": "me"}) == [
         "CASSANDRA_PASSWORD is not set, and CASSANDRA_USERNAME is: set both, or neither where no login is needed"
     ]
-    without = remote.cassandra(settings, {})
+    without = cassandra(settings, {})
     assert without.access == Direct(("127.0.0.1",), 9042)
     environment = {"CASSANDRA_USERNAME": "me", "CASSANDRA_PASSWORD": "hush"}
-    with_login = remote.cassandra(settings, environment)
+    with_login = cassandra(settings, environment)
     assert with_login.connector_options()["spark.cassandra.auth.password"] == "hush"
     assert "hush" not in repr(with_login)
 
@@ -152,11 +152,11 @@ def test_a_password_leaves_this_machine_encrypted_or_by_decision(
         assert "plaintext: true" in problem
         assert "hush" not in problem
     else:
-        remote.cassandra(chosen(), environment)
-    remote.cassandra(chosen(), {})  # without a password there is nothing to protect
-    remote.cassandra(chosen(plaintext=True), environment)
+        cassandra(chosen(), environment)
+    cassandra(chosen(), {})  # without a password there is nothing to protect
+    cassandra(chosen(plaintext=True), environment)
     (tmp_path / "ca.pem").write_bytes(authority.identity.certificate_pem)
-    remote.cassandra(chosen(ca_file=tmp_path / "ca.pem"), environment)
+    cassandra(chosen(ca_file=tmp_path / "ca.pem"), environment)
     with pytest.raises(ValidationError, match="give one of them"):
         chosen(ca_file=tmp_path / "ca.pem", plaintext=True)
 
@@ -213,6 +213,6 @@ def test_a_command_ends_before_spark_starts(command: tuple[str, ...], tmp_path: 
 def test_a_token_in_the_wrong_variable_is_not_shown() -> None:
     swapped = {"ASTRA_DB_SECURE_BUNDLE": TOKEN, "ASTRA_DB_APPLICATION_TOKEN": TOKEN, "ASTRA_DB_KEYSPACE": TOKEN}
     with pytest.raises(ConfigError) as told:
-        remote.astra(ServingSettings(), swapped)
+        astra(ServingSettings(), swapped)
     assert len(told.value.problems) == 2
     assert "AstraCS:abc" not in str(told.value)

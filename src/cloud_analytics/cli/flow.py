@@ -129,7 +129,16 @@ def reconcile(landing: str | None, lake: str | None, conf: Path | None, compact:
 @click.option("--check", is_flag=True, help="Then compare every table with its mart, row by row.")
 @click.option("--dry-run", is_flag=True, help="Show what a load would write, and stop.")
 @click.option("--schema", is_flag=True, help="Print the CQL of the serving tables, and stop.")
-def serve(lake: str | None, serving: str | None, conf: Path | None, check: bool, dry_run: bool, schema: bool) -> None:
+@click.option("--take-over", is_flag=True, help="Replace what another lake has loaded into the keyspace.")
+def serve(
+    lake: str | None,
+    serving: str | None,
+    conf: Path | None,
+    check: bool,
+    dry_run: bool,
+    schema: bool,
+    take_over: bool,
+) -> None:
     """Gold to the serving tables: the partitions that changed since they were loaded."""
     if schema:
         from cloud_analytics.serving.tables import tables
@@ -140,7 +149,7 @@ def serve(lake: str | None, serving: str | None, conf: Path | None, check: bool,
         return
     if check and dry_run:
         raise UsageError("--dry-run loads nothing that --check could compare: give one of them")
-    with open_pipeline(None, lake, conf, serving, needs=("lake",)) as (pipeline, _):
+    with open_pipeline(None, lake, conf, serving, needs=("lake",), take_over=take_over) as (pipeline, _):
         if pipeline.target is None:
             raise UsageError("the serving target is `none`: choose another one with --serving")
         if dry_run:

@@ -108,14 +108,15 @@ def doctor(landing: str | None, lake: str | None, conf: Path | None) -> None:
     "cloud-analytics cassandra start",
     "cloud-analytics cassandra status --format json",
     "cloud-analytics cassandra stop",
+    "cloud-analytics cassandra reset",
 )
-@click.argument("action", type=click.Choice(["start", "stop", "status"]))
+@click.argument("action", type=click.Choice(["start", "stop", "status", "reset"]))
 @options("lake", "conf")
 def cassandra(action: str, lake: str | None, conf: Path | None) -> None:
-    """The embedded Cassandra node of this lake: start it, stop it, or say how it is.
+    """The embedded Cassandra node of this lake: start it, stop it, say how it is, or clear it.
 
     `run`, `serve`, `stream` and `query` start it when they need it and stop it when they are done; one that `start`
-    started stays until `stop`.
+    started stays until `stop`. `reset` ends it and removes what it holds, all of which the next `serve` loads again.
     """
     from cloud_analytics.config import load
     from cloud_analytics.serving.target import embedded_node
@@ -126,6 +127,8 @@ def cassandra(action: str, lake: str | None, conf: Path | None) -> None:
             node.start()
     elif action == "stop":
         node.stop()
+    elif action == "reset":
+        node.reset()
     status = node.status()
     line = (
         f"Cassandra answers on {status['host']}:{status['port']} (process {status['pid']})."

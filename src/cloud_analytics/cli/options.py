@@ -159,6 +159,7 @@ def open_pipeline(
     conf: Path | None,
     serving: str | None = "none",
     needs: Collection[str] = (),
+    take_over: bool = False,
 ) -> Iterator[tuple[Pipeline, Config]]:
     """A pipeline whose Spark session starts when there is something to build, or where only Spark reaches the data.
 
@@ -183,7 +184,7 @@ def open_pipeline(
 
         if not folders.need_spark:
             folders.look(lambda place: open_files(place).exists(""))
-        with open_target(config, folder, serving) as target:
+        with open_target(config, folder, serving, take_over) as target:
             try:
                 if folders.need_spark:
                     spark = start()

@@ -6,6 +6,7 @@ Both classes answer the same questions, so that nobody else asks which one it is
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -48,16 +49,23 @@ class Access(Protocol):
     def connector_options(self) -> dict[str, str]:
         """Options of a write or read through the Spark Cassandra Connector."""
 
+    def diagnose(self) -> None:
+        """Called when the store does not answer: StoreDamaged where it is known that waiting for it is in vain."""
+
 
 @dataclass(frozen=True)
 class Direct:
-    """Nodes that are asked directly. `ca_file`: TLS, with certificates that this authority signed (PEM)."""
+    """Nodes that are asked directly. `ca_file`: TLS, with certificates that this authority signed (PEM).
+
+    `doctor` knows more of the store than that it does not answer: see `Access.diagnose`.
+    """
 
     hosts: tuple[str, ...]
     port: int
     local_dc: str = "datacenter1"
     login: Login | None = None
     ca_file: Path | None = None
+    doctor: Callable[[], None] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"Cassandra at {', '.join(self.hosts)}, port {self.port}"
@@ -91,17 +99,18 @@ class Direct:
             }
         return options | _auth(self.login)
 
+    def diagnose(self) -> None:
+        """Ask the doctor."""
+        if self.doctor is not None:
+            self.doctor()
+
     @cached_property
     def _trust_store(self) -> Path:
-        from cryptography import x509
-        from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+        from cloud_analytics.serving.keystores import trust_store
 
         assert self.ca_file is not None
-        authorities = x509.load_pem_x509_certificates(self.ca_file.read_bytes())
-        entries = [pkcs12.PKCS12Certificate(one, f"ca-{n}".encode()) for n, one in enumerate(authorities)]
-        store = pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(_PUBLIC.encode()))
         path = Path(tempfile.mkdtemp(prefix="cloud-analytics-")) / "trust.p12"
-        path.write_bytes(store)
+        path.write_bytes(trust_store(self.ca_file.read_bytes(), _PUBLIC))
         return path
 
 
@@ -128,6 +137,9 @@ class Bundle:
     def connector_options(self) -> dict[str, str]:
         """The bundle as a URL: the connector takes a bare path for the name of a file that Spark distributed."""
         return {f"{_CONNECTION}config.cloud.path": self.path.absolute().as_uri()} | _auth(self.login)
+
+    def diagnose(self) -> None:
+        """Nothing is known of it."""
 
 
 def _auth(login: Login | None) -> dict[str, str]:

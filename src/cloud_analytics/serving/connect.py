@@ -24,6 +24,14 @@ def connect(
     access: Access, *, keyspace: str | None = None, connect_timeout: float = 10.0, request_timeout: float = 30.0
 ) -> Session:
     """A session whose rows are dicts of plain Python values; end it with `disconnect`, or use `connected`."""
+    try:
+        return _connect(access, keyspace, connect_timeout, request_timeout)
+    except StoreUnavailable:
+        access.diagnose()
+        raise
+
+
+def _connect(access: Access, keyspace: str | None, connect_timeout: float, request_timeout: float) -> Session:
     cluster_module, policies = _driver()
     from cassandra import ConsistencyLevel
     from cassandra.auth import PlainTextAuthProvider

@@ -83,6 +83,9 @@ def send(pid: int, sign: signal.Signals) -> None:
 
 
 def environment() -> dict[str, str]:
-    """The daemon's environment: a UTF-8 locale, so that Java can open paths with any letters, and few memory arenas."""
-    inherited = {name: value for name, value in os.environ.items() if name not in ("JAVA_TOOL_OPTIONS", "LC_ALL")}
+    """The daemon's environment: what finding programs and libraries takes, and no secret that ours may hold.
+
+    A UTF-8 locale, so that Java can open paths with any letters, and few memory arenas.
+    """
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
     return {**inherited, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}

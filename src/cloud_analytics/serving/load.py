@@ -10,29 +10,23 @@ one document for each set of tables: a checkpoint that is lost or delivers twice
 from __future__ import annotations
 
 from datetime import timedelta
-from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.engine.refresh import CHANGE_LOG
-from cloud_analytics.errors import StoreUnavailable
+from cloud_analytics.errors import StoreDamaged, StoreUnavailable
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import to_end
 from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.runtime.backoff import Backoff
+from cloud_analytics.serving import ownership
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.loader import Loader, Written
 from cloud_analytics.serving.plan import Plan
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import forget_connections, pace_connector
-
-if TYPE_CHECKING:
-    from cassandra.cluster import Session
-
-    from cloud_analytics.serving.schema import Found
 
 _LOG_SCHEMA = "version bigint, mart string, partition string, rows bigint"
 
@@ -49,6 +43,8 @@ def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dic
         try:
             _serve(lake, target, written)
             return written.rows
+        except StoreDamaged:
+            raise
         except StoreUnavailable as error:
             if written.tables > before:
                 backoff.progress()
@@ -60,7 +56,8 @@ def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dic
 def plan(lake: Lake, target: Target) -> Plan:
     """What `serve` would write now; nothing is written, and nothing created."""
     with target.looking_session() as (session, found):
-        loader = _loader(lake, target, session, found, Written())
+        owner = ownership.check(session, found, lake.state, str(target), target.take_over)
+        loader = Loader(lake, target, session, found, owner)
         log = lake.spark.read.schema(_LOG_SCHEMA).json(escape_glob(lake.path(CHANGE_LOG))) if loader.behind() else None
         due = loader.due(log) if log is not None else {}
         again = loader.due_again()
@@ -68,14 +65,18 @@ def plan(lake: Lake, target: Target) -> Plan:
 
 
 def _serve(lake: Lake, target: Target, written: Written) -> None:
-    with target.writing_session() as session:
+    with target.looking_session() as (session, found):
+        owner = ownership.check(session, found, lake.state, str(target), target.take_over)
+        target.create(session, found)
         with readable_errors(f"cannot look at keyspace {target.keyspace}"):
             found = found_tables(session, target.keyspace)
-        loader = _loader(lake, target, session, found, written)
+        loader = Loader(lake, target, session, found, owner, written)
         checkpoint = loader.document.replace("_state/", "_checkpoints/")
+        if owner is None and not loader.starts_anew:  # it was filled before keyspaces had an identity
+            loader.adopt()
         if loader.behind():
             pace_connector(lake.spark, target.requests_per_second)
-            if not loader.state["clock"]:  # tables that nobody has loaded, or nobody remembers to: everything is due
+            if loader.starts_anew:
                 lake.files.delete(checkpoint)
                 forget_connections(lake.spark)  # one that is open learns of new tables only after a second
             _stream(lake, checkpoint, loader)
@@ -83,18 +84,6 @@ def _serve(lake: Lake, target: Target, written: Written) -> None:
         if again:
             pace_connector(lake.spark, target.requests_per_second)
             loader.load(again)
-
-
-def _loader(
-    lake: Lake,
-    target: Target,
-    session: Session,
-    found: dict[str, Found],
-    written: Written,
-) -> Loader:
-    tables = sorted((name, table.fingerprint) for name, table in found.items())
-    identity = sha256(repr(tables).encode()).hexdigest()[:12]
-    return Loader(lake, target, session, set(found), f"_state/serving_{identity}", written)
 
 
 def _stream(lake: Lake, checkpoint: str, loader: Loader) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,6 +17,8 @@ from pyspark.sql import functions as F
 from cloud_analytics.engine.refresh import CHANGE_LOG
 from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.serving import ownership
+from cloud_analytics.serving.ownership import Owner
 from cloud_analytics.serving.plan import Plan, TablePlan
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
@@ -24,6 +27,8 @@ from cloud_analytics.tables.cql import ServingTable
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
+
+    from cloud_analytics.serving.schema import Found
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +64,9 @@ class Loader:
 
     The state: `clock`, the highest T; `complete`, the marts whose first load has ended; `log`, the newest record seen;
     `partitions`, mart → partition → [version of its content, T of its load]; `writes`, month → how many were begun.
+
+    `owner` is whose rows the tables hold. Where that is another lake, or this one after a later load than it remembers
+    (its folder was copied, or restored from a backup), what is remembered holds no more: everything is due.
     """
 
     def __init__(
@@ -66,20 +74,20 @@ class Loader:
         lake: Lake,
         target: Target,
         session: Session,
-        present: set[str],
-        document: str,
-        written: Written,
+        found: Mapping[str, Found],
+        owner: Owner | None,
+        written: Written | None = None,
     ) -> None:
-        self.lake, self.target, self.session, self.present = lake, target, session, present
-        self.document, self.written = document, written
+        self.lake, self.target, self.session, self.present, self.owner = lake, target, session, set(found), owner
+        self.document, self.written = ownership.document_of(found), written or Written()
         self.marts = {table.mart: table for table in tables().values()}
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """As it is stored, or that of tables which were never loaded."""
-        new = {"clock": 0, "complete": [], "log": 0, "partitions": {}, "writes": {}}
-        stored: dict[str, Any] = self.lake.state(self.document, new)
-        return stored
+        new: dict[str, Any] = {"clock": 0, "complete": [], "log": 0, "partitions": {}, "writes": {}}
+        self.state = lake.state(self.document, None) or new
+        self.identity = lake.state(ownership.IDENTITY, None) or {"id": uuid4().hex}
+        outdated = owner is not None and (owner.lake_id != self.identity["id"] or owner.version > self.state["clock"])
+        if owner is not None and outdated:
+            self.state = {**new, "clock": owner.version, "writes": self.state["writes"]}
+        self.starts_anew = outdated or not self.state["clock"]  # tables that nobody has loaded, or nobody remembers to
 
     def behind(self) -> bool:
         """Whether the change log holds a record that was never seen."""
@@ -154,6 +162,7 @@ class Loader:
             partitions=_merged(before, due, lambda _version, old: old or [0, clock]),
             writes={_month(): plan.written + plan.writes},
         )
+        self._claim()
         failures: list[BaseException] = []
         with self._pool() as pool:
             pending = {pool.submit(self._write, part, clock): part for part in parts}
@@ -165,6 +174,17 @@ class Loader:
                     self._done(pending[done], clock)
         if failures:
             raise failures[0]
+
+    def adopt(self) -> None:
+        """Claim a keyspace that this lake filled when keyspaces did not have an identity yet."""
+        self._keep()
+        self._claim()
+
+    def _claim(self) -> None:
+        """Write into the keyspace that it is this lake's, as of its newest load."""
+        mine = Owner(self.identity["id"], self.lake.root, self.state["clock"])
+        ownership.claim(self.session, mine, self.owner, str(self.target))
+        self.owner = mine
 
     def _pool(self) -> ThreadPoolExecutor:
         """Tables at once; where the store takes so many requests and no more, they take turns."""
@@ -222,8 +242,11 @@ class Loader:
         }
 
     def _keep(self, **values: Any) -> None:
+        state = {**self.state, **values}
         with self.lake.transaction() as transaction:
-            transaction.put(self.document, {**self.state, **values})
+            transaction.put(self.document, state)
+            transaction.put(ownership.IDENTITY, self.identity)
+        self.state = state
 
 
 def _month() -> str:

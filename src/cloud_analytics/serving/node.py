@@ -1,8 +1,12 @@
 """The embedded node: a real Apache Cassandra of one lake, started from Maven jars; it outlives who starts it.
 
-Everything lies in `<lake>/_cassandra`: `conf/` (written at each start), `data/`, `logs/`, and `node.json` with the
-ports that were chosen at the first start. Whether it lives is known from a lock that the daemon itself holds (it
-inherits the open file): the kernel takes it back at the moment of death, so no stale pid file and no reused pid lies.
+Everything lies in `<lake>/_cassandra`, which only its owner may enter: `conf/` (written at each start), `data/`,
+`logs/`, `password`, and `node.json` with the ports that were chosen at the first start. Whether it lives is known from
+a lock that the daemon itself holds (it inherits the open file): the kernel takes it back at the moment of death, so no
+stale pid file and no reused pid lies.
+
+Loopback is open to everybody who has an account on the machine. So the node asks for a password that is made at the
+first start, its port for other nodes for a key that nobody has, and it has no port for JMX.
 """
 
 from __future__ import annotations
@@ -12,27 +16,40 @@ import importlib.resources
 import json
 import logging
 import os
+import re
+import secrets
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cloud_analytics.errors import PipelineError, UsageError
+from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreDamaged, StoreUnavailable, UsageError
 from cloud_analytics.runtime.filelock import FileLock, is_locked
 from cloud_analytics.runtime.jars import cache_folder, cassandra_classpath
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.serving import daemon
+from cloud_analytics.serving.access import Direct, Login
+from cloud_analytics.serving.connect import connected, readable_errors
 
 logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+USER = "cloud_analytics"
+# Whom a node without any role makes at its start, and everybody knows.
+_DEFAULT = Login("cassandra", "cassandra", "the node's defaults")
+_CACHED = 0.1  # seconds for which the node remembers a login or a role: the `…_validity` of cassandra.yaml
+# What the node's log says when files of it are broken, at its start or when they are read.
+_DAMAGE = re.compile(
+    r"CorruptSSTableException|CorruptBlockException|FSReadError|Could not read commit log descriptor"
+    r"|error while processing commit log|Exception in thread Thread\[ReadStage"
+)
 _MARKER = "-Dcloud_analytics.home="
 
 
@@ -55,24 +72,27 @@ class EmbeddedNode:
         self.settings = settings or NodeSettings()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> int:
-        """Have the node running until `stop`, and return its CQL port; returns at once if it runs already.
+    def start(self) -> Direct:
+        """Have the node running until `stop`, and return the way to it; returns at once if it runs already.
 
         Raises PipelineError if it does not answer in time, UsageError if Java or the jars cannot be had.
         """
-        port = self._running()
+        access = self._running()
         self._keep(stays=True)
-        return port
+        return access
 
     @contextmanager
-    def in_use(self) -> Iterator[int]:
-        """Have the node running meanwhile, on this CQL port. Its last user ends it, unless it was told to `start`."""
+    def in_use(self) -> Iterator[Direct]:
+        """Have the node running meanwhile, to be reached this way. Its last user ends it, unless `start` was called."""
         users = FileLock(self.home / "users.lock", shared=True)
         with contextlib.ExitStack() as using:
             with self._writable():
                 using.enter_context(users)
             try:
                 yield self._running()
+            except StoreUnavailable:
+                self._tell_damage()
+                raise
             finally:
                 if not self._kept().get("stays") and users.take(alone=True):  # nobody else uses it
                     self.stop()
@@ -80,7 +100,7 @@ class EmbeddedNode:
     @contextmanager
     def _writable(self) -> Iterator[None]:
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(0o700, parents=True, exist_ok=True)
             yield
         except OSError as error:
             raise UsageError(
@@ -88,31 +108,35 @@ class EmbeddedNode:
                 " --lake, or another target with --serving"
             ) from None
 
-    def _running(self) -> int:
+    def _running(self) -> Direct:
         with self._writable():
-            for folder in ("conf/triggers", "logs"):
+            for folder in ("conf/triggers", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
-        port = self._kept().get("native_port")
-        if self._alive() and port and daemon.answers(HOST, port):
-            return int(port)
+        if self._secured.exists() and self._answers():
+            return self.access
         java, classpath = require_java().home / "bin" / "java", cassandra_classpath()
         deadline = time.monotonic() + self.settings.start_timeout
         # The second lock is for the nodes of other lakes: until this one answers, none may choose the same ports.
         with self._one_starter(), FileLock(cache_folder() / "ports.lock", self._patience):
+            if self._alive() and not self._asks_for_a_password():
+                self._end()  # an older version started it
             for _ in range(3):
                 if not self._alive():
                     logger.debug("starting the embedded Cassandra node")
                     self._launch(java, classpath)
-                port = self._kept().get("native_port")
-                if port is None:
+                if self._kept().get("native_port") is None:
                     raise PipelineError(
                         f"{self.home}/node.json was lost: run `cloud-analytics cassandra stop`, then start"
                     )
-                if self._wait_until_it_answers(port, deadline):
-                    return int(port)
+                if self._wait_until_it_answers(deadline):
+                    self._tell_damage()
+                    if not self._secured.exists():
+                        self._secure(deadline)
+                    return self.access
                 if self._free_ports() == self._ports():
                     break
                 # Someone took a port between its choice and its use: choose again.
+        self._tell_damage()
         raise PipelineError(f"the Cassandra node ended while it started: see {self._log} and {self._output}")
 
     def stop(self) -> bool:
@@ -122,28 +146,72 @@ class EmbeddedNode:
         with self._one_starter():
             if self._kept():
                 self._keep(stays=False)
-            if not self._alive():
-                return self._end_orphan()
-            for sign, patience in ((signal.SIGTERM, self.settings.stop_timeout), (signal.SIGKILL, 10.0)):
-                pid = self._pid()
-                if pid is not None:
-                    daemon.send(pid, sign)
-                until = time.monotonic() + patience
-                while time.monotonic() < until:
-                    if not self._alive():
-                        return True
-                    time.sleep(0.05)
+            return self._end() if self._alive() else self._end_orphan()
+
+    def reset(self) -> None:
+        """End the node, and remove what it holds: the next start makes a new one, and the next load fills it."""
+        self.stop()
+        if self.home.is_dir():
+            with self._one_starter():
+                for folder in ("data", "conf"):
+                    shutil.rmtree(self.home / folder, ignore_errors=True)
+                for name in ("password", "node.json"):
+                    (self.home / name).unlink(missing_ok=True)
+
+    def _tell_damage(self) -> None:
+        """StoreDamaged where the node's log, since its start, says that files of it are broken."""
+        logs = (
+            path.read_text(encoding="utf-8", errors="replace") for path in (self._log, self._output) if path.exists()
+        )
+        found = next((line for text in logs for line in text.splitlines() if _DAMAGE.search(line)), None)
+        if found:
+            raise StoreDamaged(
+                f"the lake's Cassandra node is damaged ({found.strip()[:200]}): what it holds is derived from Gold, so"
+                " `cloud-analytics cassandra reset` clears it, and `cloud-analytics serve` fills it again"
+            )
+
+    def _end(self) -> bool:
+        for sign, patience in ((signal.SIGTERM, self.settings.stop_timeout), (signal.SIGKILL, 10.0)):
+            pid = self._pid()
+            if pid is not None:
+                daemon.send(pid, sign)
+            until = time.monotonic() + patience
+            while time.monotonic() < until:
+                if not self._alive():
+                    return True
+                time.sleep(0.05)
         raise PipelineError(f"the Cassandra node (process {self._pid()}) does not end: end it by hand, then try again")
 
     def status(self) -> dict[str, Any]:
-        """Whether it answers, where, and its process: `port` and `pid` are None where they are not known."""
-        alive, port = self._alive(), self._kept().get("native_port")
+        """Whether it answers, where, its process and its user; `port` and `pid` are None where they are not known."""
         return {
-            "running": bool(alive and port and daemon.answers(HOST, port)),
+            "running": self._answers(),
             "host": HOST,
-            "port": port,
-            "pid": self._pid() if alive else None,
+            "port": self._kept().get("native_port"),
+            "pid": self._pid() if self._alive() else None,
+            "user": USER,
+            "password_file": str(self.password_file),
         }
+
+    @property
+    def password_file(self) -> Path:
+        """The password of the node's one user, readable by the owner of the lake alone."""
+        return self.home / "password"
+
+    @property
+    def access(self) -> Direct:
+        """The way to the node, where it was started last. UsageError where the password cannot be read."""
+        try:
+            password = self.password_file.read_text(encoding="ascii")
+        except FileNotFoundError:
+            raise UsageError(f"{self.password_file} is gone, the password of the lake's Cassandra node") from None
+        except OSError as error:
+            raise UsageError(
+                f"the lake's Cassandra node belongs to another user: {self.password_file} cannot be read"
+                f" ({error.strerror})"
+            ) from None
+        login = Login(USER, password, str(self.password_file))
+        return Direct((HOST,), self._kept()["native_port"], login=login, doctor=self._tell_damage)
 
     @property
     def has_data(self) -> bool:
@@ -170,6 +238,23 @@ class EmbeddedNode:
 
     def _free_ports(self) -> list[int]:
         return daemon.free_ports(HOST, self._ports())
+
+    @property
+    def _secured(self) -> Path:
+        """There when nobody but its own user can log in; it goes with the data."""
+        return self.home / "data" / "secured"
+
+    def _asks_for_a_password(self) -> bool:
+        """Whether the configuration of the last start says so."""
+        path = self.home / "conf" / "cassandra.yaml"
+        return path.exists() and "PasswordAuthenticator" in path.read_text(encoding="utf-8")
+
+    def _answers(self) -> bool:
+        """Whether it is up. It says so itself first: while it is not, anybody may answer on its port."""
+        port = self._kept().get("native_port")
+        if port is None or not self._alive() or b"Startup complete" not in self._output.read_bytes():
+            return False
+        return daemon.answers(HOST, port)
 
     def _alive(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
@@ -204,8 +289,14 @@ class EmbeddedNode:
 
     def _launch(self, java: Path, classpath: list[Path]) -> None:
         self._end_orphan()
+        self.home.chmod(0o700)  # older versions left it open
+        if not (self._secured.exists() or self.password_file.exists()):
+            self._write_privately("password", secrets.token_urlsafe(32).encode())
+        with contextlib.suppress(FileNotFoundError):  # what it says is of this start
+            os.replace(self._log, self._log.with_name("system.previous.log"))
         ports = self._free_ports()
-        self._keep(native_port=ports[0], storage_port=ports[1], pid=None)
+        new = self._kept().get("new", not (self.home / "data" / "data").exists())
+        self._keep(native_port=ports[0], storage_port=ports[1], pid=None, new=new)
         self._configure(*ports)
         shutil.rmtree(self.home / "tmp", ignore_errors=True)  # native libraries that a killed process left behind
         (self.home / "tmp").mkdir()
@@ -222,7 +313,7 @@ class EmbeddedNode:
             _MARKER + str(self.home),
             *("-cp", os.pathsep.join(map(str, classpath)), "org.apache.cassandra.service.CassandraDaemon"),
         ]
-        with FileLock(self.home / "daemon.lock") as lock, self._output.open("wb") as output:
+        with self._output.open("wb") as output, FileLock(self.home / "daemon.lock") as lock:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.home,
@@ -231,12 +322,26 @@ class EmbeddedNode:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=0o077,
                 pass_fds=[lock.descriptor()],
             )
             self._keep(pid=self._process.pid)
 
+    def _write_privately(self, name: str, content: bytes) -> Path:
+        """Replace a file of the node in one step; only its owner may read it."""
+        path = self.home / name
+        aside = path.with_name(f"{path.name}.part")
+        aside.unlink(missing_ok=True)
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        os.replace(aside, path)
+        return path
+
     def _configure(self, native_port: int, storage_port: int) -> None:
-        data = self.home / "data"
+        from cloud_analytics.serving import keystores  # takes 0.1 s, which a node that runs already need not cost
+
+        data, internode = self.home / "data", secrets.token_urlsafe(32)
+        identity, trust = keystores.identity("internode", internode)
         configuration: dict[str, Any] = {
             **yaml.safe_load(_template("cassandra.yaml")),
             "native_transport_port": native_port,
@@ -247,19 +352,72 @@ class EmbeddedNode:
                     "parameters": [{"seeds": f"{HOST}:{storage_port}"}],
                 }
             ],
+            # Other nodes speak past all roles, so none is let in: the key is new at each start, and only trusts itself.
+            "server_encryption_options": {
+                "internode_encryption": "all",
+                "optional": False,
+                "require_client_auth": True,
+                "store_type": "PKCS12",
+                "keystore": str(self._write_privately("conf/internode.p12", identity)),
+                "truststore": str(self._write_privately("conf/internode-trust.p12", trust)),
+                "keystore_password": internode,
+                "truststore_password": internode,
+            },
             "data_file_directories": [str(data / "data")],
             **{f"{name}_directory": str(data / name) for name in ("commitlog", "hints", "saved_caches", "cdc_raw")},
             **self.settings.extra_yaml,
         }
         configuration = {key: value for key, value in configuration.items() if value is not None}
         text = yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True)
-        (self.home / "conf" / "cassandra.yaml").write_text(text, encoding="utf-8")
-        (self.home / "conf" / "logback.xml").write_text(_template("logback.xml"), encoding="utf-8")
+        self._write_privately("conf/cassandra.yaml", text.encode())
+        self._write_privately("conf/logback.xml", _template("logback.xml").encode())
 
-    def _wait_until_it_answers(self, port: int, deadline: float) -> bool:
+    def _secure(self, deadline: float) -> None:
+        """Give a new node its own user instead of the one that everybody knows.
+
+        Somebody else may have been quicker. Whoever was has left a role, a keyspace or a connection behind, once the
+        node has forgotten what it remembered: PipelineError, and the node is ended.
+        """
+        try:
+            self._make_user(deadline)
+            with connected(self.access) as session, readable_errors("cannot set up the node's user"):
+                session.execute(f"DROP ROLE IF EXISTS {_DEFAULT.username}")
+                time.sleep(2 * _CACHED)
+                users = {row["role"] for row in session.execute("SELECT role FROM system_auth.roles")}
+                users |= {row["username"] for row in session.execute("SELECT username FROM system_views.clients")}
+                names = session.execute("SELECT keyspace_name AS name FROM system_schema.keyspaces")
+                keyspaces = [row["name"] for row in names if not row["name"].startswith("system")]
+        except CloudAnalyticsError:
+            self._end()
+            raise
+        if users != {USER} or (keyspaces and self._kept().get("new")):
+            self._end()
+            raise PipelineError(
+                "somebody else has logged in to the lake's Cassandra node while it was set up, and it was ended:"
+                " `cloud-analytics cassandra reset`, then try again; find out who else works on this machine"
+            )
+        self._secured.touch(0o600)
+
+    def _make_user(self, deadline: float) -> None:
+        own = self.access
+        assert own.login is not None
+        create = f"CREATE ROLE IF NOT EXISTS {USER} WITH PASSWORD = '{own.login.password}'"
+        while True:
+            try:
+                with connected(replace(own, login=_DEFAULT)) as session, readable_errors("cannot make the node's user"):
+                    session.execute(f"{create} AND SUPERUSER = true AND LOGIN = true")
+                return
+            except UsageError:  # the node makes its default user a moment after its start; or it is gone already
+                with contextlib.suppress(UsageError), connected(own):
+                    return
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def _wait_until_it_answers(self, deadline: float) -> bool:
         """True once CQL answers, False if the daemon died; PipelineError if it does neither in time."""
         while self._alive():
-            if daemon.answers(HOST, port):
+            if self._answers():
                 return True
             if time.monotonic() > deadline:
                 raise PipelineError(

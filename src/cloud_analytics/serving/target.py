@@ -1,22 +1,31 @@
-"""Where Gold is served: a store, the keyspace in it, and what this store can take."""
+"""Where Gold is served: a store, the keyspace in it, and what this store can take.
+
+The configuration names one: the lake's own node, a Cassandra cluster, or AstraDB. All problems of a target are told at
+once, before anything is connected to. Secrets come from the environment alone.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloud_analytics.errors import StoreUnavailable, UsageError
+from cloud_analytics.config import KEYSPACE_NAME, ServingSettings
+from cloud_analytics.errors import ConfigError, StoreUnavailable, UsageError
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.backoff import Backoff
-from cloud_analytics.serving import schema
-from cloud_analytics.serving.access import Access, Direct
+from cloud_analytics.serving import ownership, schema
+from cloud_analytics.serving.access import Access, Bundle, Direct, Login
 from cloud_analytics.serving.connect import StoreWaking, connect, connected, disconnect, readable_errors
-from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.queries import NothingServed, served
 from cloud_analytics.serving.tables import KEYSPACE, tables
 
@@ -25,8 +34,12 @@ if TYPE_CHECKING:
 
     from cloud_analytics.config import Config
 
-ASTRA_KEYSPACE = "ASTRA_DB_KEYSPACE"  # the environment variable
-SIMPLE = {"class": "SimpleStrategy", "replication_factor": "1"}
+_USERNAME, _PASSWORD = "CASSANDRA_USERNAME", "CASSANDRA_PASSWORD"
+SECRETS = ("ASTRA_DB_SECURE_BUNDLE", "ASTRA_DB_APPLICATION_TOKEN", "ASTRA_DB_KEYSPACE")
+_BUNDLE, _TOKEN_NAME, _KEYSPACE = SECRETS
+_TOKEN_BEGINS = "AstraCS:"
+_TOKEN = re.compile(r"AstraCS:[A-Za-z0-9]+:[0-9A-Fa-f]{64}")
+_ASTRA_REFUSES = frozenset({"compaction"})  # AstraDB keeps its own, whatever a table asks for
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,10 @@ class Target:
     left_out: frozenset[str] = frozenset()  # table options that the store would refuse
     requests_per_second: int | None = None  # what it takes; None: as much as comes
     monthly_writes: int | None = None  # how many are paid for
+    take_over: bool = False  # whether a load may replace the rows of another lake
+
+    def __str__(self) -> str:
+        return f"keyspace {self.keyspace} of {self.access}"
 
     @contextmanager
     def session(self, patience: timedelta = timedelta(0)) -> Iterator[Session]:
@@ -64,27 +81,28 @@ class Target:
 
     @contextmanager
     def writing_session(self) -> Iterator[Session]:
-        """A driver session in the keyspace, with all tables; what is missing is created.
-
-        UsageError where a table is not what its mart declares, or the keyspace has to be created elsewhere.
-        """
-        with connected(self.access) as session:
-            with readable_errors(f"cannot create the tables in keyspace {self.keyspace}"):
-                if not self._use(session):
-                    options = ", ".join(f"'{name}': '{value}'" for name, value in (self.replication or {}).items())
-                    create = f"CREATE KEYSPACE IF NOT EXISTS {self.keyspace} WITH replication = {{{options}}}"
-                    session.execute(create)
-                    session.set_keyspace(self.keyspace)
-                found = schema.found_tables(session, self.keyspace)
-                schema.check(found, self.keyspace)
-                for table in tables().values():
-                    if table.name not in found:
-                        session.execute(table.statement(self.left_out))
+        """A driver session in the keyspace, with all tables; what is missing is created. Errors: `looking_session`."""
+        with self.looking_session() as (session, found):
+            self.create(session, found)
             yield session
+
+    def create(self, session: Session, found: Collection[str]) -> None:
+        """Create the keyspace, and the tables that are not among the `found`; the session is in the keyspace then."""
+        with readable_errors(f"cannot create the tables in keyspace {self.keyspace}"):
+            if session.keyspace is None:
+                options = ", ".join(f"'{name}': '{value}'" for name, value in (self.replication or {}).items())
+                session.execute(f"CREATE KEYSPACE IF NOT EXISTS {self.keyspace} WITH replication = {{{options}}}")
+                session.set_keyspace(self.keyspace)
+            for table in tables().values():
+                if table.name not in found:
+                    session.execute(table.statement(self.left_out))
 
     @contextmanager
     def looking_session(self) -> Iterator[tuple[Session, dict[str, schema.Found]]]:
-        """A driver session that creates nothing, and the tables that are there; UsageError as `writing_session`."""
+        """A driver session that creates nothing, and the tables that are there.
+
+        UsageError where a table is not what its mart declares, or the keyspace has to be created elsewhere.
+        """
         with connected(self.access) as session:
             with readable_errors(f"cannot look at keyspace {self.keyspace}"):
                 found = schema.found_tables(session, self.keyspace) if self._use(session) else {}
@@ -111,22 +129,99 @@ class Target:
         return False
 
 
-def local_target(port: int, keyspace: str = KEYSPACE) -> Target:
-    """The embedded node on this port."""
-    return Target(Direct((HOST,), port), keyspace, SIMPLE)
+def local_target(access: Direct, keyspace: str = KEYSPACE) -> Target:
+    """An embedded node."""
+    return Target(access, keyspace, {"class": "SimpleStrategy", "replication_factor": "1"})
+
+
+def cassandra(settings: ServingSettings, environment: Mapping[str, str]) -> Target:
+    """A Cassandra cluster; ConfigError lists what is wrong."""
+    chosen = settings.cassandra
+    username, password = environment.get(_USERNAME, ""), environment.get(_PASSWORD, "")
+    problems = []
+    if bool(username) != bool(password):
+        given, lacking = (_USERNAME, _PASSWORD) if username else (_PASSWORD, _USERNAME)
+        problems.append(f"{lacking} is not set, and {given} is: set both, or neither where no login is needed")
+    if chosen.ca_file is not None:
+        problems += _problems_of_authority(chosen.ca_file)
+    elif password and not (chosen.is_local or chosen.plaintext):
+        problems.append(
+            f"pipeline.yaml: serving.cassandra: without ca_file {_PASSWORD} would go over the network unencrypted:"
+            " name the cluster's certificate authority there, or set plaintext: true if the network can be trusted"
+        )
+    if problems:
+        raise ConfigError(problems)
+    login = Login(username, password, f"{_USERNAME} and {_PASSWORD}") if username else None
+    return Target(
+        access=Direct(tuple(chosen.contact_points), chosen.port, chosen.datacenter, login, chosen.ca_file),
+        keyspace=chosen.keyspace,
+        replication=chosen.strategy(),
+        where_to_create="create it, or set serving.cassandra.replication in pipeline.yaml, with which it is created",
+        requests_per_second=chosen.requests_per_second,
+    )
+
+
+def astra(settings: ServingSettings, environment: Mapping[str, str]) -> Target:
+    """An AstraDB; ConfigError lists what is wrong with its bundle, token and keyspace."""
+    from cloud_analytics.serving import bundle  # and what it needs to check certificates
+
+    path, token, keyspace = (environment.get(name, "").strip() for name in (_BUNDLE, _TOKEN_NAME, _KEYSPACE))
+    problems = [] if path else [f"{_BUNDLE} is not set: the path of the secure connect bundle (a zip file)"]
+    if path.startswith(_TOKEN_BEGINS):
+        problems.append(f"{_BUNDLE} holds a token: it takes the path of the secure connect bundle")
+    elif path:
+        problems += [f"{_BUNDLE}: {problem}" for problem in bundle.problems(Path(path).expanduser())]
+    if not _TOKEN.fullmatch(token):
+        what = "has not the form of a token" if token else "is not set"
+        problems.append(f"{_TOKEN_NAME} {what}: AstraCS:…:…, as the Astra console generates it")
+    if not re.fullmatch(KEYSPACE_NAME, keyspace):
+        named = "holds a token" if keyspace.startswith(_TOKEN_BEGINS) else f"{keyspace!r} is no keyspace name"
+        what = named if keyspace else "is not set"
+        problems.append(f"{_KEYSPACE} {what}: lower-case letters, digits and _, at most 48")
+    if problems:
+        raise ConfigError(problems)
+    return Target(
+        access=Bundle(Path(path).expanduser(), Login("token", token, _TOKEN_NAME)),
+        keyspace=keyspace,
+        where_to_create=f"create it in the Astra console, or set {_KEYSPACE} to one that is there",
+        left_out=_ASTRA_REFUSES,
+        requests_per_second=settings.astra.requests_per_second,
+        monthly_writes=settings.astra.monthly_writes,
+    )
+
+
+def _problems_of_authority(path: Path) -> list[str]:
+    from cloud_analytics.serving.keystores import trust_store
+
+    key = "serving.cassandra.ca_file"
+    try:
+        trust_store(path.read_bytes(), "any")
+    except OSError as error:
+        return [f"pipeline.yaml: {key}: {path} cannot be read ({error.strerror})"]
+    except ValueError:
+        return [f"pipeline.yaml: {key}: {path} holds no certificate in PEM form"]
+    return []
 
 
 @contextmanager
-def open_target(config: Config, lake: str, choice: str | None = None) -> Iterator[Target | None]:
+def open_target(
+    config: Config, lake: str, choice: str | None = None, take_over: bool = False
+) -> Iterator[Target | None]:
     """The target that `choice`, or else the configuration, names, ready to be loaded; None for `none`.
 
     What can be wrong with it is told now, not after hours of work: settings and secrets, a login that is refused, a
-    keyspace that is missing, tables of another schema. A store that is away is no error yet: a load waits for it.
+    keyspace that is missing or holds another lake's rows, tables of another schema. A store that is away is no error
+    yet: a load waits for it. `take_over`: another lake's rows may be replaced.
     """
     with _chosen(config, lake, choice) as target:
-        if target is not None:
-            with contextlib.suppress(StoreUnavailable), target.looking_session():
-                pass
+        if target is None:
+            yield None
+            return
+        target = replace(target, take_over=take_over or target.take_over)
+        with contextlib.suppress(StoreUnavailable), target.looking_session() as (session, found):
+            if local_folder(lake) is not None:  # the documents of a lake elsewhere can be read when Spark runs
+                read_state = LakeFolder(open_files(lake)).state
+                ownership.check(session, found, read_state, str(target), target.take_over)
         yield target
 
 
@@ -152,18 +247,16 @@ def _chosen(config: Config, lake: str, choice: str | None) -> Iterator[Target | 
     if name == "none":
         yield None
     elif name == "embedded":
-        with embedded_node(lake).in_use() as port:
-            yield local_target(port)
+        with embedded_node(lake).in_use() as access:
+            yield replace(local_target(access), take_over=True)  # it lies in the lake's own folder: nobody else's
     else:
-        from cloud_analytics.serving import remote  # and what it needs to check certificates
-
-        yield remote.TARGETS[name](settings, os.environ)
+        yield (cassandra if name == "cassandra" else astra)(settings, os.environ)
 
 
 def keyspace_of(config: Config, choice: str | None = None) -> str:
     """The keyspace of a target, for who only wants to name it."""
     settings = config.pipeline.serving
-    names = {"cassandra": settings.cassandra.keyspace, "astra": os.environ.get(ASTRA_KEYSPACE)}
+    names = {"cassandra": settings.cassandra.keyspace, "astra": os.environ.get(_KEYSPACE)}
     return names.get(choice or settings.target) or KEYSPACE
 
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloud_analytics.errors import CloudAnalyticsError
-from cloud_analytics.serving.access import Direct, Login
+from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.connect import connected
 from cloud_analytics.serving.node import EmbeddedNode, NodeSettings
 from tests.serving.astra.bundle import HOST, PASSWORD, Authority, members, write
@@ -33,10 +32,6 @@ def settings(key_store: Path) -> NodeSettings:
     """The node behind the proxy. What AstraDB ignores with a warning is refused here, so that a test sees it."""
     encryption = {"enabled": True, "optional": True, "keystore": str(key_store), "keystore_password": PASSWORD}
     yaml = {
-        "authenticator": "PasswordAuthenticator",
-        "authorizer": "CassandraAuthorizer",
-        "role_manager": "CassandraRoleManager",
-        "auth_cache_warming_enabled": False,
         "write_consistency_levels_disallowed": ["ANY", "ONE", "LOCAL_ONE"],
         "table_properties_disallowed": ["compaction", "compression", "gc_grace_seconds", "read_repair"],
         "native_transport_rate_limiting_enabled": True,
@@ -45,7 +40,7 @@ def settings(key_store: Path) -> NodeSettings:
         # For who comes directly: the same node is the cluster of other tests.
         "client_encryption_options": {**encryption, "store_type": "PKCS12"},
     }
-    return NodeSettings(extra_yaml=yaml, jvm_options=("-Dcassandra.superuser_setup_delay_ms=0",))
+    return NodeSettings(extra_yaml=yaml)
 
 
 @dataclass
@@ -55,7 +50,7 @@ class Double:
     bundle: Path
     authority: Authority
     metadata_port: int
-    node_port: int
+    node: Direct  # past the proxy, as who runs the database
     asleep_until: float = 0.0
     metadata_requests: list[int] = field(default_factory=list)  # the status of each answer
     server_names: list[str] = field(default_factory=list)  # which each connection to the proxy asked for
@@ -66,23 +61,7 @@ class Double:
 
     def superuser(self) -> Any:
         """`with double.superuser() as session:`: past the proxy, as who runs the database."""
-        return superuser(self.node_port)
-
-
-@contextmanager
-def superuser(port: int) -> Iterator[Any]:
-    """A session of the node's own administrator, whom the node makes shortly after its start."""
-    access = Direct((HOST,), port, login=Login("cassandra", "cassandra", "the node's defaults"))
-    until = time.monotonic() + 60
-    while True:
-        try:
-            with connected(access) as session:
-                yield session
-            return
-        except CloudAnalyticsError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
+        return connected(self.node)
 
 
 @contextmanager
@@ -91,9 +70,9 @@ def astra_double(folder: Path) -> Iterator[Double]:
     authority = Authority()
     context = authority.server_context(folder)
     (folder / "node.p12").write_bytes(authority.key_store("node", authority.issue("test node")))
-    with EmbeddedNode(folder / "_cassandra", settings(folder / "node.p12")).in_use() as node_port:
-        host_id = _prepare(node_port)
-        double = Double(folder / "bundle.zip", authority, 0, node_port)
+    with EmbeddedNode(folder / "_cassandra", settings(folder / "node.p12")).in_use() as node:
+        host_id = _prepare(node)
+        double = Double(folder / "bundle.zip", authority, 0, node)
         loop = asyncio.new_event_loop()
         threading.Thread(target=loop.run_forever, name="astra double", daemon=True).start()
 
@@ -118,8 +97,8 @@ def astra_double(folder: Path) -> Iterator[Double]:
             loop.call_soon_threadsafe(loop.stop)
 
 
-def _prepare(node_port: int) -> str:
-    with superuser(node_port) as session:
+def _prepare(node: Direct) -> str:
+    with connected(node) as session:
         replication = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}"
         session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}")
         session.execute(f"CREATE ROLE IF NOT EXISTS 'token' WITH PASSWORD = '{TOKEN}' AND LOGIN = true")
@@ -180,7 +159,7 @@ def _proxy(double: Double, host_id: str) -> Any:
         if asked_for != host_id:
             writer.close()
             return
-        node_reader, node_writer = await asyncio.open_connection(HOST, double.node_port)
+        node_reader, node_writer = await asyncio.open_connection(HOST, double.node.port)
         with suppress(asyncio.CancelledError):
             await asyncio.gather(pass_on(reader, node_writer), pass_on(node_reader, writer))
 
