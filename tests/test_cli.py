@@ -24,7 +24,7 @@ def _call(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProces
         (("run", "--nonsense"), "No such option"),
         (("stream", "--trigger", "soon"), "expected a duration"),
         (("generate", "--out", "x", "--events", "0"), "events"),
-        (("query", "--org", "x"), "Choose from: daily-costs, top-services"),
+        (("query", "--org", "x"), "Choose from: anomalies, "),
         (("run", "--landing", ""), "is empty: give a folder"),
         (("audit", "--lake", "no/such/lake"), "holds nothing: `cloud-analytics run` fills it"),
         (("audit", "--landing", "no/such/landing"), "does not exist; give it with --landing"),

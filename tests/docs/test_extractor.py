@@ -80,7 +80,7 @@ def test_a_document_that_hides_commands_is_told(document: str, message: str) -> 
 
 @pytest.mark.parametrize(
     "call",
-    ["cloud-analytics nonsense", "cloud-analytics audit --nonsense", "cloud-analytics query daily-costs",
+    ["cloud-analytics nonsense", "cloud-analytics audit --nonsense", "cloud-analytics query --org o",
      "cloud-analytics query moon --org o", "cloud-analytics trace --org o", "cloud-analytics quarantine"],
 )  # fmt: skip
 def test_a_call_that_the_command_line_does_not_take_is_told(call: str) -> None:
