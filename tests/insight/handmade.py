@@ -12,6 +12,7 @@ import pandas as pd
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.reading.audit import Audit, SourceAudit
+from cloud_analytics.reading.figures import Signal
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast
 from cloud_analytics.reading.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 
@@ -116,6 +117,10 @@ def facts() -> Facts:
             BudgetAlert("o1", "2025-08", days[-1], Decimal(200), Decimal(210), Decimal(220), Decimal(105)),
         ],
         kept_forecasts=[KeptForecast(date(2025, 7, 9), "2025-07", 2, Decimal(90), Decimal(100), 0.15, 0.5)],
+        signals=[
+            Signal("F1", "GenAI cost follows tokens", False, "rank correlation 0.04", {}, "prices say nothing"),
+            Signal("F2", "Carbon is more than a multiple of the quantity", True, "12 % unexplained", {}, "nothing"),
+        ],
         profile=profiles(),
         audit=Audit({"usage_events": SourceAudit(212, 210, {"negative_cost": 2}), "users": SourceAudit(5, 5, {})}),
         batches=pd.DataFrame(
@@ -187,7 +192,7 @@ def nothing() -> Facts:
         if isinstance(frame := getattr(known, field.name), pd.DataFrame)
     }
     lacking: dict[str, Any] = {"names": {}, "last_date": None, "newest_event": None, "snapshots": {}}
-    lacking |= {"budget_alerts": [], "kept_forecasts": []}
+    lacking |= {"budget_alerts": [], "kept_forecasts": [], "signals": []}
     lacking |= {"changed": None, "audit": None}
     lacking["profile"] = {name: without_rows(found) for name, found in known.profile.items()}
     return replace(known, missing=list(MASTERS), **empty, **lacking)  # type: ignore[arg-type]

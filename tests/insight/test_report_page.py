@@ -134,6 +134,10 @@ class TestFigures:
         (kept,) = table(page, "what came")
         assert [cell[1] or cell[0] for cell in kept] == ["2025-07-09", "2025-07", "2", "90", "100", "0.15", "0.5"]
 
+    def test_a_figure_without_a_signal_is_doubted_where_it_stands(self, page: Page) -> None:
+        assert "F1, GenAI cost follows tokens: not so in these data (rank correlation 0.04)." in page.text
+        assert "F2" not in page.text
+
     def test_revenue_ends_with_the_sum(self, page: Page) -> None:
         assert [cell[1] for cell in table(page, "By month (USD)")[-1]] == ["", "1500", "150", "1350", "135", "1485"]
         assert "2025-08 is −50.0% against 2025-07" in page.sections["revenue"]

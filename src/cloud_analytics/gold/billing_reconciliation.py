@@ -20,7 +20,7 @@ TABLE = Table(
         Column("invoiced_usd", MONEY, "what was invoiced before credits and taxes (0 without an invoice)", USD),
         Column("invoice_count", "bigint", "invoices", COUNT),
         Column("currency_original", "string", "currency of the invoices (MIXED when there are several)"),
-        Column("difference_usd", MONEY, "invoiced - usage", USD),
+        Column("difference_usd", MONEY, "invoiced - usage; `validate` (F3) says whether invoices follow usage", USD),
         Column("difference_pct", RATIO, "100 x difference / usage (null without a cost)", PERCENT),
         Column("tolerance_usd", MONEY, "how large a difference is rounding: max(1, 0.005 x root of charge_rows)", USD),
         Column("status", "string", "matched, underbilled, overbilled, not_invoiced or no_usage"),

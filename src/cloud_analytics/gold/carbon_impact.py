@@ -17,7 +17,12 @@ TABLE = Table(
         Column("events", "bigint", "events", COUNT),
         Column("events_with_carbon", "bigint", "of them, those that tell their carbon", COUNT),
         Column("coverage", RATIO, "events_with_carbon / events", SHARE),
-        Column("carbon_kg_per_usd", RATIO, "total_carbon_kg / cost", Unit("kg CO2e per USD", 4)),
+        Column(
+            "carbon_kg_per_usd",
+            RATIO,
+            "total_carbon_kg / cost; `validate` (F2) says whether it tells anything",
+            Unit("kg CO2e per USD", 4),
+        ),
     ),
     reads=(SameDate("gold/resource_daily_usage"),),
     partition="usage_date",

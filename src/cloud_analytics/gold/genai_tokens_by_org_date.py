@@ -20,7 +20,7 @@ TABLE = Table(
         Column(
             "cost_per_million_tokens",
             RATIO,
-            "1,000,000 × total_cost_usd / total_tokens",
+            "1,000,000 × total_cost_usd / total_tokens; `validate` (F1) says whether it tells anything",
             Unit("USD per million tokens", 4),
         ),
     ),

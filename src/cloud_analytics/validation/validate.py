@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from cloud_analytics.config import Config
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading.audit import audit
+from cloud_analytics.reading.figures import Signal, figures_to_distrust
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.validation.assumptions import assumptions
-from cloud_analytics.validation.checks import Validation
-from cloud_analytics.validation.figures import figures_to_distrust
+from cloud_analytics.validation.checks import Check, Validation, Verdict
 from cloud_analytics.validation.milestones import milestones
 from cloud_analytics.validation.questions import answered
 
@@ -32,6 +32,18 @@ def validate(
             *assumptions(lake, landing, config, audited),
             *milestones(lake, landing, config, audited),
             questions,
-            *figures_to_distrust(lake),
+            *map(_as_check, figures_to_distrust(lake)),
         ]
+    )
+
+
+def _as_check(signal: Signal) -> Check:
+    verdicts = {True: Verdict.INFORMATIVE, False: Verdict.NOT_INFORMATIVE, None: Verdict.NOT_CHECKED}
+    return Check(
+        signal.id,
+        signal.statement,
+        verdicts[signal.informative],
+        signal.evidence,
+        signal.figures,
+        signal.consequence,
     )

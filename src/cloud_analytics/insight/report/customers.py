@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloud_analytics.insight import plots
-from cloud_analytics.insight.report.facts import Facts
+from cloud_analytics.insight.report.facts import Facts, distrust
 from cloud_analytics.insight.report.measures import lacking
 from cloud_analytics.insight.report.view import (
     Cell,
@@ -42,7 +42,8 @@ def revenue(facts: Facts) -> Section:
     body.append(["all", *[usd(sums[name], 0) for name in _AMOUNTS]])
     table = Table("By month (USD)", ("month", "gross", "credits", "net", "taxes", "due"), body)
     notes = [
-        "Net is gross − credits, due is net + taxes. Invoices in other currencies are converted at their own rate."
+        "Net is gross − credits, due is net + taxes. Invoices in other currencies are converted at their own rate.",
+        *distrust(facts, "F3", "F4"),
     ]
     return Section("revenue", title, lead + ".", [plots.revenue_bridge(found)], [table], notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloud_analytics.insight import plots
-from cloud_analytics.insight.report.facts import Facts
+from cloud_analytics.insight.report.facts import Facts, distrust
 from cloud_analytics.insight.report.measures import coverage, grams_per_usd, periods, recent_days, token_price
 from cloud_analytics.insight.report.view import Section, Table, change, number, percent, total, usd
 
@@ -33,7 +33,8 @@ def genai(facts: Facts) -> Section:
         ],
     )
     notes = [
-        "The unit cost takes only the days of organisations that tell their tokens: events of version 1 have none."
+        "The unit cost takes only the days of organisations that tell their tokens: events of version 1 have none.",
+        *distrust(facts, "F1"),
     ]
     return Section("genai", title, lead, [plots.tokens_and_cost(found)], [table], notes)
 
@@ -61,5 +62,8 @@ def carbon(facts: Facts) -> Section:
             for name, part in periods(facts, found)
         ],
     )
-    notes = ["Coverage is the share of events that report carbon. Grams per USD take only the days that report any."]
+    notes = [
+        "Coverage is the share of events that report carbon. Grams per USD take only the days that report any.",
+        *distrust(facts, "F2"),
+    ]
     return Section("carbon", title, lead, [plots.carbon(found)], [table], notes)

@@ -15,6 +15,7 @@ from cloud_analytics.insight.report.causes import anomalies
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
+from cloud_analytics.reading.figures import Signal, figures_to_distrust
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast, budget_alerts, kept_forecasts
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.profile import SourceProfile, profile
@@ -89,6 +90,7 @@ class Facts:
     forecasts: pd.DataFrame  # a row an org_id, of the newest forecast, the largest expected_usd first
     budget_alerts: list[BudgetAlert]
     kept_forecasts: list[KeptForecast]
+    signals: list[Signal]  # whether tokens, carbon, invoices and currencies tell anything (F1 to F4)
     profile: dict[str, SourceProfile]  # source → its profile
     audit: Audit | None  # None: the landing folder is not there
     batches: pd.DataFrame  # a row a micro-batch
@@ -119,6 +121,7 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         anomalies=anomalies(lake),
         budget_alerts=budget_alerts(lake),
         kept_forecasts=kept_forecasts(lake),
+        signals=figures_to_distrust(lake),
         profile=profile(lake, config),
         audit=audit(lake, landing, config) if landing.exists("") else None,
         batches=lateness.micro_batches(lake),
@@ -128,3 +131,12 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         changed=None if last_change is None else datetime.fromtimestamp(last_change / 1e6, timezone.utc),
         **{name: lake.frame(query) for name, query in _QUERIES.items()},
     )
+
+
+def distrust(facts: Facts, *ids: str) -> list[str]:
+    """A note for each of these signals that the data do not carry."""
+    return [
+        f"{signal.id}, {signal.statement}: not so in these data ({signal.evidence}). So {signal.consequence}."
+        for signal in facts.signals
+        if signal.id in ids and signal.informative is False
+    ]

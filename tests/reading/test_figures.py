@@ -10,9 +10,8 @@ import pytest
 
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.lake.files import LocalFileSystem
+from cloud_analytics.reading.figures import Signal, figures_to_distrust
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.validation.checks import Check, Verdict
-from cloud_analytics.validation.figures import figures_to_distrust
 
 # The few columns that are looked at, as the pipeline makes them of clean data.
 TABLES = {
@@ -34,7 +33,7 @@ TABLES = {
 }
 
 
-def checks(folder: Path, **settings: Any) -> dict[str, Check]:
+def signals(folder: Path, **settings: Any) -> dict[str, Signal]:
     generate(folder / "landing", GeneratorSettings(**{"events": 12_000, "days": 50, "orgs": 80, **settings}))
     connection = duckdb.connect()
     fields = (
@@ -51,33 +50,33 @@ def checks(folder: Path, **settings: Any) -> dict[str, Check]:
     for table, query in TABLES.items():
         (folder / "lake" / table).mkdir(parents=True)
         connection.execute(f"COPY ({query}) TO '{folder}/lake/{table}/part.parquet'")
-    return {check.id: check for check in figures_to_distrust(LakeReader(LocalFileSystem(str(folder / "lake"))))}
+    return {signal.id: signal for signal in figures_to_distrust(LakeReader(LocalFileSystem(str(folder / "lake"))))}
 
 
 def test_what_has_no_signal_is_not_informative(tmp_path: Path) -> None:
-    found = checks(tmp_path)
-    assert {check.verdict for check in found.values()} == {Verdict.NOT_INFORMATIVE}
+    found = signals(tmp_path)
+    assert {signal.informative for signal in found.values()} == {False}
     assert abs(found["F1"].figures["rank_correlation"]) < 0.2
     assert found["F2"].figures["unexplained_variance"] == pytest.approx(0, abs=1e-6)
-    assert all(check.evidence and check.consequence for check in found.values())
+    assert all(signal.evidence and signal.consequence for signal in found.values())
 
 
 def test_a_planted_signal_is_found(tmp_path: Path) -> None:
-    found = checks(tmp_path, informative=True)
-    assert {check.verdict for check in found.values()} == {Verdict.INFORMATIVE}
+    found = signals(tmp_path, informative=True)
+    assert {signal.informative for signal in found.values()} == {True}
     assert found["F1"].figures["rank_correlation"] > 0.9
     assert found["F3"].figures["rank_correlation"] > 0.7  # but for the leaks
     assert found["F4"].figures["share_of_expected_change"] == pytest.approx(1, abs=0.2)
 
 
 def test_matched_invoices_alone_tell_nothing_of_tokens_and_carbon(tmp_path: Path) -> None:
-    verdicts = {name: check.verdict for name, check in checks(tmp_path, billing="matched").items()}
-    assert [name for name, verdict in verdicts.items() if verdict is Verdict.INFORMATIVE] == ["F3", "F4"]
+    found = signals(tmp_path, billing="matched")
+    assert [name for name, signal in found.items() if signal.informative] == ["F3", "F4"]
 
 
 def test_too_few_observations_have_no_verdict(tmp_path: Path) -> None:
-    found = checks(tmp_path, events=60, days=2, orgs=1)
-    assert found["F1"].verdict is found["F3"].verdict is found["F4"].verdict is Verdict.NOT_CHECKED
+    found = signals(tmp_path, events=60, days=2, orgs=1)
+    assert found["F1"].informative is found["F3"].informative is found["F4"].informative is None
     (tmp_path / "empty").mkdir()
     nothing = figures_to_distrust(LakeReader(LocalFileSystem(str(tmp_path / "empty"))))
-    assert {check.verdict for check in nothing} == {Verdict.NOT_CHECKED}
+    assert {signal.informative for signal in nothing} == {None}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.validation.checks import Check, Verdict
 
 FOLLOWS = 0.5
 """Least rank correlation (or share of the expected change) that counts as following."""
@@ -22,12 +23,25 @@ _FAR_RATE = 2
 """Times that a currency is worth more or less than a dollar, at least, for amounts in it to be told from dollars."""
 
 
-def figures_to_distrust(lake: LakeReader) -> list[Check]:
+@dataclass(frozen=True)
+class Signal:
+    """Whether the data carry a signal, evidence in words and in numbers, and what follows where they do not."""
+
+    id: str
+    statement: str
+    informative: bool | None
+    """None: too few observations to tell."""
+    evidence: str
+    figures: dict[str, Any]
+    consequence: str
+
+
+def figures_to_distrust(lake: LakeReader) -> list[Signal]:
     """F1 to F4, from Silver and Gold."""
     return [_tokens(lake), _carbon(lake), _invoices(lake), _currencies(lake)]
 
 
-def _tokens(lake: LakeReader) -> Check:
+def _tokens(lake: LakeReader) -> Signal:
     found = lake.row(
         """
         SELECT count(*) AS n, corr(cost, tokens) AS r FROM (
@@ -37,7 +51,7 @@ def _tokens(lake: LakeReader) -> Check:
         """
     )
     n, r = found["n"], _number(found["r"])
-    return Check(
+    return Signal(
         "F1",
         "GenAI cost follows tokens",
         _judged(n, r, FOLLOWS),
@@ -47,7 +61,7 @@ def _tokens(lake: LakeReader) -> Check:
     )
 
 
-def _carbon(lake: LakeReader) -> Check:
+def _carbon(lake: LakeReader) -> Signal:
     found = lake.row(
         """
         SELECT count(*) AS n, 1 - corr(carbon_kg::DOUBLE, value::DOUBLE) ^ 2 AS unexplained
@@ -55,7 +69,7 @@ def _carbon(lake: LakeReader) -> Check:
         """
     )
     n, unexplained = found["n"], _number(found["unexplained"])
-    return Check(
+    return Signal(
         "F2",
         "Carbon is more than a multiple of the quantity",
         _judged(n, unexplained, NOT_A_MULTIPLE),
@@ -66,7 +80,7 @@ def _carbon(lake: LakeReader) -> Check:
     )
 
 
-def _invoices(lake: LakeReader) -> Check:
+def _invoices(lake: LakeReader) -> Signal:
     found = lake.row(
         """
         WITH usage AS (
@@ -82,7 +96,7 @@ def _invoices(lake: LakeReader) -> Check:
         """
     )
     n, r = found["n"], _number(found["r"])
-    return Check(
+    return Signal(
         "F3",
         "Invoices follow usage",
         _judged(n, r, FOLLOWS),
@@ -93,7 +107,7 @@ def _invoices(lake: LakeReader) -> Check:
     )
 
 
-def _currencies(lake: LakeReader) -> Check:
+def _currencies(lake: LakeReader) -> Signal:
     currencies = lake.rows(
         """
         SELECT upper(currency) AS currency, count(*) AS n, median(subtotal)::DOUBLE AS amount,
@@ -110,7 +124,7 @@ def _currencies(lake: LakeReader) -> Check:
         shares = [math.log(row["amount"] / dollars["amount"]) / -math.log(row["rate"]) for row in far]
         share = sum(shares) / len(shares)
     sizes = ", ".join(f"{row['currency']} {row['amount']:,.2f} (worth {row['rate']:g} USD)" for row in currencies)
-    return Check(
+    return Signal(
         "F4",
         "Amounts shrink and grow with the currency",
         _judged(n, share, FOLLOWS),
@@ -134,7 +148,5 @@ def _told(value: float | None, form: str = ".2f") -> str:
     return "unknown" if value is None else format(value, form)
 
 
-def _judged(n: int, found: float | None, least: float) -> Verdict:
-    if n < FEWEST or found is None:
-        return Verdict.NOT_CHECKED
-    return Verdict.INFORMATIVE if found >= least else Verdict.NOT_INFORMATIVE
+def _judged(n: int, found: float | None, least: float) -> bool | None:
+    return None if n < FEWEST or found is None else found >= least
