@@ -206,3 +206,12 @@ def test_sql_answers_people_and_scripts(lake: Path) -> None:
     assert json.loads(ask("--format", "json"))["rows"][0] == first
     assert "0.200000" in ask()
     assert ask("--quiet") == "2 rows.\n"
+
+
+def test_to_read_a_lake_no_spark_is_imported() -> None:
+    code = (
+        "import sys, cloud_analytics.reading.audit, cloud_analytics.reading.tables as declared;"
+        "print(len(list(declared.tables())) > 20, 'pyspark' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]

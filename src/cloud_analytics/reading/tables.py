@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.gold import marts
-from cloud_analytics.lake.schemas import (
+from cloud_analytics.tables import Column
+from cloud_analytics.tables.zones import (
     BRONZE_EVENTS,
     COST_BASELINES,
-    QUARANTINE,
+    QUARANTINED_EVENTS,
     SILVER_EVENTS,
     SILVER_MASTERS,
-    columns,
 )
 
 ZONES = ("bronze", "silver", "gold", "quarantine")
 SOURCES = (EVENTS, *MASTERS)
 # What every master of Bronze holds beside the columns of its files, which are text.
-_BRONZE_MASTER = columns(
-    "raw string, raw_bytes binary, fits_header boolean, record_number bigint, ingest_ts timestamp, source_file string,"
-    " batch_id string, ingest_date date"
-)
+_BRONZE_MASTER = {
+    "raw": "string", "raw_bytes": "binary", "fits_header": "boolean", "record_number": "bigint",
+    "ingest_ts": "timestamp", "source_file": "string", "batch_id": "string", "ingest_date": "date",
+}  # fmt: skip
 _TYPES = {
     "string": "VARCHAR",
     "int": "INTEGER",
@@ -61,11 +61,14 @@ def is_open(table: str) -> bool:
 def _tables(zone: str) -> dict[str, dict[str, str]]:
     """Table → column → Spark's type, in the order of Parquet."""
     if zone == "gold":
-        return {name: {column.name: column.type for column in mart.table.stored} for name, mart in marts().items()}
+        return {name: _types(mart.table.stored) for name, mart in marts().items()}
     if zone == "quarantine":
-        schemas = dict.fromkeys(SOURCES, QUARANTINE)
-    elif zone == "silver":
-        schemas = {EVENTS: SILVER_EVENTS, **SILVER_MASTERS, "cost_baselines": COST_BASELINES}
-    else:
-        schemas = {EVENTS: BRONZE_EVENTS, **dict.fromkeys(MASTERS, _BRONZE_MASTER)}
-    return {name: {field.name: field.dataType.simpleString() for field in schemas[name]} for name in schemas}
+        return dict.fromkeys(SOURCES, _types(QUARANTINED_EVENTS.stored))
+    if zone == "silver":
+        silver = (SILVER_EVENTS, *SILVER_MASTERS.values(), COST_BASELINES)
+        return {table.name: _types(table.stored) for table in silver}
+    return {EVENTS: _types(BRONZE_EVENTS.stored), **dict.fromkeys(MASTERS, _BRONZE_MASTER)}
+
+
+def _types(columns: Iterable[Column]) -> dict[str, str]:
+    return {column.name: column.type for column in columns}
