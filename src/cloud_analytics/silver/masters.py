@@ -1,7 +1,7 @@
 """bronze/<master> → judged rows: typed columns, `errors` (empty: the row is valid) and `warnings` (SPEC 5).
 
-Each table says how its texts are typed; `judge` adds what all share: trimming, closed vocabularies, the rules of
-conf/rules.yaml and the one survivor of a natural key. One record a row, none dropped.
+A column's declared type says how its text is typed; `judge` adds what all share: trimming, closed vocabularies, the
+rules of conf/rules.yaml and the one survivor of a natural key. One record a row, none dropped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, StringType, StructField, StructType
+from pyspark.sql.types import BooleanType, DataType, DateType, DecimalType, StringType, StructField, StructType
 
 from cloud_analytics.config import Config
 from cloud_analytics.lake.schemas import SILVER_MASTERS, columns
@@ -33,21 +33,16 @@ def _amount(text: Column) -> Column:
     return F.when(text.isNotNull(), decimal(text)).otherwise(F.lit(0).cast("decimal(18,6)"))
 
 
-# source → column → how its trimmed text (null when blank) is typed; the others stay texts. Null: it is not usable.
-TYPED: dict[str, dict[str, Callable[[Column], Column]]] = {
-    "customers_orgs": {"signup_date": iso_date, "nps_score": decimal, "is_enterprise": boolean},
-    "users": {"created_at": iso_date, "last_login": iso_date, "active": boolean},
-    "resources": {"created_at": iso_date, "tags_json": json_text},
-    "billing_monthly": {
-        "month": iso_month,
-        "subtotal": decimal,
-        "credits": _amount,
-        "taxes": _amount,
-        "exchange_rate_to_usd": _rate,
-    },
-    "support_tickets": {"created_at": iso_date, "resolved_at": iso_date, "csat": decimal, "sla_breached": boolean},
-    "nps_surveys": {"survey_date": iso_date, "nps_score": decimal},
-    "marketing_touches": {"timestamp": iso_date, "clicked": boolean, "converted": boolean},
+# How a trimmed text (null when blank) becomes a value of the type that its column declares; null: it is not usable.
+_BY_TYPE: dict[type[DataType], Callable[[Column], Column]] = {
+    DateType: iso_date,
+    BooleanType: boolean,
+    DecimalType: decimal,
+}
+# And where the type alone does not say it.
+_SPECIAL: dict[str, dict[str, Callable[[Column], Column]]] = {
+    "resources": {"tags_json": json_text},
+    "billing_monthly": {"month": iso_month, "credits": _amount, "taxes": _amount, "exchange_rate_to_usd": _rate},
 }
 
 
@@ -63,13 +58,13 @@ def normalised(source: str, config: Config) -> StructType:
 
 def normalise(bronze: DataFrame, source: str, config: Config) -> DataFrame:
     """A master's Bronze snapshot → typed columns, beside the trimmed texts `<column>_text`. One record a row."""
-    contract = config.sources[source]
+    contract, schema = config.sources[source], SILVER_MASTERS[source]
     texts = {name: F.col("_texts")[index] for index, name in enumerate(contract.required)}
     typed = {}
     for name, text in texts.items():
         if name in contract.vocabularies:
             text = F.upper(text) if name == "currency" else F.lower(text)
-        parse = TYPED[source].get(name)
+        parse = _SPECIAL.get(source, {}).get(name) or _BY_TYPE.get(type(schema[name].dataType))
         typed[name] = parse(text) if parse else text
     return bronze.withColumn("_texts", each_trimmed(F.array(*contract.required))).select(
         *[column.alias(name) for name, column in typed.items()],
