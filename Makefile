@@ -44,6 +44,7 @@ focus-check: setup
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
 clean:

@@ -20,11 +20,11 @@ from cloud_analytics.lake.compare import RowChanges
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import FOLDER
-from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver.build_events import build_events, join_parts
+from cloud_analytics.silver.verify import verify_rules
 
 logger = logging.getLogger(__name__)
 

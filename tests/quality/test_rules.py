@@ -18,8 +18,8 @@ from cloud_analytics.errors import ConfigError
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import BRONZE_EVENTS
 from cloud_analytics.quality import conditions, events
-from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.silver import masters
+from cloud_analytics.silver.verify import verify_rules
 from tests.conftest import REPOSITORY
 
 Edit = Callable[[dict[str, list[dict[str, Any]]]], None]

@@ -23,8 +23,8 @@ from cloud_analytics.untrusted import printable
 if TYPE_CHECKING:
     from cloud_analytics.config import Config
     from cloud_analytics.reading.lake import LakeReader
-    from cloud_analytics.reading.replay import Replay
     from cloud_analytics.reading.selection import Selection
+    from cloud_analytics.replay import Replay
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def _replay(landing: str | None, lake: str | None, conf: Path | None) -> None:
     with open_pipeline(landing, lake, conf) as (pipeline, config):
         from cloud_analytics.reading.audit import audit
         from cloud_analytics.reading.lake import LakeReader
-        from cloud_analytics.reading.replay import replay
+        from cloud_analytics.replay import replay
 
         done = replay(pipeline)
         logger.debug("audit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import IO, Any, cast
 
-from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.lake.file_system import FileInfo, ReadableFiles
 
 SCHEMES = ("s3a", "s3")
 _S3A = "spark.hadoop.fs.s3a."
