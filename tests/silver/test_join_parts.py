@@ -51,7 +51,7 @@ def test_rows_stay_and_only_a_date_of_many_parts_is_touched(
                 for date, numbers in written.items()
                 if numbers
             }
-            transaction.put(EVENTS_STATE, {"dates": dates, "whole": None})
+            transaction.put(EVENTS_STATE, {"dates": dates})
     before = rows_of(tmp_path, EVENTS_TABLE)
     assert join_parts(lake, config) == ["2025-06-01"]
     assert sorted(rows_of(tmp_path, EVENTS_TABLE), key=str) == sorted(before, key=str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +16,11 @@ from cloud_analytics.anomaly import events as scores
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake import built as tables
+from cloud_analytics.lake import periods
 from cloud_analytics.lake.compare import Changes, row_changes
 from cloud_analytics.lake.lake import Lake, Transaction, partition_folder, partition_values
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, COST_BASELINES, SILVER_EVENTS, SILVER_MASTERS, conform
+from cloud_analytics.landing.text import trimmed
 from cloud_analytics.quality import metrics, quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judge
 from cloud_analytics.silver import usage_events
@@ -27,8 +29,8 @@ EVENTS_TABLE = f"silver/{EVENTS}"
 BASELINES_TABLE = "silver/cost_baselines"
 # `dates`: of each date its `inputs` (versions of what it was built from), the number of the transaction that built it
 # anew or joined its files (`base`), those that added rows since (`parts`), and the last that changed rows (`version`).
-# `whole`: the inputs of all dates where they were built together. `events`: how many there are. `baselines`: their
-# rules, and of how many events they were made.
+# `settled`: the inputs of the dates that are as the last settling left them. `events`: how many there are.
+# `baselines`: their rules, and of how many events they were made.
 EVENTS_STATE = "_state/silver_usage_events"
 _JOINED = ("customers_orgs", "resources", "users")
 _PARTITIONS = ("date", "service")
@@ -74,22 +76,23 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
     """Bring the dates of usage_events up to date whose Bronze, masters or rules changed; returns them.
 
     `whole_history` (the batch layer) builds every date anew when anything changed at all, so that copies of an event
-    are found across dates and scores see all events. Otherwise (the speed layer) only the dates that changed are
+    are found across dates and scores see all events; but for dates of closed months that it left as they are now: they
+    keep their scores. Otherwise (the speed layer) only the dates that changed are
     touched, and scored with the stored baselines: the rows of new micro-batches are added, and a date is built anew
     only where that cannot settle it. `changes` collects which rows that changed, at the price of one more job.
     """
     bronze: dict[str, int] = lake.state(ledger.DATES, {})
     pending: dict[str, Any] = lake.state(ledger.PENDING, {})
-    state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}, "whole": None})
+    state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}})
     masters = tables.load(lake)
     judged_with = [*(tables.content(masters, f"silver/{name}") for name in _JOINED), config.fingerprint()]
     inputs = {date: [version, *judged_with] for date, version in bronze.items()}
     built = {date: entry["inputs"] for date, entry in state["dates"].items()}
-    everything = [[date, found] for date, found in sorted(inputs.items())]
+    settled: dict[str, Any] = state.get("settled", {})
     if whole_history:
-        if state["whole"] == everything and "baselines" in state:
+        if settled == inputs and "baselines" in state:
             return []
-        stale = {*inputs, *built}
+        stale = {*inputs, *built} - _resting(lake, inputs, settled)
     else:
         stale = {date for date in {*inputs, *built} if inputs.get(date) != built.get(date)}
     if not stale:
@@ -102,7 +105,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
     }
     work = _Work(tuple(sorted(stale - added.keys())), added, tuple(sorted(built.keys() - stale)))
     with lake.transaction() as transaction:
-        work, scored = _Build(lake, transaction, config, changes).build(work)
+        work, scored = _Build(lake, transaction, config, changes, whole_history).build(work)
         number = transaction.number
         dates = {date: state["dates"][date] for date in work.staying}
         for date in stale & inputs.keys():
@@ -111,9 +114,31 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
                 known = state["dates"][date]
                 entry |= {"base": known["base"], "parts": [*known["parts"], number]}
             dates[date] = entry
-        transaction.put(EVENTS_STATE, {"dates": dates, "whole": None if work.before else everything, **scored})
+        settled = inputs if whole_history else {date: found for date, found in settled.items() if date not in stale}
+        transaction.put(EVENTS_STATE, {"dates": dates, "settled": settled, **scored})
         transaction.put(ledger.PENDING, {date: entry for date, entry in pending.items() if date not in stale})
     return sorted(stale)
+
+
+def _resting(lake: Lake, inputs: Mapping[str, Any], settled: Mapping[str, Any]) -> set[str]:
+    """The dates of closed months that a settling has to leave as they are.
+
+    Nothing of them has changed since the last one, and no event of theirs may have a copy on a date that is built anew.
+    """
+    closed = periods.load(lake).months
+    resting = {date for date, found in inputs.items() if date[:7] in closed and settled.get(date) == found}
+
+    def ids(dates: Iterable[str]) -> DataFrame:
+        bronze = lake.read(ledger.TABLE, BRONZE_EVENTS, [f"date={date}" for date in sorted(dates)])
+        return bronze.select("date", trimmed(F.col("event_id")).alias("event_id"))
+
+    while resting and resting != inputs.keys():
+        shared = ids(resting).join(ids(inputs.keys() - resting), "event_id", "left_semi")
+        found = {str(row.date) for row in shared.select("date").distinct().collect()}
+        if not found:
+            break
+        resting -= found  # and with them what has copies there
+    return resting
 
 
 def join_parts(lake: Lake, config: Config) -> list[str]:
@@ -178,6 +203,7 @@ class _Build:
     transaction: Transaction
     config: Config
     changes: Changes | None
+    settling: bool
 
     def build(self, work: _Work) -> tuple[_Work, dict[str, Any]]:
         """Do it; returns what was done after all, and what EVENTS_STATE is to say of `events` and `baselines`."""
@@ -278,11 +304,12 @@ class _Build:
         """The baselines to score with, and what is to be known of them: the stored ones, made anew where they are old.
 
         They are old when the lake holds twice the events that they were made of: so they cost a constant share of all
-        work. Where every date is built anew, new ones cost no further reading.
+        work. A settling makes them anew of the whole history; where every date is built, that costs no further reading.
         """
         stored = self.lake.state(EVENTS_STATE, {}).get("baselines")
         rules = self.config.fingerprint()
-        if work.before and stored is not None and stored["rules"] == rules and events < 2 * stored["events"]:
+        keeps = work.before and not self.settling
+        if keeps and stored is not None and stored["rules"] == rules and events < 2 * stored["events"]:
             return self.lake.read(BASELINES_TABLE, COST_BASELINES), stored
         history = survivors.select(_BASELINE_COLUMNS)
         if work.before:

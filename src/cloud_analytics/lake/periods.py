@@ -1,0 +1,73 @@
+"""The months that finance has closed: a state document of the lake (SPEC 6, periods)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.folder import LakeFolder
+
+DOCUMENT = "_state/periods"
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A closed month as it was when it was closed: the daily mart's rows, and their cost (USD)."""
+
+    closed_at: str
+    rows: int
+    cost_usd: str
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The closed months, and every closing and reopening that there ever was, the oldest first."""
+
+    closed: Mapping[str, Closing] = field(default_factory=dict)
+    log: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def months(self) -> frozenset[str]:
+        """The closed months (YYYY-MM)."""
+        return frozenset(self.closed)
+
+    @property
+    def open_month(self) -> str | None:
+        """The first open month after the closed ones, in which what comes late is booked; None where all are open."""
+        return month_after(max(self.closed)) if self.closed else None
+
+    def with_closed(self, month: str, closing: Closing) -> Periods:
+        """The same, and this month closed."""
+        entry = {"month": month, "action": "close", "at": closing.closed_at}
+        return Periods({**self.closed, month: closing}, (*self.log, entry))
+
+    def with_reopened(self, month: str, at: str) -> Periods:
+        """The same without this month."""
+        closed = {name: closing for name, closing in self.closed.items() if name != month}
+        return Periods(closed, (*self.log, {"month": month, "action": "reopen", "at": at}))
+
+    def as_document(self) -> dict[str, Any]:
+        """As the lake stores it."""
+        return {"closed": {month: asdict(closing) for month, closing in self.closed.items()}, "log": list(self.log)}
+
+
+def load(lake: LakeFolder) -> Periods:
+    """The periods of a lake."""
+    stored: dict[str, Any] = lake.state(DOCUMENT, {"closed": {}, "log": []})
+    closed = {month: Closing(**entry) for month, entry in stored["closed"].items()}
+    return Periods(dict(sorted(closed.items())), tuple(stored["log"]))
+
+
+def check_month(month: str) -> None:
+    """UsageError where it is none."""
+    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
+        raise UsageError(f"{month}: expected a month, YYYY-MM")
+
+
+def month_after(month: str) -> str:
+    """`2025-12` → `2026-01`."""
+    return (date.fromisoformat(f"{month}-28") + timedelta(days=4)).isoformat()[:7]

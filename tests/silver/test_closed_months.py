@@ -1,0 +1,60 @@
+"""A settling leaves the days of closed months as they are, unless they changed or share an event with other days."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cloud_analytics.lake import periods
+from cloud_analytics.lake.periods import Closing
+from tests.conftest import MakePipeline
+from tests.integration import hostile
+from tests.integration.agreement import rows_of
+from tests.integration.lakes import METADATA, SCORES, differing, reject_counts, silver_and_gold
+
+pytestmark = pytest.mark.spark
+
+
+def files(lake: Path, month: str) -> dict[str, int]:
+    """Files of Silver's events of a month, by the time they were written."""
+    found = (lake / "silver" / "usage_events").rglob("*.parquet")
+    return {str(path): path.stat().st_mtime_ns for path in found if f"date={month}-" in str(path)}
+
+
+def changed_days(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    return {path.partition("/date=")[2][:10] for path, _ in before.items() ^ after.items()}
+
+
+def test_days_of_closed_months_keep_their_files_and_scores(
+    make_pipeline: MakePipeline, baseline: tuple[Path, Path], tmp_path: Path
+) -> None:
+    landing, lake = (Path(shutil.copytree(path, tmp_path / path.name)) for path in baseline)
+    pipeline = make_pipeline(landing, lake)
+    with pipeline.lake.writer(), pipeline.lake.transaction() as transaction:
+        closed = periods.Periods().with_closed("2025-05", Closing("2025-06-20T00:00:00Z", 0, "0"))
+        transaction.put(periods.DOCUMENT, closed.as_document())
+    may = files(lake, "2025-05")
+    stream = landing / "usage_events_stream"
+    (stream / "b.jsonl").write_text(hostile.event("june", timestamp="2025-06-09T10:00:00Z") + "\n")
+    (stream / "c.jsonl").write_text(hostile.event("late", timestamp="2025-05-21T10:00:00Z") + "\n")
+    outcome = pipeline.run()
+    assert "2025-06-09" in outcome.silver_dates
+    assert changed_days(may, files(lake, "2025-05")) == {"2025-05-21"}  # only the day on which something came
+    assert not pipeline.run().changed
+
+    # A copy in June of an event of May: both days are judged together, as a clean run judges them.
+    first = next(row for row in rows_of(lake, "silver/usage_events") if str(row["date"]) == "2025-05-23")
+    copy = hostile.event(first["event_id"], timestamp="2025-06-09T11:00:00Z")
+    (stream / "a.jsonl").write_text(copy + "\n")  # it comes before all.jsonl by name, and so survives
+    before = files(lake, "2025-05")
+    pipeline.run()
+    assert changed_days(before, files(lake, "2025-05")) == {"2025-05-23"}
+    clean = tmp_path / "clean"
+    make_pipeline(landing, clean).run()
+    without = METADATA | SCORES | {"is_anomaly", "expected_cost_usd"}
+    ours, theirs = silver_and_gold(lake, without), silver_and_gold(clean, without)
+    silver = [name for name in theirs if name.startswith("silver/")]
+    assert differing({name: ours[name] for name in silver}, {name: theirs[name] for name in silver}) == []
+    assert reject_counts(lake) == reject_counts(clean)
