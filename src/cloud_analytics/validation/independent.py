@@ -20,6 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.lake import periods
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.validation.known_rules import KnownRules, known_rules
 
@@ -78,6 +79,7 @@ class IndependentRoute:
 
     Left out of both are the lines that somebody's own rules rejected (`set_aside`: rule → records). `not_compared` says
     by mart which rules keep it from being compared. Without `same_order` of the rules the reasons are not compared.
+    Of `closed` months figures and restatements together are compared, and invoices are not: they are not restated.
     """
 
     marts: list[MartComparison]
@@ -87,6 +89,7 @@ class IndependentRoute:
     rejected: dict[str, int]
     rejected_by_pipeline: dict[str, int]
     same_order: bool
+    closed: list[str]
 
     @property
     def equal(self) -> bool:
@@ -126,14 +129,16 @@ def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute
             for mart, (_, source, _, _) in _MARTS.items()
             if source in rules.not_comparable
         }
+        closed = sorted(periods.load(lake).closed)
         return IndependentRoute(
-            marts=[_compare(connection, lake, mart) for mart in _MARTS if mart not in not_compared],
+            marts=[_compare(connection, lake, mart, closed) for mart in _MARTS if mart not in not_compared],
             not_compared=not_compared,
             lines=lines,
             set_aside=set_aside,
             rejected=rejected,
             rejected_by_pipeline={row["error_type"]: row["rows"] for row in there},
             same_order=rules.same_order,
+            closed=closed,
         )
 
 
@@ -238,11 +243,39 @@ def _load_settings(connection: duckdb.DuckDBPyConnection, lake: LakeReader, conf
     connection.execute("INSERT INTO ingested FROM files")
 
 
-def _compare(connection: duckdb.DuckDBPyConnection, lake: LakeReader, mart: str) -> MartComparison:
+def _restate(connection: duckdb.DuckDBPyConnection, lake: LakeReader, closed: Sequence[str]) -> None:
+    """Make gold_daily and landing_daily comparable: both without rows of nothing, restatements added to the former.
+
+    How many events there are is not restated, and so not compared in closed months.
+    """
+    _, _, key, (_, *measures) = _MARTS["org_daily_usage_by_service"]
+    names = ", ".join(key)
+    connection.register("restated", lake.arrow(f"SELECT {names}, {', '.join(measures)} FROM gold.restatements"))
+    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in measures)
+    nothing = " AND ".join(f"{name} = 0" for name in measures)
+    is_closed = f"strftime(usage_date, '%Y-%m') IN ({', '.join(repr(month) for month in closed)})"
+    for table, added in (("gold_daily", "UNION ALL BY NAME FROM restated"), ("landing_daily", "")):
+        connection.execute(
+            f"CREATE TABLE closed_{table} AS SELECT {names}, 0 AS total_events, {sums}"
+            f" FROM (FROM {table} {added}) WHERE {is_closed} GROUP BY {names}"
+        )
+        connection.execute(f"DELETE FROM {table} WHERE {is_closed}")
+        connection.execute(f"INSERT INTO {table} BY NAME FROM closed_{table} WHERE NOT ({nothing})")
+
+
+def _compare(
+    connection: duckdb.DuckDBPyConnection, lake: LakeReader, mart: str, closed: Sequence[str]
+) -> MartComparison:
     view, _, key, columns = _MARTS[mart]
     names = ", ".join((*key, *columns))
-    connection.register(f"gold_{view}", lake.arrow(f"SELECT {names} FROM gold.{mart}"))
+    connection.register("stored", lake.arrow(f"SELECT {names} FROM gold.{mart}"))
+    connection.execute(f"CREATE TABLE gold_{view} AS FROM stored")
     connection.execute(f"CREATE TABLE landing_{view} AS SELECT {names} FROM {view}")
+    if closed and view == "daily":
+        _restate(connection, lake, closed)
+    if closed and view == "revenue":
+        for side in ("gold", "landing"):
+            connection.execute(f"DELETE FROM {side}_{view} WHERE list_contains(?, billing_month)", [list(closed)])
     sums = ", ".join(f"sum({column})" for column in columns)
     gold, landed = (_one(connection, f"SELECT count(*), {sums} FROM {side}_{view}") for side in ("gold", "landing"))
     match = " AND ".join(f"g.{name} IS NOT DISTINCT FROM l.{name}" for name in key)

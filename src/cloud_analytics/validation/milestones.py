@@ -158,4 +158,6 @@ def _routes_in_words(found: IndependentRoute) -> str:
     words.append(f"{sum(found.rejected.values()):,} events rejected, {reasons}")
     words += [f"not checked: {count:,} records that {rule} rejects" for rule, count in found.set_aside.items()]
     words += [f"not checked: {mart}, because of {rules}" for mart, rules in found.not_compared.items()]
+    if found.closed:
+        words.append(f"of {', '.join(found.closed)}, which are closed, figures and restatements together")
     return "; ".join(words)
