@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -21,8 +20,8 @@ from cloud_analytics.reading import focus
 from cloud_analytics.reading.lake import LakeReader
 from tests.conftest import REPOSITORY
 from tests.focus.check import main, python312
+from tests.reading.handmade import put
 
-MONEY = pa.decimal128(28, 6)
 USAGE: dict[str, Any] = {
     "org_id": "o1", "resource_id": "r1", "service": "compute", "region_code": "us-east-1", "metric": "cpu_hours",
     "unit": "hours", "events": 2, "cost_usd": Decimal("1.500000"), "quantity": Decimal("4.000000"),
@@ -31,16 +30,6 @@ RESTATED: dict[str, Any] = {
     "closed_month": "2025-07", "org_id": "o1", "service": "compute", "total_cost_usd": Decimal("-0.250000"),
     "total_carbon_kg": Decimal("0.500000"), "booked_month": "2025-08", "reason": "late_events",
 }  # fmt: skip
-
-
-def put(lake: Path, folder: str, *rows: dict[str, Any]) -> None:
-    """A file of a table; amounts are DECIMAL(28,6)."""
-    (lake / folder).mkdir(parents=True, exist_ok=True)
-    columns = {
-        name: pa.array([row.get(name) for row in rows], MONEY if isinstance(value, Decimal) else None)
-        for name, value in rows[0].items()
-    }
-    pq.write_table(pa.table(columns), lake / folder / "part-0.parquet")
 
 
 @pytest.fixture
