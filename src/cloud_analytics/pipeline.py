@@ -13,11 +13,12 @@ from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.micro_batch import MicroBatch
 from cloud_analytics.config import Config
-from cloud_analytics.engine import marts, masters
+from cloud_analytics.engine import marts, masters, periods
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.compare import RowChanges
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.periods import Closing, check_month
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import FOLDER
 from cloud_analytics.serving import load
@@ -174,6 +175,23 @@ class Pipeline:
                 logger.debug("bronze: compaction")
                 outcome.compaction = compact.compact(self.lake, self.config)
             self._settle(outcome, compare=True)
+        return outcome
+
+    def close(self, month: str) -> Closing:
+        """Settle the lake, then close a month: its figures in Gold stay as they are."""
+        check_month(month)
+        with self.lake.writer():
+            self._settle(Outcome())
+            return periods.close(self.lake, self.config, month)
+
+    def reopen(self, month: str) -> Outcome:
+        """Open the last closed month again, and settle: its figures are those of a clean run."""
+        check_month(month)
+        outcome = Outcome()
+        with self.lake.writer():
+            reopened = periods.reopen(self.lake, self.config, month)
+            self._settle(outcome)
+            outcome.gold = {**outcome.gold, **reopened}
         return outcome
 
     def _bronze(self, outcome: Outcome) -> None:

@@ -35,6 +35,8 @@ RUN_ELSEWHERE = {
     r"cloud-analytics export focus .*": "tests/reading/test_focus.py::test_the_command_prints_what_it_wrote",
     r"make focus-check": "tests/reading/test_focus.py"
     "::test_the_official_validator_finds_nothing_but_its_false_positive",
+    r"cloud-analytics period (close|reopen) 2025-07": "tests/test_periods.py"
+    "::test_what_arrives_for_a_closed_month_is_restated_and_nothing_of_it_is_replaced",
     r"python -m demo": "tests/demo/test_demo.py::test_it_is_filmed_with_its_colours_and_without_the_folders_path",
     r"python -m demo slides": "tests/demo/test_demo.py::test_the_slides_page_is_that_of_the_text",
     r"make notebooks": "tests/notebooks/test_notebooks.py::test_runs_without_noise_and_shows_tables_and_a_plot",

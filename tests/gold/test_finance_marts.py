@@ -12,7 +12,13 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from cloud_analytics.gold import billing_reconciliation, rejected_cost_daily, resource_tags, tag_cost_daily
+from cloud_analytics.gold import (
+    billing_reconciliation,
+    rejected_cost_daily,
+    resource_tags,
+    restatements,
+    tag_cost_daily,
+)
 
 pytestmark = pytest.mark.spark
 
@@ -304,3 +310,98 @@ def test_rejected_costs_are_read_from_the_original_text(spark: SparkSession) -> 
         ("o", second, "missing_key"): (1, Decimal(3)),
         ("unknown", second, "missing_key"): (3, Decimal("1000000000002.999999")),
     }
+
+
+SILVER = (
+    "org_id string, date date, resource_id string, service string, region_code string, metric string,"
+    " value decimal(18,6), cost_usd decimal(18,6), cost_usd_capped decimal(18,6), carbon_kg decimal(18,6),"
+    " genai_tokens decimal(18,6), flag_zscore boolean, flag_mad boolean, flag_percentile boolean,"
+    " flag_unit_price boolean, is_anomaly boolean"
+)
+FROZEN = (
+    "org_id string, usage_date date, service string, total_events bigint, total_cost_usd decimal(28,6),"
+    " total_requests bigint, total_cpu_hours decimal(28,6), total_storage_gb_hours decimal(28,6),"
+    " total_carbon_kg decimal(28,6), total_genai_tokens decimal(28,6)"
+)
+
+
+def restatements_of(
+    spark: SparkSession, events: list[tuple[Any, ...]], frozen: list[tuple[Any, ...]], before: list[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Rows (org, service, cost, requests, carbon, booked_month, reason) with August as the open month."""
+    silver = [(org, JULY, "r", service, None, "requests", Decimal(requests), Decimal(cost), Decimal(cost),
+               None if carbon is None else Decimal(carbon), None, False, False, False, False, False)
+              for org, service, cost, requests, carbon in events]  # fmt: skip
+    stored = [(org, JULY, service, events, Decimal(cost), requests, Decimal(0), Decimal(0),
+               None if carbon is None else Decimal(carbon), None)
+              for org, service, events, cost, requests, carbon in frozen]  # fmt: skip
+    known = [("2025-07", org, service, Decimal(cost), requests, Decimal(0), Decimal(0), None, None, month, reason, JULY)
+             for org, service, cost, requests, month, reason in before]  # fmt: skip
+    rows = restatements.build(
+        spark.createDataFrame(silver, SILVER),
+        spark.createDataFrame(stored, FROZEN),
+        spark.createDataFrame(known, restatements.TABLE.schema),
+        {"requests": "count"},
+        "2025-08",
+    ).collect()
+    assert {(row.closed_month, row.usage_date) for row in rows} <= {("2025-07", JULY)}
+    return sorted(
+        (
+            row.org_id,
+            row.service,
+            row.total_cost_usd,
+            row.total_requests,
+            row.total_carbon_kg,
+            row.booked_month,
+            row.reason,
+        )
+        for row in rows
+    )
+
+
+def test_a_restatement_is_clean_minus_frozen_where_they_differ(spark: SparkSession) -> None:
+    events = [
+        ("same", "compute", "5", "10", "0.5"),
+        ("more", "compute", "5", "10", "0.5"),
+        ("more", "compute", "1.25", "2", "0.1"),
+        ("new", "genai", "3", "4", None),
+        ("other", "compute", "5", "10", None),
+        ("free", "compute", "0", "0", None),
+    ]
+    frozen = [
+        ("same", "compute", 1, "5", 10, "0.5"),
+        ("more", "compute", 1, "5", 10, "0.5"),
+        ("gone", "compute", 2, "8", 6, None),
+        ("other", "compute", 1, "7", 10, "0.25"),
+        ("free", "compute", 1, "0", 0, "0"),  # null and 0 are no difference
+    ]
+    assert restatements_of(spark, events, frozen, []) == [
+        ("gone", "compute", -8, -6, None, "2025-08", "fewer_events"),
+        ("more", "compute", Decimal("1.25"), 2, Decimal("0.1"), "2025-08", "late_events"),
+        ("new", "genai", 3, 4, None, "2025-08", "late_events"),
+        ("other", "compute", -2, 0, Decimal("-0.25"), "2025-08", "other_figures"),
+    ]
+
+
+def test_what_is_booked_in_a_closed_month_stays_and_the_rest_is_booked_in_an_open_one(spark: SparkSession) -> None:
+    events = [(org, "compute", "5", "10", None) for org in ("settled", "more", "back", "moved", "still")]
+    frozen = [(org, "compute", 1, "1", 10, None) for org in ("settled", "more", "moved", "still")]
+    frozen.append(("back", "compute", 1, "5", 10, None))
+    before = [
+        ("settled", "compute", "4", 0, "2025-07", "late_events"),
+        ("more", "compute", "3", 0, "2025-07", "late_events"),
+        ("back", "compute", "2", 0, "2025-07", "late_events"),
+        ("moved", "compute", "1", 0, "2025-08", "late_events"),  # booked in an open month: it is made anew
+        ("still", "compute", "4", 0, "2025-09", "late_events"),
+        ("gone", "compute", "4", 0, "2025-08", "late_events"),
+    ]
+    rows = restatements_of(spark, events, frozen, before)
+    assert [(row[0], row[2], row[5]) for row in rows] == [
+        ("back", -2, "2025-08"),
+        ("back", 2, "2025-07"),
+        ("more", 1, "2025-08"),
+        ("more", 3, "2025-07"),
+        ("moved", 4, "2025-08"),
+        ("settled", 4, "2025-07"),
+        ("still", 4, "2025-09"),  # where it was first seen, as long as that month is open
+    ]

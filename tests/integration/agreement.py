@@ -44,6 +44,9 @@ GOLD_KEYS: dict[str, tuple[str, ...]] = {
     "cost_anomaly_mart": ("org_id", "usage_date", "service"),
     "nps_by_org_month": ("org_id", "month"),
     "campaign_performance": ("campaign", "channel", "month"),
+    "rejected_cost_daily": ("org_id", "usage_date", "error_type"),
+    "billing_reconciliation": ("org_id", "month"),
+    "tag_cost_daily": ("org_id", "usage_date", "tag_key", "tag_value"),
 }
 
 # Free wording, and metadata of the ingest (its own tests check those).

@@ -7,7 +7,19 @@ import sys
 import click
 
 from cloud_analytics import __version__
-from cloud_analytics.cli import export, flow, insight, lateness, machine, quality, quarantine, questions, report, sql
+from cloud_analytics.cli import (
+    export,
+    flow,
+    insight,
+    lateness,
+    machine,
+    period,
+    quality,
+    quarantine,
+    questions,
+    report,
+    sql,
+)
 from cloud_analytics.cli.manners import NAME, Group
 from cloud_analytics.cli.options import SparkChoice
 from cloud_analytics.cli.signals import end_well_on_sigterm, stop_status, tell_stop
@@ -38,7 +50,7 @@ def cli(context: click.Context, master: str | None, settings: tuple[str, ...]) -
     context.obj = SparkChoice(master, settings)
 
 
-for _module in (flow, questions, report, export, lateness, quality, quarantine, insight, sql, machine):
+for _module in (flow, questions, report, export, period, lateness, quality, quarantine, insight, sql, machine):
     for _name, _command in vars(_module).items():
         if isinstance(_command, click.Command) and _name[0] != "_":  # those belong to a group
             cli.add_command(_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cloud_analytics.config import Config
@@ -9,17 +10,24 @@ from cloud_analytics.engine.refresh import Source, refresh
 from cloud_analytics.gold import marts
 from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.periods import Periods
 from cloud_analytics.silver.build_events import EVENTS_STATE
 from cloud_analytics.tables.zones import QUARANTINED_EVENTS, SILVER_EVENTS, SILVER_MASTERS
 
 
-def build(lake: Lake, config: Config, settling: bool = False) -> dict[str, int]:
+def build(
+    lake: Lake,
+    config: Config,
+    settling: bool = False,
+    new_periods: Periods | None = None,
+    documents: Mapping[str, Any] | None = None,
+) -> dict[str, int]:
     """Rebuild what is stale; returns mart → number of partitions whose content changed.
 
-    `settling`: marts that are written once get the partition of the newest date, too.
+    `settling`: marts that are written once get the partition of the newest date, too. `new_periods`: other months are
+    closed from now on; they are stored together with the `documents`.
     """
-    built_here = [mart for mart in marts().values() if mart.table.reads]  # what reads nothing is written elsewhere
-    return refresh(lake, config, built_here, _silver(lake), settling)
+    return refresh(lake, config, marts().values(), _silver(lake), settling, new_periods, documents)
 
 
 def _silver(lake: Lake) -> list[Source]:

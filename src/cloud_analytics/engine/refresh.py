@@ -19,10 +19,11 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.config import Config
 from cloud_analytics.engine.versions import inputs, wanted
-from cloud_analytics.lake import built
+from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import Partition, States
 from cloud_analytics.lake.compare import row_hash
 from cloud_analytics.lake.lake import Lake, Transaction
+from cloud_analytics.lake.periods import Periods
 from cloud_analytics.tables import Earlier, Mart, Read, Table
 
 CHANGE_LOG = "gold/_change_log"
@@ -47,23 +48,34 @@ class _Built:
 
 
 def refresh(
-    lake: Lake, config: Config, marts: Iterable[Mart], sources: Iterable[Source], settling: bool = False
+    lake: Lake,
+    config: Config,
+    marts: Iterable[Mart],
+    sources: Iterable[Source],
+    settling: bool = False,
+    new_periods: Periods | None = None,
+    documents: Mapping[str, Any] | None = None,
 ) -> dict[str, int]:
     """Build what is stale, in one transaction; returns table → number of partitions whose content changed.
 
-    Tables that are written once are only looked at when `settling`.
+    Tables that are written once are only looked at when `settling`. What finance has closed is not stale; `new_periods`
+    say what that is from now on, and are stored in the same transaction, together with further `documents`.
     """
     marts_by_path = {mart.table.path: mart for mart in marts}
     sources_by_path = {source.table.path: source for source in sources}
     changed: dict[str, int] = {}
     for _ in range(2):  # a date may turn out to have no rows: then the newest one is another than was thought
-        run = _Refresh(lake, config, marts_by_path, sources_by_path, settling)
+        run = _Refresh(lake, config, marts_by_path, sources_by_path, settling, new_periods or periods.load(lake))
         stale = run.stale()
-        if not stale:
+        if not stale and new_periods is None:
             break
         with lake.transaction() as transaction:
-            for name, partitions in run.build(transaction, stale).items():
+            if new_periods is not None:
+                for name, content in {**(documents or {}), periods.DOCUMENT: new_periods.as_document()}.items():
+                    transaction.put(name, content)
+            for name, partitions in run.build(transaction, stale).items() if stale else ():
                 changed[name] = changed.get(name, 0) + partitions
+        new_periods = None
     return changed
 
 
@@ -71,9 +83,16 @@ class _Refresh:
     """One pass over all tables: each is written aside as soon as what it reads is there, then all are compared."""
 
     def __init__(
-        self, lake: Lake, config: Config, marts: dict[str, Mart], sources: dict[str, Source], settling: bool
+        self,
+        lake: Lake,
+        config: Config,
+        marts: dict[str, Mart],
+        sources: dict[str, Source],
+        settling: bool,
+        periods: Periods,
     ) -> None:
         self.lake, self.config, self.marts, self.sources, self.settling = lake, config, marts, sources, settling
+        self.periods, self.closed = periods, periods.months
         self.rules = config.fingerprint()
         self.known: States = built.load(lake)
         reads = {path: {read.table for read in mart.table.reads} - {path} for path, mart in marts.items()}
@@ -89,8 +108,8 @@ class _Refresh:
         now: dict[str, Mapping[str, str]] = {path: source.versions for path, source in self.sources.items()}
         for path in self.order:
             table, known = self.marts[path].table, self.known.get(path, {})
-            fresh = inputs(table, now, self.rules)
-            stale = {name for name in {*fresh, *known} if _inputs(known.get(name)) != fresh.get(name)}
+            fresh, held = inputs(table, now, self.rules, self.closed), self._held(path)
+            stale = {name for name in {*fresh, *known} - held if _inputs(known.get(name)) != fresh.get(name)}
             if table.write_once:
                 stale = stale - known.keys() if self.settling else set()
             if stale and any(isinstance(read, Earlier) and read.table == path for read in table.reads):
@@ -135,7 +154,12 @@ class _Refresh:
         fresh = {path: pending[path].result() for path in reads}
         frames = [self._read(read, stale, fresh.get(read.table)) for read in table.reads]
         settings = [table.settings(self.config)] if table.settings else []
+        if table.of_closed_months:
+            settings.append(self.periods.open_month or "")
         rows = mart.build(*frames, *settings)
+        if table.closes is not None and self.closed and self._there(table.path):
+            is_closed = F.col(table.closes).isin(*self.closed)
+            rows = rows.where(~is_closed).unionByName(self.lake.read(table.path, table.schema).where(is_closed))
         if table.partition is None:
             return _Built(table, stale, transaction.stage(rows.coalesce(1)))
         rows = rows.where(F.col(table.partition).cast("string").isin(*stale))
@@ -157,6 +181,10 @@ class _Refresh:
     def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
         return self.lake.read(folder, table.schema, [f"{table.partition}={name}" for name in names])
 
+    def _held(self, path: str) -> set[str]:
+        """The partitions of a table that stay as they are, since finance has closed their months."""
+        return {name for name in self.known.get(path, {}) if self.marts[path].table.is_held(name, self.closed)}
+
     def _there(self, path: str) -> frozenset[str]:
         """The partitions of a table that lie in the lake."""
         if path in self.sources:
@@ -174,8 +202,9 @@ class _Refresh:
         states: States = {}
         for path in self.order:
             known = self.known.get(path, {})
-            states[path] = dict(known) if self.marts[path].table.write_once else {}
-            for name, digest_of_inputs in inputs(self.marts[path].table, now, self.rules).items():
+            held = known if self.marts[path].table.write_once else self._held(path)
+            states[path] = {name: known[name] for name in held}
+            for name, digest_of_inputs in inputs(self.marts[path].table, now, self.rules, self.closed).items():
                 if path in done and name in done[path].stale:
                     row = content[path].get(name)
                     found = (row.hash, row.rows) if row else ("", 0)

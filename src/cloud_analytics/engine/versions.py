@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from hashlib import sha256
 
@@ -12,13 +12,19 @@ Versions = Mapping[str, Mapping[str, str]]
 """Table → partition (a date; "" where the table is one partition) → version of its content."""
 
 
-def inputs(table: Table, versions: Versions, rules: str) -> dict[str, str]:
-    """Each partition that the table may have → a digest of all that it is built from, the rules included."""
+def inputs(table: Table, versions: Versions, rules: str, closed: Collection[str] = ()) -> dict[str, str]:
+    """Each partition that the table may have → a digest of all that it is built from, the rules included.
+
+    Those of `closed` months, which are not built again, are not among them.
+    """
     others = [read for read in table.reads if read.table != table.path]
-    whole = digest([rules, *(sorted(versions[read.table].items()) for read in others if isinstance(read, Whole))])
+    closing = [sorted(closed)] if table.closes and closed else []
+    whole = digest(
+        [rules, *closing, *(sorted(versions[read.table].items()) for read in others if isinstance(read, Whole))]
+    )
     if table.partition is None:
         return {"": whole}
-    days = dates(table, versions)
+    days = [day for day in dates(table, versions) if table.may_have(day, closed)]
     if table.write_once:
         return dict.fromkeys(days[-1:], "")  # whatever it was built from then
     by_read = [_by_date(read, versions[read.table], days) for read in others if not isinstance(read, Whole)]

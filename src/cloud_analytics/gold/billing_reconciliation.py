@@ -39,6 +39,7 @@ TABLE = Table(
         Whole("silver/billing_monthly"),
         Whole("gold/rejected_cost_daily"),
     ),
+    closes="month",
     serving=Serving(
         "billing_reconciliation",
         question="reconciliation",

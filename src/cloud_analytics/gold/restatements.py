@@ -10,7 +10,7 @@ from cloud_analytics.gold import org_daily_usage_by_service, resource_daily_usag
 from cloud_analytics.gold.measures import month
 from cloud_analytics.spark import Column as SparkColumn
 from cloud_analytics.spark import DataFrame, F
-from cloud_analytics.tables import Column, Table
+from cloud_analytics.tables import Column, SameDate, Table
 from cloud_analytics.tables.columns import (
     CARBON_KG,
     COUNT,
@@ -41,7 +41,14 @@ TABLE = Table(
         Column("booked_month", "string", "the open month in which the difference was first seen (YYYY-MM)"),
         Column("reason", "string", "late_events, fewer_events or other_figures"),
     ),
+    reads=(
+        SameDate("silver/usage_events"),
+        SameDate("gold/org_daily_usage_by_service"),
+        SameDate("gold/restatements"),
+    ),
     partition="usage_date",
+    settings=lambda config: config.taxonomy.metric_units(),
+    of_closed_months=True,
 )
 _KEY = ["org_id", "usage_date", "service"]
 _MEASURES = {column.name: column.type for column in TABLE.columns if column.name.startswith("total_")}

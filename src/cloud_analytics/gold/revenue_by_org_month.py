@@ -32,6 +32,7 @@ TABLE = Table(
     ),
     reads=(Whole("silver/billing_monthly"),),
     settings=lambda config: config.pipeline.fx.usd_rate,
+    closes="billing_month",
     serving=Serving(
         "revenue_monthly",
         question="revenue",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,9 @@ class Table:
     whole; `below` are columns that are folders below the date. With `write_once` a settling adds the partition of the
     newest date of what the table reads, if it is not there yet, and nothing ever replaces it. `reads` are what its
     build is given, in this order, and `settings` picks from the configuration what the build is given after them.
+
+    `closes` is a column of months: rows of a month that finance has closed stay as they are. A table by `usage_date` or
+    `summary_date` keeps the partitions of closed months; one `of_closed_months` has no others.
     """
 
     name: str
@@ -89,6 +92,8 @@ class Table:
     serving: Serving | None = None
     write_once: bool = False
     zone: str = "gold"
+    closes: str | None = None
+    of_closed_months: bool = False
 
     def __post_init__(self) -> None:
         names = {column.name for column in self.columns}
@@ -104,6 +109,15 @@ class Table:
     def path(self) -> str:
         """Its folder below the lake."""
         return f"{self.zone}/{self.name}"
+
+    def is_held(self, partition: str, closed: Collection[str]) -> bool:
+        """Whether a partition stays as it is, since finance has closed its month."""
+        by_usage = self.partition in ("usage_date", "summary_date") and not self.of_closed_months
+        return by_usage and partition[:7] in closed
+
+    def may_have(self, partition: str, closed: Collection[str]) -> bool:
+        """Whether the table can have such a partition, and it may be built."""
+        return partition[:7] in closed if self.of_closed_months else not self.is_held(partition, closed)
 
     @cached_property
     def stored(self) -> tuple[Column, ...]:

@@ -1,0 +1,61 @@
+"""Months are closed and reopened: what the engine then leaves as it is, and what it builds again (SPEC 6, periods).
+
+A closing changes no figure. It says which partitions nothing replaces any more; what arrives later is told by
+gold/restatements. Closing and reopening are one transaction each.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from pyspark.sql import functions as F
+
+from cloud_analytics.config import Config
+from cloud_analytics.engine import marts
+from cloud_analytics.errors import UsageError
+from cloud_analytics.gold import org_daily_usage_by_service
+from cloud_analytics.lake import built, periods
+from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.periods import Closing
+from cloud_analytics.silver.build_events import EVENTS_STATE
+
+_DAILY = org_daily_usage_by_service.TABLE
+
+
+def close(lake: Lake, config: Config, month: str) -> Closing:
+    """Close a month of a settled lake; UsageError where it is not over, or an earlier one with usage is open."""
+    now = periods.load(lake)
+    state = built.load(lake).get(_DAILY.path, {})
+    dates = built.versions(state).keys()
+    last = max(dates, default="")
+    if month in now.closed:
+        raise UsageError(f"{month} is closed already, since {now.closed[month].closed_at}")
+    if last[:7] <= month:
+        seen = f"the last usage is of {last}" if last else "the lake holds no usage"
+        raise UsageError(f"{month} is not over: {seen}, and a month is closed when usage has gone past it")
+    earlier = sorted({day[:7] for day in dates if day[:7] < month} - now.months)
+    if earlier:
+        raise UsageError(f"{earlier[0]} is still open: months are closed one after the other, so close that first")
+    own = sorted(day for day in dates if day[:7] == month)
+    rows = lake.read(_DAILY.path, _DAILY.schema, [f"usage_date={day}" for day in own])
+    cost = rows.agg(F.coalesce(F.sum("total_cost_usd"), F.lit(0)).cast("decimal(28,6)")).collect()[0][0]
+    closing = Closing(_now(), sum(state[day].rows for day in own), str(cost))
+    marts.build(lake, config, new_periods=now.with_closed(month, closing))
+    return closing
+
+
+def reopen(lake: Lake, config: Config, month: str) -> dict[str, int]:
+    """Open the last closed month again: its marts are built anew, its restatements go. Returns what changed."""
+    now = periods.load(lake)
+    last = max(now.closed, default=None)
+    if month != last:
+        told = f"the last closed one is {last}, and only that can be reopened" if last else "no month is"
+        raise UsageError(f"{month} cannot be reopened: {told if month in now.closed else f'it is not closed; {told}'}")
+    silver = lake.state(EVENTS_STATE, {"dates": {}})
+    settled = {day: inputs for day, inputs in silver.get("settled", {}).items() if day[:7] != month}
+    documents = {EVENTS_STATE: {**silver, "settled": settled}}  # its days kept their scores: they are scored again
+    return marts.build(lake, config, new_periods=now.with_reopened(month, _now()), documents=documents)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
