@@ -115,9 +115,9 @@ class EmbeddedNode:
         if self._secured.exists() and self._answers():
             return self.access
         java, classpath = require_java().home / "bin" / "java", cassandra_classpath()
-        deadline = time.monotonic() + self.settings.start_timeout
         # The second lock is for the nodes of other lakes: until this one answers, none may choose the same ports.
         with self._one_starter(), FileLock(cache_folder() / "ports.lock", self._patience):
+            deadline = time.monotonic() + self.settings.start_timeout
             if self._alive() and not self._asks_for_a_password():
                 self._end()  # an older version started it
             for _ in range(3):
