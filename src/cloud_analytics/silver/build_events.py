@@ -114,7 +114,9 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
                 known = state["dates"][date]
                 entry |= {"base": known["base"], "parts": [*known["parts"], number]}
             dates[date] = entry
-        settled = inputs if whole_history else {date: found for date, found in settled.items() if date not in stale}
+        # Where every date was built anew, nothing is left to settle.
+        kept = {date: found for date, found in settled.items() if date not in stale}
+        settled = kept if work.before and not whole_history else inputs
         transaction.put(EVENTS_STATE, {"dates": dates, "settled": settled, **scored})
         transaction.put(ledger.PENDING, {date: entry for date, entry in pending.items() if date not in stale})
     return sorted(stale)
