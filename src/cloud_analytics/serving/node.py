@@ -57,11 +57,9 @@ _MARKER = "-Dcloud_analytics.home="
 class NodeSettings:
     """How the node runs; `extra_yaml` extends and overrides cassandra.yaml, where None removes a key."""
 
-    heap_mb: int = 384
     start_timeout: float = 120.0
     stop_timeout: float = 30.0
     extra_yaml: Mapping[str, Any] = field(default_factory=dict)
-    jvm_options: tuple[str, ...] = ()
 
 
 class EmbeddedNode:
@@ -301,7 +299,7 @@ class EmbeddedNode:
         shutil.rmtree(self.home / "tmp", ignore_errors=True)  # native libraries that a killed process left behind
         (self.home / "tmp").mkdir()
         command = [
-            *(str(java), f"-Xms{self.settings.heap_mb // 3}m", f"-Xmx{self.settings.heap_mb}m", *_jvm_options()),
+            *(str(java), *_jvm_options()),
             f"-Dcassandra.config={(self.home / 'conf' / 'cassandra.yaml').as_uri()}",
             f"-Dlogback.configurationFile={(self.home / 'conf' / 'logback.xml').as_uri()}",
             f"-Dcassandra.logdir={self.home / 'logs'}",
@@ -309,7 +307,6 @@ class EmbeddedNode:
             f"-Dcassandra.triggers_dir={self.home / 'conf' / 'triggers'}",
             f"-Djava.io.tmpdir={self.home / 'tmp'}",
             f"-XX:ErrorFile={self.home / 'logs' / 'hs_err_%p.log'}",
-            *self.settings.jvm_options,
             _MARKER + str(self.home),
             *("-cp", os.pathsep.join(map(str, classpath)), "org.apache.cassandra.service.CassandraDaemon"),
         ]
