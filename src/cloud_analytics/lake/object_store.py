@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import IO, Any, cast
 
@@ -53,7 +54,7 @@ class S3Files(ReadableFiles):
         return self._described(found)
 
     def open(self, path: str) -> IO[bytes]:
-        return cast(IO[bytes], self._fs.open_input_file(self._key(path)))
+        return io.BufferedReader(cast(io.RawIOBase, self._fs.open_input_file(self._key(path))))  # which knows lines
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
         from pyarrow.fs import FileSelector
