@@ -252,9 +252,13 @@ def masters() -> list[Case]:
            note="one record to the end of the file")
     c.files("a NUL in a field", {SILVER: 1},
             _csv(orgs, "kind_2,A\0B,x,us-east,enterprise,True,2025-02-20,r,lead,event,5", name="kind_nul"))
-    c.files("additional columns called like others but for their case", {SILVER: 1},
+    c.files("names of columns in another case, with blanks around", {SILVER: 1},
             {"nps_surveys/kind_case.csv":
-             b"org_id,survey_date,nps_score,comment,Comment,raw\nkind_c,2025-08-22,5,good,better,best\n"},
+             b" Org_ID,SURVEY_DATE ,\xc2\xa0Nps_Score,comment,Mood\nkind_c,2025-08-22,5,good,better\n"},
+            note="they match; additional columns are called by their lower case")
+    c.files("additional columns called like Bronze's own", {SILVER: 1},
+            {"nps_surveys/kind_own.csv":
+             b"org_id,survey_date,nps_score,comment,source_file,Raw\nkind_o,2025-08-22,5,good,better,best\n"},
             note="kept in Bronze with a `_`")
     ticket("a blank key", {"missing_key": 2}, ",org_a,billing,low,2025-06-02,,,", "k4,,billing,low,2025-06-02,,,")
     ticket("a key of 64 KiB", {"missing_key": 2}, f"k4,{'o' * 65_536},billing,low,2025-06-02,,,",

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
 from cloud_analytics.config import SourceContract
 from cloud_analytics.landing.csv_files import extra_columns, parse
 
 CONTRACT = SourceContract(key=["a"], required=["a", "b"])
+ORGS = SourceContract(key=["org_id"], required=["org_id", "name"])
 
 
 def test_a_quoted_field_may_hold_commas_and_newlines() -> None:
@@ -53,15 +56,49 @@ def test_a_nul_is_a_character_like_others() -> None:
 
 
 def test_additional_columns_keep_their_names_unless_another_one_has_it() -> None:
-    headers = [["a", "b", "Notes", "A", "raw", ""], ["b", "a", "notes", "Notes"]]
-    assert extra_columns(headers, CONTRACT, taken=["raw"]) == {
-        "Notes": "Notes", "A": "A_", "raw": "raw_", "notes": "notes_",
-    }  # fmt: skip
+    headers = [["a", "b", "notes", "raw", ""], ["b", "a", "raw_", "notes"]]
+    assert extra_columns(headers, CONTRACT, taken=["raw"]) == {"notes": "notes", "raw": "raw_", "raw_": "raw__"}
+
+
+def test_names_match_without_regard_to_case_and_blanks() -> None:
+    header, records, problem = parse(b" B ,Notes,\xc2\xa0A\n2,x,1\n", "f.csv", CONTRACT)
+    assert (header, problem) == (["b", "notes", "a"], None)
+    assert records[0].values == {"b": "2", "notes": "x", "a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a,b,A\n1,2,3\n", "the header holds the column a more than once (case does not count): keep one"),
+        (b"a,b,x, X\n1,2,3,4\n", "the header holds the column x more than once"),
+        (b"org_id;name\n1;2\n", "it holds org_id;name: its fields are separated by ';', save it with commas"),
+        (b"org_id\tname\n", "it holds org_id\\tname: its fields are separated by '\\t', save it with commas"),
+        (b"sep=,\norg_id,name\n", "it holds sep=, : this is a line for Excel, remove it"),
+        ("\ufefforg_id,name\n".encode("utf-16"), "the file is UTF-16: save it as UTF-8"),
+        ("org_id,name\n".encode("utf-16-be").join([b"\xfe\xff", b""]), "the file is UTF-16: save it as UTF-8"),
+        (b"\xef\xbb\xbf\xef\xbb\xbforg_id,name\n", "it begins with two byte order marks, remove one"),
+        (b"Org ID,name\n", "it holds Org ID, name; rename 'Org ID' to org_id"),
+        (b"OrgId,full-name\n", "it holds OrgId, full-name; rename 'OrgId' to org_id"),
+        (b"PK\x03\x04\x14\x00", "the file is a ZIP archive or an Excel workbook: save it as CSV"),
+        (b"\x1f\x8b\x08\x00", "the file is compressed: unpack it"),
+        (b"\x1b[31mid,name\n", "it holds \\u001b[31mid, name"),
+        (b"x" * 5000 + b",name\n", "it holds " + "x" * 200),
+    ],
+)
+def test_what_is_wrong_with_a_header_is_said_with_what_it_holds(content: bytes, said: str) -> None:
+    contract = SourceContract(key=["a"], required=["a", "b"]) if content[:1] == b"a" else ORGS
+    _, records, problem = parse(content, "f.csv", contract)
+    assert records == []
+    assert problem is not None
+    assert problem.startswith("f.csv: the header ")
+    assert said in problem
+    assert problem.isprintable()
+    assert len(problem) < 400
 
 
 def test_a_lacking_column_is_named_with_its_file() -> None:
     _, _, problem = parse(b"a,c\n1,2\n", "f.csv", CONTRACT)
-    assert problem == "f.csv: the header lacks the column b"
+    assert problem == "f.csv: the header lacks the column b; it holds a, c"
 
 
 def test_an_empty_file_is_legal() -> None:

@@ -198,7 +198,9 @@ def csv_records(content: bytes, source: str, file_name: str) -> Iterator[Record]
     header: list[str] | None = None
     for raw, fields, closed in split_csv(content.decode("utf-8", "surrogateescape")):
         if header is None:
-            header = [name.strip() for name in fields]
+            header = [name.strip().casefold() for name in fields]
+            if len({*header} - {""}) < sum(map(bool, header)):
+                raise ContractError(f"{file_name}: a column stands twice")
             for column in MASTER_COLUMNS[source]:
                 if column not in header:
                     raise ContractError(f"{file_name}: required column {column!r} is missing")

@@ -57,7 +57,8 @@ def any_lie_in(files: ReadableFiles) -> bool:
 def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[str]]:
     """Take in every master whose files changed, in one transaction; returns (new snapshots, missing masters).
 
-    Raises UsageError, before anything is written, when a header lacks required columns; the line names all of them.
+    Raises UsageError, before anything is written, when a header lacks required columns or holds one twice; the line
+    names all of them.
     """
     files = lake.reach(landing)
     state: dict[str, Any] = lake.state(STATE, {})
@@ -78,7 +79,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
         )
         snapshots.append(snapshot)
     if problems:
-        raise UsageError("; ".join(problems) + "; add what is missing to the landing file and run again")
+        raise UsageError("; ".join(problems) + "; correct this in landing and run again")
     new = [item for item in snapshots if item.content_hash != state.get(item.source, {}).get("content")]
     if snapshots:
         with lake.transaction() as transaction:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cloud_analytics.config import SourceContract
 from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.landing import header
 
 # Blanks are Unicode's, as `str.strip` takes them off.
 csv.field_size_limit(2**31 - 1)
@@ -41,27 +42,27 @@ def master_files(files: ReadableFiles, source: str) -> list[FileInfo]:
 
 
 def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:
-    """A file's bytes → (header, records, problem). The problem names the file and the columns its header lacks.
+    """A file's bytes → (header, records, problem). The problem names the file, and says what is wrong with its header.
 
-    An empty file has no header, no records and no problem. Text that is no UTF-8 is marked, never dropped.
+    The header's names are those of `header.names`. An empty file has no header, no records and no problem. Text that
+    is no UTF-8 is marked, never dropped.
     """
     text = content.decode("utf-8-sig", errors="surrogateescape")
     rows = _rows(text)
     first = next(rows, None)
     if first is None:
         return [], [], None
-    header = [name.strip() for name in first[0]]
-    lacking = [column for column in contract.required if column not in header]
-    if lacking:
-        return header, [], f"{file}: the header lacks the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}"
-    return header, [_record(header, fields, raw, closed) for fields, raw, closed in rows], None
+    names, problem = header.names(first[0], contract), header.problem(content, first[0], contract)
+    if problem is not None:
+        return names, [], f"{file}: {problem}"
+    return names, [_record(names, fields, raw, closed) for fields, raw, closed in rows], None
 
 
-def _record(header: list[str], fields: list[str], raw: str, closed: bool) -> Record:
+def _record(names: list[str], fields: list[str], raw: str, closed: bool) -> Record:
     original = raw.encode("utf-8", errors="surrogateescape")
     readable = original.decode("utf-8", errors="replace")
     if readable == raw:
-        return Record(dict(zip(header, fields)), raw, closed and len(fields) == len(header))
+        return Record(dict(zip(names, fields)), raw, closed and len(fields) == len(names))
     return Record({}, readable, False, original)
 
 
@@ -90,15 +91,14 @@ def extra_columns(
 ) -> dict[str, str]:
     """Columns beyond the contract, in order of first appearance → the names under which Bronze keeps them.
 
-    Spark's columns do not differ by case alone: where another column is called so, or one of Bronze's own (`taken`),
-    the name gets a `_`.
+    A name that one of Bronze's own columns has (`taken`) gets a `_`.
     """
-    names: dict[str, str] = {}
-    used = {name.lower() for name in (*contract.required, *taken)}
-    for name in dict.fromkeys(name for header in headers for name in header if name):
+    found: dict[str, str] = {}
+    used = {*contract.required, *taken}
+    for name in dict.fromkeys(name for names in headers for name in names if name):
         if name not in contract.required:
-            names[name] = name
-            while names[name].lower() in used:
-                names[name] += "_"
-            used.add(names[name].lower())
-    return names
+            found[name] = name
+            while found[name] in used:
+                found[name] += "_"
+            used.add(found[name])
+    return found
