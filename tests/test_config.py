@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from decimal import Decimal
 from pathlib import Path
@@ -98,8 +99,17 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("pipeline.yaml", "landing: data/landing", "landing: 2025-13-45", "pipeline.yaml: is not valid YAML"),
-        ("pipeline.yaml", "landing: data/landing", "landing: ''", "landing: string should have at least 1 character"),
+        ("pipeline.yaml", "folder: data/landing", "folder: 2025-13-45", "pipeline.yaml: is not valid YAML"),
+        ("pipeline.yaml", "folder: data/landing", "folder: ''", "landing.folder: string should have at least 1 char"),
+        (
+            "pipeline.yaml",
+            "max_line_bytes: 67_108_864",
+            "max_line_bytes: 64 MiB",
+            "landing.max_line_bytes: input should",
+        ),
+        ("pipeline.yaml", "max_line_bytes: 67_108_864", "max_line_bytes: 10", "greater than or equal to 1024"),
+        ("pipeline.yaml", "follow_links: false", "follow_links: maybe", "landing.follow_links: input should be"),
+        ("pipeline.yaml", "follow_links: false", "follow: true", "landing.follow: unknown key"),
         ("pipeline.yaml", "watermark: 2 hours", "watermark: 9999999999 days", "watermark: expected at most"),
         ("pipeline.yaml", "watermark: 2 hours", "watermark: -5", "watermark: expected a duration"),
         ("pipeline.yaml", "watermark: 2 hours", "watermark: true", "watermark: expected a duration"),
@@ -140,6 +150,18 @@ def test_what_could_not_work_is_told(conf: Path, file: str, old: str, new: str, 
 
 def test_a_folder_that_is_none_is_told_once(tmp_path: Path) -> None:
     assert _problems(tmp_path / "nowhere").count("nowhere") == 1
+
+
+def test_landing_may_be_its_folder_alone(conf: Path) -> None:
+    path = conf / "pipeline.yaml"
+    text = re.sub(r"landing:.*?\n(?=lake:)", "landing: /somewhere/else\n", path.read_text("utf-8"), flags=re.DOTALL)
+    path.write_text(text, encoding="utf-8")
+    landing = load(conf).pipeline.landing
+    assert (landing.folder, landing.max_line_bytes, landing.follow_links) == ("/somewhere/else", 64 * 2**20, False)
+    for wrong in ("7", "[a, b]", "''"):
+        path.write_text(text.replace("/somewhere/else", wrong), encoding="utf-8")
+        told = "landing.folder: string should have" if wrong == "''" else "landing: expected a folder, or a section"
+        assert told in _problems(conf)
 
 
 def test_a_metric_may_be_its_unit_alone(conf: Path) -> None:

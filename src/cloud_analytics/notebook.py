@@ -29,7 +29,7 @@ def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:
     config = load()
     if max_files_per_trigger is not None:
         config = config.with_files_per_trigger(max_files_per_trigger)
-    landing = os.environ.get("CLOUD_ANALYTICS_LANDING", config.pipeline.landing)
+    landing = os.environ.get("CLOUD_ANALYTICS_LANDING", config.pipeline.landing.folder)
     lake = os.environ.get("CLOUD_ANALYTICS_LAKE", config.pipeline.lake)
     ensure_landing(landing)
     ensure_java()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from cloud_analytics.bronze import compact, rejects
+from cloud_analytics.bronze import compact, ledger, rejects, waiting
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.bronze.events import EventFeed
@@ -20,12 +21,13 @@ from cloud_analytics.lake.compare import RowChanges
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.periods import Closing, check_month
 from cloud_analytics.lake.uris import local_folder
-from cloud_analytics.landing.folder import FOLDER
+from cloud_analytics.landing.folder import FOLDER, look, tell_passed_over
 from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver.build_events import build_events, join_parts
 from cloud_analytics.silver.verify import verify_rules
+from cloud_analytics.untrusted import printable
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class Pipeline:
     landing: str
     config: Config
     target: Target | None = None
+    _told: set[str] = field(default_factory=set, init=False)  # what is passed over in landing, and was named
 
     def __post_init__(self) -> None:
         verify_rules(self.lake, self.config)
@@ -131,7 +134,7 @@ class Pipeline:
         with self.lake.feeder(), self.lake.writer():
             self._masters(outcome)
             self._onward(outcome)
-            EventFeed(self.lake, self.landing, self.config, onward).available()
+            self._feed(onward).available()
             self._serve(outcome)  # also where no file was new
         return outcome
 
@@ -159,21 +162,23 @@ class Pipeline:
                 self._masters(outcome)
                 self._onward(outcome)
                 serve()
-            EventFeed(self.lake, self.landing, self.config, onward).follow(interval, stop, serve)
+            self._feed(onward).follow(interval, stop, serve)
         return outcome
 
-    def reconcile(self, compaction: bool = False) -> Outcome:
+    def reconcile(self, compaction: bool = False, replay: bool = False) -> Outcome:
         """The batch layer: masters as they lie in landing, Silver and Gold from the whole of Bronze.
 
-        Bronze's small files are merged before, if asked. The outcome tells which rows of Silver changed.
+        Bronze's small files are merged before, if asked. A `replay` judges by its own time the events that lay too far
+        in the future when they were taken in. The outcome tells which rows of Silver changed.
         """
         outcome = Outcome()
         with self.lake.writer():
-            if bronze_masters.any_lie_in(self.lake.reach(self.landing)):  # a wrong folder must not empty the tables
-                self._masters(outcome)
+            self._take_in_masters(outcome)
             if compaction:
                 logger.debug("bronze: compaction")
                 outcome.compaction = compact.compact(self.lake, self.config)
+            if replay:
+                waiting.take_in_again(self.lake, self.config)
             self._settle(outcome, compare=True)
         return outcome
 
@@ -197,7 +202,10 @@ class Pipeline:
     def _bronze(self, outcome: Outcome) -> None:
         self._masters(outcome)
         logger.debug("bronze: usage events")
-        EventFeed(self.lake, self.landing, self.config, lambda batch: self._note(outcome, batch)).available()
+        self._feed(lambda batch: self._note(outcome, batch)).available()
+
+    def _feed(self, after_batch: Callable[[MicroBatch], None]) -> EventFeed:
+        return EventFeed(self.lake, self.landing, self.config, after_batch, self._told)
 
     def _masters(self, outcome: Outcome) -> None:
         files = self.lake.reach(self.landing)
@@ -206,20 +214,33 @@ class Pipeline:
                 f"the landing folder {files.root} does not exist;"
                 " give it with --landing, or make data with `cloud-analytics generate --out DIR`"
             )
-        if not files.files("") and not self.lake.files.exists("bronze"):
+        found = look(files, self.config.pipeline.landing.follow_links)
+        tell_passed_over(files.root, found, self._told)
+        known = ledger.knows_nothing_of(self.lake, found)
+        if known:
+            raise UsageError(
+                f"the landing folder {files.root} holds none of the {known:,} files that this lake took in: is it"
+                " mounted, and the right one? The lake stays as it is; if all of them were archived, put one back"
+            )
+        if found.is_empty:
             raise UsageError(
                 f"the landing folder {files.root} holds no data; put CSV masters and {FOLDER}/*.jsonl there"
                 + (f", or run `cloud-analytics generate --out {files.root}`" if local_folder(files.root) else "")
             )
+        self._take_in_masters(outcome)
+
+    def _take_in_masters(self, outcome: Outcome) -> None:
         logger.debug("bronze: masters")
         outcome.snapshots, outcome.missing = bronze_masters.ingest(self.lake, self.landing, self.config)
-        for name in outcome.missing:
-            logger.warning("no %s.csv in %s: its table is empty", name, files.root)
 
     def _note(self, outcome: Outcome, batch: MicroBatch) -> None:
         outcome.batches.append(batch)
         again = f" ({batch.files_again} of them again)" if batch.files_again else ""
         logger.info(f"micro-batch {batch.batch_id}: {batch.files} files{again}, {batch.input_rows:,} lines")
+        for name, reason in batch.unreadable.items():
+            logger.warning(f"{printable(name)} is an unreadable_file: {reason}")
+        for name, lines in batch.lines_gone.items():
+            logger.warning(f"{printable(name)} changed: {lines:,} of its earlier lines left it, and so leave the lake")
         if batch.late_alert:
             share = batch.watermark_would_drop / batch.input_rows
             logger.warning(

@@ -1,6 +1,7 @@
-"""Quarantine judged again, after a rule or an alias changed: no way of its own, `reconcile` does it.
+"""Quarantine judged again, after a rule or an alias changed or a date came: `reconcile` does it.
 
-What is added is the comparison: every record that was in quarantine before is either in Silver now, or still rejected.
+Events that were rejected as `future_timestamp` are judged by the time of the replay. What is added is the comparison:
+every record that was in quarantine before is either in Silver now, or still rejected.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ class Replay:
 
 
 def replay(pipeline: Pipeline) -> Replay:
-    """Reconcile, and say what became of the quarantined records; where no rule changed, nothing is done."""
+    """Reconcile, and say what became of the quarantined records; where nothing can have another verdict, do nothing."""
     lake = LakeReader(pipeline.lake.files)
     before = _rejected(lake)
-    outcome = pipeline.reconcile()
+    outcome = pipeline.reconcile(replay=True)
     return Replay(outcome, _compared(before, _rejected(lake)))
 
 

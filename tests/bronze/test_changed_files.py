@@ -39,6 +39,7 @@ def test_changed_files_give_the_state_of_a_clean_run(
     assert not audited(make_pipeline, landing, lake).balanced
     (batch,) = make_pipeline(landing, lake, 1).run().batches
     assert (batch.files, batch.files_again) == (5, 5)
+    assert batch.lines_gone == {"a_grows.jsonl": 1, "b_rewritten.jsonl": 2, "d_fixed.jsonl": 1, "e_moves.jsonl": 2}
     assert batch.touched == tuple(f"2025-06-{day}" for day in (10, 11, 12, 13, 20))
 
     assert lakes.bronze(lake) == lakes.bronze(clean)
@@ -154,20 +155,27 @@ def test_a_following_stream_reads_changed_and_empty_files(
     assert sorted(ids) == ["a1", "a2", "a3", "g1"]
 
 
-def test_a_packed_file_that_is_away_is_not_written_off(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+def test_a_packed_file_that_is_away_is_not_written_off(
+    make_pipeline: MakePipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Listed, and gone before it was read: what it holds is not known, so nothing is decided of it."""
     files = {"a.jsonl": [hostile.event("here")], "b.jsonl.gz": [hostile.event("away")]}
     landing = write_landing(tmp_path / "landing", files)
     pipeline = make_pipeline(landing, tmp_path / "lake")
     found, away = landing_files(pipeline.lake, str(landing)), landing / "usage_events_stream" / "b.jsonl.gz"
     away.rename(tmp_path / away.name)
-    with pytest.raises(FileNotFoundError), pipeline.lake.writer():
-        ingest(pipeline.lake, pipeline.config, found, "batch")
+    with pipeline.lake.writer():
+        first = ingest(pipeline.lake, pipeline.config, found, "first")
+        assert first is not None
+        assert (first.files, first.unreadable) == (1, {})
+        assert ingest(pipeline.lake, pipeline.config, found, "second") is None
+    assert "b.jsonl.gz went before it was read: it is passed over until it is there again" in caplog.text
     away.write_bytes(b"half an upload")  # this can be read: it is broken, until it changes
     with pipeline.lake.writer():
         done = ingest(pipeline.lake, pipeline.config, found, "batch")
     assert done is not None
     assert done.rejected_rows == 1
+    assert done.unreadable == {"b.jsonl.gz": "it cannot be unpacked to its end"}
     (tmp_path / away.name).rename(away)
     os.utime(away)  # an upload that ends later
     make_pipeline(landing, tmp_path / "lake").run()
@@ -175,15 +183,32 @@ def test_a_packed_file_that_is_away_is_not_written_off(make_pipeline: MakePipeli
     assert not reject_counts(tmp_path / "lake")["usage_events", "unreadable_file"]
 
 
-def test_folders_below_are_not_looked_into(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+def test_folders_below_are_not_looked_into_and_what_is_no_file_not_read(
+    make_pipeline: MakePipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Not even those called like partitions, of which Spark would make columns."""
     landing = write_landing(tmp_path / "my landing 50%", {"a.jsonl": [hostile.event("first")]})
     for folder in ("date=2025-06-01", "more", "usage_events_stream"):
         (landing / "usage_events_stream" / folder).mkdir()
         (landing / "usage_events_stream" / folder / "x.jsonl").write_text(hostile.event(folder) + "\n")
+    stream = landing / "usage_events_stream"
+    os.mkfifo(stream / "pipe.jsonl")  # whoever opens it waits for ever
+    (stream / "loop.jsonl").symlink_to(stream / "loop.jsonl")
+    (stream / "circle").symlink_to(stream)
+    (tmp_path / "secret").write_text(hostile.event("secret") + "\n")
+    (stream / "out.jsonl").symlink_to(tmp_path / "secret")
     make_pipeline(landing, tmp_path / "lake").run()
-    (landing / "usage_events_stream" / "b.jsonl").write_text(hostile.event("second") + "\n")
-    outcome = make_pipeline(landing, tmp_path / "lake").run()
-    assert [batch.files for batch in outcome.batches] == [1]
-    assert {row["event_id"] for row in rows_of(tmp_path / "lake", "silver/usage_events")} == {"first", "second"}
+    (line,) = [text for text in caplog.messages if text.startswith("passed over")]
+    for name in ("circle", "more", "pipe.jsonl", "loop.jsonl", "out.jsonl"):
+        assert f"usage_events_stream/{name}" in line
+    (stream / "b.jsonl").write_text(hostile.event("second") + "\n")
+    (stream / "c.jsonl").write_text(hostile.event("third") + "\n")
+    outcome = make_pipeline(landing, tmp_path / "lake", 1).run()
+    assert [batch.files for batch in outcome.batches] == [1, 1]
+    assert all("sweep" in batch.batch_id for batch in outcome.batches)
+    assert {row["event_id"] for row in rows_of(tmp_path / "lake", "silver/usage_events")} == {
+        "first",
+        "second",
+        "third",
+    }
     assert audited(make_pipeline, landing, tmp_path / "lake").balanced

@@ -126,6 +126,9 @@ def lines_of_text() -> list[Case]:
     c.raw("a truncated gzip file", {"unreadable_file": 1}, packed[:-40], ending="jsonl.gz",
           note="one record; none of its content is used, the run goes on")
     c.raw("a gzip file that is none, or corrupt", {"unreadable_file": 1}, good().encode(), ending="jsonl.gz")
+    c.raw("a gzip file of 60 KB that unpacks to one line of 64 MiB and more", {"unreadable_file": 1},
+          gzip.compress(bytes(2**26 + 1)), ending="jsonl.gz",
+          note="found before it is read, as in a plain file; the limit is `landing.max_line_bytes`")
     c.files("names that begin with `_` or `.`", {},
             {f"{STREAM}/_kind.jsonl": good().encode(), f"{STREAM}/.kind.jsonl": good().encode()},
             note="half-written uploads")

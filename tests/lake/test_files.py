@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.files import FileInfo, FileSystem, HadoopFileSystem, LocalFileSystem, file_system
+from cloud_analytics.lake.files import FileInfo, FileSystem, HadoopFileSystem, Kind, LocalFileSystem, file_system
 
 Make = Callable[[str], FileSystem]
 
@@ -39,6 +39,31 @@ def test_bytes_come_as_they_are(files: FileSystem, tmp_path: Path) -> None:
     (tmp_path / "every.csv").write_bytes(every)
     (tmp_path / "empty.csv").touch()
     assert (files.read_bytes("every.csv"), files.read_bytes("empty.csv")) == (every, b"")
+
+
+def test_any_part_of_a_file_can_be_read(files: FileSystem, tmp_path: Path) -> None:
+    (tmp_path / "numbers").write_bytes(bytes(range(256)) * 9000)  # more than is read at once
+    with files.open("numbers") as stream:
+        assert stream.read(3) == b"\0\1\2"
+        assert stream.seek(2_000_000) == 2_000_000
+        assert stream.read(2) == bytes([128, 129])
+        assert (stream.tell(), stream.seek(5), stream.read(1)) == (2_000_002, 5, b"\5")
+        assert len(stream.read()) == 256 * 9000 - 6
+        assert stream.read(1) == b""
+
+
+def test_what_is_no_file_is_no_data(files: FileSystem, tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file.csv").touch()
+    assert {entry.name: entry.kind for entry in files.entries("")} == {
+        "folder.csv": Kind.FOLDER, "file.csv": Kind.FILE,
+    }  # fmt: skip
+    assert [info.name for info in files.files("")] == ["file.csv"]
+    assert files.entry("absent") is None
+    found = files.entry("file.csv")
+    assert found is not None
+    assert (found.kind, found.length, found.leaves_root) == (Kind.FILE, 0, False)
+    assert files.entries("absent") == []
 
 
 def test_data_files_are_listed_with_size_and_time(files: FileSystem, tmp_path: Path) -> None:

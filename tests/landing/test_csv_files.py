@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.landing.csv_files import extra_columns, parse
+from cloud_analytics.lake.files import FileInfo
+from cloud_analytics.landing.csv_files import extra_columns, parse, parse_master
 
 CONTRACT = SourceContract(key=["a"], required=["a", "b"])
 ORGS = SourceContract(key=["org_id"], required=["org_id", "name"])
@@ -99,6 +100,22 @@ def test_what_is_wrong_with_a_header_is_said_with_what_it_holds(content: bytes, 
 def test_a_lacking_column_is_named_with_its_file() -> None:
     _, _, problem = parse(b"a,c\n1,2\n", "f.csv", CONTRACT)
     assert problem == "f.csv: the header lacks the column b; it holds a, c"
+
+
+def test_a_master_is_unfinished_where_an_upload_has_just_begun() -> None:
+    def unfinished(known: int | None, **contents: bytes) -> list[str]:
+        found = {name: FileInfo(f"/{name}", len(content), 0) for name, content in contents.items()}
+        of_before = {} if known is None else {"x": [known, 0]}
+        paths = {f"/{name}": content for name, content in contents.items()}
+        return parse_master(found, paths, CONTRACT, of_before, 100).unfinished
+
+    good, begun = b"a,b\n1,2\n", ["x is empty, as an upload that has just begun"]
+    assert unfinished(None, x=good) == unfinished(None, x=b"", y=good) == unfinished(0, x=b"", y=good) == []
+    assert unfinished(None, x=b"") == unfinished(9, x=b"\xef\xbb\xbf\n", y=good) == unfinished(9, x=b" \n") == begun
+    assert unfinished(9, x=b"a,b\n") == []
+    assert unfinished(9, x=good + b'3,"' + b"\n" * 96 + b'"\n') == []
+    (reason,) = unfinished(9, x=good + b'3,"' + b"\n" * 97 + b'"\n')
+    assert reason == "x holds a record of more than 100 bytes (landing.max_line_bytes)"
 
 
 def test_an_empty_file_is_legal() -> None:

@@ -60,10 +60,14 @@ class Ledger:
         try:
             return read_bytes(path)
         except Unreadable:
-            self.lines[source] += 1
-            raw = path.read_bytes() if path.is_file() else b""
-            self.reject(source, ["unreadable_file"], raw, path.name)
+            self.cannot_read(source, path)
             return None
+
+    def cannot_read(self, source: str, path: Path) -> None:
+        """A file that cannot be read is one line and one reject."""
+        self.lines[source] += 1
+        raw = path.read_bytes() if path.is_file() else b""
+        self.reject(source, ["unreadable_file"], raw, path.name)
 
     def audit(self, silver: dict[str, list[Row]]) -> dict[str, Any]:
         sources = {}
@@ -110,7 +114,12 @@ def read_events(landing: Path, ingest_ts: datetime, params: Params, ledger: Ledg
         content = ledger.read(EVENTS, path)
         if content is None:
             continue
-        for line in event_lines(content):
+        try:
+            lines = list(event_lines(content))
+        except Unreadable:
+            ledger.cannot_read(EVENTS, path)
+            continue
+        for line in lines:
             ledger.lines[EVENTS] += 1
             events.append(usage.judge(line, path.name, ingest_ts, params))
     usage.mark_late(events, ingest_ts, params)

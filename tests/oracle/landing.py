@@ -97,9 +97,12 @@ def read_bytes(path: Path) -> bytes:
     return content.removeprefix(BOM)
 
 
-def event_lines(content: bytes) -> Iterator[str | bytes]:
-    """The lines that count: text, or bytes where it is not UTF-8."""
-    for line in content.split(b"\n"):
+def event_lines(content: bytes, longest: int = 64 * 2**20) -> Iterator[str | bytes]:
+    """The lines that count: text, or bytes where it is not UTF-8. Unreadable where one is longer than that."""
+    lines = content.split(b"\n")
+    if max(map(len, lines)) > longest:
+        raise Unreadable
+    for line in lines:
         line = line.removesuffix(b"\r")
         try:
             text = line.decode("utf-8")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -18,7 +20,7 @@ from cloud_analytics.reading.quarantine import overview, show
 from cloud_analytics.reading.rules import catalogue
 from cloud_analytics.reading.selection import Selection
 from cloud_analytics.replay import replay
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, MakePipeline
 from tests.integration.agreement import EVENTS, rows_of
 from tests.integration.hostile import event
 from tests.integration.lakes import (
@@ -70,6 +72,40 @@ def rejected(pipeline: Pipeline) -> dict[str, int]:
     found = audit_of(pipeline)
     assert found.balanced
     return found.sources[EVENTS].quarantine
+
+
+def test_a_replay_judges_by_its_own_time(
+    make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three days ago by its clock, the ingest met events of today: it was behind."""
+    now = datetime.now(timezone.utc)
+    on = {"today": now, "tomorrow": now + timedelta(hours=20), "next_week": now + timedelta(days=7)}
+    lines = [event(name, timestamp=moment.strftime("%Y-%m-%dT%H:%M:%SZ")) for name, moment in on.items()]
+    lines.append(event("today_and_moon", timestamp=now.strftime("%Y-%m-%dT%H:%M:%SZ"), service="moon"))
+    landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": [event("old"), *lines]}), tmp_path / "lake"
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return cls.fromtimestamp((now - timedelta(days=3)).timestamp(), tz)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cloud_analytics.bronze.ingest.datetime", Behind)
+        first = make_pipeline(landing, lake)
+        first.run()
+    assert rejected(first) == {"future_timestamp": 3, "unknown_service": 1}
+    assert not make_pipeline(landing, lake).reconcile().changed, "only a replay has a time of its own"
+
+    done = replay(make_pipeline(landing, lake))
+    assert done.passed == 2
+    assert rejected(make_pipeline(landing, lake)) == {"future_timestamp": 1, "unknown_service": 1}
+    (unknown,) = [row for row in rows_of(lake, "quarantine/usage_events") if row["error_type"] == "unknown_service"]
+    assert unknown["errors"] == ["unknown_service"]
+    assert {row["event_id"] for row in rows_of(lake, "silver/usage_events")} == {"old", "today", "tomorrow"}
+    before = files_of(lake)
+    assert not replay(make_pipeline(landing, lake)).outcome.changed
+    assert not make_pipeline(landing, lake).run().changed
+    assert files_of(lake) == before
 
 
 def test_an_edit_of_the_configuration_lets_quarantined_events_in(spark: SparkSession, tmp_path: Path) -> None:

@@ -29,16 +29,24 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import ingest
 from cloud_analytics.bronze.micro_batch import MicroBatch
 from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.lake.files import FileInfo
+from cloud_analytics.lake.files import FileInfo, Kind
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures, to_end
 from cloud_analytics.lake.uris import absolute, escape_glob
-from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files
+from cloud_analytics.landing.folder import (
+    FOLDER,
+    NAME_PATTERN,
+    Contents,
+    event_files,
+    is_event_file,
+    look,
+    tell_passed_over,
+)
 
 
-def landing_files(lake: Lake, landing: str) -> list[FileInfo]:
+def landing_files(lake: Lake, landing: str, follow_links: bool = False) -> list[FileInfo]:
     """The event files that lie in the landing folder now."""
-    return event_files(lake.reach(landing))
+    return event_files(lake.reach(landing), follow_links)
 
 
 class _Stopping(Exception):
@@ -58,6 +66,7 @@ class EventFeed:
     landing: str
     config: Config
     after_batch: Callable[[MicroBatch], None] = lambda _batch: None
+    told: set[str] = field(default_factory=set)  # what is passed over, and was named
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
     _failures: list[Exception] = field(default_factory=list, init=False)
@@ -65,13 +74,14 @@ class EventFeed:
 
     def available(self) -> None:
         """Ingest everything that is there now, then stop. Nothing starts when the ledger knows every file as it is."""
-        found = landing_files(self.lake, self.landing)
+        found = self._look().events.values()
         new = ledger.new(self.lake, found)
-        if new:
+        if new and self._spark_can_list():
             to_end(self.lake, self._checkpoint(), self._failures, lambda: self._start({"availableNow": True}))
         if new or ledger.changed(self.lake, found):
             with self._taking_turns():
-                self._sweep()
+                while self._sweep():
+                    pass
 
     def follow(self, interval: timedelta, stop: threading.Event, idle: Callable[[], None] = lambda: None) -> None:
         """Watch the folder until `stop`: a micro-batch, a sweep and a call of `idle`, every interval.
@@ -85,21 +95,37 @@ class EventFeed:
             with self._taking_turns():
                 idle()
         trigger = {"processingTime": f"{max(1, int(interval.total_seconds()))} seconds"}
-        with own_failures(self.lake, self._checkpoint(), self._failures):
-            query = self._start(trigger)
+        query = None
         try:
-            while _waited(query, interval.total_seconds(), stop):
-                with self._taking_turns():
-                    # Also a new file may wait here for the stream: not more of them than a micro-batch takes.
-                    self._sweep(self.config.pipeline.stream.max_files_per_trigger)
-                    idle()
-            if not stop.is_set():
+            if self._spark_can_list():
                 with own_failures(self.lake, self._checkpoint(), self._failures):
-                    query.awaitTermination()
+                    query = self._start(trigger)
+            while not stop.is_set():
+                if _waited(query, interval.total_seconds(), stop):
+                    with self._taking_turns():
+                        self._sweep()
+                        idle()
+                elif query is not None and not query.isActive:
+                    if self._spark_can_list():
+                        with own_failures(self.lake, self._checkpoint(), self._failures):
+                            query.awaitTermination()
+                        return
+                    query = None  # what it could not list is why it ended
         finally:
             self._stopping.set()
             with self._turn:
-                query.stop()
+                if query is not None:
+                    query.stop()
+
+    def _spark_can_list(self) -> bool:
+        """Whether the stream's folder holds nothing but files, for as long as nobody changes it.
+
+        Spark's source also lists the folders below (hidden ones apart), and asks for the attributes of what each link
+        leads to: a folder that this user may not list, or a link in a circle, would end the query. Then the sweep takes
+        in all files.
+        """
+        entries = self.lake.reach(self.landing).entries(FOLDER)
+        return all(entry.kind is Kind.FILE or (entry.kind is Kind.FOLDER and entry.is_hidden) for entry in entries)
 
     def _start(self, trigger: dict[str, Any]) -> StreamingQuery:
         files = (
@@ -126,26 +152,42 @@ class EventFeed:
             found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
             here = [Path(absolute(self.landing)).name, FOLDER]
             found = [info for info in found if info.path.split("/")[-3:-1] == here]  # none of folders below
+            files = self.lake.reach(self.landing)
+            found = [info for info in found if is_event_file(files, info.name, self._follow_links)]
             with self._taking_turns():
                 self._take(ledger.new(self.lake, found), f"{number:06d}")
         except Exception as error:
             self._failures.append(error)
             raise
 
-    def _sweep(self, most: int | None = None) -> None:
-        """Ingest what the stream does not bring: changed files, and those that its source leaves out.
+    def _sweep(self) -> bool:
+        """Ingest what the stream does not bring, one micro-batch; whether there was something.
 
-        (It leaves out empty files, and may miss names that read as a glob.) The changed files are one micro-batch,
-        however many they are: so each partition that held their rows is rewritten once.
+        That is changed files, and those that its source leaves out: empty ones, names that read as a glob, all of them
+        where Spark cannot list the folder. Of new ones not more than a micro-batch takes: they may wait for the stream.
+        The changed files are one micro-batch, however many they are: so each partition that held their rows is
+        rewritten once.
         """
-        found = landing_files(self.lake, self.landing)
-        chosen = [*ledger.changed(self.lake, found), *ledger.new(self.lake, found)[:most]]
-        self._take(chosen, f"sweep-{time.time_ns() // 1_000_000}")
+        found = self._look().events.values()
+        new = ledger.new(self.lake, found)[: self.config.pipeline.stream.max_files_per_trigger]
+        return self._take([*ledger.changed(self.lake, found), *new], f"sweep-{time.time_ns() // 1_000_000}")
 
-    def _take(self, found: Sequence[FileInfo], name: str) -> None:
+    def _look(self) -> Contents:
+        """List the landing folder; what is passed over is named when it is first seen."""
+        files = self.lake.reach(self.landing)
+        contents = look(files, self._follow_links)
+        tell_passed_over(files.root, contents, self.told)
+        return contents
+
+    @property
+    def _follow_links(self) -> bool:
+        return self.config.pipeline.landing.follow_links
+
+    def _take(self, found: Sequence[FileInfo], name: str) -> bool:
         done = ingest(self.lake, self.config, found, f"{self._checkpoint_id()}-{name}")
         if done is not None:
             self.after_batch(done)
+        return done is not None
 
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
@@ -174,10 +216,10 @@ class EventFeed:
             return "no-query"  # none, or one that is damaged
 
 
-def _waited(query: StreamingQuery, seconds: float, stop: threading.Event) -> bool:
-    """Whether these seconds passed while the query ran and nobody asked to stop."""
+def _waited(query: StreamingQuery | None, seconds: float, stop: threading.Event) -> bool:
+    """Whether these seconds passed while the query, if any, ran and nobody asked to stop."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if stop.wait(min(0.2, seconds)) or not query.isActive:
+        if stop.wait(min(0.2, seconds)) or (query is not None and not query.isActive):
             return False
     return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 from pyspark import StorageLevel
@@ -12,15 +14,17 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.bronze.micro_batch import METRICS, MicroBatch
-from cloud_analytics.bronze.retract import retract
+from cloud_analytics.bronze.retract import lines_gone, retract
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake.files import FileInfo, file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, conform
 from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.events import parse_lines, read_lines
-from cloud_analytics.landing.folder import is_event_file
+from cloud_analytics.landing.long_lines import has_long_line
 from cloud_analytics.quality import quarantine
+
+logger = logging.getLogger(__name__)
 
 
 def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str) -> MicroBatch | None:
@@ -31,21 +35,38 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
     """
     started = time.monotonic()
     # By name: a name with glob characters makes Spark's stream list the other files of its micro-batch again.
-    files = list({info.name: info for info in found if is_event_file(info.name)}.values())
+    files = list({info.name: info for info in found}.values())
     new = sorted([*ledger.new(lake, files), *ledger.changed(lake, files)])
     if not new:
         return None
     ingest_ts = datetime.now(timezone.utc)
+    unreadable = _with_long_lines(lake.spark, new, config.pipeline.landing.max_line_bytes)
+    readable = [info for info in new if info not in unreadable]
     try:
-        batch = _write(lake, config, new, [], batch_id, ingest_ts, started)
+        return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started)
     except Exception:
-        # Reading is optimistic: only when it fails is each compressed file tried alone.
-        unreadable = [info for info in new if info.name.endswith(".gz") and _is_broken(lake.spark, info)]
-        if not unreadable:
+        # Reading is optimistic: only when it fails are files looked for that went, and compressed ones tried alone.
+        here = [info for info in readable if file_system(lake.spark, info.path.rpartition("/")[0]).exists(info.name)]
+        broken = [info for info in here if info.name.endswith(".gz") and _is_broken(lake.spark, info)]
+        if readable == here and not broken:
             raise
-        readable = [info for info in new if info not in unreadable]
-        batch = _write(lake, config, readable, unreadable, batch_id, ingest_ts, started)
-    return batch
+        for info in readable:
+            if info not in here:
+                logger.warning("%s went before it was read: it is passed over until it is there again", info.name)
+        unreadable |= dict.fromkeys(broken, "it cannot be unpacked to its end")
+        readable = [info for info in here if info not in broken]
+        return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started) if here or unreadable else None
+
+
+def _with_long_lines(spark: SparkSession, files: Sequence[FileInfo], limit: int) -> dict[FileInfo, str]:
+    """The files that hold a line of more bytes than that, with the reason why they are not read."""
+
+    def look(info: FileInfo) -> bool:
+        return has_long_line(file_system(spark, info.path.rpartition("/")[0]), info, limit)
+
+    with ThreadPoolExecutor(4) as pool:  # unpacking runs beside Python
+        found = [info for info, is_long in zip(files, pool.map(look, files)) if is_long]
+    return dict.fromkeys(found, f"a line has more than {limit:,} bytes (landing.max_line_bytes)")
 
 
 def _is_broken(spark: SparkSession, info: FileInfo) -> bool:
@@ -65,7 +86,7 @@ def _write(
     lake: Lake,
     config: Config,
     files: Sequence[FileInfo],
-    unreadable: Sequence[FileInfo],
+    unreadable: Mapping[FileInfo, str],
     batch_id: str,
     ingest_ts: datetime,
     started: float,
@@ -110,6 +131,7 @@ def _write(
         entered = {info.name: [info.length, info.modified, batch_id] for info in (*files, *unreadable)}
         with lake.transaction() as transaction:
             again = entered.keys() & ledger.entries(lake).keys()
+            gone = lines_gone(lake, again, parsed)
             retracted = retract(lake, transaction, again)
             if written:
                 transaction.append(ledger.TABLE, lake.together(events, ["date"], len(written)), ledger.PARTITIONS)
@@ -117,7 +139,9 @@ def _write(
                 here = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
                 rejected = rejects.of_lines(parsed.where(F.col("event_ts").isNull()).withColumns(here), config)
                 if unreadable:
-                    whole = rejects.of_files(spark, [info.name for info in unreadable], config, here)
+                    whole = rejects.of_files(
+                        spark, {info.name: reason for info, reason in unreadable.items()}, config, here
+                    )
                     rejected = rejected.unionByName(whole)
                 transaction.append(quarantine.table(EVENTS), rejected.coalesce(1), quarantine.PARTITIONS)
             late = observed.get if written else {}
@@ -139,6 +163,8 @@ def _write(
                 late_alert=not is_backfill and dropped > settings.late_alert_share * seen["rows"],
                 duration_seconds=round(time.monotonic() - started, 3),
                 touched=tuple(sorted({*written, *retracted})),
+                unreadable={info.name: reason for info, reason in unreadable.items()},
+                lines_gone=gone,
             )
             rules, known = config.fingerprint(), lake.state(rejects.RULES, None)
             transaction.put(rejects.RULES, rules if known == rules or not ledger.entries(lake) else None)

@@ -1,11 +1,14 @@
 """CSV masters → bronze/<source>/ingest_date=, all columns as text (SPEC 3 and 4).
 
-A master whose content changed is a new snapshot; the snapshot of a day replaces an earlier one of the same day.
+A master whose content changed is a new snapshot; the snapshot of a day replaces an earlier one of the same day. Where
+its files left landing, the latest one stays.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -14,14 +17,18 @@ from typing import Any
 import pandas as pd
 from pyspark.sql.types import StructType
 
+from cloud_analytics.bronze import ledger
 from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.files import FileInfo
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.schemas import columns
-from cloud_analytics.landing.csv_files import extra_columns, master_files, parse
+from cloud_analytics.landing.csv_files import Master, extra_columns, parse_master
+from cloud_analytics.landing.folder import changes, look
 
-STATE = "_state/masters"
+logger = logging.getLogger(__name__)
+
+STATE = ledger.SNAPSHOTS
 _META = ("raw", "raw_bytes", "fits_header", "record_number", "ingest_ts", "source_file", "batch_id")
 
 
@@ -30,7 +37,7 @@ class _Snapshot:
     """A master as it lies in landing now."""
 
     source: str
-    files: list[list[Any]]
+    files: dict[str, list[Any]]
     content_hash: str
     frame: pd.DataFrame
     schema: StructType
@@ -49,70 +56,88 @@ def schema(contract: SourceContract, extra: list[str] | None = None) -> StructTy
     return fields
 
 
-def any_lie_in(files: ReadableFiles) -> bool:
-    """Whether the landing folder holds a master at all."""
-    return any(master_files(files, source) for source in MASTERS)
-
-
 def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[str]]:
-    """Take in every master whose files changed, in one transaction; returns (new snapshots, missing masters).
+    """Take in every master whose files changed, in one transaction; returns (new snapshots, those that never arrived).
 
-    Raises UsageError, before anything is written, when a header lacks required columns or holds one twice; the line
-    names all of them.
+    A master that left landing, and one that cannot be taken in yet, keep their latest snapshot; messages say so. Raises
+    UsageError, before anything is written, when a header lacks required columns or holds one twice; the line names all
+    of them.
     """
-    files = lake.reach(landing)
-    state: dict[str, Any] = lake.state(STATE, {})
-    listed = {source: master_files(files, source) for source in MASTERS}
-    changed = {
-        source: found
-        for source, found in listed.items()
-        if [[info.name, info.length, info.modified] for info in found] != state.get(source, {}).get("files")
+    files, settings = lake.reach(landing), config.pipeline.landing
+    found = look(files, settings.follow_links).masters
+    known = {source: ledger.master_files(lake, source) for source in MASTERS}
+    _tell_what_left(lake, files.root, found, known)
+    stale = {source: here for source, here in found.items() if here and changes(known[source], here)}
+    contents = files.contents(info for here in stale.values() for info in here.values())
+    parsed = {
+        source: parse_master(here, contents, config.sources[source], known[source], settings.max_line_bytes)
+        for source, here in stale.items()
     }
-    missing = [source for source, found in listed.items() if not found]
-    contents = files.contents(info for found in changed.values() for info in found)
-    problems: list[str] = []
-    now = datetime.now(timezone.utc)
-    snapshots = []
-    for source, found in changed.items():
-        snapshot = _snapshot(
-            source, [(info, contents[info.path]) for info in found], config.sources[source], now, problems
-        )
-        snapshots.append(snapshot)
+    problems = [problem for master in parsed.values() for problem in master.problems]
     if problems:
         raise UsageError("; ".join(problems) + "; correct this in landing and run again")
-    new = [item for item in snapshots if item.content_hash != state.get(item.source, {}).get("content")]
-    if snapshots:
+    latest = ledger.snapshots(lake)
+    for source, master in parsed.items():
+        for reason in master.unfinished:
+            rest = "its latest snapshot stays" if source in latest else "its table is empty"
+            logger.warning("%s: %s: %s", source, reason, rest)
+    now = datetime.now(timezone.utc)
+    ready = [
+        _snapshot(source, master, stale[source], contents, config.sources[source], now)
+        for source, master in parsed.items()
+        if not master.unfinished
+    ]
+    new = [item for item in ready if item.content_hash != latest.get(item.source, {}).get("content")]
+    if ready:
         with lake.transaction() as transaction:
             day = now.date().isoformat()
             with ThreadPoolExecutor(4) as pool:
                 for future in [pool.submit(_write, lake, transaction, item, day) for item in new]:
                     future.result()
-            updated = dict(state)
-            for item in snapshots:
-                kept = dict(state.get(item.source, {}))
+            updated = dict(latest)
+            for item in ready:
+                kept = dict(latest.get(item.source, {}))
                 if item in new:
                     kept = {"ingest_date": day, "content": item.content_hash, "version": transaction.number}
                 updated[item.source] = {**kept, "files": item.files}
             transaction.put(STATE, updated)
-    return [item.source for item in new], missing
+    never = [source for source, here in found.items() if not here and source not in latest]
+    for source in never:
+        logger.warning("no %s.csv in %s: its table is empty", source, files.root)
+    return [item.source for item in new], never
+
+
+def _tell_what_left(
+    lake: Lake, root: str, found: Mapping[str, Mapping[str, FileInfo]], known: Mapping[str, Mapping[str, Any]]
+) -> None:
+    latest = ledger.snapshots(lake)
+    away: dict[str, list[str]] = {}
+    for source, here in found.items():
+        if not here and source in latest:
+            away.setdefault(latest[source].get("ingest_date", "no day"), []).append(source)
+        elif left := sorted(known[source].keys() - here.keys()):
+            logger.warning("%s left %s, and its records leave %s", ", ".join(left), root, source)
+    for day, sources in sorted(away.items()):
+        logger.info("not in %s any more: %s; the latest snapshot, of %s, stays", root, ", ".join(sources), day)
 
 
 def _snapshot(
-    source: str, found: list[tuple[Any, bytes]], contract: SourceContract, now: datetime, problems: list[str]
+    source: str,
+    master: Master,
+    found: Mapping[str, FileInfo],
+    contents: Mapping[str, bytes],
+    contract: SourceContract,
+    now: datetime,
 ) -> _Snapshot:
-    parsed = []
     digest = hashlib.sha256()
-    for info, content in found:
-        header, records, problem = parse(content, info.name, contract)
+    for info in sorted(found.values(), key=lambda info: (info.name, info.path)):
+        content = contents[info.path]
         digest.update(f"{info.name}\0{len(content)}\0".encode() + content)
-        if problem:
-            problems.append(problem)
-        parsed.append((info.name, header, records))
-    extra = extra_columns([header for _, header, _ in parsed], contract, [*_META, "ingest_date"])
+    extra = extra_columns([names for _, names, _ in master.files], contract, [*_META, "ingest_date"])
     names = [*contract.required, *extra]
     stamp = pd.Timestamp(now).tz_convert("UTC").tz_localize(None)
     rows: list[list[Any]] = []
-    for name, _, records in parsed:
+    for file, _, records in master.files:
         for record in records:
             values = [record.values.get(column) for column in names]
             rows.append(
@@ -123,12 +148,12 @@ def _snapshot(
                     record.fits_header,
                     len(rows),
                     stamp,
-                    name,
+                    file,
                     now.strftime("%Y%m%dT%H%M%S"),
                 ]
             )
     frame = pd.DataFrame(rows, columns=[*contract.required, *extra.values(), *_META])
-    listed = [[info.name, info.length, info.modified] for info, _ in found]
+    listed = {name: [info.length, info.modified] for name, info in found.items()}
     return _Snapshot(source, listed, digest.hexdigest(), frame, schema(contract, list(extra.values())))
 
 

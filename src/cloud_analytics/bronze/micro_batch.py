@@ -13,7 +13,8 @@ class MicroBatch:
 
     `watermark_would_drop` counts the rows that a plain watermark would have lost. `late_alert`: they are a larger share
     than the configured one, of files that came since the lake began. `files_again` of its files had been ingested
-    before, with another content.
+    before, with another content. `unreadable`: file → why none of its content is used. `lines_gone`: file that changed
+    → how many of its earlier lines are not in it any more.
     """
 
     batch_id: str
@@ -29,3 +30,5 @@ class MicroBatch:
     late_alert: bool
     duration_seconds: float
     touched: tuple[str, ...]
+    unreadable: dict[str, str]
+    lines_gone: dict[str, int]

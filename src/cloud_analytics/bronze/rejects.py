@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -30,14 +30,15 @@ def of_lines(lines: DataFrame, config: Config) -> DataFrame:
     return quarantine.rejects(timeless.unionByName(malformed), EVENTS, config.fingerprint())
 
 
-def of_files(spark: SparkSession, names: Sequence[str], config: Config, here: Mapping[str, Column]) -> DataFrame:
-    """A file that cannot be read to its end is one record; what can be recovered is the file itself, by its name."""
-    files = F.array(*[F.lit(name) for name in names])  # not createDataFrame: that would start a Python worker
-    frame = spark.range(1).select(F.explode(files).alias("source_file"))
+def of_files(spark: SparkSession, reasons: Mapping[str, str], config: Config, here: Mapping[str, Column]) -> DataFrame:
+    """A file that is not read is one record: its name, by which it is recovered, and why (name → reason)."""
+    # Not createDataFrame: that would start a Python worker.
+    files = F.create_map(*[F.lit(text) for pair in reasons.items() for text in pair])
+    frame = spark.range(1).select(F.explode(files).alias("source_file", "reason"))
     frame = frame.withColumns(
         {
             "errors": F.array(F.lit(_UNREADABLE)),
-            "raw": F.concat(F.lit(f"{FOLDER}/"), F.col("source_file")),
+            "raw": F.concat(F.lit(f"{FOLDER}/"), "source_file", F.lit(": "), "reason"),
             "date": F.lit(None).cast("date"),
             **here,
         }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import reduce
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -16,6 +17,29 @@ from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS
 
 
+def lines_gone(lake: Lake, names: Collection[str], lines: DataFrame) -> dict[str, int]:
+    """File → how many of its lines in Bronze, accepted or rejected, are not among the `lines` that it holds now.
+
+    Only files that lost some. A line counts as often as it stands there.
+    """
+    if not names:
+        return {}
+    written, rejected = _holding(lake, names)
+    before = [
+        lake.read(ledger.TABLE, BRONZE_EVENTS, written).select("source_file", "raw"),
+        lake.read(quarantine.table(EVENTS), QUARANTINE, rejected)
+        .where("error_type != 'unreadable_file'")
+        .select("source_file", "raw"),
+    ]
+    signed = [
+        frame.select("source_file", F.xxhash64("raw").alias("line"), F.lit(sign).alias("times"))
+        for frame, sign in ((before[0], 1), (before[1], 1), (lines, -1))
+    ]
+    both = reduce(DataFrame.unionByName, signed).where(F.col("source_file").isin(sorted(names)))
+    lost = both.groupBy("source_file", "line").agg(F.sum("times").alias("lost")).where("lost > 0")
+    return {row.source_file: row.n for row in lost.groupBy("source_file").agg(F.sum("lost").alias("n")).collect()}
+
+
 def retract(lake: Lake, transaction: Transaction, names: Collection[str]) -> dict[str, bool]:
     """Remove every row of these files, as a part of the transaction.
 
@@ -24,22 +48,25 @@ def retract(lake: Lake, transaction: Transaction, names: Collection[str]) -> dic
     if not names:
         return {}
     going = F.col("source_file").isin(sorted(names))
-    rejects = quarantine.table(EVENTS)
-    rejected = [
-        folder for folder, values in _partitions(lake, rejects).items() if values["error_type"] in BRONZE_ERRORS
-    ]
-    _remove(lake, transaction, rejects, QUARANTINE, quarantine.PARTITIONS, rejected, going)
-    known = ledger.entries(lake)
-    batches = {known[name][2] for name in names}
+    written, rejected = _holding(lake, names)
+    _remove(lake, transaction, quarantine.table(EVENTS), QUARANTINE, quarantine.PARTITIONS, rejected, going)
     partitions = _partitions(lake, ledger.TABLE)
-    written = [
-        folder
-        for folder, values in partitions.items()
-        if values["batch_id"] in batches or values["batch_id"].startswith(ledger.COMPACTED)
-    ]
     left = _remove(lake, transaction, ledger.TABLE, BRONZE_EVENTS, ledger.PARTITIONS, written, going)
     full = {values["date"] for folder, values in partitions.items() if left.get(folder, True)}
     return {date: date in full for date in (partitions[folder]["date"] for folder in left)}
+
+
+def _holding(lake: Lake, names: Collection[str]) -> tuple[list[str], list[str]]:
+    """The partitions that may hold rows of these files: of Bronze, and of the lines that it rejected."""
+    known = ledger.entries(lake)
+    batches = {known[name][2] for name in names}
+    written = [
+        folder
+        for folder, values in _partitions(lake, ledger.TABLE).items()
+        if values["batch_id"] in batches or values["batch_id"].startswith(ledger.COMPACTED)
+    ]
+    rejects = _partitions(lake, quarantine.table(EVENTS))
+    return written, [folder for folder, values in rejects.items() if values["error_type"] in BRONZE_ERRORS]
 
 
 def _remove(

@@ -118,7 +118,10 @@ class _Folders:
         config = _spark_choice().applied(load(conf))
         named = {"landing"} if landing else set()
         return cls(
-            config, landing or config.pipeline.landing, lake or config.pipeline.lake, frozenset(named.union(needs))
+            config,
+            landing or config.pipeline.landing.folder,
+            lake or config.pipeline.lake,
+            frozenset(named.union(needs)),
         )
 
     @property

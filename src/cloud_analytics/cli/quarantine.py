@@ -179,7 +179,7 @@ def _replay(landing: str | None, lake: str | None, conf: Path | None) -> None:
 
 def _passed(done: Replay) -> str:
     if not done.outcome.changed:
-        return "Nothing to replay: no rule, alias or master has changed since the records were judged."
+        return "Nothing to replay: no rule, alias or master has changed, and no event's date has come, since then."
     gold = sum(done.outcome.gold.values())
     return f"{done.passed:,} quarantined records pass now; {gold:,} partitions of Gold changed with them."
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from cloud_analytics.config.section import Duration, Section
 from cloud_analytics.config.spark import SparkSettings
@@ -102,10 +102,27 @@ class ServingSettings(Section):
     astra: AstraSettings = AstraSettings()
 
 
+class LandingSettings(Section):
+    """Where source files arrive, and which of them are read."""
+
+    folder: str = Field("data/landing", min_length=1)
+    max_line_bytes: int = Field(64 * 2**20, ge=1024, le=2**30)
+    follow_links: bool = False
+
+
+def _as_landing(given: object) -> object:
+    """The folder alone says all where the rest is as usual."""
+    if isinstance(given, str):
+        return {"folder": given}
+    if not isinstance(given, dict | LandingSettings):
+        raise ValueError("expected a folder, or a section that holds `folder`")
+    return given
+
+
 class PipelineSettings(Section):
     """conf/pipeline.yaml."""
 
-    landing: str = Field("data/landing", min_length=1)
+    landing: Annotated[LandingSettings, BeforeValidator(_as_landing)] = LandingSettings()
     lake: str = Field("data", min_length=1)
     spark: SparkSettings = SparkSettings()
     stream: StreamSettings = StreamSettings()

@@ -56,7 +56,7 @@ def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Fi
         memory = config.pipeline.spark.driver_memory_mib
         options = config.pipeline.spark.conf.get("spark.driver.extraJavaOptions", "")
         findings.append(Finding("configuration", True, f"valid, in {conf or default_conf_dir()}"))
-        landing, lake = landing or config.pipeline.landing, lake or config.pipeline.lake
+        landing, lake = landing or config.pipeline.landing.folder, lake or config.pipeline.lake
     except CloudAnalyticsError as error:
         findings.append(Finding("configuration", False, str(error)))
     flags = [*jvm_flags(memory, options), f"-Xmx{memory}m"]

@@ -6,7 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum
 from typing import IO, TypeVar
+
+from cloud_analytics.errors import UsageError
 
 _REQUESTS_AT_ONCE = 16
 
@@ -25,6 +28,45 @@ class FileInfo:
     def name(self) -> str:
         """The bare file name."""
         return self.path.rsplit("/", 1)[-1]
+
+
+class Kind(Enum):
+    """What stands under a name. OTHER has no content of its own: a pipe, a device, a link to nowhere or in a circle."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands in a folder under one name; a link is what it leads to."""
+
+    path: str
+    kind: Kind
+    length: int = 0
+    modified: int = 0
+    leaves_root: bool = False  # a link that leads out of the root
+
+    @property
+    def name(self) -> str:
+        """The bare name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it is not data: its name begins with `_` or `.`."""
+        return self.name[0] in "_."
+
+    def file(self) -> FileInfo:
+        """The file. UsageError for a name that is no UTF-8: Spark could neither list nor read it."""
+        try:
+            self.path.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = self.path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            told = f"{shown}: the name of this file is no UTF-8, and Spark cannot read it; rename it"
+            raise UsageError(told.removeprefix("file:")) from None
+        return FileInfo(self.path, self.length, self.modified)
 
 
 class ReadableFiles(ABC):
@@ -56,12 +98,26 @@ class ReadableFiles(ABC):
         """A file's bytes, from which any part can be read. FileNotFoundError when it is not there."""
 
     @abstractmethod
-    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
-        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""
+    def entries(self, path: str) -> list[Entry]:
+        """What stands in a folder, hidden or not; nothing where there is no folder."""
 
     @abstractmethod
+    def entry(self, path: str) -> Entry | None:
+        """What stands there now, or None."""
+
+    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
+        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""
+        found: list[FileInfo] = []
+        pending = [path]
+        while pending:
+            shown = [entry for entry in self.entries(pending.pop()) if not entry.is_hidden]
+            found += [entry.file() for entry in shown if entry.kind is Kind.FILE]
+            pending += [entry.path for entry in shown if entry.kind is Kind.FOLDER and recursive]
+        return sorted(found)
+
     def folders(self, path: str) -> list[str]:
         """Names of the folders directly below `path`."""
+        return sorted(entry.name for entry in self.entries(path) if entry.kind is Kind.FOLDER)
 
     def read_bytes(self, path: str) -> bytes:
         """All of a file that fits in memory."""

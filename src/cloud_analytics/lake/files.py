@@ -8,14 +8,17 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.file_system import Entry as Entry
 from cloud_analytics.lake.file_system import FileInfo as FileInfo
 from cloud_analytics.lake.file_system import FileSystem as FileSystem
+from cloud_analytics.lake.file_system import Kind as Kind
 from cloud_analytics.lake.file_system import ReadableFiles as ReadableFiles
 from cloud_analytics.lake.uris import absolute, local_folder
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 # Stores where an object appears whole when its upload ends, replacing the old one, and where a rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")
+_MESSAGE = 2**20  # bytes that the JVM sends at once
 
 
 class LocalFileSystem(FileSystem):
@@ -79,43 +83,26 @@ class LocalFileSystem(FileSystem):
     def make_folder(self, path: str) -> None:
         os.makedirs(self._path(path), exist_ok=True)
 
-    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
-        found: list[FileInfo] = []
-        pending = [self._path(path)]
-        while pending:
-            for entry in self._entries(pending.pop()):
-                if entry.name[0] in "_.":
-                    continue
-                try:
-                    if not entry.is_dir():
-                        status = entry.stat()
-                        found.append(FileInfo(_readable(entry.path), status.st_size, status.st_mtime_ns // 1_000_000))
-                    elif recursive:
-                        pending.append(entry.path)
-                except FileNotFoundError:  # it went meanwhile, or is a link to nowhere
-                    continue
-        return sorted(found)
-
-    def folders(self, path: str) -> list[str]:
-        return sorted(entry.name for entry in self._entries(self._path(path)) if entry.is_dir())
-
-    @staticmethod
-    def _entries(folder: str) -> list[os.DirEntry[str]]:
+    def entries(self, path: str) -> list[Entry]:
         try:
-            with os.scandir(folder) as entries:
-                return list(entries)
+            with os.scandir(self._path(path)) as found:
+                return [self._entry(item.path, item.is_symlink(), item.stat) for item in found]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def entry(self, path: str) -> Entry | None:
+        local = self._path(path)
+        return self._entry(local, os.path.islink(local), lambda: os.stat(local)) if os.path.lexists(local) else None
 
-def _readable(path: str) -> str:
-    """The path as Spark names it. UsageError for a name that is no UTF-8: Spark could neither list nor read it."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        raise UsageError(f"{shown}: the name of this file is no UTF-8, and Spark cannot read it; rename it") from None
-    return f"file:{path}"
+    def _entry(self, path: str, is_link: bool, look: Callable[[], os.stat_result]) -> Entry:
+        leaves = is_link and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder))
+        try:
+            status = look()
+        except OSError:  # it went meanwhile, or is a link to nowhere, in a circle, or to where nobody may look
+            return Entry(f"file:{path}", Kind.OTHER, leaves_root=leaves)
+        kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER}
+        kind = kinds.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
+        return Entry(f"file:{path}", kind, status.st_size, status.st_mtime_ns // 1_000_000, leaves)
 
 
 class HadoopFileSystem(FileSystem):
@@ -142,10 +129,7 @@ class HadoopFileSystem(FileSystem):
     def open(self, path: str) -> IO[bytes]:
         with _not_found(path):
             stream = self._fs.open(self._path(path))
-        try:
-            return io.BytesIO(bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)))
-        finally:
-            stream.close()
+        return io.BufferedReader(_HadoopStream(self._jvm.org.apache.commons.io, stream), _MESSAGE)
 
     def read_through(self, path: str) -> None:
         stream = self._fs.open(self._path(path))
@@ -195,30 +179,62 @@ class HadoopFileSystem(FileSystem):
         if not self.is_object_store:
             self._fs.mkdirs(self._path(path))
 
-    def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
-        folder = self._path(path)
-        if not self._fs.exists(folder):
+    def entries(self, path: str) -> list[Entry]:
+        # listStatus, not listFiles: that looks up owner and permissions of each file, which forks a process.
+        try:
+            with _not_found(path):
+                return [self._entry(status) for status in self._fs.listStatus(self._path(path))]
+        except FileNotFoundError:
             return []
-        base = self._fs.makeQualified(folder).toString().rstrip("/")
-        found: list[FileInfo] = []
-        # listStatus level by level: listFiles looks up owner and permissions of each file, which forks a process.
-        pending = [folder]
-        while pending:
-            for status in self._fs.listStatus(pending.pop()):
-                full = status.getPath().toString()
-                if any(part[0] in "_." for part in full[len(base) + 1 :].split("/") if part):
-                    continue
-                if not status.isDirectory():
-                    found.append(FileInfo(full, int(status.getLen()), int(status.getModificationTime())))
-                elif recursive:
-                    pending.append(status.getPath())
-        return sorted(found)
 
-    def folders(self, path: str) -> list[str]:
-        folder = self._path(path)
-        if not self._fs.exists(folder):
-            return []
-        return sorted(s.getPath().getName() for s in self._fs.listStatus(folder) if s.isDirectory())
+    def entry(self, path: str) -> Entry | None:
+        try:
+            with _not_found(path):
+                return self._entry(self._fs.getFileStatus(self._path(path)))
+        except FileNotFoundError:
+            return None
+
+    @staticmethod
+    def _entry(status: Any) -> Entry:
+        kind = Kind.FOLDER if status.isDirectory() else Kind.FILE
+        return Entry(status.getPath().toString(), kind, int(status.getLen()), int(status.getModificationTime()))
+
+
+class _HadoopStream(io.RawIOBase):
+    """A file that a Hadoop file system opened; each read is a message to the JVM."""
+
+    def __init__(self, commons_io: Any, stream: Any) -> None:
+        self._io = commons_io
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return int(self._stream.getPos())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            raise io.UnsupportedOperation("seek from the end")
+        self._stream.seek(offset if whence == io.SEEK_SET else self.tell() + offset)
+        return self.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        bounded = self._io.input.BoundedInputStream(self._stream, len(buffer))
+        part = bytes(self._io.IOUtils.toByteArray(bounded))
+        buffer[: len(part)] = part
+        return len(part)
+
+    def readall(self) -> bytes:
+        return bytes(self._io.IOUtils.toByteArray(self._stream))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
 
 
 @contextmanager

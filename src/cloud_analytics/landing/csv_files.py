@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.lake.files import FileInfo
 from cloud_analytics.landing import header
+from cloud_analytics.untrusted import printable
 
 # Blanks are Unicode's, as `str.strip` takes them off.
 csv.field_size_limit(2**31 - 1)
@@ -33,12 +35,10 @@ class Record:
     fits_header: bool
     raw_bytes: bytes | None = None
 
-
-def master_files(files: ReadableFiles, source: str) -> list[FileInfo]:
-    """`<source>.csv` and `<source>/*.csv`, by name; `_` and `.` names are half-written uploads."""
-    found = [info for info in files.files("", recursive=False) if info.name == f"{source}.csv"]
-    found += [info for info in files.files(source, recursive=False) if info.name.endswith(".csv")]
-    return sorted(found, key=lambda info: (info.name, info.path))
+    @property
+    def length(self) -> int:
+        """Bytes of its text."""
+        return len(self.raw.encode() if self.raw_bytes is None else self.raw_bytes)
 
 
 def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:
@@ -54,8 +54,56 @@ def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str
         return [], [], None
     names, problem = header.names(first[0], contract), header.problem(content, first[0], contract)
     if problem is not None:
-        return names, [], f"{file}: {problem}"
+        return names, [], f"{printable(file)}: {problem}"
     return names, [_record(names, fields, raw, closed) for fields, raw, closed in rows], None
+
+
+@dataclass(frozen=True)
+class Master:
+    """The files of a master, parsed: the name of each with its header's names and its records.
+
+    `problems`: what is wrong with headers, which stops a run. `unfinished`: why the latest snapshot stays for now.
+    """
+
+    files: list[tuple[str, list[str], list[Record]]]
+    problems: list[str]
+    unfinished: list[str]
+
+    @property
+    def records(self) -> int:
+        """How many records the files hold."""
+        return sum(len(records) for _, _, records in self.files)
+
+
+def parse_master(
+    found: Mapping[str, FileInfo],
+    contents: Mapping[str, bytes],
+    contract: SourceContract,
+    known: Mapping[str, Sequence[Any]],
+    max_record_bytes: int,
+) -> Master:
+    """Parse the files of a master, which are read in the order of their names.
+
+    `contents`: a file's path → its bytes. `known`: what the ledger says of the files of the latest snapshot (name →
+    length, …): where one of them has no header any more, an upload has just begun. So it has where none has one.
+    """
+    master = Master([], [], [])
+    for name, info in sorted(found.items(), key=lambda file: (file[1].name, file[1].path)):
+        content = contents[info.path]
+        names, records, problem = parse(content, info.name, contract)
+        master.files.append((info.name, names, records))
+        if problem is not None:
+            master.problems.append(problem)
+        elif not names and name in known and known[name][0]:
+            master.unfinished.append(f"{printable(name)} is empty, as an upload that has just begun")
+        elif len(content) > max_record_bytes and any(record.length > max_record_bytes for record in records):
+            master.unfinished.append(
+                f"{printable(name)} holds a record of more than {max_record_bytes:,} bytes (landing.max_line_bytes)"
+            )
+    if not master.unfinished and not any(names for _, names, _ in master.files):
+        empty = ", ".join(map(printable, sorted(found)))
+        master.unfinished.append(f"{empty} is empty, as an upload that has just begun")
+    return master
 
 
 def _record(names: list[str], fields: list[str], raw: str, closed: bool) -> Record:

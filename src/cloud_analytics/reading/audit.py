@@ -1,7 +1,8 @@
 """The conservation law, source by source: landing lines = Silver rows + quarantined rows (SPEC 2 and 9).
 
 Landing is counted from its own files, Silver and quarantine from their Parquet; no figure is taken from the pipeline.
-Event files that were archived after they were ingested can only be counted as Bronze holds them.
+Event files that were archived after they were ingested can only be counted as Bronze holds them; so is a master whose
+latest snapshot stays because its files left landing, or cannot be taken in.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.config.rules import BRONZE
 from cloud_analytics.lake.files import FileInfo, ReadableFiles
-from cloud_analytics.landing.csv_files import master_files, parse
-from cloud_analytics.landing.folder import UnreadableFile, event_files, has_text, lines
+from cloud_analytics.landing.csv_files import parse_master
+from cloud_analytics.landing.folder import UnreadableFile, has_text, lines, look
 from cloud_analytics.reading.lake import LakeReader, each_source
 
 SOURCES = (EVENTS, *MASTERS)
@@ -61,10 +62,11 @@ class Audit:
 
 def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
     """Count every source: the lines in landing, and the rows of the zones."""
-    files = event_files(landing)
+    found = look(landing, config.pipeline.landing.follow_links)
+    files = sorted(found.events.values())
     archived = ledger.archived(lake, files)
     landed = {EVENTS: _event_lines(lake, landing, files) + _archived_lines(lake, archived)}
-    landed |= _master_records(landing, config)
+    landed |= {source: _master_records(lake, landing, config, source, here) for source, here in found.masters.items()}
     query = "SELECT '{source}' AS source, NULL AS error_type, count(*) AS rows FROM silver.{source} UNION ALL"
     query += " SELECT '{source}', error_type, count(*) FROM quarantine.{source} GROUP BY error_type"
     silver, rejected = dict.fromkeys(SOURCES, 0), {source: dict[str, int]() for source in SOURCES}
@@ -78,10 +80,8 @@ def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
 
 def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]) -> int:
     """Non-blank lines; a file that cannot be read to its end is one, and one that went meanwhile has none."""
-    broken: set[str] = set()
-    if any(info.name.endswith(".gz") for info in files):
-        query = "SELECT source_file FROM quarantine.usage_events WHERE error_type = 'unreadable_file'"
-        broken = {row["source_file"] for row in lake.rows(query)}
+    query = "SELECT source_file FROM quarantine.usage_events WHERE error_type = 'unreadable_file'"
+    broken = {row["source_file"] for row in lake.rows(query)}
     counts: list[int] = []
 
     def count(info: FileInfo) -> None:
@@ -109,10 +109,14 @@ def _archived_lines(lake: LakeReader, names: list[str]) -> int:
     return int(lake.row(query, [list(BRONZE), names])["rows"])
 
 
-def _master_records(landing: ReadableFiles, config: Config) -> dict[str, int]:
-    found = {source: master_files(landing, source) for source in MASTERS}
-    contents = landing.contents(info for infos in found.values() for info in infos)
-    return {
-        source: sum(len(parse(contents[info.path], info.name, config.sources[source])[1]) for info in infos)
-        for source, infos in found.items()
-    }
+def _master_records(
+    lake: LakeReader, landing: ReadableFiles, config: Config, source: str, found: dict[str, FileInfo]
+) -> int:
+    contents = landing.contents(found.values())
+    known, longest = ledger.master_files(lake, source), config.pipeline.landing.max_line_bytes
+    master = parse_master(found, contents, config.sources[source], known, longest)
+    if found and not master.unfinished:
+        return master.records
+    day = ledger.snapshots(lake).get(source, {}).get("ingest_date")
+    query = f"SELECT count(*) AS rows FROM bronze.{source} WHERE ingest_date::VARCHAR = ?"
+    return int(lake.row(query, [day])["rows"]) if day is not None else 0

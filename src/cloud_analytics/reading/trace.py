@@ -134,7 +134,7 @@ def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, da
             f"nothing of {org} on {day} for {name}: "
             + (f"that day has {there}" if there else "that organisation has no usage on that day")
         )
-    places = _Places(lake, landing, found)
+    places = _Places(lake, landing, config.pipeline.landing.follow_links, found)
     # What is not in quarantine became Silver. Of equal lines the first ones did: they are the same record.
     accepted: dict[tuple[str, str | None], deque[_Line]] = defaultdict(deque)
     refused: list[tuple[_Line, list[str]]] = []
@@ -188,11 +188,11 @@ class _Places:
     Lines are counted as editors, `sed -n 12p` and `zcat` count them.
     """
 
-    def __init__(self, lake: LakeReader, landing: ReadableFiles, found: Iterable[_Line]) -> None:
+    def __init__(self, lake: LakeReader, landing: ReadableFiles, follow_links: bool, found: Iterable[_Line]) -> None:
         texts: dict[str, set[bytes]] = defaultdict(set)
         for line in found:
             texts[line.source_file].add(_bare(line.raw.encode()))
-        files = {info.name: info for info in event_files(landing) if info.name in texts}
+        files = {info.name: info for info in event_files(landing, follow_links) if info.name in texts}
         self._notes = {info.name: "changed since it was ingested" for info in ledger.changed(lake, files.values())}
         self._notes |= {name: "not in landing any more (archived)" for name in texts.keys() - files.keys()}
         self._numbers: dict[tuple[str, bytes], deque[int]] = defaultdict(deque)

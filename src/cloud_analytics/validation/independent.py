@@ -201,7 +201,9 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
     files = [*([single] if single.is_file() else []), *_visible(landing / source, (".csv",))]
     for path in sorted(files, key=lambda path: path.name):
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            header = [name.strip(_BLANKS) for name in next((fields for fields in csv.reader(file) if fields), [])]
+            header = [
+                name.strip(_BLANKS).casefold() for name in next((fields for fields in csv.reader(file) if fields), [])
+            ]
         if header:
             # By position, since nothing is left to be guessed then: on broken files DuckDB's guessing gives up.
             place = {name: number for number, name in enumerate(header)}

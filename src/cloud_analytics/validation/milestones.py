@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import duckdb
 
-from cloud_analytics.bronze import ledger
-from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.lake.uris import local_folder
-from cloud_analytics.landing.csv_files import master_files
-from cloud_analytics.landing.folder import event_files
+from cloud_analytics.landing.folder import look
 from cloud_analytics.reading.audit import Audit
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.tables import declared, tables
 from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
-from cloud_analytics.validation.rehearsal import open_masters
+from cloud_analytics.validation.rehearsal import open_files
 
 QUARANTINED_BELOW = 0.10
 MATCHED_ABOVE = 0.80
@@ -24,20 +22,18 @@ MATCHED_ABOVE = 0.80
 def milestones(lake: LakeReader, landing: ReadableFiles, config: Config, audited: Audit) -> list[Check]:
     """M1 to M3."""
     return [
-        _ingested(lake, landing, audited),
+        _ingested(lake, landing, config, audited),
         _clean_and_joined(lake, audited),
         _equal_to_raw(lake, landing, config, audited),
     ]
 
 
-def _ingested(lake: LakeReader, landing: ReadableFiles, audited: Audit) -> Check:
-    events = event_files(landing)
-    open_events = {info.name for info in (*ledger.new(lake, events), *ledger.changed(lake, events))}
-    masters = {source: master_files(landing, source) for source in MASTERS}
-    there = len(events) + sum(map(len, masters.values()))
-    waiting = sorted(open_events | {info.name for info in open_masters(lake, landing)})
+def _ingested(lake: LakeReader, landing: ReadableFiles, config: Config, audited: Audit) -> Check:
+    found = look(landing, config.pipeline.landing.follow_links)
+    there = len(found.events) + sum(map(len, found.masters.values()))
+    waiting = sorted({info.name for files in open_files(lake, found).values() for info in (*files.new, *files.changed)})
     unreadable = audited.sources[EVENTS].quarantine.get("unreadable_file", 0)
-    missing = [source for source, infos in masters.items() if not infos]
+    missing = [source for source, here in found.masters.items() if not here]
     checked = [table for table in tables() if table.startswith(("silver/", "gold/"))]
     wrong = [table for table in checked if not _holds_what_it_declares(lake, table)]
     parts = [

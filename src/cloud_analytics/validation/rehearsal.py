@@ -12,14 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from cloud_analytics.bronze import ledger
-from cloud_analytics.bronze import masters as bronze_masters
-from cloud_analytics.config import MASTERS, Config
+from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.engine import marts, masters
-from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.lake import Lake, Transaction
-from cloud_analytics.landing.csv_files import master_files
-from cloud_analytics.landing.folder import event_files
+from cloud_analytics.landing.folder import Changes, Contents, changes, look
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.silver.build_events import build_events
 
@@ -43,29 +41,25 @@ class _ReadOnlyLake(Lake):
         yield  # a context manager is a generator
 
 
-def open_masters(lake: LakeReader, landing: ReadableFiles) -> list[FileInfo]:
-    """The files of masters in landing that Bronze does not hold as they are."""
-    known = lake.state(bronze_masters.STATE, {})
-    return [
-        info
-        for source in MASTERS
-        for info in master_files(landing, source)
-        if [info.name, info.length, info.modified] not in known.get(source, {}).get("files", [])
-    ]
+def open_files(lake: LakeFolder, found: Contents) -> dict[str, Changes]:
+    """Source → the files of a landing folder that Bronze does not hold as they are."""
+    masters_open = {source: changes(ledger.master_files(lake, source), here) for source, here in found.masters.items()}
+    return {EVENTS: changes(ledger.entries(lake), found.events), **masters_open}
 
 
 def what_a_run_would_change(lake: LakeReader, landing: ReadableFiles, config: Config) -> list[str]:
     """The steps of a run that would find something to do, in words; none: a second run changes nothing."""
     rehearsed = _ReadOnlyLake(lake)
-    found = event_files(landing)
-    new, changed = len(ledger.new(rehearsed, found)), len(ledger.changed(rehearsed, found))
+    found = look(landing, config.pipeline.landing.follow_links)
+    waiting = open_files(lake, found)
+    new, changed = len(waiting[EVENTS].new), len(waiting[EVENTS].changed)
     steps: dict[str, Callable[[], object]] = {
         "masters of Silver": lambda: masters.build(rehearsed, config),
         "events of Silver": lambda: build_events(rehearsed, config, whole_history=True),
         "marts of Gold": lambda: marts.build(rehearsed, config, settling=True),
     }
     files = [f"{new:,} new event files"] * (new > 0) + [f"{changed:,} changed event files"] * (changed > 0)
-    if open_masters(lake, landing):
+    if any(waiting[source] for source, here in found.masters.items() if here):
         files.append("masters in landing that are not in Bronze as they are")
     return files + [name for name, step in steps.items() if _would_write(step)]
 
