@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import IO, Any, cast
 
-from cloud_analytics.lake.file_system import FileInfo, ReadableFiles
+from cloud_analytics.lake.file_system import Entry, FileInfo, Kind, ReadableFiles
 
 SCHEMES = ("s3a", "s3")
 _S3A = "spark.hadoop.fs.s3a."
@@ -67,11 +67,24 @@ class S3Files(ReadableFiles):
             if found.is_file and not any(part[0] in "_." for part in found.path[len(folder) + 1 :].split("/") if part)
         )
 
-    def folders(self, path: str) -> list[str]:
-        from pyarrow.fs import FileSelector, FileType
+    def entries(self, path: str) -> list[Entry]:
+        from pyarrow.fs import FileSelector
 
-        listed = self._fs.get_file_info(FileSelector(self._key(path), allow_not_found=True))
-        return sorted(found.base_name for found in listed if found.type == FileType.Directory)
+        return [
+            self._entry(found) for found in self._fs.get_file_info(FileSelector(self._key(path), allow_not_found=True))
+        ]
+
+    def entry(self, path: str) -> Entry | None:
+        from pyarrow.fs import FileType
+
+        found = self._fs.get_file_info(self._key(path))
+        return None if found.type == FileType.NotFound else self._entry(found)
+
+    def _entry(self, found: Any) -> Entry:
+        if not found.is_file:
+            return Entry(f"{self._scheme}://{found.path}", Kind.FOLDER)
+        info = self._described(found)
+        return Entry(info.path, Kind.FILE, info.length, info.modified)
 
     def _described(self, found: Any) -> FileInfo:
         return FileInfo(f"{self._scheme}://{found.path}", found.size, found.mtime_ns // 1_000_000)
