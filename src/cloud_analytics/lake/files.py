@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.file_system import Entry as Entry
 from cloud_analytics.lake.file_system import FileInfo as FileInfo
 from cloud_analytics.lake.file_system import FileSystem as FileSystem
