@@ -9,11 +9,13 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from cloud_analytics.gold import resource_daily_usage
 from cloud_analytics.pipeline import Pipeline
 from tests.conftest import MakePipeline
 from tests.integration import hostile
@@ -65,8 +67,28 @@ def stories(draw: st.DrawFn) -> Story:
     return Story(list(zip(names, files)), steps, draw(FILE))
 
 
+USAGE = "gold/resource_daily_usage"
+OF_SCORES = {
+    "cost_usd_capped", "zscore_events", "mad_events", "percentile_events", "unit_price_events", "anomalous_events",
+    "anomalous_cost_usd",
+}  # fmt: skip
+
+
+def usage(lake: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """gold/resource_daily_usage with its parts added, as any reader would; without what is made of scores."""
+    key = resource_daily_usage.TABLE.key
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows_of(lake, USAGE):
+        sums = found.setdefault(tuple(row[name] for name in key), {})
+        for name in row.keys() - {*key, "unit", *OF_SCORES}:
+            known, more = sums.get(name), row[name]
+            sums[name] = more if known is None else known if more is None else known + more
+    return found
+
+
 def tables(lake: Path, without: set[str]) -> Tables:
     found = silver_and_gold(lake, without)
+    found.pop(USAGE, None)  # in parts
     return found | {"quarantine": bag(rows_of(lake, f"quarantine/{EVENTS}"), without)}
 
 
@@ -92,13 +114,15 @@ def check(story: Story, make_pipeline: MakePipeline) -> None:
             getattr(pipeline, step)()
         pipeline.stream()
         scores = {*SCORES, "total_cost_usd_capped"}
-        streamed = tables(lake, {*INGEST, *scores})
+        streamed, used = tables(lake, {*INGEST, *scores}), usage(lake)
         changes = pipeline.reconcile().row_changes
         assert not any((rows.added, rows.removed) != (0, 0) for rows in changes.values())
         settled = tables(lake, {*INGEST, *scores})
         for found in (streamed, settled):
             del found["gold/cost_anomaly_mart"], found["silver/cost_baselines"]  # both are made of scores
         assert differing(streamed, settled) == []
+        assert used == usage(lake)
+        assert len(used) == len(rows_of(lake, USAGE))  # one row each: the parts are gone
 
         clean = make_pipeline(landing, Path(folder) / "clean")
         clean.config = pipeline.config
@@ -152,6 +176,7 @@ def test_only_a_copy_that_wins_rebuilds_its_date(make_pipeline: MakePipeline, tm
     arrive("m.jsonl", hostile.event("e1"), hostile.event("e2"))
     went, came = arrive("n.jsonl", hostile.event("e3"))
     assert (len(went), len(came)) == (0, 1)
+    assert [row["events"] for row in rows_of(lake, USAGE)] == [2, 1]  # a part each
     went, came = arrive("o.jsonl", hostile.event("e1"), hostile.event("e2", value=9), hostile.event("e4"))
     assert (len(went), len(came)) == (0, 1)
     assert rejects() == [("o.jsonl", "conflicting_duplicate"), ("o.jsonl", "duplicate_event")]
@@ -171,3 +196,4 @@ def test_only_a_copy_that_wins_rebuilds_its_date(make_pipeline: MakePipeline, tm
     ]
     assert not pipeline.reconcile().row_changes[f"silver/{EVENTS}"]
     assert len(_files(lake)) == 1
+    assert [row["events"] for row in rows_of(lake, USAGE)] == [4]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloud_analytics.config import Config
+from cloud_analytics.engine import usage
 from cloud_analytics.engine.refresh import Source, refresh
 from cloud_analytics.gold import marts
 from cloud_analytics.lake import built
@@ -27,16 +28,22 @@ def build(
     `settling`: marts that are written once get the partition of the newest date, too. `new_periods`: other months are
     closed from now on; they are stored together with the `documents`.
     """
-    return refresh(lake, config, marts().values(), _silver(lake), settling, new_periods, documents)
+    changed = usage.build(lake, config)
+    others = [mart for mart in marts().values() if mart.table != usage.TABLE]
+    found = refresh(lake, config, others, _sources(lake), settling, new_periods, documents)
+    if new_periods is not None:  # what is open only since they were stored
+        return {**changed, **found, **build(lake, config, settling)}
+    return {**changed, **found}
 
 
-def _silver(lake: Lake) -> list[Source]:
-    """Silver's tables, and the rejects that were judged with them, date by date."""
+def _sources(lake: Lake) -> list[Source]:
+    """What they are made of: the usage of resources, Silver's masters, and events and rejects of a date."""
     events: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}})["dates"]
-    masters = built.load(lake)
+    states = built.load(lake)
     by_date = {date: str(entry["version"]) for date, entry in events.items()}
     return [
+        Source(usage.TABLE, built.versions(states.get(usage.TABLE.path, {}))),
         Source(SILVER_EVENTS, by_date),
         Source(QUARANTINED_EVENTS, by_date),
-        *[Source(table, {"": built.content(masters, table.path)}) for table in SILVER_MASTERS.values()],
+        *[Source(table, {"": built.content(states, table.path)}) for table in SILVER_MASTERS.values()],
     ]

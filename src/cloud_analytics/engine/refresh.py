@@ -179,7 +179,8 @@ class _Refresh:
         return new.unionByName(lies) if old else new
 
     def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
-        return self.lake.read(folder, table.schema, [f"{table.partition}={name}" for name in names])
+        rows = self.lake.read(folder, table.schema, [f"{table.partition}={name}" for name in names])
+        return table.added(rows) if table.in_parts else rows
 
     def _held(self, path: str) -> set[str]:
         """The partitions of a table that stay as they are, since finance has closed their months."""

@@ -38,6 +38,7 @@ TABLE = Table(
     reads=(SameDate("silver/usage_events"),),
     partition="usage_date",
     settings=lambda config: config.taxonomy.metric_units(),
+    in_parts=True,
 )
 _FLAGS = {
     "zscore_events": "flag_zscore",

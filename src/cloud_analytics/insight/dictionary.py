@@ -127,6 +127,11 @@ def _gold() -> list[str]:
         table = served.get(name)
         where = f" Partitioned by `{mart.table.partition}`." if mart.table.partition else ""
         what = f" Served as `{table.name}`." if table else ""
+        if mart.table.in_parts:
+            what += (
+                f" After `stream` it may hold several rows of a key ({_code(mart.table.key)}), one a micro-batch:"
+                " whoever reads its files adds their figures. `run` and `reconcile` leave one."
+            )
         lines += [f"### {mart.table.path}", "", f"{mart.about}{where}{what}", "", *_columns(mart.table, table)]
     return lines
 

@@ -21,7 +21,7 @@ import duckdb
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import LakeFolder
-from cloud_analytics.reading.tables import ZONES, declared, is_open, tables
+from cloud_analytics.reading.tables import ZONES, declared, figures, is_open, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +154,13 @@ class LakeReader(LakeFolder):
         if not columns.keys() <= set(there):  # of the first file: others may have what it lacks
             source = _parquet(columns, found, by_name=True)
             there = self._connection.sql(f"FROM {source} LIMIT 0").columns
-        return f"{view} {_selected(columns, there)} FROM {source}"
+        selected = f"SELECT {_selected(columns, there)} FROM {source}"
+        added = figures(table)
+        sums = [
+            f"CAST(sum({_name(name)}) AS {kind}) AS {_name(name)}" if name in added else _name(name)
+            for name, kind in columns.items()
+        ]
+        return f"{view} {', '.join(sums)} FROM ({selected})" + (" GROUP BY ALL" if added else "")
 
 
 def _parquet(columns: dict[str, str], found: Sequence[FileInfo], by_name: bool) -> str:

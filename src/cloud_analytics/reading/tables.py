@@ -51,6 +51,13 @@ def spark_types(table: str) -> dict[str, str]:
     return _tables(zone)[name]
 
 
+def figures(table: str) -> tuple[str, ...]:
+    """The columns to be added, of a table that is kept in parts; of any other table none."""
+    zone, _, name = table.partition("/")
+    mart = marts().get(name) if zone == "gold" else None
+    return tuple(column.name for column in mart.table.figures) if mart and mart.table.in_parts else ()
+
+
 def is_open(table: str) -> bool:
     """Whether the files of a table may hold columns beyond the declared ones: what came with a master is kept."""
     zone, _, name = table.partition("/")

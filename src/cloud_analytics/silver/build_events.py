@@ -19,7 +19,14 @@ from cloud_analytics.lake import built as tables
 from cloud_analytics.lake import periods
 from cloud_analytics.lake.compare import Changes, row_changes
 from cloud_analytics.lake.lake import Lake, Transaction, partition_folder, partition_values
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, COST_BASELINES, SILVER_EVENTS, SILVER_MASTERS, conform
+from cloud_analytics.lake.schemas import (
+    BRONZE_EVENTS,
+    COST_BASELINES,
+    QUARANTINE,
+    SILVER_EVENTS,
+    SILVER_MASTERS,
+    conform,
+)
 from cloud_analytics.landing.text import trimmed
 from cloud_analytics.quality import metrics, quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judge
@@ -154,14 +161,17 @@ def join_parts(lake: Lake, config: Config) -> list[str]:
     many = sorted(date for date, entry in state["dates"].items() if len(entry.get("parts", ())) >= most)
     if not many:
         return []
-    small = {
-        f"date={date}/{path}" for date in many for path in small_files(lake.lengths(f"{EVENTS_TABLE}/date={date}"))
-    }
     with lake.transaction() as transaction:
-        rows = lake.read(EVENTS_TABLE, SILVER_EVENTS, sorted(small))
-        partitions = len({partition_folder(path) for path in small})
-        joined = lake.together(rows, _PARTITIONS, partitions)
-        transaction.replace(EVENTS_TABLE, joined, _PARTITIONS, small.__contains__)
+        for table, schema, partitions in (
+            (EVENTS_TABLE, SILVER_EVENTS, _PARTITIONS),
+            (quarantine.table(EVENTS), QUARANTINE, quarantine.PARTITIONS),
+        ):
+            lengths = {date: lake.lengths(f"{table}/date={date}") for date in many}
+            small = {f"date={date}/{path}" for date in many for path in small_files(lengths[date])}
+            if small:
+                rows = lake.read(table, schema, sorted(small))
+                rows = lake.together(rows, partitions, len({partition_folder(path) for path in small}))
+                transaction.replace(table, rows, partitions, small.__contains__)
         joined_dates = {
             date: {**state["dates"][date], "base": state["dates"][date]["version"], "parts": []} for date in many
         }

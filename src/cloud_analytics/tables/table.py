@@ -77,9 +77,13 @@ class Table:
     whole; `below` are columns that are folders below the date. With `write_once` a settling adds the partition of the
     newest date of what the table reads, if it is not there yet, and nothing ever replaces it. `reads` are what its
     build is given, in this order, and `settings` picks from the configuration what the build is given after them.
+<<<<<<< HEAD
 
     `closes` is a column of months: rows of a month that finance has closed stay as they are. A table by `usage_date` or
     `summary_date` keeps the partitions of closed months; one `of_closed_months` has no others.
+=======
+    A table `in_parts` may hold several rows of a key in the lake, whose figures are to be added (`added`).
+>>>>>>> 8162d93 (A micro-batch adds its part to gold/resource_daily_usage; no mart reads Silver's events)
     """
 
     name: str
@@ -91,6 +95,7 @@ class Table:
     settings: Callable[[Config], Any] | None = None
     serving: Serving | None = None
     write_once: bool = False
+    in_parts: bool = False
     zone: str = "gold"
     closes: str | None = None
     of_closed_months: bool = False
@@ -131,6 +136,19 @@ class Table:
         from cloud_analytics.tables.spark_types import columns  # imports Spark
 
         return columns(", ".join(f"{column.name} {column.type}" for column in self.stored))
+
+    @property
+    def figures(self) -> tuple[Column, ...]:
+        """The columns that are added where the table is kept in parts: what has a unit."""
+        return tuple(column for column in self.columns if column.unit)
+
+    def added(self, parts: DataFrame) -> DataFrame:
+        """Rows of a table that is kept in parts → the table, one row a key. Nulls count for nothing."""
+        from cloud_analytics.spark import F
+
+        sums = [F.sum(column.name).alias(column.name) for column in self.figures]
+        same = [column.name for column in self.columns if column not in self.figures]
+        return self.select(parts.groupBy(*same).agg(*sums))
 
     def select(self, frame: DataFrame) -> DataFrame:
         """Exactly the columns of this table, in the order of Parquet, cast to their types."""
