@@ -77,13 +77,11 @@ class Table:
     whole; `below` are columns that are folders below the date. With `write_once` a settling adds the partition of the
     newest date of what the table reads, if it is not there yet, and nothing ever replaces it. `reads` are what its
     build is given, in this order, and `settings` picks from the configuration what the build is given after them.
-<<<<<<< HEAD
 
     `closes` is a column of months: rows of a month that finance has closed stay as they are. A table by `usage_date` or
     `summary_date` keeps the partitions of closed months; one `of_closed_months` has no others.
-=======
+
     A table `in_parts` may hold several rows of a key in the lake, whose figures are to be added (`added`).
->>>>>>> 8162d93 (A micro-batch adds its part to gold/resource_daily_usage; no mart reads Silver's events)
     """
 
     name: str
