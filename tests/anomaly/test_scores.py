@@ -1,4 +1,4 @@
-"""The formulas of SPEC 7 on groups that are small enough to work out by hand."""
+"""The formulas of contract 7 on groups that are small enough to work out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A landing folder with every kind of hostile input of SPEC 3-5 among regular data, written by hand."""
+"""A landing folder with every kind of hostile input of contract 3-5 among regular data, written by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of SPEC 2, one class each, on whole pipelines with real Spark.
+"""The laws of contract 2, one class each, on whole pipelines with real Spark.
 
 Law 3 has its processes killed in tests/crash, law 6 its tables read in tests/serving/test_load.py; laws 1 and 2 are
 tried on landing folders that nobody thought of in test_properties.py.

@@ -1,4 +1,4 @@
-"""A second, obvious implementation of the contract (SPEC 3-7), to compare the pipeline's results with.
+"""A second, obvious implementation of the contract (contract 3-7), to compare the pipeline's results with.
 
 Standard library only, and nothing shared with the pipeline: two independent readings of one text that agree
 row by row are worth more than one.  `compute` reads a landing folder and returns what must come out of it.

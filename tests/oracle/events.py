@@ -1,4 +1,4 @@
-"""Usage events: one line, one outcome (SPEC 3-5)."""
+"""Usage events: one line, one outcome (contract 3-5)."""
 
 from __future__ import annotations
 

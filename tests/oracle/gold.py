@@ -1,4 +1,4 @@
-"""The marts of usage events (SPEC 6); those of the masters are in gold_masters."""
+"""The marts of usage events (contract 6); those of the masters are in gold_masters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What finance closes on (SPEC 6): rejected costs, usage against invoices, and costs by tag."""
+"""What finance closes on (contract 6): rejected costs, usage against invoices, and costs by tag."""
 
 from __future__ import annotations
 

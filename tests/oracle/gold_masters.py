@@ -1,4 +1,4 @@
-"""The marts of billing, tickets, surveys and campaigns (SPEC 6)."""
+"""The marts of billing, tickets, surveys and campaigns (contract 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seven CSV masters (SPEC 3 and 5)."""
+"""The seven CSV masters (contract 3 and 5)."""
 
 from __future__ import annotations
 

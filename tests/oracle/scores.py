@@ -1,4 +1,4 @@
-"""Anomaly scores (SPEC 7), in exact arithmetic: a threshold is never met or missed by a rounding error."""
+"""Anomaly scores (contract 7), in exact arithmetic: a threshold is never met or missed by a rounding error."""
 
 from __future__ import annotations
 

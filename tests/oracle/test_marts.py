@@ -1,4 +1,4 @@
-"""The oracle's scores and marts: figures worked by hand from the formulas of SPEC 6 and 7."""
+"""The oracle's scores and marts: figures worked by hand from the formulas of contract 6 and 7."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The oracle on lines, records and rules: examples worked by hand from the text of SPEC 3-5."""
+"""The oracle on lines, records and rules: examples worked by hand from the text of contract 3-5."""
 
 from __future__ import annotations
 

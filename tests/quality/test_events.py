@@ -1,4 +1,4 @@
-"""Each rule of SPEC 5 on one small event."""
+"""Each rule of contract 5 on one small event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daily baseline (SPEC 7): a day's cost of an (org, service) against its previous days with usage."""
+"""The daily baseline (contract 7): a day's cost of an (org, service) against its previous days with usage."""
 
 from __future__ import annotations
 

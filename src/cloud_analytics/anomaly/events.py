@@ -1,4 +1,4 @@
-"""Event-level anomaly scores (SPEC 7): how unusual a cost is for its group, and a unit price for its metric.
+"""Event-level anomaly scores (contract 7): how unusual a cost is for its group, and a unit price for its metric.
 
 Statistics come from sorted whole-number micro-dollars, so that they are exact and do not depend on the order of rows.
 """

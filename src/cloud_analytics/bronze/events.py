@@ -1,4 +1,4 @@
-"""usage_events_stream/ → bronze/usage_events: which files are ingested when (SPEC 3 and 4).
+"""usage_events_stream/ → bronze/usage_events: which files are ingested when (contract 3 and 4).
 
 New files come by a Structured Streaming query over *files*: a micro-batch is a list of them, and `foreachBatch` ingests
 them in one transaction together with their ledger entries. The ledger, not the checkpoint, decides what was ingested: a

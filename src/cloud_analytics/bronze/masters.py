@@ -1,4 +1,4 @@
-"""CSV masters → bronze/<source>/ingest_date=, all columns as text (SPEC 3 and 4).
+"""CSV masters → bronze/<source>/ingest_date=, all columns as text (contract 3 and 4).
 
 A master whose content changed is a new snapshot; the snapshot of a day replaces an earlier one of the same day. Where
 its files left landing, the latest one stays.

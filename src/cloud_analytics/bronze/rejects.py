@@ -1,4 +1,4 @@
-"""What Bronze itself rejects: lines without a usable timestamp, and files that cannot be read (SPEC 4 and 5)."""
+"""What Bronze itself rejects: lines without a usable timestamp, and files that cannot be read (contract 4 and 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line (SPEC 9): thin commands over the pipeline; one line an error, exit status 0, 1 or 2."""
+"""The command line (contract 9): thin commands over the pipeline; one line an error, exit status 0, 1 or 2."""
 
 from __future__ import annotations
 

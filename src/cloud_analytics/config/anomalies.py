@@ -10,7 +10,7 @@ from cloud_analytics.config.section import Section
 
 
 class EventAnomalySettings(Section):
-    """Parameters of the event detectors (SPEC 7)."""
+    """Parameters of the event detectors (contract 7)."""
 
     min_events: int = Field(10, ge=2)
     zscore_threshold: float = Field(3.0, gt=0)
@@ -22,7 +22,7 @@ class EventAnomalySettings(Section):
 
 
 class DailyAnomalySettings(Section):
-    """Parameters of the daily detector (SPEC 7)."""
+    """Parameters of the daily detector (contract 7)."""
 
     history_days: int = Field(30, ge=1)
     min_days: int = Field(10, ge=1)

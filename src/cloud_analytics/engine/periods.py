@@ -1,4 +1,4 @@
-"""Months are closed and reopened: what the engine then leaves as it is, and what it builds again (SPEC 6, periods).
+"""Months are closed and reopened: what the engine then leaves as it is, and what it builds again (contract 6, periods).
 
 A closing changes no figure. It says which partitions nothing replaces any more; what arrives later is told by
 gold/restatements. Closing and reopening are one transaction each.

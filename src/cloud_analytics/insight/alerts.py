@@ -2,7 +2,7 @@
 
 An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. `reason` and `top_resource_share` are
 derived from a row alone, so that `query anomalies` shows the same words for a row that Cassandra served. No row is
-judged here: SPEC 7 does that, and what is shown can be filtered without changing a verdict.
+judged here: contract 7 does that, and what is shown can be filtered without changing a verdict.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The months that finance has closed: a state document of the lake (SPEC 6, periods)."""
+"""The months that finance has closed: a state document of the lake (contract 6, periods)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV masters → records of text, with the original text of each (SPEC 3, RFC 4180).
+"""CSV masters → records of text, with the original text of each (contract 3, RFC 4180).
 
 A quoted field may hold commas and newlines, so a record, not a line, is the unit. Masters are dimension tables: their
 files are read on the driver, one job for all that changed.

@@ -1,4 +1,4 @@
-"""Lines of usage_events_stream → typed events, each line with exactly one outcome (SPEC 3 and 4).
+"""Lines of usage_events_stream → typed events, each line with exactly one outcome (contract 3 and 4).
 
 Lines are read as text, and only one that is exactly one object parses (`strict_json`). Long numbers are quoted first,
 so that they keep every digit.

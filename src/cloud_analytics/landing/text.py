@@ -1,4 +1,4 @@
-"""Text → exact values: blanks, numbers and timestamps as SPEC 4 and 5 define them. Nothing passes through a float."""
+"""Text → exact values: blanks, numbers and timestamps as contract 4 and 5 say. Nothing passes through a float."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage events before the rules, and after: Bronze's texts normalised, then judged by conf/rules.yaml (SPEC 5)."""
+"""Usage events before the rules, and after: Bronze's texts normalised, then judged by conf/rules.yaml (contract 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conservation law, source by source: landing lines = Silver rows + quarantined rows (SPEC 2 and 9).
+"""The conservation law, source by source: landing lines = Silver rows + quarantined rows (contract 2 and 9).
 
 Landing is counted from its own files, Silver and quarantine from their Parquet; no figure is taken from the pipeline.
 Event files that were archived after they were ingested can only be counted as Bronze holds them; so is a master whose

@@ -1,4 +1,4 @@
-"""bronze/<master> → judged rows: typed columns, `errors` (empty: the row is valid) and `warnings` (SPEC 5).
+"""bronze/<master> → judged rows: typed columns, `errors` (empty: the row is valid) and `warnings` (contract 5).
 
 A column's declared type says how its text is typed; `judge` adds what all share: trimming, closed vocabularies, the
 rules of conf/rules.yaml and the one survivor of a natural key. One record a row, none dropped.

@@ -1,4 +1,4 @@
--- The contract once more, for DuckDB: landing lines and records → the figures that Gold should hold (SPEC 3 to 6).
+-- The contract once more, for DuckDB: landing lines and records → the figures that Gold should hold (contract 3 to 6).
 --
 -- Nothing here is shared with the pipeline. Before it, independent.py has made
 --   lines(source_file, line)                  the non-blank lines of the event files as UTF-8 text
