@@ -45,10 +45,11 @@ USER = "cloud_analytics"
 # Whom a node without any role makes at its start, and everybody knows.
 _DEFAULT = Login("cassandra", "cassandra", "the node's defaults")
 _CACHED = 0.1  # seconds for which the node remembers a login or a role: the `…_validity` of cassandra.yaml
-# What the node's log says when files of it are broken, at its start or when they are read.
+# What the node's log says when files of it are broken, at its start or when they are read. A broken end of the commit
+# log it forgives, and rows that were acknowledged are gone (a kill -9 leaves none: what is not synced has no mark yet).
 _DAMAGE = re.compile(
-    r"CorruptSSTableException|CorruptBlockException|FSReadError|Could not read commit log descriptor"
-    r"|error while processing commit log|Exception in thread Thread\[ReadStage"
+    r"CorruptSSTableException|CorruptBlockException|FSReadError|Unable to seek to position .*\.db"
+    r"|error while processing commit log|Ignoring commit log replay error"
 )
 _MARKER = "-Dcloud_analytics.home="
 
@@ -110,8 +111,13 @@ class EmbeddedNode:
         with self._writable():
             for folder in ("conf/triggers", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
-        if self._secured.exists() and self._answers():
-            return self.access
+        if self._damage.exists():
+            self._tell_damage()
+        if not (self._secured.exists() and self._answers()):
+            self._start()
+        return self.access
+
+    def _start(self) -> None:
         java, classpath = require_java().home / "bin" / "java", cassandra_classpath()
         # The second lock is for the nodes of other lakes: until this one answers, none may choose the same ports.
         with self._one_starter(), FileLock(cache_folder() / "ports.lock", self._patience):
@@ -130,7 +136,7 @@ class EmbeddedNode:
                     self._tell_damage()
                     if not self._secured.exists():
                         self._secure(deadline)
-                    return self.access
+                    return
                 if self._free_ports() == self._ports():
                     break
                 # Someone took a port between its choice and its use: choose again.
@@ -157,16 +163,17 @@ class EmbeddedNode:
                     (self.home / name).unlink(missing_ok=True)
 
     def _tell_damage(self) -> None:
-        """StoreDamaged where the node's log, since its start, says that files of it are broken."""
-        logs = (
-            path.read_text(encoding="utf-8", errors="replace") for path in (self._log, self._output) if path.exists()
+        """StoreDamaged where the node's log has said, since some start of it, that files of it are broken."""
+        if not self._damage.exists():
+            logs = [path.read_text("utf-8", "replace") for path in (self._log, self._output) if path.exists()]
+            found = next((line for line in "\n".join(logs).splitlines() if _DAMAGE.search(line)), None)
+            if found is None:
+                return
+            self._damage.write_text(found.strip()[:200], "utf-8")
+        raise StoreDamaged(
+            f"the lake's Cassandra node is damaged ({self._damage.read_text('utf-8')}): what it holds is derived from"
+            " Gold, so `cloud-analytics cassandra reset` clears it, and `cloud-analytics serve` fills it again"
         )
-        found = next((line for text in logs for line in text.splitlines() if _DAMAGE.search(line)), None)
-        if found:
-            raise StoreDamaged(
-                f"the lake's Cassandra node is damaged ({found.strip()[:200]}): what it holds is derived from Gold, so"
-                " `cloud-analytics cassandra reset` clears it, and `cloud-analytics serve` fills it again"
-            )
 
     def _end(self) -> bool:
         for sign, patience in ((signal.SIGTERM, self.settings.stop_timeout), (signal.SIGKILL, 10.0)):
@@ -236,6 +243,11 @@ class EmbeddedNode:
 
     def _free_ports(self) -> list[int]:
         return daemon.free_ports(HOST, self._ports())
+
+    @property
+    def _damage(self) -> Path:
+        """What the log said of broken files, which the next start may forgive; it goes with the data."""
+        return self.home / "data" / "damaged"
 
     @property
     def _secured(self) -> Path:
