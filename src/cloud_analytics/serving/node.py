@@ -125,7 +125,8 @@ class EmbeddedNode:
             if self._alive() and not self._asks_for_a_password():
                 self._end()  # an older version started it
             for _ in range(3):
-                if not self._alive():
+                launched = not self._alive()
+                if launched:
                     logger.debug("starting the embedded Cassandra node")
                     self._launch(java, classpath)
                 if self._kept().get("native_port") is None:
@@ -137,7 +138,7 @@ class EmbeddedNode:
                     if not self._secured.exists():
                         self._secure(deadline)
                     return
-                if self._free_ports() == self._ports():
+                if launched and self._free_ports() == self._ports():  # one that was just dying is started anew
                     break
                 # Someone took a port between its choice and its use: choose again.
         self._tell_damage()
