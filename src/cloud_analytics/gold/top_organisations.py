@@ -28,7 +28,6 @@ TABLE = Table(
         asks="Provider: which organisations cost the most in the 14 days up to a date?",
         key="((summary_date), rank_14d, org_id)",
         shown=("summary_date", "rank_14d", "org_id", "cost_1d", "cost_7d", "cost_14d"),
-        newest=("provider_daily_usage", 0),
     ),
 )
 
