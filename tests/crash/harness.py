@@ -271,4 +271,5 @@ def served_differences(lake: Path) -> list[str]:
 
 
 def _values(row: dict[str, Any], columns: list[str]) -> tuple[Any, ...]:
-    return tuple(row[column] for column in columns)
+    values = (row[column] for column in columns)
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)

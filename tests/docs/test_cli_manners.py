@@ -35,7 +35,11 @@ ARGUMENTS: dict[tuple[str, ...], str] = {
     ("generate",): "--out made --events 200 --days 2 --orgs 2",
     ("cassandra",): "status",
     ("completion",): "bash",
+    ("export", "focus"): "--out focus.csv",
+    ("sql",): "SELECT(1)",
 }
+# Months that are over: a lake of its own shows what these print (tests/test_periods.py).
+OVER = {("period", "close"), ("period", "reopen")}
 
 
 def _answer(session: Session, text: str) -> Result:
@@ -122,7 +126,9 @@ def test_verbose_shows_the_traceback_of_an_error(tmp_path: Path) -> None:
 @pytest.mark.spark
 @pytest.mark.cassandra
 class TestOnALake:
-    @pytest.mark.parametrize("path", [path for path in COMMANDS if COMMANDS[path].formats], ids=" ".join)
+    @pytest.mark.parametrize(
+        "path", [path for path in COMMANDS if COMMANDS[path].formats and path not in OVER], ids=" ".join
+    )
     def test_json_alone_is_on_standard_output(self, path: tuple[str, ...], session: Session) -> None:
         found = json.loads(_answer(session, f"{_typed(path)} --format json").stdout)
         assert set(found) - _documented_keys(" ".join(path)) == set()
@@ -144,13 +150,16 @@ class TestOnALake:
     )
     def test_quiet_leaves_one_line(self, path: tuple[str, ...], essence: str, session: Session) -> None:
         done = _answer(session, f"{_typed(path)} --quiet")
-        assert done.stderr == ""
+        assert all(line.startswith("warning: ") for line in done.stderr.splitlines())
         assert essence in done.stdout
         assert done.stdout.count("\n") == 1
 
     def test_the_shapes_of_the_contract(self, session: Session) -> None:
         status = json.loads(_answer(session, "cloud-analytics cassandra status --format json").stdout)
-        assert (list(status), status["running"]) == (["running", "host", "port", "pid"], True)
+        assert (list(status), status["running"]) == (
+            ["running", "host", "port", "pid", "user", "password_file"],
+            True,
+        )
         audit = json.loads(_answer(session, "cloud-analytics audit --format json").stdout)
         assert list(audit) == ["sources", "balanced"]
         assert list(audit["sources"]["usage_events"]) == ["landing", "silver", "quarantine", "balanced"]

@@ -28,7 +28,7 @@ _LONG = "tests/docs/test_long_commands.py::test_it_runs_in_a_small_size"
 RUN_ELSEWHERE = {
     r"make (setup|run)|source \.venv/bin/activate": _CLONE,
     r"make (test|test-all)|pytest .*": "tests/docs/test_commands.py::test_make_test_collects_this_test",
-    r"make soak KILLS=\d+|python -m tests\.crash\.soak .*": _LONG,
+    r"make soak (KILLS=\d+|SOAK=--follow)|python -m tests\.crash\.soak .*": _LONG,
     r"python -m benchmarks .*|python -m benchmarks\.yardstick .*|python benchmarks/serving_load\.py.*": _LONG,
     r"python benchmarks/detection\.py .*": "tests/anomaly/test_detection.py::test_the_unit_price_finds_price_spikes",
     r"jupyter lab notebooks": "tests/notebooks/test_notebooks.py::test_runs_without_noise_and_shows_tables_and_a_plot",
@@ -82,10 +82,11 @@ def _elsewhere(command: Command) -> list[str]:
 
 PRINTED = _printed()
 TEXTS = {command.text: command for command in reversed(PRINTED)}  # the first place counts
-# The node is stopped when everything else was done.
+# The node is stopped, and cleared, when everything else was done.
+_LAST = ("cassandra stop", "cassandra reset")
 HERE = sorted(
     (command for command in TEXTS.values() if not command.untried and not _elsewhere(command)),
-    key=lambda command: command.text.endswith("cassandra stop"),
+    key=lambda command: sum((n + 1) * command.text.endswith(end) for n, end in enumerate(_LAST)),
 )
 
 
@@ -188,9 +189,9 @@ def test_make_test_collects_this_test() -> None:
         shown = subprocess.run(
             ["make", "-n", target], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
         ).stdout
-        calls = [line.split("/bin/", 1)[1] for line in shown.splitlines() if "/bin/" in line][-3:]
-        assert calls[:2] == ["ruff check .", "mypy"]
-        assert calls[2].replace('"', "'") == " ".join(["python -m pytest", *(["-m 'not slow'"] if selected else [])])
+        calls = [line.split("/bin/", 1)[1] for line in shown.splitlines() if "/bin/" in line][-5:]
+        assert calls[:4] == ["ruff check .", "ruff format --check --quiet .", "lint-imports", "mypy"]
+        assert calls[4].replace('"', "'") == " ".join(["python -m pytest", *(["-m 'not slow'"] if selected else [])])
         collect = [sys.executable, "-m", "pytest", *selected, "--collect-only", "-p", "no:cacheprovider", __file__]
         done = subprocess.run(collect, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
         assert "test_make_test_collects_this_test" in done.stdout, done.stdout + done.stderr

@@ -14,6 +14,7 @@ from tests.conftest import REPOSITORY, MakePipeline
 
 SMALL = [
     "-m tests.crash.soak --kills 1 --seed 7",
+    "-m tests.crash.soak --kills 1 --seed 7 --follow",
     "-m benchmarks reference --landing LANDING --times 1 --work WORK --results RESULTS",
     "-m benchmarks forecasts --events 2000 --work WORK --results RESULTS",
     "-m benchmarks.yardstick LANDING OUT --check LAKE",

@@ -19,7 +19,7 @@ from cloud_analytics.untrusted import printable
 
 @command(
     'cloud-analytics sql "SELECT service, sum(total_cost_usd) FROM gold.org_daily_usage_by_service GROUP BY service"',
-    'cloud-analytics sql "SHOW ALL TABLES"',
+    'cloud-analytics sql "show all tables"',
     'cloud-analytics sql "SELECT * FROM gold.revenue_by_org_month" --format csv',
     formats=("json", "csv"),
 )
