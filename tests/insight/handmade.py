@@ -61,6 +61,18 @@ def facts() -> Facts:
                 "reason": ["one event did it", "another one did it"],
             }
         ),
+        shifts=pd.DataFrame(
+            {
+                "org_id": ["o1", "o2"],
+                "service": ["compute", "genai"],
+                "signal": ["level shift", "drift"],
+                "first_day": [days[-3], days[-1]],
+                "last_day": [days[-1]] * 2,
+                "days": [3, 1],
+                "from_usd": [Decimal(10), Decimal(2)],
+                "to_usd": [Decimal(30), Decimal(4)],
+            }
+        ),
         revenue=pd.DataFrame(
             {
                 "billing_month": ["2025-07", "2025-08"],
@@ -72,6 +84,22 @@ def facts() -> Facts:
                 "invoice_count": [3, 2],
             }
         ),
+        billing=pd.DataFrame(
+            {
+                "org_id": ["o2", "o1", "o1"],
+                "month": ["2025-07", "2025-08", "2025-07"],
+                "status": ["no_usage", "underbilled", "matched"],
+                "usage_cost_usd": [Decimal(0), Decimal(210), Decimal(500)],
+                "invoiced_usd": [Decimal(300), Decimal(200), Decimal(500)],
+                "invoice_count": [1, 1, 1],
+                "difference_usd": [Decimal(300), Decimal(-10), Decimal(0)],
+                "difference_pct": [None, Decimal("-4.76"), Decimal(0)],
+                "covers_month": [True, False, True],
+                "rejected_negative_usd": [Decimal(0), Decimal(-7), Decimal(0)],
+                "cost_without_quantity_usd": [Decimal(0), Decimal(3), Decimal(2)],
+                "currency_suspect": [False, True, False],
+            }
+        ),
         tickets=pd.DataFrame(
             {
                 "ticket_date": [days[0], days[8]],
@@ -81,7 +109,27 @@ def facts() -> Facts:
                 "sla_breach_count": [1, 1],
             }
         ),
-        csat=pd.DataFrame({"month": ["2025-08"], "responses": [4], "tickets": [8], "score": [Decimal(14)]}),
+        backlog=pd.DataFrame(
+            {
+                "backlog_date": [days[8]] * 2,
+                "severity": ["low", "critical"],
+                "open_tickets": [1, 1],
+                "oldest_open_days": [8, 0],
+                "open_over_7_days": [1, 0],
+            }
+        ),
+        sla=pd.DataFrame(
+            {
+                "severity": ["low", "critical"],
+                "resolved": [5, 1],
+                "breached_days": [2.5, None],
+                "breached_at_once": [0, 1],
+                "kept_but_long": [3, 0],
+            }
+        ),
+        csat=pd.DataFrame(
+            {"month": ["2025-08"], "responses": [4], "tickets": [8], "score": [Decimal(14)], "good": [3]}
+        ),
         nps=pd.DataFrame({"month": ["2025-07"], "surveys": [2], "score": [Decimal(-30)]}),
         genai=pd.DataFrame(
             {

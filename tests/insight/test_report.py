@@ -139,6 +139,30 @@ def test_support_genai_and_carbon_are_golds(page: Page, gold: Callable[[str], pd
     assert f"{coverage * 100:.1f}%" in page.sections["carbon"]
 
 
+def test_billing_backlog_and_shifts_are_golds(facts: Facts, page: Page, gold: Callable[[str], pd.DataFrame]) -> None:
+    billing, backlog, shifts = gold("billing_reconciliation"), gold("support_backlog_daily"), gold("cost_shifts")
+    assert len(facts.billing) == len(billing) > 0
+    assert facts.billing["difference_usd"].sum() == billing["difference_usd"].sum()
+    last = backlog[backlog["backlog_date"] == backlog["backlog_date"].max()]
+    assert exact(page, "Backlog")["all"][:2] == [
+        Decimal(int(last["open_tickets"].sum())), Decimal(int(last["open_over_7_days"].sum())),
+    ]  # fmt: skip
+    days = facts.shifts.groupby("signal")["days"].sum()
+    assert days.get("level shift", 0) == shifts["is_level_shift"].eq(True).sum()
+    assert days.get("drift", 0) == shifts["is_trend"].eq(True).sum()
+
+
+def test_verdicts_that_contradict_the_days_are_silvers(facts: Facts, pipeline: Pipeline) -> None:
+    tickets = pq.read_table(Path(pipeline.lake.root) / "silver" / "support_tickets").to_pandas()
+    tickets = tickets[tickets["resolved_at"].notna() & tickets["sla_breached"].notna()]
+    days = (pd.to_datetime(tickets["resolved_at"]) - pd.to_datetime(tickets["created_at"])).dt.days
+    breached = tickets["sla_breached"].astype(bool)
+    medians = tickets["severity"].map(days[breached].groupby(tickets["severity"]).median())
+    assert facts.sla["resolved"].sum() == len(tickets) > 0
+    assert facts.sla["breached_at_once"].sum() == (breached & (days == 0)).sum()
+    assert facts.sla["kept_but_long"].sum() == (~breached & (days > medians)).sum()
+
+
 def test_quality_is_the_audits(page: Page, pipeline: Pipeline) -> None:
     law = audit_of(pipeline)
     assert law.balanced

@@ -31,7 +31,8 @@ from tests.insight.handmade import facts, nothing
 from tests.insight.pages import Page
 
 SECTIONS = [
-    *("headline", "cost", "movers", "anomalies", "outlook", "revenue", "support", "genai", "carbon", "quality", "late")
+    *("headline", "cost", "movers", "anomalies", "outlook", "revenue", "billing", "support", "genai"),
+    *("carbon", "quality", "late"),
 ]
 HOSTILE = "</svg></style><script>alert(1)</script> $\\frac{1$ &lt; \"' onload='x' <img src=x onerror=alert(1)> `a<b>`"
 
@@ -147,7 +148,34 @@ class TestFigures:
         assert "3.50 of 5" in page.sections["support"]
         assert "−15.0" in page.sections["support"]
         months = [[cell[0] for cell in row] for row in table(page, "Satisfaction")]
-        assert months == [["2025-07", *[UNKNOWN] * 3, "2", "−15.0"], ["2025-08", "8", "50.0%", "3.50", *[UNKNOWN] * 2]]
+        assert months == [
+            ["2025-07", *[UNKNOWN] * 4, "2", "−15.0"],
+            ["2025-08", "8", "50.0%", "3.50", "75.0%", *[UNKNOWN] * 2],
+        ]
+
+    def test_support_shows_what_waits_and_verdicts_that_contradict_the_days(self, page: Page) -> None:
+        backlog = [[cell[0] for cell in row] for row in table(page, "Backlog at the end of 2025-08-18")]
+        assert backlog == [["critical", "1", "0", "0"], ["low", "1", "1", "8"], ["all", "2", "1", "8"]]
+        verdicts = [[cell[0] for cell in row] for row in table(page, "SLA verdicts")]
+        assert verdicts == [["critical", "1", "1", "0", UNKNOWN], ["low", "5", "0", "3", "2.5"]]
+
+    def test_billing_says_what_does_not_match_and_what_the_data_cannot_tell(self, page: Page) -> None:
+        lead = page.sections["billing"]
+        assert "1 of 3 months of an organisation match" in lead
+        assert "does not cover the whole of 2025-08:" in lead
+        statuses = {row[0][0]: [cell[1] for cell in row[1:]] for row in table(page, "by status")}
+        assert statuses["underbilled"] == ["1", "210", "200", "-10"]
+        assert statuses["not invoiced"] == ["0"] * 4
+        assert statuses["all"] == ["3", "710", "1000", "290"]
+        bridge = [[cell[1] for cell in row[1:]] for row in table(page, "From usage to invoices")]
+        assert bridge == [["2", "710"], ["1", "-7"], ["2", "5"], ["1", "-10"], ["1", "-10"], ["3", "1000"]]
+        first = [cell[0] for cell in table(page, "largest differences")[0]]
+        assert first == ["o2 · 2025-07", "no usage", "0.00", "300.00", "300.00", UNKNOWN]
+
+    def test_anomalies_show_shifts_and_drifts(self, page: Page) -> None:
+        first, second = [[cell[0] for cell in row] for row in table(page, "Level shifts and drifts")]
+        assert first == ["Acme (o1) · compute", "level shift", "2025-08-28 to 2025-08-30", "3", "10.00", "30.00"]
+        assert second[1] == "drift"
 
     def test_quality_late_data_and_freshness(self, page: Page) -> None:
         assert [cell[0] for cell in table(page, "Audit")[0]] == ["usage_events", "212", "210", "2", "yes"]

@@ -38,12 +38,32 @@ _QUERIES = {
             sum(taxes_usd) AS taxes_usd, sum(total_due_usd) AS total_due_usd,
             sum(invoice_count)::BIGINT AS invoice_count
         FROM gold.revenue_by_org_month GROUP BY ALL ORDER BY billing_month""",
+    "billing": """
+        SELECT * FROM gold.billing_reconciliation ORDER BY abs(difference_usd) DESC, org_id, month""",
     "tickets": """
         SELECT ticket_date, severity, sum(total_tickets)::BIGINT AS total_tickets,
             sum(open_tickets)::BIGINT AS open_tickets, sum(sla_breach_count)::BIGINT AS sla_breach_count
         FROM gold.tickets_by_org_date GROUP BY ALL ORDER BY ticket_date, severity""",
+    "backlog": """
+        SELECT backlog_date, severity, sum(open_tickets)::BIGINT AS open_tickets,
+            max(oldest_open_days) AS oldest_open_days, sum(open_over_7_days)::BIGINT AS open_over_7_days
+        FROM gold.support_backlog_daily
+        WHERE backlog_date = (SELECT max(backlog_date) FROM gold.support_backlog_daily)
+        GROUP BY ALL ORDER BY severity""",
+    "sla": """
+        WITH resolved AS (
+            SELECT coalesce(severity, 'unknown') AS severity, sla_breached,
+                date_diff('day', created_at, resolved_at) AS days
+            FROM silver.support_tickets WHERE resolved_at IS NOT NULL AND sla_breached IS NOT NULL),
+        compared AS (
+            SELECT *, median(days) FILTER (sla_breached) OVER (PARTITION BY severity) AS breached_days FROM resolved)
+        SELECT severity, count(*) AS resolved, any_value(breached_days) AS breached_days,
+            count(*) FILTER (sla_breached AND days = 0) AS breached_at_once,
+            count(*) FILTER (NOT sla_breached AND days > breached_days) AS kept_but_long
+        FROM compared GROUP BY ALL ORDER BY severity""",
     "csat": """
         SELECT month, sum(responses)::BIGINT AS responses, sum(tickets)::BIGINT AS tickets,
+            coalesce(sum(round(top_2_box_rate * responses)), 0)::BIGINT AS good,
             sum((avg_csat::DECIMAL(20, 10) * responses::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
         FROM gold.csat_trends GROUP BY ALL ORDER BY month""",
     "nps": """
@@ -59,6 +79,16 @@ _QUERIES = {
         SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg, sum(events)::BIGINT AS events,
             sum(events_with_carbon)::BIGINT AS events_with_carbon
         FROM gold.carbon_impact GROUP BY ALL ORDER BY usage_date""",
+    "shifts": """
+        SELECT org_id, service, 'level shift' AS signal, min(usage_date) AS first_day, max(usage_date) AS last_day,
+            count(*) AS days, arg_max(previous_cost_usd, usage_date) AS from_usd,
+            arg_max(recent_cost_usd, usage_date) AS to_usd
+        FROM gold.cost_shifts WHERE is_level_shift GROUP BY ALL
+        UNION ALL
+        SELECT org_id, service, 'drift', min(usage_date), max(usage_date), count(*),
+            arg_max(trend_from_usd, usage_date), arg_max(trend_to_usd, usage_date)
+        FROM gold.cost_shifts WHERE is_trend GROUP BY ALL
+        ORDER BY to_usd - from_usd DESC, org_id, service, signal""",
     "forecasts": """
         SELECT org_id, as_of_date, forecast_month, actual_to_date_usd, expected_usd, low_usd, high_usd, method,
             backtest_wape
@@ -81,9 +111,13 @@ class Facts:
     windows: pd.DataFrame  # a row an (org, service): cost_7d, cost_14d up to last_date
     last_date: date | None
     anomalies: pd.DataFrame  # cost_anomaly_mart, largest impact first, with a `reason` in words
+    shifts: pd.DataFrame  # a row an (org, service, signal): days on which it stands, USD a day on the last of them
     revenue: pd.DataFrame  # a row a billing_month
+    billing: pd.DataFrame  # billing_reconciliation, the largest difference first
     tickets: pd.DataFrame  # a row a (ticket_date, severity)
-    csat: pd.DataFrame  # a row a month: responses, tickets, score (the sum of all scores)
+    backlog: pd.DataFrame  # a row a severity, at the end of the last day
+    sla: pd.DataFrame  # a row a severity: resolved tickets, and how many verdicts contradict the days they took
+    csat: pd.DataFrame  # a row a month: responses, tickets, score (the sum of all scores), good (scores of 4 and 5)
     nps: pd.DataFrame  # a row a month: surveys, score
     genai: pd.DataFrame  # a row a usage_date; counted_cost_usd: of the rows that have tokens
     carbon: pd.DataFrame  # a row a usage_date

@@ -114,7 +114,7 @@ def anomalies(facts: Facts) -> Section:
     title = "Anomalies and their causes"
     found = facts.anomalies
     if found.empty:
-        return Section("anomalies", title, "No day and no event stands out.")
+        return Section("anomalies", title, "No day and no event stands out.", tables=_shifts(facts))
     daily = found["is_daily_anomaly"].eq(True)
     impact = total(found["impact_usd"][daily])
     lead = f"{plural(int(daily.sum()), 'day')} of a service cost far more than the days before"
@@ -141,7 +141,28 @@ def anomalies(facts: Facts) -> Section:
         ],
     )
     notes = ["Expected is the median of the organisation's previous days with usage of that service."]
-    return Section("anomalies", title, lead, [plots.anomalies(top, _TOP_ANOMALIES)], [detectors, largest], notes)
+    return Section(
+        "anomalies", title, lead, [plots.anomalies(top, _TOP_ANOMALIES)], [detectors, largest, *_shifts(facts)], notes
+    )
+
+
+def _shifts(facts: Facts) -> list[Table]:
+    """Levels of cost that rose at once or day by day; no table where there are none."""
+    top = facts.shifts.head(_TOP)
+    body: list[list[Cell]] = [
+        [
+            f"{org(facts, row.org_id)} · {row.service}",
+            row.signal,
+            f"{pd.Timestamp(row.first_day):%Y-%m-%d} to {pd.Timestamp(row.last_day):%Y-%m-%d}",
+            number(row.days),
+            usd(row.from_usd),
+            usd(row.to_usd),
+        ]
+        for row in rows(top)
+    ]
+    caption = f"Level shifts and drifts: the {len(body)} largest rises of {len(facts.shifts):,}, as of their last day"
+    columns = ("organisation · service", "signal", "signalled", "days", "from (USD a day)", "to (USD a day)")
+    return [Table(caption, columns, body)] if body else []
 
 
 def _amounts(facts: Facts, key: str, row: Any, whole: Any) -> list[Cell]:
