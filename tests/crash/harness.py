@@ -265,7 +265,8 @@ def served_differences(lake: Path) -> list[str]:
             served = Counter(_values(row, columns) for row in rows)
             if served != expected:
                 found.append(
-                    f"{table.name}: {(served - expected).total()} only served, {(expected - served).total()} only Gold"
+                    f"{table.name}: {(served - expected).total()} only served, {(expected - served).total()} only Gold;"
+                    f" such as {next(iter(served - expected), None)} and {next(iter(expected - served), None)}"
                 )
     return found
 

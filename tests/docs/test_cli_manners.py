@@ -53,7 +53,7 @@ def _documented_keys(command: str) -> set[str]:
     """What the table of docs/command_line.md says of a command."""
     for line in (REPOSITORY / "docs/command_line.md").read_text(encoding="utf-8").splitlines():
         cells = line.split("|")
-        if len(cells) == 4 and f"`{command}`" in cells[1]:
+        if len(cells) == 4 and any(f"`{name}`" in cells[1] for name in (command, f"cloud-analytics {command}")):
             return set(re.findall(r"`([^`]+)`", cells[2]))
     raise AssertionError(f"docs/command_line.md does not say which keys `{command}` has")
 

@@ -59,7 +59,7 @@ WARNING_NAMES = {
 _WIDE = Context(prec=80)
 _EIGHT = Decimal("1e-8")
 _HALF_OF_THE_EIGHTH = Decimal("5.1e-9")  # and half of the tenth: both sides are rounded
-_DATES = ("date", "usage_date", "summary_date")
+_DATES = ("date", "usage_date", "summary_date", "as_of_date")
 
 
 def rows_of(lake: Path, table: str) -> list[Row]:

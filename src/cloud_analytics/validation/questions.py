@@ -32,7 +32,8 @@ def answered(lake: LakeReader, open_session: OpenSession | None) -> Check:
     Without `open_session`, or where nothing was ever served, Gold is asked instead. UsageError where the settings of
     the store are wrong; a store that is away, a table that is missing and rows that are not Gold's make it false.
     """
-    gold = {found.question: _in_gold(lake, found) for found in tables().values() if found.question in QUESTIONS}
+    by_question = {table.question: table for table in tables().values()}
+    gold = {question: _in_gold(lake, by_question[question]) for question in QUESTIONS}
     failures = {question: "no rows in Gold" for question, rows in gold.items() if not rows}
     source = _FROM_GOLD
     if open_session is not None:
