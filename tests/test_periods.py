@@ -120,6 +120,7 @@ def test_what_arrives_for_a_closed_month_is_restated_and_nothing_of_it_is_replac
     assert not pipeline.run().changed
 
 
+@pytest.mark.slow
 def test_other_rules_and_a_withdrawn_file_are_restated(closed: tuple[Pipeline, Path, Path]) -> None:
     pipeline, landing, lake = closed
     frozen, before = month_files(lake, MAY), sums(daily(lake))
@@ -217,7 +218,15 @@ def _dies(action: Callable[[Pipeline, str], object], pipeline: Pipeline, step: i
     return False
 
 
-@pytest.mark.parametrize(("begin", "steps"), [("open", (1, 2, 3, 4, 6)), ("closed", (2, 3, 5, 30))])
+@pytest.mark.parametrize(
+    ("begin", "steps"),
+    [
+        ("open", (2, 6)),
+        ("closed", (3,)),
+        pytest.param("open", (1, 2, 3, 4, 6), marks=pytest.mark.slow),
+        pytest.param("closed", (2, 3, 5, 30), marks=pytest.mark.slow),
+    ],
+)
 def test_a_death_leaves_a_month_open_or_closed(
     closed: tuple[Pipeline, Path, Path], make_pipeline: MakePipeline, tmp_path: Path, begin: str, steps: tuple[int, ...]
 ) -> None:

@@ -27,6 +27,7 @@ def changed_days(before: dict[str, int], after: dict[str, int]) -> set[str]:
     return {path.partition("/date=")[2][:10] for path, _ in before.items() ^ after.items()}
 
 
+@pytest.mark.slow
 def test_days_of_closed_months_keep_their_files_and_scores(
     make_pipeline: MakePipeline, baseline: tuple[Path, Path], tmp_path: Path
 ) -> None:
