@@ -215,7 +215,7 @@ class Pipeline:
                 " give it with --landing, or make data with `cloud-analytics generate --out DIR`"
             )
         found = look(files, self.config.pipeline.landing.follow_links)
-        tell_passed_over(files.root, found, self._told)
+        tell_passed_over(found, self._told)
         known = ledger.knows_nothing_of(self.lake, found)
         if known:
             raise UsageError(

@@ -116,11 +116,11 @@ def test_what_is_passed_over_is_told_once_in_one_line(caplog: pytest.LogCaptureF
     contents = Contents(passed_over={f"u/{n}.bz2": "is packed" for n in range(9)} | {"pipe": "is no regular file"})
     told: set[str] = set()
     with caplog.at_level(logging.WARNING):
-        tell_passed_over("/landing", contents, told)
-        tell_passed_over("/landing", contents, told)
+        tell_passed_over(contents, told)
+        tell_passed_over(contents, told)
     (line,) = caplog.messages
     assert line == (
-        "passed over in /landing: pipe (is no regular file); u/0.bz2, u/1.bz2, u/2.bz2, u/3.bz2, u/4.bz2 and 4 more"
+        "passed over in landing: pipe (is no regular file); u/0.bz2, u/1.bz2, u/2.bz2, u/3.bz2, u/4.bz2 and 4 more"
         " (is packed)"
     )
 

@@ -176,7 +176,7 @@ class EventFeed:
         """List the landing folder; what is passed over is named when it is first seen."""
         files = self.lake.reach(self.landing)
         contents = look(files, self._follow_links)
-        tell_passed_over(files.root, contents, self.told)
+        tell_passed_over(contents, self.told)
         return contents
 
     @property

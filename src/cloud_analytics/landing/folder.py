@@ -116,7 +116,7 @@ def is_event_file(landing: ReadableFiles, name: str, follow_links: bool = False)
     return may_enter and entry is not None and _unfit(entry, follow_links) is None
 
 
-def tell_passed_over(root: str, contents: Contents, told: set[str]) -> None:
+def tell_passed_over(contents: Contents, told: set[str]) -> None:
     """Name what is not read in one line, by reason (of many only the first); what was `told` is not told again."""
     by_reason: dict[str, list[str]] = {}
     for path in sorted(contents.passed_over.keys() - told):
@@ -127,7 +127,7 @@ def tell_passed_over(root: str, contents: Contents, told: set[str]) -> None:
         more = f" and {len(paths) - _NAMED:,} more" if len(paths) > _NAMED else ""
         parts.append(f"{', '.join(map(printable, paths[:_NAMED]))}{more} ({reason})")
     if parts:
-        logger.warning("passed over in %s: %s", root, "; ".join(parts))
+        logger.warning("passed over in landing: %s", "; ".join(parts))
 
 
 @dataclass(frozen=True)
