@@ -222,7 +222,7 @@ def _dies(action: Callable[[Pipeline, str], object], pipeline: Pipeline, step: i
     ("begin", "steps"),
     [
         ("open", (2, 6)),
-        ("closed", (3,)),
+        ("closed", (3, 30)),
         pytest.param("open", (1, 2, 3, 4, 6), marks=pytest.mark.slow),
         pytest.param("closed", (2, 3, 5, 30), marks=pytest.mark.slow),
     ],
