@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from cloud_analytics.bronze.events import EventFeed, landing_files
+from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ingest import ingest
 from cloud_analytics.bronze.micro_batch import MicroBatch
+from cloud_analytics.landing.folder import event_files
 from cloud_analytics.reading.audit import Audit
 from tests.bronze import lakes
 from tests.conftest import MakePipeline
@@ -162,7 +163,7 @@ def test_a_packed_file_that_is_away_is_not_written_off(
     files = {"a.jsonl": [hostile.event("here")], "b.jsonl.gz": [hostile.event("away")]}
     landing = write_landing(tmp_path / "landing", files)
     pipeline = make_pipeline(landing, tmp_path / "lake")
-    found, away = landing_files(pipeline.lake, str(landing)), landing / "usage_events_stream" / "b.jsonl.gz"
+    found, away = event_files(pipeline.lake.reach(str(landing))), landing / "usage_events_stream" / "b.jsonl.gz"
     away.rename(tmp_path / away.name)
     with pipeline.lake.writer():
         first = ingest(pipeline.lake, pipeline.config, found, "first")

@@ -37,16 +37,10 @@ from cloud_analytics.landing.folder import (
     FOLDER,
     NAME_PATTERN,
     Contents,
-    event_files,
     is_event_file,
     look,
     tell_passed_over,
 )
-
-
-def landing_files(lake: Lake, landing: str, follow_links: bool = False) -> list[FileInfo]:
-    """The event files that lie in the landing folder now."""
-    return event_files(lake.reach(landing), follow_links)
 
 
 class _Stopping(Exception):
