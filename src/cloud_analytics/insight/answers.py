@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from textwrap import wrap
 from typing import Any
 
 from rich import box
@@ -24,9 +25,11 @@ from cloud_analytics.insight.alerts import MART as ALERTS_MART
 from cloud_analytics.insight.alerts import reason
 from cloud_analytics.serving.queries import Answer, Request
 from cloud_analytics.tables import Unit
+from cloud_analytics.tables.columns import COUNT
 from cloud_analytics.untrusted import printable, spreadsheet_text
 
-_HEADER_WIDTH = 10  # names longer than this go on at an underscore, in a second line
+_HEADER_WIDTH = 10  # headings longer than this go on in a second line
+_SHORT = {"pct": "%", "hours": "h"}  # words of names, as units write them
 _SENTENCE_WIDTH = 22  # a reason goes on in more lines, but is not narrower than this
 
 
@@ -69,8 +72,9 @@ def as_csv(answer: Answer, spreadsheet: bool = False) -> str:
 
 
 def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -> None:
-    """A table with units under the names; columns that the console is too narrow for are named instead.
+    """A table with units under the headings.
 
+    Columns that the console is too narrow for are named instead, those that the tour of the answers leaves out first.
     `columns` chooses some of them, and leaves out the title.
     """
     asked = answer.request
@@ -84,11 +88,11 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
         answer = replace(answer, rows=[{**row, "reason": reason(row)} for row in answer.rows])
         shown.insert(shown.index("impact_pct"), "reason")
     title = None if columns else asked.about
-    hidden: list[str] = []
-    while len(shown) > 1 and _width(table := _table(answer, shown, title, console), console) > console.width:
-        hidden.insert(0, shown.pop())
-    console.print(_table(answer, shown, title, console) if hidden else table)
-    if hidden:
+    whole = list(shown)
+    while _width(table := _table(answer, shown, title, console), console) > console.width and len(shown) > 1:
+        shown.remove(([name for name in shown if name not in asked.table.serving.shown] or shown)[-1])
+    console.print(table)
+    if hidden := [name for name in whole if name not in shown]:
         note = f"too narrow for {', '.join(hidden)}: see --format csv or json"
         console.print(note, markup=False, soft_wrap=True)
 
@@ -103,7 +107,7 @@ def _table(answer: Answer, names: list[str], title: str | None, console: Console
     )
     units = {name: _unit(answer, name) for name in names}
     for name, found in units.items():
-        header = Text(_folded(name) + (f"\n{_folded(found.name, ' ')}" if found else ""))
+        header = Text("\n".join(line for text in heading(name, found) for line in _folded(text)))
         wraps = name == "reason"
         width = max(_SENTENCE_WIDTH, console.width // 4) if wraps else None
         table.add_column(header, justify="right" if found else "left", no_wrap=not wraps, max_width=width)
@@ -116,14 +120,18 @@ def _width(table: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
 
 
-def _folded(name: str, at: str = "_") -> str:
-    """A name in lines of at most `_HEADER_WIDTH`, as far as its parts allow."""
-    lines = [""]
-    for part in name.replace(at, at + "\0").split("\0"):
-        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > _HEADER_WIDTH:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
+def heading(name: str, unit: Unit | None) -> tuple[str, ...]:
+    """A column's name in words, and its unit where the words do not say it: `("usage cost", "USD")`."""
+    words = name.split("_")
+    if unit is None or unit is COUNT or unit.name in words:
+        return (" ".join(words),)
+    told = unit.name.lower().split()
+    return " ".join(word for word in words if _SHORT.get(word, word) not in told), unit.name.replace("_", " ")
+
+
+def _folded(text: str) -> list[str]:
+    """In lines that break between words only."""
+    return wrap(text, _HEADER_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _range(asked: Request) -> str:
