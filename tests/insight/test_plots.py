@@ -26,6 +26,12 @@ FRAMES: dict[str, dict[str, list[Any]]] = {
         "service": ["compute", "genai", "compute"],
         "events": [2, 3, 4],
     },
+    "flow": {
+        "zone": [*["landing", "bronze", "silver", "quarantine"] * 2, "gold", "serving"],
+        "part": [*["events"] * 4, *["masters"] * 4, "all", "all"],
+        "tables": [*[1] * 4, *[7] * 4, 22, 15],
+        "rows": [43_200, 43_199, 42_977, 223, 4_112, 4_112, 4_110, 2, 123_456, 89_975],
+    },
     "rejects": {
         "source": ["users", "usage_events", "usage_events"],
         "error_type": ["missing_key", "missing_key", "invalid_cost"],
@@ -79,14 +85,15 @@ FRAMES: dict[str, dict[str, list[Any]]] = {
 }
 NAMED_BARS = {"rejects", "cost_by_org", "top_movers", "anomalies"}  # the names stand on the y axis
 ONE_COLOUR = {"cost_by_org", "revenue_bridge"}  # the titles and the names on the axis say all; nothing for a legend
+MAPS = {"flow"}  # boxes and arrows: no axes
 # The characters that the font of matplotlib lacks are the browser's business.
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph")
 HOSTILE = "$\\frac{1$ <script>alert(1)</script>\n& 'x' \x00 漢字 " + "long" * 50
 
 
-def draw(name: str, rows: int | None = None, **other: Any) -> Any:
+def draw(name: str, first: int | None = None, **other: Any) -> Any:
     plot: Callable[[pd.DataFrame], Figure] = getattr(plots, name)
-    return plot(pd.DataFrame(FRAMES[name] | other).iloc[:rows])
+    return plot(pd.DataFrame(FRAMES[name] | other).iloc[:first])
 
 
 def names(name: str) -> list[str]:
@@ -98,7 +105,7 @@ def test_each_plot_has_a_frame_here() -> None:
     assert set(FRAMES) == {name for name in plots.__all__ if name.islower()}
 
 
-@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("name", sorted(FRAMES.keys() - MAPS))
 def test_axes_are_labelled_and_pyplot_keeps_no_figure(name: str) -> None:
     figure = draw(name)
     assert figure.get_suptitle()
@@ -110,7 +117,7 @@ def test_axes_are_labelled_and_pyplot_keeps_no_figure(name: str) -> None:
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_nothing_to_show_is_said(name: str) -> None:
-    figure = draw(name, rows=0)
+    figure = draw(name, first=0)
     figure.canvas.draw()
     assert "nothing to show" in [text.get_text() for text in figure.axes[0].texts]
 
@@ -137,6 +144,23 @@ def test_bars_hold_every_record() -> None:
     totals = {name: sum(bar.get_height() for bar in draw(name).axes[0].patches) for name in heights}
     expected = {"events_by_day": 9, "lateness": 13, "tickets": 6, "tokens_and_cost": 10, "carbon": 3.5}
     assert totals == {**expected, "watermark_losses": 60}
+
+
+def test_the_map_of_the_flow_shows_every_count_and_the_law() -> None:
+    figure = draw("flow")
+    figure.canvas.draw()
+    shown = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    assert {f"{rows:,}" for rows in FRAMES["flow"]["rows"]} - {"223", "2"} <= set(shown)
+    assert {"225", "223 events, 2 masters", "rows of\n22 tables", "rows of\n15 tables"} <= set(shown)
+    assert "47,312 landed = 47,087 in silver + 225 in quarantine" in shown
+    assert {"landing", "bronze", "silver", "gold", "serving", "quarantine"} <= set(shown)
+    assert plt.get_fignums() == []
+
+
+def test_the_map_of_the_flow_does_not_call_equal_what_is_not() -> None:
+    rows = [*FRAMES["flow"]["rows"][:2], 42_976, *FRAMES["flow"]["rows"][3:]]
+    shown = [text.get_text() for text in draw("flow", rows=rows).axes[0].texts]
+    assert "47,312 landed ≠ 47,086 in silver + 225 in quarantine" in shown
 
 
 def test_what_a_watermark_loses_stands_on_what_it_keeps() -> None:
@@ -208,7 +232,7 @@ def test_hostile_groups_are_drawn_as_text() -> None:
 
 @pytest.mark.parametrize("name", ["daily_cost", "tokens_and_cost", "carbon", "tickets", "events_by_day"])
 def test_a_single_day_has_no_hours(name: str) -> None:
-    figure = draw(name, rows=1)
+    figure = draw(name, first=1)
     first, last = figure.axes[-1].get_xlim()
     assert last - first == pytest.approx(7)
 
