@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 KILLS  ?= 50
 LAKE   ?= data
 
-.PHONY: setup run test test-all notebooks soak focus-check lint clean
+.PHONY: setup run dashboard test test-all notebooks soak focus-check lint clean
 
 setup: $(STAMP)
 
@@ -22,6 +22,10 @@ $(STAMP): pyproject.toml requirements.txt
 run: setup
 	@ls data/landing/usage_events_stream >/dev/null 2>&1 || ls data/landing/*.csv >/dev/null 2>&1 || $(BIN)/cloud-analytics generate --out data/landing
 	@$(BIN)/cloud-analytics run
+
+# The serving tables in a browser, until Ctrl-C.
+dashboard: setup
+	@$(BIN)/cloud-analytics dashboard
 
 test: lint
 	@$(BIN)/python -m pytest -m "not slow"

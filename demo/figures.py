@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from cloud_analytics.config import load
 from cloud_analytics.insight import plots
+from cloud_analytics.insight.colours import INK
 from cloud_analytics.insight.report import facts
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.style import INK
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.reading.lake import LakeReader
 

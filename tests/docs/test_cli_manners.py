@@ -84,7 +84,9 @@ def test_the_list_of_commands_shows_whole_sentences() -> None:
 
 def test_forms_are_the_same_everywhere() -> None:
     formats = {path: command.formats for path, command in COMMANDS.items() if command.formats != ("json",)}
-    assert formats == {("query",): ("json", "csv"), ("sql",): ("json", "csv"), ("completion",): ()}
+    assert formats == {
+        ("query",): ("json", "csv"), ("sql",): ("json", "csv"), ("completion",): (), ("dashboard",): (),
+    }  # fmt: skip
     for shown in COMMANDS.values():
         flags = {option for parameter in shown.params for option in parameter.opts}
         assert {"--format", "--quiet", "--verbose"} <= flags or not shown.formats

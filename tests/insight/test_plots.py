@@ -16,7 +16,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from cloud_analytics.insight import plots, style
+from cloud_analytics.insight import colours, plots, style
 
 FRAMES: dict[str, dict[str, list[Any]]] = {
     "lateness": {"lateness_hours": [0, 2, 800, None], "is_late": [False, False, True, False], "events": [5, 1, 7, 1]},
@@ -244,7 +244,7 @@ def test_a_long_or_private_looking_name_is_shown_in_a_legend() -> None:
 
 def test_the_colours_are_told_apart_with_any_colour_vision() -> None:
     okabe_ito = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"}
-    assert {*plots.PALETTE, plots.ALERT} - {style.INK} == okabe_ito
+    assert {*plots.PALETTE, plots.ALERT} - {colours.INK} == okabe_ito
 
 
 def test_the_pipeline_and_the_command_line_do_without_matplotlib() -> None:

@@ -8,6 +8,7 @@ import click
 
 from cloud_analytics import __version__
 from cloud_analytics.cli import (
+    dashboard,
     export,
     flow,
     insight,
@@ -50,7 +51,20 @@ def cli(context: click.Context, master: str | None, settings: tuple[str, ...]) -
     context.obj = SparkChoice(master, settings)
 
 
-for _module in (flow, questions, report, export, period, lateness, quality, quarantine, insight, sql, machine):
+for _module in (
+    flow,
+    questions,
+    dashboard,
+    report,
+    export,
+    period,
+    lateness,
+    quality,
+    quarantine,
+    insight,
+    sql,
+    machine,
+):
     for _name, _command in vars(_module).items():
         if isinstance(_command, click.Command) and _name[0] != "_":  # those belong to a group
             cli.add_command(_command)

@@ -13,10 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from cloud_analytics.insight.colours import ALERT, INK, PALETTE
 from cloud_analytics.insight.style import (
-    ALERT,
-    INK,
-    PALETTE,
     dates,
     finish,
     label,

@@ -14,11 +14,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-# Texts and lines of the axes. A page may put its own ink in the place of this colour, which nothing else has.
-INK = "#1b1f24"
-# Okabe and Ito's colours (their black is the ink); vermilion is kept for what needs attention.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#999999", INK, "#F0E442")
-ALERT = "#D55E00"
+from cloud_analytics.insight.colours import INK, PALETTE
+
 _STYLE: Any = {
     "figure.figsize": (9.0, 4.0),
     "axes.prop_cycle": cycler(color=PALETTE),

@@ -35,6 +35,13 @@ class Signal:
     figures: dict[str, Any]
     consequence: str
 
+    @property
+    def warning(self) -> str | None:
+        """What to tell beside a figure that needs the signal; None where the data carry it, or nobody can tell."""
+        if self.informative is not False:
+            return None
+        return f"{self.id}, {self.statement}: not so in these data ({self.evidence}). So {self.consequence}."
+
 
 def figures_to_distrust(lake: LakeReader) -> list[Signal]:
     """F1 to F4, from Silver and Gold."""

@@ -98,9 +98,7 @@ def request(
 
     `others`: the further columns of the partition key that it names.
     """
-    table = next((table for table in tables().values() if table.question == question), None)
-    if table is None:
-        raise UsageError(f"no question {question!r}: ask {', '.join(QUESTIONS)}")
+    table = _table(question)
     if top is not None and top < 1:
         raise UsageError(f"--top {top}: expected a number of rows, 1 or more")
     chosen = _chosen(table, {_ORG: org, **others})
@@ -113,6 +111,13 @@ def request(
     if first is not None and last is not None and str(first) > str(last):
         raise UsageError(f"--from {first} is after --to {last}: give the earlier one with --from")
     return Request(table, chosen, first, last, None if top is None else min(top, _MOST_ROWS))
+
+
+def _table(question: str) -> ServingTable:
+    table = next((table for table in tables().values() if table.question == question), None)
+    if table is None:
+        raise UsageError(f"no question {question!r}: ask {', '.join(QUESTIONS)}")
+    return table
 
 
 def _chosen(table: ServingTable, given: Mapping[str, str | None]) -> dict[str, str]:
@@ -168,6 +173,15 @@ def answer(session: Session, asked: Request) -> Answer:
         if not rows:
             _expect_known(session, asked)
     return Answer(asked, rows, statements)
+
+
+def partitions(session: Session, question: str, column: str, **chosen: str) -> list[Any]:
+    """The values that a column of a partition key has (for what else of it is `chosen`), newest or last first.
+
+    Which months `provider` has, which tags an organisation: Cassandra knows its partitions without reading rows.
+    """
+    with served():
+        return _partitions(session, _table(question), column, chosen)
 
 
 @contextmanager
@@ -281,7 +295,7 @@ def _of_one_date(session: Session, asked: Request) -> tuple[tuple[Statement, ...
         days = [day + timedelta(n) for row in newest for day in row.values() for n in reversed(range(after + 1))]
     else:
         first = (partitions_statement(table),)
-        days = _partitions(session, asked, first[0], table.date_column.name)[:1]
+        days = _partitions(session, table, table.date_column.name, asked.chosen)[:1]
     reads = tuple(date_statement(asked, day) for day in days)
     return (*first, *reads), next((rows for rows in _read(session, reads) if rows), [])
 
@@ -293,7 +307,7 @@ def _of_months(session: Session, asked: Request) -> tuple[tuple[Statement, ...],
     since, until = (str(bound)[:7] if bound is not None else None for bound in (asked.since, asked.until))
     months = [
         month
-        for month in _partitions(session, asked, first, table.bucket_column.name)
+        for month in _partitions(session, table, table.bucket_column.name, asked.chosen)
         if (since is None or month >= since) and (until is None or month <= until)
     ]
     if table.clustering_order[0][1] == "asc":
@@ -303,10 +317,9 @@ def _of_months(session: Session, asked: Request) -> tuple[tuple[Statement, ...],
     return (first, *reads), rows if asked.ranked else rows[: asked.top]
 
 
-def _partitions(session: Session, asked: Request, statement: Statement, column: str) -> list[Any]:
-    """The values of a column of the partition key that there are for what is asked about, newest first."""
-    (keys,) = _read(session, [statement])
-    found = {row[column] for row in keys if all(row[name] == value for name, value in asked.chosen.items())}
+def _partitions(session: Session, table: ServingTable, column: str, chosen: Mapping[str, str]) -> list[Any]:
+    (keys,) = _read(session, [partitions_statement(table)])
+    found = {row[column] for row in keys if all(row[name] == value for name, value in chosen.items())}
     return sorted(found, reverse=True)
 
 

@@ -7,8 +7,6 @@ from datetime import date, datetime, timedelta, timezone
 
 import pandas as pd
 
-from cloud_analytics.bronze import ledger
-from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight.report.causes import anomalies
@@ -17,6 +15,7 @@ from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
 from cloud_analytics.reading.figures import Signal, figures_to_distrust
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast, budget_alerts, kept_forecasts
+from cloud_analytics.reading.freshness import freshness
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.profile import SourceProfile, profile
 
@@ -140,16 +139,13 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         raise UsageError(
             f"the lake {lake.root} holds no Gold yet; run `cloud-analytics run` first, or give another one with --lake"
         )
-    states = lake.state(bronze_masters.STATE, {})
-    snapshots = {name: entry["ingest_date"] for name, entry in states.items() if entry["files"]}
-    clock = lake.state(ledger.CLOCK, None)
-    last_change = lake.state("_state/last_transaction", None)
+    fresh = freshness(lake)
     names = lake.rows("SELECT org_id, org_name FROM silver.customers_orgs WHERE org_name IS NOT NULL")
     return Facts(
         lake=lake.root,
         made=made or datetime.now(timezone.utc),
         watermark=config.pipeline.stream.watermark,
-        missing=[name for name in MASTERS if name not in snapshots],
+        missing=[name for name in MASTERS if name not in fresh.snapshots],
         names={row["org_id"]: row["org_name"] for row in names},
         last_date=lake.row("SELECT max(summary_date) AS last FROM gold.org_service_cost_summary")["last"],
         anomalies=anomalies(lake),
@@ -160,17 +156,13 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         audit=audit(lake, landing, config) if landing.exists("") else None,
         batches=lateness.micro_batches(lake),
         losses=lateness.watermark_losses(lake, config.pipeline.stream.watermark, _BATCH_SIZES),
-        newest_event=None if clock is None else datetime.fromtimestamp(clock // 1_000_000, timezone.utc),
-        snapshots=snapshots,
-        changed=None if last_change is None else datetime.fromtimestamp(last_change / 1e6, timezone.utc),
+        newest_event=fresh.newest_event,
+        snapshots=fresh.snapshots,
+        changed=fresh.changed,
         **{name: lake.frame(query) for name, query in _QUERIES.items()},
     )
 
 
 def distrust(facts: Facts, *ids: str) -> list[str]:
     """A note for each of these signals that the data do not carry."""
-    return [
-        f"{signal.id}, {signal.statement}: not so in these data ({signal.evidence}). So {signal.consequence}."
-        for signal in facts.signals
-        if signal.id in ids and signal.informative is False
-    ]
+    return [signal.warning for signal in facts.signals if signal.id in ids and signal.warning]

@@ -14,11 +14,11 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from cloud_analytics import __version__
+from cloud_analytics.insight.colours import INK
 from cloud_analytics.insight.report import billing, customers, efficiency, outlook, spending, trust
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.measures import coverage, late_share, recent_cost, token_price
 from cloud_analytics.insight.report.view import Tile, Value, change, number, percent, plural, ratio, total, usd
-from cloud_analytics.insight.style import INK
 
 _SECTIONS = (
     spending.cost,

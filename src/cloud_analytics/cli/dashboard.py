@@ -1,0 +1,52 @@
+"""The serving tables in a browser: dashboard."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from cloud_analytics.cli.manners import command, progress
+from cloud_analytics.cli.options import options
+from cloud_analytics.config import load
+from cloud_analytics.errors import UsageError
+from cloud_analytics.serving.queries import NothingServed
+
+logger = logging.getLogger(__name__)
+
+
+@command("cloud-analytics dashboard", "cloud-analytics dashboard --serving cassandra --port 8600", formats=())
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to answer on; another than loopback shows the figures to whoever reaches it.",
+)
+@click.option("--port", metavar="N", type=click.IntRange(1, 65535), default=8501, show_default=True, help="The port.")
+@options("lake", "serving", "conf")
+def dashboard(host: str, port: int, lake: str | None, serving: str | None, conf: Path | None) -> None:
+    """The serving tables in a browser, which refreshes by itself; Ctrl-C ends it.
+
+    Pages: provider, organisation, anomalies and shifts, billing, support, operations. The embedded node is started
+    when it does not run. While `cloud-analytics stream --follow` runs, figures move.
+    """
+    try:
+        from cloud_analytics.dashboard import server
+    except ModuleNotFoundError:
+        raise UsageError("`dashboard` needs streamlit: pip install 'cloud-analytics[dashboard]'") from None
+    from cloud_analytics.dashboard.source import Source
+
+    config = load(conf)
+    server.check(host, port)
+    with Source(config, lake or config.pipeline.lake, serving) as source:
+        try:
+            with progress("asking Cassandra"):
+                source.session  # noqa: B018  # what is wrong with the target is told here, not on a page
+        except NothingServed as error:
+            logger.warning("%s; the pages say so", error)
+        if not server.is_loopback(host):
+            logger.warning("whoever reaches %s, port %d, sees these figures: there is no password", host, port)
+        click.echo(f"http://{host}:{port}  (Ctrl-C ends it)")
+        server.serve(source, host, port)

@@ -1,0 +1,97 @@
+"""Anomalies and shifts: days that stand out and costs that stay higher, the largest first, with what caused them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from cloud_analytics.dashboard import charts
+from cloud_analytics.dashboard.show import frame, organisation, question, say, table
+from cloud_analytics.dashboard.source import Source
+from cloud_analytics.insight.alerts import reason
+from cloud_analytics.serving.queries import Answer, NothingServed
+from cloud_analytics.tables import MONEY, Column
+from cloud_analytics.tables.columns import COUNT, SERVICE, USD
+
+_TOP = 15
+_WHAT = Column("what", "string", "day and service")
+_CAUSE = Column("cause", "string", "why the row is here, from its own figures")
+_SIGNAL = Column("signal", "string", "level shift: the level rose and stays; drift: costs rise day by day")
+_SHIFT = (
+    SERVICE,
+    _SIGNAL,
+    Column("first_day", "date", "first day on which the signal stands"),
+    Column("last_day", "date", "last day on which it stands"),
+    Column("days", "bigint", "days on which it stands", COUNT),
+    Column("from_usd", MONEY, "what a day cost before", USD),
+    Column("to_usd", MONEY, "what a day costs on the last of these days", USD),
+)
+
+
+def page(source: Source) -> None:
+    """What stands out in one organisation."""
+    st.title("What stands out, and why?", anchor=False)
+    _everywhere(source)
+    org = organisation(source)
+    _anomalies(source.ask("anomalies", org, top=_TOP))
+    _shifts(source.ask("shifts", org))
+
+
+def _everywhere(source: Source) -> None:
+    months = source.months()
+    if not months:
+        raise NothingServed
+    st.subheader(f"On how many days of {months[0]} did a service of an organisation stand out?", anchor=False)
+    answer = source.ask("provider", since=f"{months[0]}-01")
+    declared = answer.request.table.declared
+    charts.over_time(frame(answer), declared["usage_date"], declared["anomalous_days"], declared["service"])
+
+
+def _anomalies(answer: Answer) -> None:
+    question(answer)
+    if not answer.rows:
+        say("No day and no event of this organisation stands out.")
+        return
+    declared = answer.request.table.declared
+    rows = frame(answer).assign(cause=[reason(row) for row in answer.rows])
+    rows["what"] = [f"{day} {service}" for day, service in zip(rows["usage_date"], rows["service"])]
+    judged = rows.dropna(subset=["expected_cost_usd"])
+    charts.span(judged, _WHAT, declared["expected_cost_usd"], declared["actual_cost_usd"])
+    before = ("usage_date", "service", "impact_usd")
+    after = ("actual_cost_usd", "expected_cost_usd", "impact_pct", "anomaly_score", "top_resource_id")
+    table(rows, [*[declared[name] for name in before], _CAUSE, *[declared[name] for name in after]], lines=2)
+
+
+def _shifts(answer: Answer) -> None:
+    question(answer)
+    rows = _signals(frame(answer))
+    if rows.empty:
+        say("No level of cost of this organisation has shifted or drifts.")
+        return
+    rows["what"] = [f"{service}: {signal}" for service, signal in zip(rows["service"], rows["signal"])]
+    charts.span(rows, _WHAT, _SHIFT[-2], _SHIFT[-1])
+    table(rows, _SHIFT)
+
+
+def _signals(days: pd.DataFrame) -> pd.DataFrame:
+    """Days on which a signal stands → one row a (service, signal), the largest rise first."""
+    kinds = (
+        ("is_level_shift", "level shift", "previous_cost_usd", "recent_cost_usd"),
+        ("is_trend", "drift", "trend_from_usd", "trend_to_usd"),
+    )
+    found = [
+        days[days[flag].eq(True)]
+        .sort_values("usage_date")
+        .groupby("service", as_index=False)
+        .agg(
+            first_day=("usage_date", "min"),
+            last_day=("usage_date", "max"),
+            days=("usage_date", "count"),
+            from_usd=(before, "last"),
+            to_usd=(after, "last"),
+        )
+        .assign(signal=name)
+        for flag, name, before, after in kinds
+    ]
+    rows = pd.concat(found, ignore_index=True)
+    return rows.loc[(rows["to_usd"] - rows["from_usd"]).sort_values(ascending=False).index]

@@ -1,0 +1,50 @@
+"""The pages, as Streamlit runs them: each looks at its tables again every few seconds, so that a stream is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import partial
+
+import streamlit as st
+
+from cloud_analytics.dashboard import anomalies, billing, operations, organisation, provider, support
+from cloud_analytics.dashboard.show import say
+from cloud_analytics.dashboard.source import Source, current
+from cloud_analytics.errors import CloudAnalyticsError
+
+REFRESH = 5  # seconds
+PAGES: dict[str, Callable[[Source], None]] = {
+    "Provider": provider.page,
+    "Organisation": organisation.page,
+    "Anomalies and shifts": anomalies.page,
+    "Billing": billing.page,
+    "Support": support.page,
+    "Operations": operations.page,
+}
+
+
+@st.fragment(run_every=REFRESH)
+def show(name: str) -> None:
+    """A page, or the one sentence that says what is lacking."""
+    try:
+        PAGES[name](current())
+    except CloudAnalyticsError as error:
+        say(str(error))
+    st.caption(f"Looked at {datetime.now(timezone.utc):%H:%M:%S} UTC; every {REFRESH} seconds again.")
+
+
+def main() -> None:
+    """The page that the reader chose."""
+    st.set_page_config("Cloud Provider Analytics", layout="wide")
+    # Less room above; and what is looked at again stays as it was meanwhile, instead of fading.
+    st.html("<style>.stMainBlockContainer {padding-top: 4rem} [data-stale] {opacity: 1 !important}</style>")
+    pages = [
+        st.Page(partial(show, name), title=name, url_path=name.lower().replace(" ", "-"), default=name == "Provider")
+        for name in PAGES
+    ]
+    st.navigation(pages, position="top").run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The charts: each takes rows with a table's column names. Colours are those of the report; both themes carry them."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from cloud_analytics.dashboard.show import heading
+from cloud_analytics.insight.colours import ALERT, PALETTE
+from cloud_analytics.tables import Column
+
+_COLOURS = PALETTE[:6]  # the others are not seen on every ground
+_REST = "all others"
+_GREY = "#999999"  # texts in a chart: read on a light and on a dark ground
+_HEIGHT, _BAR = 320, 26  # pixels of a chart over time; of a bar with a name
+_NAMES = 150  # pixels of the names beside bars
+_APART = 45  # days that a phone still shows with gaps between them
+_KINDS = {"used": PALETTE[0], "billed more": PALETTE[1], "billed less": ALERT, "invoiced": PALETTE[2]}
+
+
+def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | None = None) -> None:
+    """A figure by day or month, stacked by its parts, of which the largest have colours of their own."""
+    unit, form = ("yearmonth", "%Y-%m") if time.is_month else ("yearmonthdate", "%d %b")
+    gap = 2 if rows[time.name].nunique() <= _APART else 0
+    chart = alt.Chart(rows.assign(**{time.name: pd.to_datetime(rows[time.name])})).mark_bar(binSpacing=gap)
+    told = [alt.Tooltip(f"{unit}({time.name}):T", title=heading(time), format="%Y-%m-%d")]
+    if parts is None:
+        chart = chart.encode(color=alt.value(_COLOURS[0]))
+    else:
+        sums = rows.groupby(parts.name)[figure.name].sum().sort_values(ascending=False)
+        first = list(sums.index if len(sums) <= len(_COLOURS) else sums.index[: len(_COLOURS) - 1])
+        chart.data[parts.name] = rows[parts.name].where(rows[parts.name].isin(first), _REST)
+        chart = chart.encode(color=_colour(parts.name, [*sorted(first), *([_REST] if len(first) < len(sums) else [])]))
+        told.append(alt.Tooltip(f"{parts.name}:N", title=heading(parts)))
+    _draw(
+        chart.encode(
+            x=alt.X(f"{unit}({time.name}):T", title=None, axis=alt.Axis(format=form, labelOverlap=True)),
+            y=alt.Y(f"sum({figure.name}):Q", title=heading(figure), axis=_numbers(figure)),
+            tooltip=[*told, _tip(figure, f"sum({figure.name}):Q")],
+        ),
+        _HEIGHT,
+    )
+
+
+def points(rows: pd.DataFrame, time: Column, figure: Column, parts: Column) -> None:
+    """A point for each row, where a sum would say nothing."""
+    chart = alt.Chart(rows.assign(**{time.name: pd.to_datetime(rows[time.name])})).mark_point(filled=True, size=70)
+    _draw(
+        chart.encode(
+            x=alt.X(f"{time.name}:T", title=None, axis=alt.Axis(format="%d %b", labelOverlap=True)),
+            y=alt.Y(f"{figure.name}:Q", title=heading(figure), axis=_numbers(figure)),
+            color=_colour(parts.name, sorted(set(rows[parts.name]))),
+            tooltip=[alt.Tooltip(f"{time.name}:T", format="%Y-%m-%d"), f"{parts.name}:N", _tip(figure)],
+        ),
+        _HEIGHT,
+    )
+
+
+def ranking(rows: pd.DataFrame, name: Column, figure: Column, signed: bool = False) -> None:
+    """A bar for each row, in their order; `signed`: rises have the colour that asks for attention."""
+    usual = alt.value(_COLOURS[0])
+    bars = alt.Chart(rows).mark_bar()
+    _draw(
+        bars.encode(
+            x=alt.X(f"{figure.name}:Q", title=heading(figure), axis=_numbers(figure)),
+            y=_names(name),
+            color=alt.condition(alt.datum[figure.name] > 0, alt.value(ALERT), usual) if signed else usual,
+            tooltip=[alt.Tooltip(f"{name.name}:N", title=heading(name)), _tip(figure)],
+        )
+    )
+
+
+def span(rows: pd.DataFrame, name: Column, start: Column, end: Column) -> None:
+    """From one figure (hollow) to another (full) in each row."""
+    chart = alt.Chart(rows).encode(
+        y=_names(name), tooltip=[alt.Tooltip(f"{name.name}:N", title=heading(name)), _tip(start), _tip(end)]
+    )
+    both = f"○ {heading(start)}   ● {heading(end)}"
+    first = alt.X(f"{start.name}:Q", title=both, axis=_numbers(start))
+    lines = chart.mark_rule(color=ALERT, strokeWidth=2).encode(x=first, x2=end.name)
+    hollow = chart.mark_point(color=_COLOURS[0], size=70, strokeWidth=2).encode(x=first)
+    full = chart.mark_point(color=ALERT, size=70, filled=True, opacity=1).encode(x=f"{end.name}:Q")
+    _draw(alt.layer(lines, hollow, full))
+
+
+def interval(rows: pd.DataFrame, name: Column, figure: Column, low: Column, high: Column) -> None:
+    """A bar for each row, and a line from low to high where they are known."""
+    chart = alt.Chart(rows).encode(y=_names(name), tooltip=[f"{name.name}:N", *map(_tip, (figure, low, high))])
+    title = f"{heading(figure)}; the line is the interval"
+    bars = chart.mark_bar(color=_COLOURS[0]).encode(x=alt.X(f"{figure.name}:Q", title=title, axis=_numbers(figure)))
+    lines = chart.mark_rule(color=_COLOURS[1], strokeWidth=5).encode(x=f"{low.name}:Q", x2=high.name)
+    _draw(alt.layer(bars, lines))
+
+
+def bridge(rows: pd.DataFrame, name: Column, figure: Column) -> None:
+    """From the first row to the last, over steps up and down. Columns beside: `foot` and `top` of a bar, its `kind`."""
+    kinds = list(dict.fromkeys(rows["kind"]))
+    chart = alt.Chart(rows).encode(x=alt.X(f"{name.name}:N", title=None, sort=None, axis=alt.Axis(labelAngle=0)))
+    bars = chart.mark_bar().encode(
+        y=alt.Y("foot:Q", title=heading(figure), axis=_numbers(figure)),
+        y2="top",
+        color=_colour("kind", kinds, [_KINDS[kind] for kind in kinds]),
+        tooltip=[f"{name.name}:N", "kind:N", _tip(figure)],
+    )
+    written = alt.Text(f"{figure.name}:Q", format=",.0f")
+    texts = chart.transform_calculate(above="max(datum.foot, datum.top)").mark_text(dy=-8, fontSize=12, color=_GREY)
+    _draw(alt.layer(bars, texts.encode(y="above:Q", text=written)), _HEIGHT)
+
+
+def _colour(name: str, domain: list[str], colours: list[str] | None = None) -> alt.Color:
+    legend = alt.Legend(orient="top", columns=3, labelLimit=_NAMES, offset=8)
+    return alt.Color(
+        f"{name}:N", title=None, scale=alt.Scale(domain=domain, range=colours or list(_COLOURS)), legend=legend
+    )
+
+
+def _names(name: Column) -> alt.Y:
+    return alt.Y(f"{name.name}:N", title=None, sort=None, axis=alt.Axis(labelLimit=_NAMES, labelOverlap=False))
+
+
+def _numbers(figure: Column) -> alt.Axis:
+    whole = figure.unit is not None and not figure.unit.decimals
+    return alt.Axis(format=",.10~g", labelOverlap=True, tickCount=5, tickMinStep=1 if whole else alt.Undefined)
+
+
+def _tip(figure: Column, field: str | None = None) -> alt.Tooltip:
+    decimals = figure.unit.decimals if figure.unit else 0
+    return alt.Tooltip(field or f"{figure.name}:Q", title=heading(figure), format=f",.{decimals}f")
+
+
+def _draw(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int | None = None) -> None:
+    """As wide as its place; without a height it grows with its bars."""
+    st.altair_chart(chart.properties(height=height or alt.Step(_BAR)))

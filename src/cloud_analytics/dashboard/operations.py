@@ -1,0 +1,94 @@
+"""Operations: how fresh the lake is, what came late, what was rejected, and the last runs; from the lake's metrics."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pandas as pd
+import streamlit as st
+
+from cloud_analytics.dashboard import charts
+from cloud_analytics.dashboard.show import figures, number, say, table
+from cloud_analytics.dashboard.source import Source
+from cloud_analytics.reading.freshness import freshness
+from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.lateness import micro_batches
+from cloud_analytics.reading.quarantine import overview
+from cloud_analytics.reading.selection import Selection
+from cloud_analytics.tables import Column, Unit
+from cloud_analytics.tables.columns import COUNT, SHARE
+
+_SECONDS = Unit("seconds", 1)
+_BATCH = (
+    Column("began", "string", "when it began (UTC)"),
+    Column("files", "bigint", "landing files that it took in", COUNT),
+    Column("input_rows", "bigint", "lines in them", COUNT),
+    Column("rejected_rows", "bigint", "of them, those that Bronze could not read", COUNT),
+    Column("late_rows", "bigint", "events later than the watermark; all were processed", COUNT),
+    Column("p95_lateness", "double", "95 of 100 events were late by at most this", Unit("hours", 1)),
+    Column("watermark_would_drop", "bigint", "events that a plain watermark would have lost", COUNT),
+    Column("late_share", "double", "their share", SHARE),
+    Column("late_alert", "boolean", "the share is above the configured one"),
+    Column("duration", "double", "how long it took", _SECONDS),
+)
+_REJECTED = (
+    Column("source", "string", "where the records came from"),
+    Column("error_type", "string", "the rule that rejected them"),
+    Column("records", "bigint", "quarantined records", COUNT),
+    Column("message", "string", "what the rule tells"),
+    Column("first_date", "string", "of the events, else of their ingest"),
+    Column("last_date", "string", "of the events, else of their ingest"),
+)
+
+
+def page(source: Source) -> None:
+    """The lake of these tables."""
+    st.title("Is everything in, and on time?", anchor=False)
+    lake = source.lake()
+    batches = micro_batches(lake)
+    _freshness(lake, batches)
+    _batches(batches)
+    _quarantine(source, lake)
+
+
+def _freshness(lake: LakeReader, batches: pd.DataFrame) -> None:
+    found = freshness(lake)
+    ingested = None if batches.empty else datetime.fromisoformat(str(batches["ingest_ts"].max()))
+    moments = (
+        ("Newest event", found.newest_event),
+        ("Events last ingested", ingested),
+        ("Lake last changed", found.changed),
+    )
+    figures(*[(f"{name} (UTC)", *_told(moment)) for name, moment in moments])
+    snapshots = [f"{name} {day}" for name, day in sorted(found.snapshots.items())]
+    say(f"Latest snapshots of masters: {', '.join(snapshots) or 'none'}.")
+
+
+def _told(moment: datetime | None) -> tuple[str, str]:
+    if moment is None:
+        return "never", "nothing yet"
+    minutes = (datetime.now(timezone.utc) - moment.astimezone(timezone.utc)) / timedelta(minutes=1)
+    units = (("days", 1440), ("hours", 60), ("minutes", 1))
+    name, length = next((unit for unit in units if minutes >= 2 * unit[1]), units[-1])
+    return f"{moment:%Y-%m-%d %H:%M}", f"{number(minutes / length)} {name} ago"
+
+
+def _batches(batches: pd.DataFrame) -> None:
+    st.subheader("What did the last runs take in, and what of it came late?", anchor=False)
+    if batches.empty:
+        say("No micro-batch of events has been ingested: `cloud-analytics run` or `stream` takes them in.")
+        return
+    rows = batches.assign(p95_lateness=batches["p95_lateness_seconds"] / 3600, duration=batches["duration_seconds"])
+    rows["began"] = rows["ingest_ts"].str[:19].str.replace("T", " ")
+    table(rows.iloc[::-1], _BATCH)
+
+
+def _quarantine(source: Source, lake: LakeReader) -> None:
+    st.subheader("What was rejected, and why?", anchor=False)
+    rows = pd.DataFrame(overview(lake, Selection(), source.config))
+    if rows.empty:
+        say("Nothing is in quarantine.")
+        return
+    rules = rows.groupby("error_type", as_index=False)[["records"]].sum().sort_values("records", ascending=False)
+    charts.ranking(rules, _REJECTED[1], _REJECTED[2])
+    table(rows, _REJECTED)

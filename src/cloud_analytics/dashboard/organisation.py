@@ -1,0 +1,63 @@
+"""Organisation: every question about one, as a chart with its rows below; those who ask it are the tabs."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from cloud_analytics.dashboard import charts
+from cloud_analytics.dashboard.show import distrust, frame, organisation, question, say, signals_of, table
+from cloud_analytics.dashboard.source import Source
+from cloud_analytics.serving.queries import Answer
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.tables.cql import ServingTable
+
+_FIRST = "daily-costs"
+_DRAWN = {
+    "backlog": "open_tickets",
+    "shifts": "total_cost_usd",
+}  # the figure of a chart, where it is not the first one of those shown
+
+
+def page(source: Source) -> None:
+    """What one of those who ask wants to know about one organisation."""
+    st.title("How is one organisation doing?", anchor=False)
+    org = organisation(source)
+    of_one = [found for found in tables().values() if found.chosen_by == ("org_id",)]
+    asked = sorted(of_one, key=lambda found: found.question != _FIRST)
+    who = st.segmented_control("Who asks", dict.fromkeys(map(_asker, asked)), default=_asker(asked[0]), required=True)
+    for found in asked:
+        if _asker(found) == who:
+            _answer(source, source.ask(found.question, org))
+
+
+def _asker(found: ServingTable) -> str:
+    return found.asks.partition(":")[0]
+
+
+def _answer(source: Source, answer: Answer) -> None:
+    question(answer)
+    declared = answer.request.table.declared
+    if not answer.rows:
+        say("Nothing: the table holds no row of this organisation.")
+        return
+    rows = frame(answer)
+    _draw(answer, rows)
+    table(rows, [column for name, column in declared.items() if name not in answer.request.chosen])
+    distrust(source, *signals_of(answer))
+
+
+def _draw(answer: Answer, rows: pd.DataFrame) -> None:
+    found = answer.request.table
+    declared, clustering = found.declared, found.clustering_key
+    figure = next(
+        (declared[name] for name in found.serving.shown if declared[name].unit and name not in clustering), None
+    )
+    figure = declared.get(_DRAWN.get(found.question, ""), figure)
+    if figure is None:
+        return
+    if found.range_column:
+        parts = declared[clustering[1]] if len(clustering) > 1 else None
+        charts.over_time(rows, found.range_column, figure, parts)
+    else:
+        charts.ranking(rows, declared[clustering[-1]], declared[found.serving.shown[-1]])

@@ -1,0 +1,85 @@
+"""Provider: what all organisations cost together, which cost the most, and whose cost moves."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+
+import pandas as pd
+import streamlit as st
+
+from cloud_analytics.dashboard import charts
+from cloud_analytics.dashboard.show import figures, frame, number, question, table
+from cloud_analytics.dashboard.source import Source
+from cloud_analytics.serving.queries import NothingServed
+from cloud_analytics.tables import MONEY, Column
+from cloud_analytics.tables.columns import ORG_ID, SHARE, USD
+
+_TOP = 10
+_SHARE = Column("share", "double", "its share of the month's cost", SHARE)
+_CHANGE = Column("change_usd", MONEY, "cost of the last 7 days - cost of the 7 before", USD)
+
+
+def page(source: Source) -> None:
+    """A month of the provider, and the 14 days up to the last."""
+    st.title("What does the cloud cost, and whom?", anchor=False)
+    months = source.months()
+    if not months:
+        raise NothingServed
+    month = str(st.selectbox("Month", months, width=200))
+    last = monthrange(int(month[:4]), int(month[5:]))[1]
+    usage = source.ask("provider", since=f"{month}-01", until=f"{month}-{last}")
+    days, declared = frame(usage), usage.request.table.declared
+    top = source.ask("top-organisations")
+    orgs, amounts = frame(top), top.request.table.declared
+    orgs = orgs.assign(change_usd=2 * orgs["cost_7d"] - orgs["cost_14d"])
+    _headline(month, days, orgs)
+    question(usage)
+    charts.over_time(days, declared["usage_date"], declared["total_cost_usd"], declared["service"])
+    sums = _by_service(days)
+    table(
+        sums, [declared["service"], declared["total_cost_usd"], _SHARE, *[declared[name] for name in sums.columns[3:]]]
+    )
+    question(top)
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**The costliest**")
+        charts.ranking(orgs.head(_TOP), ORG_ID, amounts["cost_14d"])
+    with right:
+        st.markdown("**The largest moves: the last 7 days against the 7 before**")
+        moves = orgs.loc[orgs["change_usd"].abs().sort_values(ascending=False).index].head(_TOP)
+        charts.ranking(moves.sort_values("change_usd", ascending=False), ORG_ID, _CHANGE, signed=True)
+    table(orgs, [*[column for column in amounts.values() if column.name != "summary_date"], _CHANGE])
+
+
+def _headline(month: str, days: pd.DataFrame, orgs: pd.DataFrame) -> None:
+    week, before = orgs["cost_7d"].sum(), (orgs["cost_14d"] - orgs["cost_7d"]).sum()
+    figures(
+        (
+            f"Cost of {month} (USD)",
+            number(days["total_cost_usd"].sum()),
+            f"{days['usage_date'].nunique()} days with usage",
+        ),
+        (
+            "Last 7 days (USD)",
+            number(week),
+            f"{number(100 * (week / before - 1), 1, signed=True)} % against the 7 before" if before else "none before",
+        ),
+        ("Organisations", number(len(orgs)), "with usage in the last 14 days"),
+        (f"Anomalous days of {month}", number(days["anomalous_days"].sum()), "of organisations, by service"),
+    )
+
+
+def _by_service(days: pd.DataFrame) -> pd.DataFrame:
+    summed = [
+        "total_cost_usd",
+        "events",
+        "total_requests",
+        "total_cpu_hours",
+        "total_storage_gb_hours",
+        "total_carbon_kg",
+        "total_genai_tokens",
+        "anomalous_days",
+    ]
+    sums = days.groupby("service")[summed].sum(min_count=1).sort_values("total_cost_usd", ascending=False).reset_index()
+    sums.insert(2, "share", sums["total_cost_usd"] / sums["total_cost_usd"].sum())
+    return sums

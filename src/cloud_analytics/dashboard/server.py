@@ -1,0 +1,70 @@
+"""Streamlit's server, set up so that it is quiet, tells nobody anything, and answers where it was told to."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+
+from streamlit.web import bootstrap
+
+from cloud_analytics.dashboard import source as sources
+from cloud_analytics.dashboard.source import Source
+from cloud_analytics.errors import UsageError
+from cloud_analytics.insight.colours import PALETTE
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_APP = Path(__file__).with_name("app.py")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check(host: str, port: int) -> None:
+    """UsageError where nobody can answer on this address."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        raise UsageError(
+            f"cannot answer on {host}, port {port} ({error.strerror}): give others with --host, --port"
+        ) from None
+
+
+def _theme(name: str, colour: str) -> dict[str, object]:
+    """Both are named, so that the reader's system chooses between them."""
+    return {
+        f"theme_{name}_primaryColor": colour,
+        f"theme_{name}_headingFontSizes": ["2rem", "1.6rem", "1.35rem"],
+    }
+
+
+def serve(source: Source, host: str, port: int) -> None:
+    """Show the pages of this source until SIGINT or SIGTERM."""
+    sources.use(source)
+    settings = {
+        "server_address": host,
+        "server_port": port,
+        "server_allowedHosts": [host, *_LOOPBACK] if is_loopback(host) else [],
+        "server_fileWatcherType": "none",
+        "server_headless": None if sys.stdout.isatty() else True,
+        "browser_gatherUsageStats": False,
+        "client_toolbarMode": "minimal",
+        "client_showErrorDetails": "none",
+        "client_showErrorLinks": False,
+        "runner_magicEnabled": False,
+        "logger_level": "error",
+        "logger_hideWelcomeMessage": True,
+        **_theme("light", PALETTE[0]),
+        **_theme("dark", PALETTE[4]),
+    }
+    bootstrap.load_config_options(settings)
+    bootstrap.run(str(_APP), False, [], settings)

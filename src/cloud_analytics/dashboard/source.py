@@ -1,0 +1,91 @@
+"""Where the pages read from: the serving tables by one session, which all of them share, and the lake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from threading import RLock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cloud_analytics.config import Config
+from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.files import is_read_by_python, open_files
+from cloud_analytics.reading.figures import Signal, figures_to_distrust
+from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.serving import queries
+from cloud_analytics.serving.target import open_session
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+_KEPT = 3600.0  # seconds for which is kept what costs a scan
+
+Found = TypeVar("Found")
+
+
+class Source:
+    """Opened at the first question, so that pages can say what is lacking, and find it when it is there."""
+
+    def __init__(self, config: Config, lake: str, serving: str | None = None) -> None:
+        self.config, self.folder, self.serving = config, lake, serving
+        self._opened, self._turn = ExitStack(), RLock()
+        self._session: Session | None = None
+        self._kept: dict[object, tuple[float, Any]] = {}
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._opened.close()
+
+    @property
+    def session(self) -> Session:
+        """The session of all pages; the embedded node is started when it does not run."""
+        with self._turn:
+            if self._session is None:
+                self._session = self._opened.enter_context(open_session(self.config, self.folder, self.serving))
+            return self._session
+
+    def ask(self, question: str, org: str | None = None, **asked: Any) -> queries.Answer:
+        """An answer from one partition."""
+        return queries.ask(self.session, question, org, **asked)
+
+    def months(self) -> list[str]:
+        """The months of the provider's usage, newest first."""
+        return queries.partitions(self.session, "provider", "month")
+
+    def tag_keys(self, org: str) -> list[str]:
+        """The tags that an organisation has."""
+        return self._keep(org, lambda: sorted(queries.partitions(self.session, "tags", "tag_key", org_id=org)))
+
+    def lake(self) -> LakeReader:
+        """The lake as it is now."""
+        conf = self.config.pipeline.spark.conf
+        if not is_read_by_python(self.folder, conf):
+            raise UsageError(f"the lake {self.folder} is reached by Spark alone: see `cloud-analytics lateness`")
+        return LakeReader(open_files(self.folder, conf))
+
+    def signals(self) -> list[Signal]:
+        """Which figures tell something (F1 to F4)."""
+        return self._keep(None, lambda: figures_to_distrust(self.lake()))
+
+    def _keep(self, key: object, find: Callable[[], Found]) -> Found:
+        found = self._kept.get(key)
+        if found is None or time.monotonic() - found[0] > _KEPT:
+            found = self._kept[key] = time.monotonic(), find()
+        return found[1]
+
+
+_current: list[Source] = []
+
+
+def use(source: Source) -> None:
+    """Make this the source of all pages of this process."""
+    _current[:] = [source]
+
+
+def current() -> Source:
+    """The source of all pages of this process."""
+    return _current[0]

@@ -1,0 +1,31 @@
+"""How fresh a lake is: its newest event, its masters, and when it last changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from cloud_analytics.bronze import ledger
+from cloud_analytics.lake.folder import LakeFolder
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Moments are UTC; None: never. `snapshots`: master → the ingest date of its latest snapshot."""
+
+    newest_event: datetime | None
+    changed: datetime | None
+    snapshots: dict[str, str]
+
+
+def freshness(lake: LakeFolder) -> Freshness:
+    """From the state documents of a lake."""
+    return Freshness(
+        newest_event=_moment(lake.state(ledger.CLOCK, None)),
+        changed=_moment(lake.state("_state/last_transaction", None)),
+        snapshots={name: entry["ingest_date"] for name, entry in ledger.snapshots(lake).items() if entry["files"]},
+    )
+
+
+def _moment(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else datetime.fromtimestamp(microseconds / 1e6, timezone.utc)

@@ -1,0 +1,206 @@
+"""Each page shows what the tables hold, in sentences and with units; names from the data are text."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cloud_analytics.config import Config
+from cloud_analytics.dashboard import source as sources
+from cloud_analytics.dashboard.app import PAGES
+from cloud_analytics.dashboard.source import Source
+from cloud_analytics.reading.figures import Signal
+from cloud_analytics.serving.tables import tables
+from tests.dashboard.conftest import NAMES, Served
+
+pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
+
+DAY = date(2025, 5, 31)
+of_an_org = [name for name in PAGES if name not in ("Provider", "Operations")]
+
+
+def _script(name: str) -> None:
+    from cloud_analytics.dashboard import app
+
+    app.show(name)
+
+
+def page(name: str, org: str | None = None) -> AppTest:
+    """A page as it is shown first, about this organisation; it fails where a page does."""
+    shown = AppTest.from_function(_script, kwargs={"name": name}, default_timeout=60)
+    if org is not None:
+        shown.query_params["org"] = org
+    shown.run()
+    assert not shown.exception
+    return shown
+
+
+def sentences(shown: AppTest) -> list[str]:
+    """What is said as plain text."""
+    return [html.unescape(re.sub(r"</?p[^>]*>", "", found.proto.body)) for found in shown.get("html")]
+
+
+def asked(shown: AppTest) -> list[str]:
+    return [found.value for found in shown.subheader]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_a_question_with_figures_and_tables(name: str, source: Source) -> None:
+    shown = page(name)
+    assert [title.value[-1] for title in shown.title] == ["?"]
+    assert all(text.endswith("?") for text in asked(shown))
+    assert shown.dataframe
+    assert "every 5 seconds again" in shown.caption[-1].value
+
+
+def test_the_provider_page_holds_the_figures_of_gold(source: Source) -> None:
+    shown = page("Provider")
+    month = shown.selectbox[0].value
+    query = "SELECT sum(total_cost_usd) AS cost, sum(is_anomaly::INT)::INT AS days FROM gold.org_daily_usage_by_service"
+    gold = source.lake().row(f"{query} WHERE strftime(usage_date, '%Y-%m') = ?", [month])
+    ranks = source.ask("top-organisations").rows
+    told = {metric.label: metric.value for metric in shown.metric}
+    assert shown.selectbox[0].options == ["2025-06", "2025-05"]
+    assert told[f"Cost of {month} (USD)"] == f"{gold['cost']:,.0f}"
+    assert told[f"Anomalous days of {month}"] == f"{gold['days'] or 0:,}"
+    assert told["Organisations"] == f"{len(ranks):,}"
+    assert shown.dataframe[0].value["total_cost_usd"].sum() == pytest.approx(float(gold["cost"]))
+    assert list(shown.dataframe[1].value["org_id"]) == [row["org_id"] for row in ranks]
+
+
+def test_one_organisation_is_asked_everything_by_those_who_ask(source: Source) -> None:
+    shown, found = page("Organisation", "org_b"), []
+    for who in shown.button_group[0].options:
+        shown.button_group[0].set_value(who).run()
+        assert not shown.exception
+        found += asked(shown)
+    questions = [table.asks.partition(": ")[2] for table in tables().values() if table.chosen_by == ("org_id",)]
+    assert sorted(found, key=str.casefold) == sorted((q[0].upper() + q[1:] for q in questions), key=str.casefold)
+
+
+def test_an_organisation_is_picked_or_typed_and_pages_keep_the_choice(source: Source) -> None:
+    shown = page("Support")
+    known = [row["org_id"] for row in source.ask("top-organisations").rows]
+    assert shown.selectbox[0].options == known
+    shown.selectbox[0].set_value("org_b").run()
+    assert (shown.selectbox[0].value, shown.query_params["org"]) == ("org_b", "org_b")
+    typed = page("Support", "org_nobody")
+    assert typed.selectbox[0].options == [*known, "org_nobody"]
+    assert any("no organisation 'org_nobody'; nearest: org_" in text for text in sentences(typed))
+
+
+@pytest.fixture
+def hostile(source: Source) -> Iterator[str]:
+    """An organisation whose names all look like markup; its rows lie in the tables beside those of Gold."""
+    org = NAMES[0]
+    rows: dict[str, dict[str, Any]] = {
+        "finops_daily_usage": {"usage_date": DAY, "service": NAMES[1], "total_cost_usd": Decimal(7)},
+        "cost_anomalies": {
+            "usage_date": DAY,
+            "service": NAMES[2],
+            "actual_cost_usd": Decimal(9),
+            "expected_cost_usd": Decimal(1),
+            "impact_usd": Decimal(8),
+            "is_daily_anomaly": True,
+            "anomalous_events": 0,
+            "top_resource_id": NAMES[5],
+            "top_resource_cost_usd": Decimal(9),
+        },
+        "cost_shifts": {
+            "usage_date": DAY,
+            "service": NAMES[3],
+            "is_level_shift": True,
+            "previous_cost_usd": Decimal(1),
+            "recent_cost_usd": Decimal(5),
+        },
+        "tag_cost_daily": {"tag_key": NAMES[4], "usage_date": DAY, "tag_value": NAMES[6], "cost_usd": Decimal(7)},
+        "billing_reconciliation": {
+            "month": "2025-05",
+            "usage_cost_usd": Decimal(7),
+            "invoiced_usd": Decimal(5),
+            "difference_usd": Decimal(-2),
+            "currency_original": NAMES[3],
+            "status": NAMES[4],
+        },
+        "support_backlog_daily": {"backlog_date": DAY, "severity": NAMES[1], "open_tickets": 1},
+        "support_tickets_summary": {
+            "ticket_date": DAY,
+            "severity": NAMES[6],
+            "total_tickets": 1,
+            "sla_breach_count": 1,
+            "avg_csat": Decimal(4),
+        },
+        "customer_signals": {"plan_tier": NAMES[2], "contradictions": [NAMES[1]], "open_tickets": 1},
+    }
+    for table, row in rows.items():
+        full = {"org_id": org, **row}
+        marks = ", ".join(["%s"] * len(full))
+        source.session.execute(f"INSERT INTO {table} ({', '.join(full)}) VALUES ({marks})", list(full.values()))
+    yield org
+    for table in rows:
+        partition = " AND ".join(f"{name} = %s" for name in tables()[table].partition_key)
+        source.session.execute(f"DELETE FROM {table} WHERE {partition}", [org, NAMES[4]][: partition.count("%s")])
+
+
+def marked_up(shown: AppTest) -> str:
+    """All that a browser would read as Markdown or HTML."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "success")
+    texts = [found.value for kind in kinds for found in getattr(shown, kind)]
+    texts += [text for metric in shown.metric for text in (metric.label, metric.value, metric.delta)]
+    texts += [widget.label for kind in ("selectbox", "button_group") for widget in getattr(shown, kind)]
+    return "\n".join([*texts, *(found.proto.body for found in shown.get("html"))])
+
+
+@pytest.mark.parametrize("name", of_an_org)
+def test_names_from_the_data_are_text(name: str, source: Source, hostile: str) -> None:
+    shown = page(name, hostile)
+    assert shown.selectbox[0].value == hostile
+    assert shown.dataframe
+    found = marked_up(shown)
+    assert [text for text in NAMES if text in found] == []
+
+
+def test_an_error_shows_a_name_as_text(source: Source) -> None:
+    shown = page("Billing", NAMES[5])
+    assert NAMES[5] not in marked_up(shown)
+    assert any(NAMES[5] in text for text in sentences(shown))
+
+
+def test_what_the_data_do_not_carry_is_marked(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = Signal("F3", "Invoices follow usage", False, "r = 0", {}, "single differences say nothing")
+    monkeypatch.setattr(source, "signals", lambda: [signal])
+    warning = f"⚠ {signal.warning}"
+    assert warning in sentences(page("Billing", "org_a"))
+    assert warning not in sentences(page("Support", "org_a"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_lake_that_was_never_served_says_what_to_do(name: str, config: Config, tmp_path: Path) -> None:
+    with Source(config, str(tmp_path), "embedded") as nothing:
+        sources.use(nothing)
+        shown = page(name)
+    assert any("`cloud-analytics run`" in text for text in sentences(shown))
+    assert not shown.metric or name == "Operations"
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "Operations"])
+def test_empty_tables_say_what_to_do(
+    name: str, served: Served, source: Source, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert served.pipeline.target is not None
+    empty = served.pipeline.target.__class__(
+        served.pipeline.target.access, "empty", {"class": "SimpleStrategy", "replication_factor": "1"}
+    )
+    with empty.writing_session() as session, Source(config, str(served.lake)) as nothing:
+        monkeypatch.setattr(nothing, "_session", session)
+        sources.use(nothing)
+        shown = page(name)
+    assert any("nothing was served yet: run `cloud-analytics run`" in text for text in sentences(shown))
