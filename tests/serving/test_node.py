@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -413,27 +413,37 @@ def test_the_last_user_ends_the_node_unless_it_was_told_to_start(tmp_path: Path)
     assert not node.status()["running"]
 
 
-def garble(path: Path, at: int) -> None:
-    """A disk that wrote something else."""
-    with path.open("r+b") as file:
-        file.seek(at)
-        file.write(random.Random(7).randbytes(400))
+def garbled(at: int) -> Callable[[Path], None]:
+    """A disk that wrote something else there."""
+
+    def garble(path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(at)
+            file.write(random.Random(7).randbytes(400))
+
+    return garble
+
+
+def cut_short(path: Path) -> None:
+    """A disk that was full, or a copy that was ended."""
+    os.truncate(path, path.stat().st_size // 3)
 
 
 @pytest.mark.parametrize(
-    ("files", "at", "killed"),
+    ("files", "harm", "killed"),
     [
-        ("commitlog/*.log", 3_000, True),
-        pytest.param("commitlog/*.log", 0, True, marks=pytest.mark.slow),
-        pytest.param("data/k/numbers-*/*-Data.db", 10, False, marks=pytest.mark.slow),
-        pytest.param("data/k/numbers-*/*-Statistics.db", 10, False, marks=pytest.mark.slow),
-        pytest.param("data/k/numbers-*/*-Index.db", 10, False, marks=pytest.mark.slow),
-        pytest.param("data/system_auth/roles-*/*-Data.db", 10, False, marks=pytest.mark.slow),
-        pytest.param("data/system_schema/tables-*/*-Data.db", 10, False, marks=pytest.mark.slow),
+        ("commitlog/*.log", garbled(3_000), True),
+        pytest.param("commitlog/*.log", garbled(0), True, marks=pytest.mark.slow),
+        pytest.param("data/k/numbers-*/*-Data.db", garbled(10), False, marks=pytest.mark.slow),
+        pytest.param("data/k/numbers-*/*-Data.db", cut_short, False, marks=pytest.mark.slow),
+        pytest.param("data/k/numbers-*/*-Statistics.db", garbled(10), False, marks=pytest.mark.slow),
+        pytest.param("data/k/numbers-*/*-Index.db", garbled(10), False, marks=pytest.mark.slow),
+        pytest.param("data/system_auth/roles-*/*-Data.db", garbled(10), False, marks=pytest.mark.slow),
+        pytest.param("data/system_schema/tables-*/*-Data.db", garbled(10), False, marks=pytest.mark.slow),
     ],
 )
 def test_a_damaged_node_says_what_to_do_and_reset_does_it(
-    node: EmbeddedNode, files: str, at: int, killed: bool
+    node: EmbeddedNode, files: str, harm: Callable[[Path], None], killed: bool
 ) -> None:
     with connected(node.access, keyspace="k") as session:
         insert = session.prepare("INSERT INTO numbers (id) VALUES (?)")
@@ -446,7 +456,7 @@ def test_a_damaged_node_says_what_to_do_and_reset_does_it(
     found = list((node.home / "data").glob(files))
     assert found
     for path in found:
-        garble(path, at)
+        harm(path)
 
     def read() -> None:
         with node.in_use() as access, connected(access, keyspace="k") as session, readable_errors("cannot read"):
@@ -462,3 +472,15 @@ def test_a_damaged_node_says_what_to_do_and_reset_does_it(
     assert not node.has_data
     assert node.start().port
     assert select(node, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = 'k'") == []
+
+
+def test_damage_that_stands_in_the_log_of_the_last_start_is_told_before_the_next_one(tmp_path: Path) -> None:
+    """The command that met it may have ended before the node wrote it down, and a start begins a new log."""
+    node = EmbeddedNode(tmp_path / "_cassandra")
+    (node.home / "logs").mkdir(parents=True)
+    (node.home / "logs" / "system.log").write_text("ERROR CorruptSSTableException: Corrupted: nb-1-big-Data.db\n")
+    with pytest.raises(StoreDamaged, match="nb-1-big-Data.db"):
+        node.start()
+    assert node.status()["pid"] is None
+    node.reset()
+    assert not (node.home / "logs").exists()

@@ -49,8 +49,9 @@ _CACHED = 0.1  # seconds for which the node remembers a login or a role: the `â€
 # log it forgives, and rows that were acknowledged are gone (a kill -9 leaves none: what is not synced has no mark yet).
 _DAMAGE = re.compile(
     r"CorruptSSTableException|CorruptBlockException|FSReadError|Unable to seek to position .*\.db"
-    r"|error while processing commit log|Ignoring commit log replay error"
+    r"|error while processing commit log|Ignoring commit log replay error|Exception in thread Thread\[ReadStage"
 )
+_LOGGED = 1.0  # seconds in which an error of the node stands in its log; its answer may come before
 _MARKER = "-Dcloud_analytics.home="
 
 
@@ -90,6 +91,7 @@ class EmbeddedNode:
             try:
                 yield self._running()
             except StoreUnavailable:
+                time.sleep(_LOGGED)
                 self._tell_damage()
                 raise
             finally:
@@ -111,8 +113,7 @@ class EmbeddedNode:
         with self._writable():
             for folder in ("conf/triggers", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
-        if self._damage.exists():
-            self._tell_damage()
+        self._tell_damage()  # an earlier command may have ended before the node's log told of it
         if not (self._secured.exists() and self._answers()):
             self._start()
         return self.access
@@ -158,7 +159,7 @@ class EmbeddedNode:
         self.stop()
         if self.home.is_dir():
             with self._one_starter():
-                for folder in ("data", "conf"):
+                for folder in ("data", "conf", "logs"):
                     shutil.rmtree(self.home / folder, ignore_errors=True)
                 for name in ("password", "node.json"):
                     (self.home / name).unlink(missing_ok=True)
