@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from cloud_analytics.bronze import masters
 from cloud_analytics.config import LandingSettings
 from cloud_analytics.errors import UsageError
+from cloud_analytics.landing.folder import Contents, look
 from cloud_analytics.pipeline import Outcome, Pipeline
+from cloud_analytics.reading import audit
 from tests.conftest import MakePipeline
 from tests.integration.agreement import MASTER_KEYS, rows_of
 from tests.integration.lakes import audit_of, files_of
@@ -75,6 +78,33 @@ def test_what_left_landing_or_cannot_be_taken_in_keeps_its_snapshot(
     assert again(pipeline).stream().silver_masters == ["users"]
     assert rows_of(lake, "silver/users") == []
     assert audit_of(pipeline).balanced
+
+
+def test_a_master_that_goes_between_listing_and_reading_waits_for_the_next_run(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, aside = Path(pipeline.landing) / "users.csv", Path(pipeline.landing).with_name("users.csv")
+    users.write_bytes(b"".join(users.read_bytes().splitlines(keepends=True)[:-1]))
+    before = len(rows_of(Path(pipeline.lake.root), "silver/users"))
+
+    def look_before_it_goes(*args: Any) -> Contents:
+        found = look(*args)
+        if users.exists():
+            users.rename(aside)
+        return found
+
+    for module, call in ((masters, lambda: again(pipeline).stream()), (audit, lambda: audit_of(pipeline))):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "look", look_before_it_goes)
+            result = call()
+        aside.rename(users)
+        if isinstance(result, Outcome):
+            assert_nothing_changed(result)
+        else:
+            assert result.balanced
+    assert "users: users.csv went before it was read: its latest snapshot stays" in caplog.text
+    assert again(pipeline).stream().silver_masters == ["users"]
+    assert len(rows_of(Path(pipeline.lake.root), "silver/users")) == before - 1
 
 
 def test_a_landing_folder_without_anything_that_is_known_changes_nothing(pipeline: Pipeline) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import IO, TypeVar
@@ -132,11 +133,12 @@ class ReadableFiles(ABC):
             return None
 
     def contents(self, found: Iterable[FileInfo]) -> dict[str, bytes]:
-        """The bytes of each file by its path; all together they fit in memory."""
+        """The bytes of each file by its path, none of one that went meanwhile; all together they fit in memory."""
         contents: dict[str, bytes] = {}
 
         def read(info: FileInfo) -> None:
-            contents[info.path] = self.read_bytes(info.path)
+            with suppress(FileNotFoundError):
+                contents[info.path] = self.read_bytes(info.path)
 
         self.each(read, found)
         return contents

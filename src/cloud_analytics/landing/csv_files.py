@@ -84,11 +84,15 @@ def parse_master(
 ) -> Master:
     """Parse the files of a master, which are read in the order of their names.
 
-    `contents`: a file's path → its bytes. `known`: what the ledger says of the files of the latest snapshot (name →
-    length, …): where one of them has no header any more, an upload has just begun. So it has where none has one.
+    `contents`: a file's path → its bytes, none of a file that went after it was listed. `known`: what the ledger says
+    of the files of the latest snapshot (name → length, …): where one of them has no header any more, an upload has just
+    begun. So it has where none has one.
     """
     master = Master([], [], [])
     for name, info in sorted(found.items(), key=lambda file: (file[1].name, file[1].path)):
+        if info.path not in contents:
+            master.unfinished.append(f"{printable(name)} went before it was read")
+            continue
         content = contents[info.path]
         names, records, problem = parse(content, info.name, contract)
         master.files.append((info.name, names, records))

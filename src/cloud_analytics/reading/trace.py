@@ -201,7 +201,7 @@ class _Places:
                 for number, text in enumerate(map(_bare, lines(landing, info)), start=1):
                     if text in texts[name]:
                         self._numbers[name, text].append(number)
-            except UnreadableFile:
+            except (UnreadableFile, FileNotFoundError):
                 self._notes[name] = "cannot be read any more"
 
     def of(self, line: _Line) -> Place:
