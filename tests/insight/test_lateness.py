@@ -7,7 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
+from cloud_analytics.config import LandingSettings
 from cloud_analytics.insight.recipe import usual_recipe
 from cloud_analytics.reading.lateness import micro_batches
 from tests.conftest import MakePipeline
@@ -61,3 +63,16 @@ def test_what_a_watermark_loses_is_counted_and_the_recipe_loses_it(make_pipeline
         [1, 2],
         [False, True],
     ]
+
+
+def test_the_recipe_reads_what_the_pipeline_reads(spark: SparkSession, tmp_path: Path) -> None:
+    """Spark itself would follow a link to anywhere, wait for a pipe, and end at a line that does not fit in memory."""
+    lines = [hostile.event(f"e{n}") for n in range(3)]
+    files = {"a:b.jsonl": lines[:1], "a{b}*.jsonl.gz": lines[1:2], "c, d.jsonl": lines[2:], "long.jsonl": ["x" * 9_999]}
+    folder = write_landing(tmp_path / "landing", files) / "usage_events_stream"
+    os.mkfifo(folder / "pipe.jsonl")
+    (tmp_path / "elsewhere").write_text("{}\n")
+    for name, place in (("link.jsonl", "../../elsewhere"), ("circle.jsonl", "circle.jsonl")):
+        (folder / name).symlink_to(place)
+    outcome = usual_recipe(spark, str(folder.parent), 2, timedelta(hours=2), LandingSettings(max_line_bytes=5_000))
+    assert (outcome.rows, outcome.kept, outcome.micro_batches) == (3, 3, 2)

@@ -42,8 +42,14 @@ def lateness(landing: str | None, lake: str | None, conf: Path | None, recipe: b
             from cloud_analytics.insight.recipe import usual_recipe
 
             logger.debug("the usual recipe")
-            watermark = config.pipeline.stream.watermark
-            outcome = usual_recipe(pipeline.lake.spark, pipeline.landing, files_per_trigger, watermark)
+            settings = config.pipeline
+            outcome = usual_recipe(
+                pipeline.lake.spark,
+                pipeline.landing,
+                files_per_trigger,
+                settings.stream.watermark,
+                settings.landing,
+            )
     found = {"rows": outcome.rows, "kept": outcome.kept, "lost_share": outcome.lost_share} if outcome else None
     lines = [f"{int(batches.late_rows.sum()):,} of {int(batches.input_rows.sum()):,} lines came late; none was lost."]
     if outcome:

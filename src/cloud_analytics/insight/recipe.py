@@ -5,12 +5,16 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cloud_analytics.lake.uris import absolute, escape_glob
-from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN
+from cloud_analytics.config import LandingSettings
+from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system
+from cloud_analytics.lake.uris import escape_glob
+from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files
+from cloud_analytics.landing.long_lines import has_long_line
 
 
 @dataclass(frozen=True)
@@ -27,36 +31,60 @@ class RecipeOutcome:
         return 1 - self.kept / self.rows if self.rows else 0.0
 
 
-def usual_recipe(spark: SparkSession, landing: str, files_per_trigger: int, watermark: timedelta) -> RecipeOutcome:
+def usual_recipe(
+    spark: SparkSession,
+    landing: str,
+    files_per_trigger: int,
+    watermark: timedelta,
+    settings: LandingSettings | None = None,
+) -> RecipeOutcome:
     """Run the recipe of most tutorials over the landing folder: `withWatermark` + `dropDuplicates`, to a count.
 
     A demonstration beside the pipeline, which writes nothing into the lake. The events are read by Spark's own JSON
-    source; those that lie further behind the newest one than the watermark are lost. (Spark 3.5 filters by the
-    watermark of the micro-batch before the last: one more micro-batch comes through than `watermark_would_drop` says.)
+    source, from the files that the pipeline reads by these `settings` (None: the defaults); those that lie further
+    behind the newest one than the watermark are lost. (Spark 3.5 filters by the watermark of the micro-batch before the
+    last: one more micro-batch comes through than `watermark_would_drop` says.)
     """
     batches: list[int] = []
-    path = escape_glob(f"{absolute(landing)}/{FOLDER}")
-    schema = "event_id string, timestamp string"
     # Recipes commonly go on where a file cannot be read to its end; they count what came before.
-    options = {"pathGlobFilter": NAME_PATTERN, "ignoreCorruptFiles": "true"}
-    rows = spark.read.schema(schema).options(**options).json(path).count()
-    files = spark.readStream.schema(schema).options(**options).option("maxFileAge", "36500d")
-    events = files.option("maxFilesPerTrigger", files_per_trigger).json(path)
-    kept = (
-        events.withColumn("event_ts", F.to_timestamp("timestamp"))
-        .withWatermark("event_ts", f"{int(watermark.total_seconds())} seconds")
-        .dropDuplicates(["event_id", "event_ts"])
-    )
+    options = {"pathGlobFilter": NAME_PATTERN, "ignoreCorruptFiles": "true", "ignoreMissingFiles": "true"}
+    schema = "event_id string, timestamp string"
 
     def count(batch: DataFrame, _number: int) -> None:
         batches.append(batch.count())
 
-    with tempfile.TemporaryDirectory(prefix="cloud-analytics-recipe-") as checkpoint:
+    with tempfile.TemporaryDirectory(prefix="cloud-analytics-recipe-") as private:
+        path = _source(file_system(spark, landing), settings or LandingSettings(), Path(private, "landing"))
+        rows = spark.read.schema(schema).options(**options).json(path).count()
+        files = spark.readStream.schema(schema).options(**options).option("maxFileAge", "36500d")
+        kept = (
+            files.option("maxFilesPerTrigger", files_per_trigger)
+            .json(path)
+            .withColumn("event_ts", F.to_timestamp("timestamp"))
+            .withWatermark("event_ts", f"{int(watermark.total_seconds())} seconds")
+            .dropDuplicates(["event_id", "event_ts"])
+        )
         query = (
             kept.writeStream.foreachBatch(count)
-            .option("checkpointLocation", checkpoint)
+            .option("checkpointLocation", f"{private}/checkpoint")
             .trigger(availableNow=True)
             .start()
         )
         query.awaitTermination()
     return RecipeOutcome(rows, sum(batches), len(batches))
+
+
+def _source(landing: FileSystem, settings: LandingSettings, links: Path) -> str:
+    """The folder that Spark reads: one of links to the files that the pipeline would read, where landing is local.
+
+    Spark reads whatever lies in a folder: it would follow a link to anywhere, wait for a pipe to be written to, and end
+    at a line that does not fit in memory. An object store has no links and no pipes.
+    """
+    if not isinstance(landing, LocalFileSystem):
+        return escape_glob(f"{landing.root}/{FOLDER}")
+    links.mkdir()
+    for number, info in enumerate(event_files(landing, settings.follow_links)):
+        if not has_long_line(landing, info, settings.max_line_bytes):
+            packed = ".gz" if info.name.endswith(".gz") else ""
+            (links / f"{number:08}.jsonl{packed}").symlink_to(landing.folder / FOLDER / info.name)
+    return escape_glob(str(links))
