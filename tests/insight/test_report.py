@@ -251,7 +251,7 @@ def test_the_command_writes_the_page_and_prints_where(pipeline: Pipeline, tmp_pa
 @pytest.mark.parametrize(
     ("out", "without", "message"),
     [
-        (".", "nothing", "is a folder: give the file to write"),
+        (".", "nothing", "it is a folder; give the file to write"),
         ("no/such/page.html", "nothing", "lies in no existing folder"),
         ("page.html", "matplotlib", "`report` needs matplotlib: pip install 'cloud-analytics[report]'"),
         ("page.html", "jinja2", "`report` needs jinja2"),

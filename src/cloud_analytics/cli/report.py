@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from cloud_analytics.cli.manners import as_json, command, emit
 from cloud_analytics.cli.options import open_lake, options
 from cloud_analytics.errors import UsageError
+from cloud_analytics.runtime import output
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,7 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None) 
         from cloud_analytics.insight.report import page
     except ModuleNotFoundError as error:
         raise UsageError(f"`report` needs {error.name}: pip install 'cloud-analytics[report]'") from None
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        what = "is a folder" if out.is_dir() else f"lies in no existing folder ({out.parent})"
-        raise UsageError(f"--out {out} {what}: give the file to write, for example report.html")
+    output.check(out)
     from cloud_analytics.insight.report import facts
 
     with open_lake(lake, conf, landing) as (zones, files, config):
@@ -48,13 +46,8 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None) 
         found = facts.read(zones, files, config)
         logger.debug("drawing")
         text = page.render(found)
-    aside = out.with_name(f".{out.name}.tmp")  # a reader finds the old page or the new one
-    try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, out)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise UsageError(f"--out {out} cannot be written ({error.strerror})") from None
+    with output.replacing(out) as path:
+        path.write_text(text, encoding="utf-8")
     size = len(text.encode())
     line = f"{out}: {size / 1024:,.0f} KiB; open it in a browser."
     emit(lambda: click.echo(line), line, json=lambda: as_json({"file": str(out), "bytes": size}))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -22,6 +20,7 @@ import pyarrow.parquet
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.runtime import output
 
 _QUERY = (files(__package__) / "focus.sql").read_text(encoding="utf-8")
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -54,8 +53,7 @@ def check(out: Path, month: str | None) -> None:
     """UsageError where the path or the month could not work, whatever the lake holds."""
     if out.suffix.lower() not in _WRITERS:
         raise UsageError(f"{out}: the ending says what is written: {' or '.join(_WRITERS)}")
-    if out.is_dir() or not out.parent.is_dir():
-        raise UsageError(f"{out} cannot be written: {'it' if out.is_dir() else out.parent} is no file's folder")
+    output.check(out)
     if month is not None and not _MONTH.fullmatch(month):
         raise UsageError(f"--month {month}: expected YYYY-MM")
 
@@ -71,7 +69,7 @@ def export(lake: LakeReader, config: Config, out: Path, month: str | None = None
     if not charges.rows:
         there = f"there is usage of {', '.join(recency)}" if recency else "the lake holds no usage"
         raise UsageError(f"nothing is billed{f' in {month}' if month else ''}: {there}")
-    with _replacing(charges.recency) as path:
+    with output.replacing(charges.recency) as path:
         path.write_text(json.dumps({"months": list(recency.values())}, indent=2) + "\n", encoding="utf-8")
     return charges
 
@@ -114,7 +112,7 @@ def _instant(milliseconds: int) -> str:
 
 def _write(batches: pa.RecordBatchReader, out: Path) -> Export:
     rows, cost = 0, Decimal(0)
-    with _replacing(out) as path:
+    with output.replacing(out) as path:
         with _WRITERS[out.suffix.lower()](str(path), batches.schema) as writer:
             for batch in batches:
                 writer.write_batch(batch)
@@ -123,15 +121,3 @@ def _write(batches: pa.RecordBatchReader, out: Path) -> Export:
         if not rows:
             path.unlink()
     return Export(out, out.with_name(f"{out.stem}.recency.json"), rows, cost)
-
-
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A path to write to; what was written there takes the place of `out` at the end, unless it is gone."""
-    path = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        yield path
-        if path.exists():
-            path.replace(out)
-    finally:
-        path.unlink(missing_ok=True)

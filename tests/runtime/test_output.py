@@ -1,0 +1,46 @@
+"""A file that is written for somebody takes the place of a file, and of nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.runtime import output
+
+
+def test_a_pipe_a_device_and_a_folder_stay_what_they_are(tmp_path: Path) -> None:
+    """Root once lost /dev/full to a report: a file that is renamed takes the place of whatever is there."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "folder").mkdir()
+    before = {path: os.lstat(path) for path in tmp_path.iterdir()}
+    for name, problem in (
+        ("pipe", "is a device or a pipe"),
+        ("link", "is a device or a pipe"),
+        ("folder", "is a folder"),
+        ("no/such/file", "lies in no existing folder"),
+    ):
+        with pytest.raises(UsageError, match=f"cannot be written: it {problem}"), output.replacing(tmp_path / name):
+            raise AssertionError
+    assert {path: os.lstat(path) for path in tmp_path.iterdir()} == before
+
+
+def test_a_link_stays_one_and_its_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    file, link = tmp_path / "there" / "file", tmp_path / "link"
+    file.write_text("old")
+    link.symlink_to(file)
+    with contextlib.suppress(ZeroDivisionError), output.replacing(link) as path:
+        path.write_text("half")
+        raise ZeroDivisionError
+    assert file.read_text() == "old"
+    with output.replacing(link) as path:
+        path.write_text("new")
+        assert file.read_text() == "old"
+    assert link.is_symlink()
+    assert file.read_text() == "new"
+    assert list(file.parent.iterdir()) == [file]
