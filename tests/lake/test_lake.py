@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from cloud_analytics.errors import UsageError
+from cloud_analytics.errors import PipelineError, UsageError
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import columns
 
@@ -111,3 +113,14 @@ def test_a_uri_names_the_same_lake(spark: SparkSession, lake: Lake) -> None:
     with other.writer(), other.transaction() as transaction:
         transaction.replace("silver/t", _frame(spark, (9, "a")), ["date"], lambda path: path.startswith("date=a"))
     assert _rows(Lake(spark, lake.root)) == _rows(other) == [(2, "b"), (9, "a")]
+
+
+@pytest.mark.parametrize("content", ['{"a":', "", "null", "[]", "\udcff"])
+def test_a_damaged_document_is_named_before_anything_is_done(tmp_path: Path, content: str) -> None:
+    """Taken for one that was never stored, everything would be ingested once more."""
+    folder = LakeFolder(open_files(str(tmp_path)))
+    assert folder.state("_state/ledger", {}) == {}
+    (tmp_path / "_state").mkdir()
+    (tmp_path / "_state" / "ledger.json").write_text(content, errors="surrogateescape")
+    with pytest.raises(PipelineError, match=r"_state/ledger.json is damaged.*restore the lake"):
+        LakeFolder(open_files(str(tmp_path))).state("_state/ledger", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cloud_analytics.errors import PipelineError
 from cloud_analytics.lake.files import ReadableFiles
 
 
@@ -19,8 +20,24 @@ class LakeFolder:
         self._documents: dict[str, Any] = {}
 
     def state(self, document: str, default: Any) -> Any:
-        """A JSON state document, or `default` when it was never stored."""
+        """A JSON state document, or `default` when it was never stored. Errors: see `read_json`."""
         if document not in self._documents:
-            text = self.files.read_text(f"{document}.json")
-            self._documents[document] = default if text is None else json.loads(text)
+            self._documents[document] = self.read_json(f"{document}.json", default)
         return self._documents[document]
+
+    def read_json(self, path: str, default: Any) -> Any:
+        """What a file of the lake's state holds, or `default` where it is not there.
+
+        PipelineError where it is no JSON, or holds another kind of value than the default is (None: any).
+        """
+        try:
+            text = self.files.read_text(path)
+            found = default if text is None else json.loads(text)
+            if default is None or isinstance(found, type(default)):
+                return found
+        except ValueError:
+            pass
+        raise PipelineError(
+            f"{self.root}/{path} is damaged, which says what the lake holds: restore the lake from a backup, or fill an"
+            " empty one from landing (--lake)"
+        )

@@ -301,12 +301,12 @@ class Lake(LakeFolder):
 
     def recover(self) -> bool:
         """Finish a transaction that was decided when its process died, and sweep waste; True when there was one."""
-        text = self.files.read_text(_JOURNAL)
-        if text is not None:
-            self._apply({"replace": [], **json.loads(text)}, again=True)
+        decided = self.read_json(_JOURNAL, None)
+        if decided is not None:
+            self._apply({"replace": [], **decided}, again=True)
         self.files.delete(_STAGING)
         self._documents.clear()
-        return text is not None
+        return decided is not None
 
     @contextmanager
     def writer(self, by_turns: bool = False) -> Iterator[None]:
