@@ -52,6 +52,7 @@ def test_every_problem_of_the_file_is_told_at_once(edited: Callable[[Edit], Path
         rules["users"].append({"id": "invalid_date", "when": "true", **REJECT})
         rules["users"].append({"id": "missing_key", "when": "true", **REJECT})  # the masters have one
         rules["users"].append({"id": "Odd Name", "when": "true", **WARN})
+        rules["users"].append({"id": 300 * "x", "when": "true", **REJECT})
         rules["usage_events"].append({"id": "late", "check": "sundial", **WARN})
         rules["usage_events"].append({"id": "both", "check": "bronze", "when": "true", **WARN})
         rules["usage_events"].append({"id": "no_cost", "column": "cost_usd", "when": "true", "message": "m",
@@ -69,6 +70,7 @@ def test_every_problem_of_the_file_is_told_at_once(edited: Callable[[Edit], Path
         "rules.yaml: users.invalid_date.id: is declared 2 times",
         "rules.yaml: users.missing_key.id: is declared 2 times",
         "rules.yaml: users.Odd Name.id: string should match pattern",
+        f"rules.yaml: users.{300 * 'x'}.id: string should have at most 100 characters",
         "rules.yaml: usage_events.late.check: unknown check 'sundial'; allowed are bronze, copies",
         "rules.yaml: usage_events.both: give either `when` (a condition) or `check`",
         "rules.yaml: usage_events.no_cost.column: 'cost_usd' must not be null",

@@ -40,7 +40,8 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*(<column>)?$")
+    # It is a part of a folder's name (error_type=…), and `<column>` of its own.
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*(<column>)?$", max_length=100)
     severity: Severity
     when: str | None = Field(None, min_length=1)
     check: str | None = None
