@@ -30,7 +30,7 @@ def _call(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProces
         (("audit", "--landing", "no/such/landing"), "does not exist; give it with --landing"),
         (("reconcile", "--landing", "no/such/landing"), "does not exist; give it with --landing"),
         (("serve", "--check", "--lake", "no/such/lake"), "holds nothing"),
-        (("run", "--lake", "README.md"), "cannot write to"),
+        (("run", "--lake", "README.md", "--serving", "none"), "the lake README.md is no folder"),
         (("cassandra", "start", "--lake", "README.md"), "cannot write to"),
         (("generate", "--out", "s3a://bucket/landing"), "are generated into a local folder"),
         (("generate", "--out", "README.md/x"), "cannot be written"),

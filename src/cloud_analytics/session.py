@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 # Of the JVM, results depend on these: `lower` and `upper` follow the language (a Turkish i has no dot).
 _JVM_RESULTS = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US"
 _ANSI = "SPARK_ANSI_SQL_MODE"  # makes the mode the default of whatever asks outside a session, as threads do
+# Other ways of starting Spark: their settings would come past ours, and Spark Connect has no JVM of its own here.
+_NOT_READ = ("PYSPARK_SUBMIT_ARGS", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
 _DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -108,6 +110,7 @@ def build_session(
     runs on, lacks a jar and the network, or has an environment in which Spark does not start.
     """
     logger.debug("starting Spark")
+    variables = spark_variables()  # those that are set here come below
     os.environ["TZ"] = "UTC"
     time.tzset()
     remember_lookups()
@@ -117,14 +120,15 @@ def build_session(
     options["spark.sql.shuffle.partitions"] = str(partitions)
     options["spark.sql.warehouse.dir"] = (temporary_folder() / "warehouse").as_uri()
     options["spark.hadoop.fs.permissions.umask-mode"] = f"{_umask():03o}"
-    if given:
-        options = _less_what_was_given({**options, **_added(options, settings.conf)})
-    else:
-        options |= _driver(settings, quick_start, verbose)
-        options |= {**_added(options, settings.conf), **_class_path(settings, uris)}
     # An error inside foreachBatch is raised where the query is waited for; py4j would print its traceback as well.
     logging.getLogger("py4j.clientserver").setLevel(logging.ERROR if verbose else logging.CRITICAL)
-    session = _started({**options, **RESULT_SETTINGS})
+    with _readable_start(variables):
+        if given:
+            options = _less_what_was_given({**options, **_added(options, settings.conf)})
+        else:
+            options |= _driver(settings, quick_start, verbose)
+            options |= {**_added(options, settings.conf), **_class_path(settings, uris)}
+        session = _started({**options, **RESULT_SETTINGS})
     session.sparkContext.setLogLevel("INFO" if verbose else "OFF")
     _expect_same_results(session, given)
     return session
@@ -134,11 +138,16 @@ def _started(options: dict[str, str]) -> SparkSession:
     builder = SparkSession.builder
     for key, value in options.items():
         builder = builder.config(key, value)
-    variables = spark_variables()
+    with _stops_wait():
+        return builder.getOrCreate()
+
+
+@contextmanager
+def _readable_start(variables: Sequence[str]) -> Iterator[None]:
+    """Turn what keeps Spark from starting inside into a UsageError that names the variables it may come from."""
     try:
-        with _stops_wait():
-            return builder.getOrCreate()
-    except (PySparkException, Py4JError, OSError) as error:
+        yield
+    except (PySparkException, Py4JError, OSError, UnicodeError) as error:
         named = f"; {', '.join(variables)} are set here: try without" if variables else ""
         raise UsageError(f"Spark does not start: {cause_line(error)}{named}") from error
 
@@ -206,8 +215,9 @@ def _driver(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[s
     os.environ["JAVA_HOME"] = str(java)
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.pop(_ANSI, None)
-    if os.environ.pop("PYSPARK_SUBMIT_ARGS", "pyspark-shell").strip() != "pyspark-shell":
-        logger.warning("PYSPARK_SUBMIT_ARGS is not read: give --master and --spark KEY=VALUE")
+    for name in _NOT_READ:
+        if os.environ.pop(name, "pyspark-shell").strip() != "pyspark-shell":
+            logger.warning("%s is not read: give --master and --spark KEY=VALUE", name)
     folder = temporary_folder()
     log4j = Path(__file__).parent / "runtime" / "log4j2.properties"
     options = {
@@ -228,6 +238,7 @@ def _driver(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[s
         # Workers must be the interpreter that runs the driver (Colab and pyenv have several).
         os.environ["PYSPARK_PYTHON"] = sys.executable
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # all of it is on this machine
+        os.environ.pop("SPARK_LOCAL_HOSTNAME", None)
         options["spark.driver.host"] = "127.0.0.1"
     return options
 

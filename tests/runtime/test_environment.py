@@ -13,6 +13,7 @@ import pytest
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime import environment
 from cloud_analytics.runtime.environment import jvm_flags, problems, require_environment
+from tests.conftest import REPOSITORY
 
 FLAGS = ["-Xmx2048m"]
 
@@ -76,6 +77,34 @@ def test_doctor_names_them_all(tmp_path: Path) -> None:
     assert done.returncode == 2
     lacking = [line for line in done.stdout.splitlines() if line.startswith("LACK")]
     assert [word for word in nasty if any(word in line for line in lacking)] == list(nasty)
+
+
+def test_python_without_docstrings_is_told() -> None:
+    command = [sys.executable, "-OO", "-m", "cloud_analytics", "doctor"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr == "error: PYTHONOPTIMIZE=2 leaves docstrings out, and PySpark does not start without: unset it\n"
+    )
+
+
+def test_the_gateway_of_a_spark_submit_that_has_ended_is_named(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "cloud_analytics", "bronze", "--landing", "landing", "--lake", "lake"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY / "src"),
+            "PYSPARK_GATEWAY_PORT": "1",
+            "PYSPARK_GATEWAY_SECRET": "of a process that has ended",
+        },
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: Spark does not start: ")
+    assert "PYSPARK_GATEWAY_PORT" in done.stderr
 
 
 def test_the_locale_c_is_utf8_to_java(monkeypatch: pytest.MonkeyPatch) -> None:

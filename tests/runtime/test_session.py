@@ -97,16 +97,29 @@ def test_a_run_on_a_machine_with_settings_of_its_own_gives_the_same_lake(
         "_JAVA_OPTIONS": "-Xmx600m -Duser.language=tr -Duser.country=TR",
         "SPARK_ANSI_SQL_MODE": "true",
         "SPARK_LOCAL_IP": "192.0.2.1",
+        "SPARK_LOCAL_HOSTNAME": "no.such.host",
         "PYSPARK_SUBMIT_ARGS": "--nonsense",
+        "SPARK_REMOTE": "sc://192.0.2.1",
+        "SPARK_CONNECT_MODE_ENABLED": "1",
+        "PYTHONWARNINGS": "error",
     }
-    command = [sys.executable, "-m", "cloud_analytics", "--master", "local[2]", "--spark", "spark.driver.memory=512m"]
+    command = [
+        sys.executable,
+        "-m",
+        "cloud_analytics",
+        "--master",
+        "local[2]",
+        "--spark",
+        "spark.driver.memory=512m",
+    ]
     command += ["run", "--landing", str(landing), "--lake", str(tmp_path / "lake"), "--serving", "none", "--quiet"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=REPOSITORY, timeout=300, umask=0o077,
         env={name: value for name, value in {**SOURCES, **machine}.items() if name != "LANG"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "PYSPARK_SUBMIT_ARGS is not read" in done.stderr
+    for name in ("PYSPARK_SUBMIT_ARGS", "SPARK_REMOTE"):
+        assert f"{name} is not read" in done.stderr
     assert silver_and_gold(tmp_path / "lake") == silver_and_gold(baseline[1])
     assert reject_counts(tmp_path / "lake") == reject_counts(baseline[1])
     open_to_others = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 
 import click
 
@@ -24,7 +26,7 @@ from cloud_analytics.cli import (
 from cloud_analytics.cli.manners import NAME, Group
 from cloud_analytics.cli.options import SparkChoice
 from cloud_analytics.cli.signals import end_well_on_sigterm, stop_status, tell_stop
-from cloud_analytics.errors import CloudAnalyticsError, cause_line
+from cloud_analytics.errors import CloudAnalyticsError, UsageError, cause_line
 from cloud_analytics.untrusted import printable
 
 
@@ -73,7 +75,12 @@ for _module in (
 def main() -> None:
     """Entry point: errors that people cause or can mend are one line, without a traceback; so is a stop."""
     end_well_on_sigterm()
+    # Libraries warn who develops. PYTHONWARNINGS=error would end a run, in Spark's own Python processes as well.
+    warnings.simplefilter("ignore")
+    os.environ.pop("PYTHONWARNINGS", None)
     try:
+        if sys.flags.optimize > 1:
+            raise UsageError("PYTHONOPTIMIZE=2 leaves docstrings out, and PySpark does not start without: unset it")
         cli(prog_name=NAME, standalone_mode=False)
     except BaseException as error:
         sys.exit(_told(error))

@@ -146,7 +146,12 @@ class _Folders:
         return self._only_spark_knows or not known
 
     def look(self, is_there: Callable[[str], bool]) -> None:
-        """UsageError where something that has to be there is not."""
+        """UsageError where something that has to be there is not, and where the lake is a file."""
+        from cloud_analytics.lake.uris import local_folder
+
+        lake = local_folder(self.lake)
+        if lake is not None and lake.exists() and not lake.is_dir():
+            raise UsageError(f"the lake {self.lake} is no folder; give one with --lake")
         if "landing" in self.needs and not is_there(self.landing):
             raise UsageError(f"the landing folder {self.landing} does not exist; give it with --landing")
         if "lake" in self.needs and not is_there(f"{self.lake}/_state/last_transaction.json"):

@@ -20,6 +20,6 @@ def marts() -> dict[str, Mart]:
             continue
         module = import_module(f"{__name__}.{info.name}")
         if hasattr(module, "TABLE"):  # others hold what several marts share
-            about = (module.__doc__ or "").splitlines()[0]
+            about = (module.__doc__ or info.name).splitlines()[0]  # Python leaves docstrings out under -OO
             found[module.TABLE.name] = Mart(module.TABLE, module.build, about)
     return found

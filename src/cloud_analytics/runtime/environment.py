@@ -18,7 +18,7 @@ from cloud_analytics.runtime.versions import PYSPARK
 LEAST_HEAP_MIB = 512  # Spark refuses to start in less
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
-_STARTS_SPARK = (*_JAVA_VARIABLES, "JAVA_HOME", "PYSPARK_PIN_THREAD")
+_STARTS_SPARK = (*_JAVA_VARIABLES, "JAVA_HOME", "HADOOP_CONF_DIR", "PYSPARK_GATEWAY_PORT", "PYSPARK_PIN_THREAD")
 
 
 def require_environment(flags: Sequence[str]) -> None:
