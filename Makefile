@@ -28,7 +28,7 @@ dashboard: setup
 	@$(BIN)/cloud-analytics dashboard
 
 test: lint
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: lint
 	@$(BIN)/python -m pytest

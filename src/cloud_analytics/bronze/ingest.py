@@ -16,6 +16,7 @@ from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.bronze.micro_batch import METRICS, MicroBatch
 from cloud_analytics.bronze.retract import lines_gone, retract
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.lake.few_rows import LITTLE_BYTES
 from cloud_analytics.lake.files import FileInfo, file_system
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import BRONZE_EVENTS, conform
@@ -93,6 +94,8 @@ def _write(
 ) -> MicroBatch:
     spark, settings = lake.spark, config.pipeline.stream
     watermark = int(settings.watermark.total_seconds())
+    # What is packed is some twenty times as much.
+    little = sum(info.length * (20 if info.name.endswith(".gz") else 1) for info in files) <= LITTLE_BYTES
     lines = parse_lines(read_lines(spark, [info.path for info in files]))
     # Parsed once: the batch's newest timestamp is needed before the first row can be written.
     parsed = lines.persist(StorageLevel.MEMORY_AND_DISK)
@@ -134,7 +137,8 @@ def _write(
             gone = lines_gone(lake, again, parsed)
             retracted = retract(lake, transaction, again)
             if written:
-                transaction.append(ledger.TABLE, lake.together(events, ["date"], len(written)), ledger.PARTITIONS)
+                rows = lake.together(events, ["date"], len(written), little)
+                transaction.append(ledger.TABLE, rows, ledger.PARTITIONS)
             if seen["rows"] > seen["events"] or unreadable:
                 here = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
                 rejected = rejects.of_lines(parsed.where(F.col("event_ts").isNull()).withColumns(here), config)
@@ -143,7 +147,9 @@ def _write(
                         spark, {info.name: reason for info, reason in unreadable.items()}, config, here
                     )
                     rejected = rejected.unionByName(whole)
-                transaction.append(quarantine.table(EVENTS), rejected.coalesce(1), quarantine.PARTITIONS)
+                transaction.append(
+                    quarantine.table(EVENTS), lake.together(rejected, [], 1, little), quarantine.PARTITIONS
+                )
             late = observed.get if written else {}
             dropped = late.get("lost") or 0
             # What lay there before the lake's first micro-batch is a backfill, late by nature.

@@ -9,19 +9,19 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.files import FileInfo
-from cloud_analytics.lake.lake import Lake, Transaction
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.schemas import columns
 from cloud_analytics.landing.csv_files import Master, extra_columns, parse_master
 from cloud_analytics.landing.folder import changes, look
@@ -39,8 +39,7 @@ class _Snapshot:
     source: str
     files: dict[str, list[Any]]
     content_hash: str
-    frame: pd.DataFrame
-    schema: StructType
+    rows: pa.Table
 
 
 def schema(contract: SourceContract, extra: list[str] | None = None) -> StructType:
@@ -91,9 +90,8 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
     if ready:
         with lake.transaction() as transaction:
             day = now.date().isoformat()
-            with ThreadPoolExecutor(4) as pool:
-                for future in [pool.submit(_write, lake, transaction, item, day) for item in new]:
-                    future.result()
+            for item in new:
+                transaction.replace(f"bronze/{item.source}/ingest_date={day}", item.rows)
             updated = dict(latest)
             for item in ready:
                 kept = dict(latest.get(item.source, {}))
@@ -135,7 +133,6 @@ def _snapshot(
         digest.update(f"{info.name}\0{len(content)}\0".encode() + content)
     extra = extra_columns([names for _, names, _ in master.files], contract, [*_META, "ingest_date"])
     names = [*contract.required, *extra]
-    stamp = pd.Timestamp(now).tz_convert("UTC").tz_localize(None)
     rows: list[list[Any]] = []
     for file, _, records in master.files:
         for record in records:
@@ -147,17 +144,14 @@ def _snapshot(
                     record.raw_bytes,
                     record.fits_header,
                     len(rows),
-                    stamp,
+                    now,
                     file,
                     now.strftime("%Y%m%dT%H%M%S"),
                 ]
             )
-    frame = pd.DataFrame(rows, columns=[*contract.required, *extra.values(), *_META])
+    columns = to_arrow_schema(schema(contract, list(extra.values())))
     listed = {name: [info.length, info.modified] for name, info in found.items()}
-    return _Snapshot(source, listed, digest.hexdigest(), frame, schema(contract, list(extra.values())))
-
-
-def _write(lake: Lake, transaction: Transaction, item: _Snapshot, day: str) -> None:
-    frame = lake.spark.createDataFrame(item.frame, item.schema)
-    folder = f"bronze/{item.source}/ingest_date={day}"
-    transaction.replace(folder, frame.coalesce(1))
+    table = pa.table(
+        [pa.array([row[n] for row in rows], field.type) for n, field in enumerate(columns)], schema=columns
+    )
+    return _Snapshot(source, listed, digest.hexdigest(), table)

@@ -18,6 +18,7 @@ from cloud_analytics.engine.versions import inputs
 from cloud_analytics.lake import built
 from cloud_analytics.lake.built import Partition
 from cloud_analytics.lake.compare import Changes, row_changes, row_hash
+from cloud_analytics.lake.few_rows import collected
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.quality import metrics, quarantine
 from cloud_analytics.silver import masters
@@ -79,7 +80,7 @@ def _build(
             *metrics.tally("warnings", metrics.warning(config, source), "size(errors) = 0"),
         ).where(passed)
     )
-    staged = transaction.replace(table.path, rows)
+    staged = transaction.replace(table.path, collected(rows))
     if changes is not None and staged is not None:
         before, now = (lake.read(path, table.schema) for path in (table.path, staged))
         changes[table.path] = row_changes(before, now, table.key)
@@ -87,6 +88,6 @@ def _build(
     rejects = None
     if counts["quarantine"]:  # judged again, since most masters have none and holding them all costs a pass, too
         broken = judged.where(~passed).withColumn("date", F.to_date("ingest_ts"))
-        rejects = quarantine.rejects(broken, source, config.fingerprint())
+        rejects = collected(quarantine.rejects(broken, source, config.fingerprint()))
     transaction.replace(quarantine.table(source), rejects, quarantine.PARTITIONS)
     return counts

@@ -22,6 +22,7 @@ from cloud_analytics.engine.versions import inputs, wanted
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import Partition, States
 from cloud_analytics.lake.compare import row_hash
+from cloud_analytics.lake.few_rows import collected_with_contents, is_little
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.periods import Periods
 from cloud_analytics.tables import Earlier, Mart, Read, Table
@@ -40,11 +41,15 @@ class Source:
 
 @dataclass(frozen=True)
 class _Built:
-    """A table that was built: the partitions that were stale, and the folder that holds the new rows of them."""
+    """A table that was built: the partitions that were stale, and the folder that holds the new rows of them.
+
+    `contents`: hash and number of the rows of each partition; None where a query has to find them out.
+    """
 
     table: Table
     stale: frozenset[str]
     staged: str
+    contents: dict[str, tuple[str, int]] | None = None
 
 
 def refresh(
@@ -153,6 +158,12 @@ class _Refresh:
         reads = {read.table for read in table.reads} & pending.keys()
         fresh = {path: pending[path].result() for path in reads}
         frames = [self._read(read, stale, fresh.get(read.table)) for read in table.reads]
+        little = is_little(frames)
+        for place, read in enumerate(table.reads):
+            if little or self.tables[read.table].partition is None:
+                frames[place] = frames[place].coalesce(1)  # one task: rows that are grouped or joined need not be moved
+            if self.tables[read.table].in_parts:
+                frames[place] = self.tables[read.table].added(frames[place])
         settings = [table.settings(self.config)] if table.settings else []
         if table.of_closed_months:
             settings.append(self.periods.open_month or "")
@@ -160,17 +171,20 @@ class _Refresh:
         if table.closes is not None and self.closed and self._there(table.path):
             is_closed = F.col(table.closes).isin(*self.closed)
             rows = rows.where(~is_closed).unionByName(self.lake.read(table.path, table.schema).where(is_closed))
-        if table.partition is None:
-            return _Built(table, stale, transaction.stage(rows.coalesce(1)))
-        rows = rows.where(F.col(table.partition).cast("string").isin(*stale))
-        rows = rows.coalesce(1) if len(stale) == 1 else self.lake.together(rows, [table.partition], len(stale))
-        return _Built(table, stale, transaction.stage(rows, [table.partition]))
+        partition_by = [table.partition] if table.partition else []
+        if table.partition:
+            rows = rows.where(F.col(table.partition).cast("string").isin(*stale))
+        if little:
+            held, contents = collected_with_contents(rows, table.partition)
+            return _Built(table, stale, transaction.stage(held, partition_by), contents)
+        moved = self.lake.together(rows, partition_by, len(stale))
+        return _Built(table, stale, transaction.stage(moved, partition_by))
 
     def _read(self, read: Read, stale: frozenset[str], fresh: _Built | None) -> DataFrame:
         """What a table is given of one that it reads: partitions as they lie in the lake, and those just built."""
         table = self.tables[read.table]
         if table.partition is None:
-            return self.lake.read(fresh.staged if fresh else table.path, table.schema).coalesce(1)  # one file
+            return self.lake.read(fresh.staged if fresh else table.path, table.schema)
         old = wanted(read, stale, self._there(read.table) - (fresh.stale if fresh else frozenset()))
         lies = self._partitions(table, table.path, old)
         if fresh is None:
@@ -179,8 +193,7 @@ class _Refresh:
         return new.unionByName(lies) if old else new
 
     def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
-        rows = self.lake.read(folder, table.schema, [f"{table.partition}={name}" for name in names])
-        return table.added(rows) if table.in_parts else rows
+        return self.lake.read(folder, table.schema, [f"{table.partition}={name}" for name in names])
 
     def _held(self, path: str) -> set[str]:
         """The partitions of a table that stay as they are, since finance has closed their months."""
@@ -193,12 +206,14 @@ class _Refresh:
         return frozenset(built.versions(self.known.get(path, {})))
 
     def _recorded(self, done: Mapping[str, _Built]) -> States:
-        """The state of every table after this pass; what was built is hashed, all in one query."""
-        content: dict[str, dict[str, Any]] = {path: {} for path in done}
-        hashed = reduce(DataFrame.unionByName, [self._hashed(entry) for entry in done.values()])
-        digest = F.sum(F.col("hash").cast("decimal(20,0)")).cast("string")
-        for group in hashed.groupBy("path", "name").agg(digest.alias("hash"), F.count("*").alias("rows")).collect():
-            content[group.path][group.name] = group
+        """The state of every table after this pass; what Spark's tasks wrote is hashed, all in one query."""
+        content = {path: dict(entry.contents or {}) for path, entry in done.items()}
+        unknown = [self._hashed(entry) for entry in done.values() if entry.contents is None]
+        if unknown:
+            digest = F.sum(F.col("hash").cast("decimal(20,0)")).cast("string")
+            hashed = reduce(DataFrame.unionByName, unknown).groupBy("path", "name")
+            for row in hashed.agg(digest.alias("hash"), F.count("*").alias("rows")).collect():
+                content[row.path][row.name] = (row.hash, row.rows)
         now: dict[str, Mapping[str, str]] = {path: source.versions for path, source in self.sources.items()}
         states: States = {}
         for path in self.order:
@@ -207,9 +222,7 @@ class _Refresh:
             states[path] = {name: known[name] for name in held}
             for name, digest_of_inputs in inputs(self.marts[path].table, now, self.rules, self.closed).items():
                 if path in done and name in done[path].stale:
-                    row = content[path].get(name)
-                    found = (row.hash, row.rows) if row else ("", 0)
-                    states[path][name] = Partition(digest_of_inputs, *found)
+                    states[path][name] = Partition(digest_of_inputs, *content[path].get(name, ("", 0)))
                 elif name in known:
                     states[path][name] = known[name]
             now[path] = built.versions(states[path])

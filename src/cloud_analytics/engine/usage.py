@@ -18,6 +18,7 @@ from cloud_analytics.gold import resource_daily_usage
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import Partition
 from cloud_analytics.lake.compare import row_hash
+from cloud_analytics.lake.few_rows import collected_with_contents, is_little
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.silver.build_events import EVENTS_STATE, EVENTS_TABLE
 from cloud_analytics.tables.zones import SILVER_EVENTS
@@ -50,14 +51,21 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
         if growing or anew:
             folders = [f"date={date}" for date in anew] + [path for files in growing.values() for path in files]
             fresh = lake.read(EVENTS_TABLE, SILVER_EVENTS.schema, folders)
+            little = is_little([fresh])
+            if little:
+                fresh = fresh.coalesce(1)
             rows = resource_daily_usage.build(fresh, config.taxonomy.metric_units())
             crowded = {date for date in growing if _is_crowded(lake, date, config.pipeline.stream.max_parts)}
             if crowded:
                 rows = TABLE.added(rows.unionByName(_partitions(lake, TABLE.path, crowded)))
             dates = len(growing) + len(anew)
-            rows = rows.coalesce(1) if dates == 1 else lake.together(rows, ["usage_date"], dates)
-            staged = transaction.stage(rows, ["usage_date"])
-            built_anew = _contents(lake, staged, anew, versions)
+            if little:
+                held, contents = collected_with_contents(rows, "usage_date")
+                staged = transaction.stage(held, ["usage_date"])
+            else:
+                staged = transaction.stage(lake.together(rows, ["usage_date"], dates), ["usage_date"])
+                contents = _contents(lake, staged, anew)
+            built_anew = {date: Partition(versions[date], *contents.get(date, ("", 0))) for date in anew}
             differing = {date for date in anew if built_anew[date].content != _content(known.get(date))}
             now |= built_anew
             coming |= {date for date in differing if built_anew[date].content}
@@ -84,15 +92,14 @@ def _is_crowded(lake: Lake, date: str, most: int) -> bool:
     return len(lake.relative_files(f"{TABLE.path}/usage_date={date}")) >= most
 
 
-def _contents(lake: Lake, staged: str, dates: Collection[str], versions: Mapping[str, str]) -> dict[str, Partition]:
-    """What dates that were built anew now hold."""
-    found = {date: Partition(versions[date], "", 0) for date in dates}
-    if dates:
-        digest = F.sum(row_hash(TABLE.schema.names).cast("decimal(20,0)")).cast("string")
-        day = F.col("usage_date").cast("string").alias("day")
-        rows = _partitions(lake, staged, dates).groupBy(day).agg(digest.alias("hash"), F.count("*").alias("rows"))
-        found |= {row.day: Partition(versions[row.day], row.hash, row.rows) for row in rows.collect()}
-    return found
+def _contents(lake: Lake, staged: str, dates: Collection[str]) -> dict[str, tuple[str, int]]:
+    """Hash and number of the rows of dates that were built anew."""
+    if not dates:
+        return {}
+    digest = F.sum(row_hash(TABLE.schema.names).cast("decimal(20,0)")).cast("string")
+    day = F.col("usage_date").cast("string").alias("day")
+    rows = _partitions(lake, staged, dates).groupBy(day).agg(digest.alias("hash"), F.count("*").alias("rows"))
+    return {row.day: (row.hash, row.rows) for row in rows.collect()}
 
 
 def _partitions(lake: Lake, folder: str, dates: Collection[str]) -> DataFrame:

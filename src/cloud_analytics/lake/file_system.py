@@ -169,6 +169,10 @@ class FileSystem(ReadableFiles):
         self.move(aside, path)
 
     @abstractmethod
+    def write_bytes(self, path: str, content: bytes) -> None:
+        """Write a file that nobody reads yet; whether it outlives a loss of power is left to the machine."""
+
+    @abstractmethod
     def overwrite(self, path: str, text: str) -> None:
         """Write a small file in place: it is never absent, but may be half written where this is no object store."""
 

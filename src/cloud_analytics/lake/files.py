@@ -55,6 +55,12 @@ class LocalFileSystem(FileSystem):
             while stream.read(1 << 20):
                 pass
 
+    def write_bytes(self, path: str, content: bytes) -> None:
+        target = self._path(path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "wb") as stream:
+            stream.write(content)
+
     def overwrite(self, path: str, text: str) -> None:
         target = self._path(path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -142,6 +148,13 @@ class HadoopFileSystem(FileSystem):
             self.overwrite(path, text)
         else:
             super().write_text(path, text)
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        stream = self._fs.create(self._path(path), True)
+        try:
+            stream.write(bytearray(content))
+        finally:
+            stream.close()
 
     def overwrite(self, path: str, text: str) -> None:
         stream = self._fs.create(self._path(path), True)

@@ -16,14 +16,18 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
+from uuid import uuid4
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from cloud_analytics.lake.failures import readable_refusals
+from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.lease import Lease
@@ -34,6 +38,10 @@ from cloud_analytics.lake.uris import absolute, escape_glob
 _STAGING = "_staging"
 _JOURNAL = "_state/journal.json"
 _STATE = "_state"
+
+
+Rows: TypeAlias = "DataFrame | pa.Table"
+"""Rows to write: a query that Spark's tasks write, or rows that this process holds."""
 
 
 def _everything(_path: str) -> bool:
@@ -74,24 +82,34 @@ class Transaction:
     def replace(
         self,
         table: str,
-        frame: DataFrame | None,
+        rows: Rows | None,
         partition_by: Sequence[str] = (),
         remove: Callable[[str], bool] | None = _everything,
         rows_per_file: int = 0,
     ) -> str | None:
-        """Write `frame` aside as new files of `table`, and drop the old ones whose path below it `remove` accepts.
+        """Write rows aside as new files of `table`, and drop the old ones whose path below it `remove` accepts.
 
-        None drops none. Rows are spread over files as the frame is partitioned, and by `rows_per_file` where it is not
-        0. Returns the staged folder (to read back before commit).
+        None drops none. Returns the staged folder (to read back before commit).
         """
-        staged = self.stage(frame, partition_by, rows_per_file) if frame is not None else None
+        staged = self.stage(rows, partition_by, rows_per_file) if rows is not None else None
         self.place(table, staged, remove)
         return staged
 
-    def stage(self, frame: DataFrame, partition_by: Sequence[str] = (), rows_per_file: int = 0) -> str:
-        """Write `frame` aside; returns the folder, to read back and to `place`. What is not placed goes at the end."""
+    def stage(self, rows: Rows, partition_by: Sequence[str] = (), rows_per_file: int = 0) -> str:
+        """Write rows aside; returns the folder, to read back and to `place`. What is not placed goes at the end.
+
+        Rows that this process holds become one file a partition. Those of a frame are spread over files as the frame
+        is partitioned, and by `rows_per_file` where it is not 0.
+        """
         staged = f"{_STAGING}/{self.number}/{next(self._numbers)}"  # tables are written from several threads
-        writer = frame.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
+        if isinstance(rows, pa.Table):
+
+            def write(file: tuple[str, bytes]) -> None:
+                self.lake.files.write_bytes(f"{staged}/{file[0]}/part-{uuid4()}.parquet", file[1])
+
+            self.lake.files.each(write, parquet_files(rows, partition_by))
+            return staged
+        writer = rows.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
         if partition_by:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.lake.files.full(staged))
@@ -107,9 +125,9 @@ class Transaction:
         """Make the staged files that `keep` accepts files of `table`, and drop its old ones that `remove` accepts."""
         self._datasets.append(_Dataset(table, staged, remove, keep))
 
-    def append(self, table: str, frame: DataFrame, partition_by: Sequence[str]) -> None:
+    def append(self, table: str, rows: Rows, partition_by: Sequence[str]) -> None:
         """Add files that this transaction owns (Bronze events, and lines that Bronze rejects)."""
-        self.replace(table, frame, partition_by, remove=None)
+        self.replace(table, rows, partition_by, remove=None)
 
     def put(self, document: str, content: Any) -> None:
         """Store a JSON document (a path below the lake, `.json` is added) together with the data."""
@@ -171,6 +189,7 @@ class Lake(LakeFolder):
         self._spark = spark
         super().__init__(self.reach(root))
         self._lease: Lease | None = None
+        self._sweeper: Executor | None = None
 
     @property
     def spark(self) -> SparkSession:
@@ -230,11 +249,16 @@ class Lake(LakeFolder):
 
     # writing
 
-    def together(self, frame: DataFrame, by: Sequence[str], partitions: int) -> DataFrame:
-        """Rows of a partition brought together, so that each is one file; at most two tasks a core, not one each.
+    def together(self, frame: DataFrame, by: Sequence[str], partitions: int, little: bool = False) -> Rows:
+        """Rows of a partition brought together, so that each is one file.
 
-        `partitions` is how many there may be, each with its own values of the columns `by`.
+        `partitions` is how many there may be, each with its own values of the columns `by`. Where there is `little` to
+        read the rows come to this process, else they are moved: to at most two tasks a core, not one a partition.
         """
+        if little:
+            return collected(frame)
+        if partitions == 1:
+            return frame.coalesce(1)
         tasks = max(1, min(partitions, 2 * self.spark.sparkContext.defaultParallelism))
         return frame.repartition(tasks, *by)
 
@@ -286,7 +310,11 @@ class Lake(LakeFolder):
             self.files.write_text(path, text)
         self._expect_lease()
         self.files.delete(_JOURNAL)
-        self.files.delete(f"{_STAGING}/{plan['number']}")
+        waste = f"{_STAGING}/{plan['number']}"  # by now hundreds of empty folders
+        if self._sweeper is None:
+            self.files.delete(waste)
+        else:
+            self._sweeper.submit(self.files.delete, waste)  # what fails to go is swept by the next writer
 
     def _expect_lease(self, decided: bool = True) -> None:
         if self._lease is not None:
@@ -320,9 +348,10 @@ class Lake(LakeFolder):
         ):
             try:
                 self.recover()
-                yield
+                with ThreadPoolExecutor(1) as self._sweeper:
+                    yield
             finally:
-                self._lease = None
+                self._lease = self._sweeper = None
 
     @contextmanager
     def feeder(self) -> Iterator[None]:

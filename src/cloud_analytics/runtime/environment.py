@@ -40,8 +40,8 @@ def jvm_flags(memory_mib: int, more: str = "") -> list[str]:
     """Heap and collector of the driver's JVM, beside its options in the environment and those of the configuration."""
     given = " ".join([more, *(os.environ.get(name, "") for name in _JAVA_VARIABLES)])
     collector = [] if re.search(r"-XX:\+Use\w+GC\b", given) else ["-XX:+UseParallelGC"]  # of two the JVM takes neither
-    first = min(768, memory_mib, _heap_limit_mib() or memory_mib)
-    return [f"-Xms{first}m", *collector, "-Xshare:auto", "-XX:ReservedCodeCacheSize=256m"]
+    first = min(1024, memory_mib, _heap_limit_mib() or memory_mib)
+    return [f"-Xms{first}m", *collector, "-Xshare:auto", "-XX:ReservedCodeCacheSize=256m", "-XX:MetaspaceSize=256m"]
 
 
 def _locale() -> str | None:

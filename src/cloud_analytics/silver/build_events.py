@@ -18,6 +18,7 @@ from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake import built as tables
 from cloud_analytics.lake import periods
 from cloud_analytics.lake.compare import Changes, row_changes
+from cloud_analytics.lake.few_rows import is_little
 from cloud_analytics.lake.lake import Lake, Transaction, partition_folder, partition_values
 from cloud_analytics.lake.schemas import (
     BRONZE_EVENTS,
@@ -270,11 +271,12 @@ class _Build:
         scored = scores.score(enriched, baselines, self.config.anomalies.events)
         accepted, refused = Observation(), Observation()
         kept_counts, lost_counts = {}, {}
+        little = is_little([bronze])
         if ids or work.anew:
             warnings = metrics.tally("warnings", metrics.warning(self.config, EVENTS))
             scored = conform(scored.observe(accepted, *warnings, *metrics.matches()), SILVER_EVENTS)
             partitions = len(work.dates) * len(self.config.taxonomy.services)
-            rows = self.lake.together(scored, _PARTITIONS, partitions)
+            rows = self.lake.together(scored, _PARTITIONS, partitions, little)
             staged = self.transaction.replace(EVENTS_TABLE, rows, _PARTITIONS, _on(work.anew))
             if self.changes is not None and staged is not None:
                 now = self.lake.read(staged, SILVER_EVENTS)
@@ -285,7 +287,8 @@ class _Build:
         if copies is not None or facts["rejected"]:
             errors = metrics.tally("errors", metrics.rejecting(self.config, EVENTS))
             observed = rejects.observe(refused, F.count("*").alias("rows"), *errors)
-            broken = quarantine.rejects(observed, EVENTS, self.config.fingerprint()).coalesce(1)
+            found = quarantine.rejects(observed, EVENTS, self.config.fingerprint())
+            broken = self.lake.together(found, [], 1, little)
         self.transaction.replace(quarantine.table(EVENTS), broken, quarantine.PARTITIONS, _on(work.anew, BRONZE_ERRORS))
         if broken is not None:
             lost_counts = refused.get

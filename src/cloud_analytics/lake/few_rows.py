@@ -1,0 +1,79 @@
+"""Tables of few rows: they come to this process, which writes their files.
+
+Spark takes longer to begin such a write than the rows take: it moves them so that each partition is one task's, and
+prepares and commits each file. Where there is more than `LITTLE_BYTES` to read, Spark's tasks write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from cloud_analytics.lake.compare import row_hash
+
+LITTLE_BYTES = 16 * 2**20
+_NULL = "__HIVE_DEFAULT_PARTITION__"
+_HASH = "_hash"
+
+
+def is_little(frames: Iterable[DataFrame]) -> bool:
+    """Whether the files that these frames are made of are so small that one task reads them as fast as many do."""
+
+    def size(frame: DataFrame) -> int:
+        leaves = frame._jdf.queryExecution().analyzed().collectLeaves()
+        return sum(int(leaves.apply(place).stats().sizeInBytes()) for place in range(leaves.size()))
+
+    return sum(map(size, frames)) <= LITTLE_BYTES
+
+
+def collected(frame: DataFrame) -> pa.Table:
+    """The rows of a frame; one Spark job."""
+    batches = frame._collect_as_arrow()
+    return pa.Table.from_batches(batches) if batches else to_arrow_schema(frame.schema).empty_table()
+
+
+def collected_with_contents(frame: DataFrame, partition: str | None) -> tuple[pa.Table, dict[str, tuple[str, int]]]:
+    """The rows; and of each partition, "" where `partition` is None, the sum of its rows' hashes and their number."""
+    rows = collected(frame.withColumn(_HASH, row_hash(frame.columns)))
+    names = pc.cast(rows[partition], pa.string()) if partition else pa.repeat("", len(rows))
+    hashes = pa.table({"name": names, "hash": rows[_HASH].cast(pa.decimal128(20, 0))})
+    found = hashes.group_by("name").aggregate([("hash", "sum"), ("hash", "count")]).to_pylist()
+    contents = {row["name"]: (str(row["hash_sum"]), row["hash_count"]) for row in found}
+    return rows.drop_columns([_HASH]), contents
+
+
+def parquet_files(rows: pa.Table, partition_by: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """(folder, bytes) of one Parquet file a partition; without partitions of one file, which may have no rows."""
+    if not partition_by:
+        yield "", _parquet(rows)
+        return
+    rows = rows.take(pc.sort_indices(rows, [(name, "ascending") for name in partition_by]))
+    # Null is no text: what has none is told from an empty one by a character that no value holds.
+    texts = [pc.fill_null(pc.cast(rows[name], pa.string()), "\0") for name in partition_by]
+    runs = pc.run_end_encode(pc.binary_join_element_wise(*texts, "\0").combine_chunks())
+    begin = 0
+    for end in runs.run_ends.to_pylist():
+        part = rows.slice(begin, end - begin)
+        begin = end
+        folder = "/".join(f"{name}={_folder(part[name][0].as_py())}" for name in partition_by)
+        yield folder, _parquet(part.drop_columns(partition_by))
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    stream = BytesIO()
+    pq.write_table(rows, stream)
+    return stream.getvalue()
+
+
+def _folder(value: Any) -> str:
+    """A value as the name of a folder, as Hive and Spark write it."""
+    if value is None or value == "":
+        return _NULL
+    return "".join(f"%{ord(char):02X}" if char < " " or char in "\"#%'*/:=?\\\x7f{[]^" else char for char in str(value))
