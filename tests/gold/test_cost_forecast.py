@@ -13,14 +13,19 @@ from statistics import mean
 
 import numpy as np
 import pytest
+from benchmarks.forecast import daily_costs
 from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.config import Budgets
+from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.gold import cost_forecast
-from cloud_analytics.gold.forecasting import METHODS, Forecast, candidates, forecast
+from cloud_analytics.gold.forecasting import Forecast, forecast
 from tests.conftest import MakePipeline
 from tests.integration import hostile
-from tests.integration.agreement import rows_of
+from tests.integration.agreement import CLEAN_KEYS, assert_none, rows_of, table_differences
+from tests.oracle import Params
+from tests.oracle.forecasts import cost_forecast as expected_forecasts
+from tests.oracle.forecasts import foresee
 
 
 def noisy(seed: int, days: int, level: Callable[[int], float] = lambda day: 30.0) -> list[float]:
@@ -29,42 +34,36 @@ def noisy(seed: int, days: int, level: Callable[[int], float] = lambda day: 30.0
     return [0.0 if rng.random() < 0.04 else level(day) * rng.gammavariate(1.7, 1 / 1.7) for day in range(days)]
 
 
-def plain(costs: list[float], origin: int, ahead: int) -> list[float]:
-    """What each candidate says on the origin of the day that lies so far ahead, in plain words."""
-    known, day = costs[:origin], origin + ahead
-    weekday = [cost for number, cost in enumerate(known) if number % 7 == day % 7]
-    return [mean(known), mean(known[-28:]), mean(weekday), week(known, ahead)]
-
-
 def week(known: list[float], ahead: int) -> float:
     """The same day of the week before."""
     return known[-7:][ahead % 7]
 
 
-def test_candidates_are_what_they_are_called() -> None:
-    costs = noisy(1, 61)
-    origins = np.arange(7, 62)
-    said = candidates(np.array(costs), origins, 31)
-    for number, origin in enumerate(origins.tolist()):
-        for ahead in range(31):
-            assert said[:, number, ahead] == pytest.approx(plain(costs, origin, ahead))
+HOSTILE = {
+    "ordinary": noisy(1, 61),
+    "the least history": noisy(2, 28),
+    "too little history": noisy(3, 27),
+    "a rhythm": [5.25 if day % 7 in (2, 3) else 40.5 + day % 5 for day in range(45)],
+    "steady": [2.0] * 40,
+    "nothing": [0.0] * 40,
+    "ended": [*noisy(4, 30), *[0.0] * 40],
+    "one day": [7.5, *[0.0] * 50],
+    "outlier": [*noisy(5, 40), 1e11, *noisy(6, 20)],
+    "rounding noise": [-0.01 + 0.000_001 * (day % 13) for day in range(60)],
+    "years": noisy(7, 800, lambda day: 10 + day / 40),
+}
 
 
-def test_the_method_is_the_candidate_that_erred_least() -> None:
-    for seed in range(5):
-        costs = noisy(seed, 45)
-        errors, total = [0.0] * 4, 0.0
-        for origin in range(7, 45):
-            for ahead in range(min(14, 45 - origin)):
-                came = costs[origin + ahead]
-                total += came
-                errors = [e + abs(came - said) for e, said in zip(errors, plain(costs, origin, ahead))]
-        best = errors.index(min(errors))
-        found = forecast(np.array(costs), 20)
-        assert found.method == METHODS[best]
-        assert found.wape == pytest.approx(errors[best] / total)
-        assert found.seasonal_naive_wape == pytest.approx(errors[3] / total)
-        assert found.expected == pytest.approx(sum(plain(costs, 45, ahead)[best] for ahead in range(20)))
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("days", [1, 4, 31])
+def test_plain_loops_say_the_same(name: str, days: int) -> None:
+    found = forecast(np.array(HOSTILE[name]), days)
+    expected = foresee([Decimal(str(cost)) for cost in HOSTILE[name]], days)
+    assert found.method == expected.method
+    figures = (found.expected, found.half_width, found.wape, found.seasonal_naive_wape)
+    wanted = (expected.expected, expected.half_width, expected.wape, expected.seasonal_naive_wape)
+    for figure, other in zip(figures, wanted):
+        assert figure == (None if other is None else pytest.approx(other, rel=1e-9, abs=1e-6))
 
 
 def test_under_28_days_the_mean_without_an_interval() -> None:
@@ -92,6 +91,19 @@ def test_a_weekly_rhythm_is_found_and_beats_the_mean() -> None:
         the_mean += abs(sum(costs[63:]) - 4 * mean(costs[:63]))
     assert methods.count("mean_weekday") >= 90
     assert ours < 0.9 * the_mean
+
+
+def test_the_weekly_rhythm_of_generated_data_is_found_and_beats_the_mean(tmp_path: Path) -> None:
+    generate(tmp_path, GeneratorSettings(events=20_000, days=63, orgs=20, weekly=True))
+    ours, the_mean, methods = 0.0, 0.0, []
+    for costs in daily_costs(tmp_path):
+        for origin in range(42, len(costs) - 3):
+            found, came = forecast(costs[:origin], 4), costs[origin : origin + 4].sum()
+            methods.append(found.method)
+            ours += abs(came - found.expected)
+            the_mean += abs(came - 4 * costs[:origin].mean())
+    assert mean(method in ("mean_weekday", "week_before") for method in methods) >= 0.9
+    assert ours < 0.85 * the_mean
 
 
 @pytest.mark.parametrize("days", [3, 14, 28])
@@ -151,6 +163,26 @@ def test_a_row_says_what_was_spent_what_comes_and_how_sure_that_is(frames: tuple
     assert (new.actual_to_date_usd, new.expected_usd, new.method) == (4, 4 + 11 * 2, "mean_all_days")
     none = (new.low_usd, new.high_usd, new.backtest_wape, new.budget_usd, new.budget_used_pct, new.expected_over_budget)
     assert none == (None,) * 6
+
+
+def test_every_row_is_the_oracles(spark: SparkSession) -> None:
+    """Organisations that begin, end, pause and spend nothing, with budgets of their own, of their tier, and none."""
+    last = date(2024, 2, 20)
+    rows = [row for name, costs in HOSTILE.items() for row in days_of(name, last - timedelta(len(costs) - 1), costs)]
+    rows += days_of("on the last day", last, [3.0])
+    orgs = [("ordinary", "pro"), ("ended", "pro"), ("outlier", "free"), ("unused", "pro"), ("years", None)]
+    own, of_tier = {"ended": Decimal("0.5"), "years": Decimal("900.25")}, {"pro": Decimal(600)}
+    found = cost_forecast.build(
+        spark.createDataFrame(rows, TOTALS).repartition(3),
+        spark.createDataFrame(orgs, ORGS),
+        Budgets(organisations=own, plan_tiers=of_tier),
+    )
+    days = [dict(zip(("org_id", "usage_date", "service", "total_cost_usd"), row)) for row in rows]
+    masters = [{"org_id": org_id, "plan_tier": tier} for org_id, tier in orgs]
+    wanted = expected_forecasts(days, masters, Params(budgets=own, plan_tier_budgets=of_tier))
+    assert len(wanted) == len({row["org_id"] for row in days}) > 8
+    ours = [row.asDict() for row in found.collect()]
+    assert_none(table_differences("cost_forecast", ours, wanted, CLEAN_KEYS["cost_forecast"]))
 
 
 def test_it_does_not_depend_on_the_order_of_the_rows(frames: tuple[DataFrame, DataFrame]) -> None:

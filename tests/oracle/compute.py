@@ -12,6 +12,7 @@ from typing import Any
 from . import events as usage
 from . import masters
 from .customers import customer_signals
+from .forecasts import cost_forecast
 from .gold import usage_marts
 from .gold_finance import finance_marts
 from .gold_masters import master_marts
@@ -145,4 +146,5 @@ def compute(landing: Path, ingest_ts: datetime, params: Params | None = None) ->
         gold |= finance_marts(rows, silver, gold["revenue_by_org_month"], ledger.rejects[EVENTS])
         daily = gold["org_daily_usage_by_service"]
         gold["customer_signals"] = customer_signals(silver, daily, gold["billing_reconciliation"])
+        gold["cost_forecast"] = cost_forecast(daily, silver["customers_orgs"], params)
     return Result(silver, ledger.rejects, gold, ledger.audit(silver))

@@ -39,6 +39,33 @@ def metric_total(rows: list[Row], metric: str) -> Decimal:
     return total(known([row for row in rows if row["metric"] == metric], "value"))
 
 
+def resource_daily_usage(events: list[Row], params: Params) -> list[Row]:
+    keys = ("org_id", "usage_date", "resource_id", "service", "region_code", "metric")
+    charges = group_by(events, "org_id", "date", "resource_id", "service", lambda row: row["region_code"] or "unknown",
+                       "metric")  # fmt: skip
+    return [
+        dict(zip(keys, key))
+        | {
+            "events": len(rows),
+            "cost_usd": total(known(rows, "cost_usd")),
+            "quantity": total_or_none(rows, "value"),
+            "unit": params.metrics[rows[0]["metric"]] or "count",
+            "cost_without_quantity_usd": total([row["cost_usd"] for row in rows if row["value"] is None]),
+            "total_carbon_kg": total_or_none(rows, "carbon_kg"),
+            "total_genai_tokens": total_or_none(rows, "genai_tokens"),
+            "events_with_carbon": len(known(rows, "carbon_kg")),
+            "cost_usd_capped": total(known(rows, "cost_usd_capped")),
+            "zscore_events": sum(row["flag_zscore"] for row in rows),
+            "mad_events": sum(row["flag_mad"] for row in rows),
+            "percentile_events": sum(row["flag_percentile"] for row in rows),
+            "unit_price_events": sum(row["flag_unit_price"] for row in rows),
+            "anomalous_events": sum(row["is_anomaly"] for row in rows),
+            "anomalous_cost_usd": total([row["cost_usd"] for row in rows if row["is_anomaly"]]),
+        }
+        for key, rows in charges.items()
+    ]
+
+
 def org_daily_usage_by_service(events: list[Row], params: Params) -> list[Row]:
     days = []
     for (org_id, usage_date, service), rows in group_by(events, "org_id", "date", "service").items():
@@ -217,6 +244,7 @@ def usage_marts(events: list[Row], params: Params) -> dict[str, list[Row]]:
     """Every mart of the usage events."""
     days = org_daily_usage_by_service(events, params)
     return {
+        "resource_daily_usage": resource_daily_usage(events, params),
         "org_daily_usage_by_service": days,
         "org_service_cost_summary": org_service_cost_summary(days),
         "provider_daily_usage": provider_daily_usage(days),

@@ -76,6 +76,10 @@ class Params:
     daily_min_impact_usd: Decimal = Decimal(10)
     no_verdict: bool | None = False  # is_anomaly of a day that has no score
 
+    # budgets, USD a month
+    budgets: Mapping[str, Decimal] = field(default_factory=dict)  # by organisation
+    plan_tier_budgets: Mapping[str | None, Decimal] = field(default_factory=dict)  # of those without one of their own
+
     def region_code(self, region: str | None) -> str | None:
         """The canonical region of a lower-cased name; canonical names stand for themselves."""
         if region is None:

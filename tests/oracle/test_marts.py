@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from .compute import compute
+from .forecasts import Foreseen, foresee
 from .gold import cost_anomaly_mart, usage_marts
 from .gold_finance import billing_reconciliation, tag_cost_daily, tags_of
 from .params import Params
@@ -29,6 +30,7 @@ def event(cost: str, value: str | None = "1", **changes: Any) -> dict[str, Any]:
         "metric": "requests",
         "date": DAY,
         "resource_id": "r1",
+        "region_code": None,
         "cost_usd": Decimal(cost),
         "value": None if value is None else Decimal(value),
         "carbon_kg": None,
@@ -275,3 +277,23 @@ def test_tags_by_hand() -> None:
         ("team", "core"): 2,
         ("team", "(untagged)"): 3,
     }
+
+
+def test_forecasts_by_hand() -> None:
+    weekly = [Decimal(7) if day % 7 == 0 else Decimal(0) for day in range(28)]
+    # The mean of the weekday and the week before never err, and the first of them is chosen. Day 28 is a seventh one.
+    assert foresee(weekly, 4) == Foreseen("mean_weekday", 7.0, 0.0, 0.0, 0.0)
+    assert foresee(weekly[:27], 4) == Foreseen("mean_all_days", 4 * 28 / 27)
+    # Nothing for 27 days, then 8: every candidate said 0, so all errors of sums are 0 or 8.
+    late = foresee([*[Decimal(0)] * 27, Decimal(8)], 1)
+    assert (late.method, late.expected, late.wape) == ("mean_all_days", 8 / 28, 1.0)
+    assert late.half_width == 0.0  # of one day the error was 8 once in 21 times
+
+
+def test_the_grain_by_hand() -> None:
+    rows = scored(event("2", "3", region_code="r"), event("1", None, region_code="r", carbon_kg=Decimal(4)), event("9"))
+    there, elsewhere = sorted(usage_marts(rows, Params())["resource_daily_usage"], key=lambda row: row["region_code"])
+    assert (there["events"], there["cost_usd"], there["quantity"], there["unit"]) == (2, 3, 3, "count")
+    assert (there["cost_without_quantity_usd"], there["total_carbon_kg"]) == (1, 4)
+    assert (there["events_with_carbon"], there["total_genai_tokens"]) == (1, None)
+    assert (elsewhere["region_code"], elsewhere["cost_usd"], elsewhere["anomalous_events"]) == ("unknown", 9, 0)

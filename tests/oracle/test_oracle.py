@@ -282,7 +282,7 @@ def test_a_missing_column_names_the_file_and_the_column(tmp_path: Path) -> None:
 def test_missing_and_empty_masters_are_empty_tables(tmp_path: Path) -> None:
     result = run(tmp_path, users="", billing_monthly=BILLING)
     assert all(result.silver[source] == [] for source in result.silver)
-    assert len(result.gold) == 18
+    assert len(result.gold) == 20
     assert all(rows == [] for rows in result.gold.values())
 
 
