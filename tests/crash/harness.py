@@ -137,7 +137,7 @@ class Driver:
     def output(self) -> str:
         return self._output.read_text(encoding="utf-8", errors="replace")
 
-    def until(self, moment: Moment, patience: float = 300.0) -> bool:
+    def until(self, moment: Moment, patience: float = 900.0) -> bool:
         """Wait for the moment; False when the driver ended before."""
         began = time.monotonic()
         while self.process.poll() is None:
@@ -163,7 +163,7 @@ class Driver:
             time.sleep(0.005)
         return self.watch.where()
 
-    def end(self, patience: float = 300.0) -> int:
+    def end(self, patience: float = 900.0) -> int:
         """Wait for the end; returns the exit status."""
         try:
             return self.process.wait(patience)

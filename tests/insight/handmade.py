@@ -14,9 +14,20 @@ from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.reading.audit import Audit, SourceAudit
 from cloud_analytics.reading.figures import Signal
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast
+from cloud_analytics.reading.periods import Month
 from cloud_analytics.reading.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 
 MADE = datetime(2025, 9, 2, 12, tzinfo=timezone.utc)
+CLOSED = Month(
+    month="2025-07",
+    closed_at="2025-08-05T08:00:00Z",
+    rows=10,
+    cost_usd=Decimal(90),
+    restated_rows=2,
+    restated_usd=Decimal("-1.5"),
+    silver_usd=Decimal("88.5"),
+    invoiced_since_usd=Decimal(0),
+)
 
 
 def facts() -> Facts:
@@ -170,6 +181,7 @@ def facts() -> Facts:
             Signal("F2", "Carbon is more than a multiple of the quantity", True, "12 % unexplained", {}, "nothing"),
         ],
         profile=profiles(),
+        closed=[CLOSED],
         audit=Audit({"usage_events": SourceAudit(212, 210, {"negative_cost": 2}), "users": SourceAudit(5, 5, {})}),
         batches=pd.DataFrame(
             {

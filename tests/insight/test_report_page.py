@@ -111,6 +111,11 @@ class TestFigures:
         assert [row[3:] for row in services] == [["70", "0"], ["28", "1"]]
         assert [row[0][0] for row in table(page, "costliest of 2")] == ["Acme (o1)", "o2"]
 
+    def test_a_closed_month_says_what_was_restated(self, html: str) -> None:
+        assert "2025-07 is closed: its figures here are those of 2025-08-05" in html
+        restated = "−1.50\N{NO-BREAK SPACE}USD in 2\N{NO-BREAK SPACE}rows of <code>gold/restatements</code>"
+        assert f"{restated} was restated since." in html
+
     def test_movers_are_against_the_7_days_before(self, page: Page) -> None:
         rows = [[cell[1] or cell[0] for cell in row] for row in table(page, "largest changes")]
         assert rows == [["o2 · genai", "14", "28", "14", "1"], ["Acme (o1) · compute", "70", "70", "0", "0"]]

@@ -117,7 +117,7 @@ def cost_forecast(days: list[Row], organisations: list[Row], params: Params) -> 
         spent = total([cost for day, cost in costs.items() if month_of(day) == month_of(begin)])
         found = foresee(without_gaps(costs, last), days_left)
         expected, half = float(spent) + found.expected, found.half_width
-        budget = params.budgets.get(org_id, params.plan_tier_budgets.get(tiers.get(org_id)))
+        budget = params.budgets.get(org_id, params.plan_tier_budgets.get(tiers.get(org_id) or ""))
         mart.append(
             {
                 "org_id": org_id,

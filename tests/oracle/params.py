@@ -78,7 +78,7 @@ class Params:
 
     # budgets, USD a month
     budgets: Mapping[str, Decimal] = field(default_factory=dict)  # by organisation
-    plan_tier_budgets: Mapping[str | None, Decimal] = field(default_factory=dict)  # of those without one of their own
+    plan_tier_budgets: Mapping[str, Decimal] = field(default_factory=dict)  # of those without one of their own
 
     def region_code(self, region: str | None) -> str | None:
         """The canonical region of a lower-cased name; canonical names stand for themselves."""

@@ -84,7 +84,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
             }
         ),
     )
-    if not result.balanced:
+    if not result.holds:
         sys.exit(1)
 
 

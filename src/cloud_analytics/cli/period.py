@@ -55,11 +55,11 @@ def _reopen(month: str, lake: str | None, conf: Path | None) -> None:
 @command("cloud-analytics period list", "cloud-analytics period list --format json", name="list")
 @options("lake", "conf")
 def _list(lake: str | None, conf: Path | None) -> None:
-    """Every month with usage: open or closed, since when, its cost as closed, and what was restated since."""
-    with open_lake(lake, conf) as (zones, _, _config):
+    """Every month with usage: open or closed, since when, its cost as closed, what was restated and invoiced since."""
+    with open_lake(lake, conf) as (zones, _, config):
         from cloud_analytics.reading.periods import overview
 
-        found = overview(zones)
+        found = overview(zones, config)
     closed = [month.month for month in found.months if month.closed_at]
     line = f"Closed: {', '.join(closed)}." if closed else "No month is closed."
     emit(lambda: _print(found), line, json=lambda: as_json(found.as_json()))
@@ -67,16 +67,21 @@ def _list(lake: str | None, conf: Path | None) -> None:
 
 def _print(found: Overview) -> None:
     table = Table(title="Months with usage", title_justify="left")
-    for name in ("month", "state", "closed at"):
+    for name in ("month", "state"):
         table.add_column(name)
-    for name in ("rows", "cost USD", "restated rows", "restated USD", "sum USD", "Silver USD"):
+    for name in ("rows", "cost USD", "restated rows", "restated USD", "sum USD"):
         table.add_column(name, justify="right")
+    table.add_column("as in Silver")
+    table.add_column("invoiced since USD", justify="right")
     for month in found.months:
-        figures = (month.cost_usd, month.restated_usd, month.clean_usd, month.silver_usd)
-        cost, restated, clean, silver = (f"{figure:,.2f}" for figure in figures)
-        state = "closed" if month.closed_at else "open"
-        rows = (f"{month.rows:,}", cost, f"{month.restated_rows:,}", restated, clean, silver)
-        table.add_row(month.month, state, month.closed_at or "", *rows)
+        state = f"closed {month.closed_at[:10]}" if month.closed_at else "open"
+        cost, restated, clean, invoiced = (
+            f"{amount:,.2f}"
+            for amount in (month.cost_usd, month.restated_usd, month.clean_usd, month.invoiced_since_usd)
+        )
+        agrees = "yes" if month.agrees else "[red]NO[/red]"
+        rows = (f"{month.rows:,}", cost, f"{month.restated_rows:,}", restated, clean)
+        table.add_row(month.month, state, *rows, agrees, invoiced)
     console().print(table)
 
 

@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 @command(
     "cloud-analytics audit",
     "cloud-analytics audit --format json",
-    fails="a line of some source is unaccounted for",
+    fails="a line of some source is unaccounted for, or a closed month and its restatements do not add up",
 )
 @options("landing", "lake", "conf")
 def audit(landing: str | None, lake: str | None, conf: Path | None) -> None:
-    """The conservation law: landing lines = Silver rows + quarantined rows, for every source."""
+    """The conservation law: landing lines = Silver rows + quarantined rows, for every source.
+
+    Of months that finance has closed also: figures as closed + restatements = what Silver holds.
+    """
     with open_lake(lake, conf, landing, needs=("landing", "lake")) as (zones, files, config):
         from cloud_analytics.reading.audit import audit as conduct
 
         result = conduct(zones, files, config)
     emit(lambda: print_audit(result), audit_line(result), json=lambda: as_json(result.as_json()))
-    if not result.balanced:
+    if not result.holds:
         sys.exit(1)
 
 
@@ -71,6 +74,9 @@ def audit_line(result: Audit) -> str:
     broken = [name for name, source in result.sources.items() if not source.balanced]
     if broken:
         return f"NOT balanced: {', '.join(broken)}."
+    apart = [month.words() for month in result.closed if not month.agrees]
+    if apart:
+        return f"Closed months do NOT add up: {'; '.join(apart)}."
     silver = sum(source.silver for source in result.sources.values())
     rejected = sum(sum(source.quarantine.values()) for source in result.sources.values())
     return f"Balanced: {silver + rejected:,} lines = {silver:,} in Silver + {rejected:,} in quarantine."
@@ -92,3 +98,5 @@ def print_audit(result: Audit) -> None:
     console().print(table)
     if result.archived:
         click.echo(f"{result.archived:,} event files have left landing: their lines are counted as Bronze holds them.")
+    for month in result.closed:
+        click.echo(month.words())

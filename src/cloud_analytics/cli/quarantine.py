@@ -173,7 +173,7 @@ def _replay(landing: str | None, lake: str | None, conf: Path | None) -> None:
         f"{_passed(done)} {audit_line(result)}",
         json=lambda: as_json({**done.as_json(), "audit": result.as_json()}),
     )
-    if not result.balanced:
+    if not result.holds:
         sys.exit(1)
 
 

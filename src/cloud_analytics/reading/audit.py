@@ -1,5 +1,7 @@
 """The conservation law, source by source: landing lines = Silver rows + quarantined rows (contract 2 and 9).
 
+Beside it, of months that finance has closed: figures as closed + restatements = what Silver holds (law 7).
+
 Landing is counted from its own files, Silver and quarantine from their Parquet; no figure is taken from the pipeline.
 Event files that were archived after they were ingested can only be counted as Bronze holds them; so is a master whose
 latest snapshot stays because its files left landing, or cannot be taken in.
@@ -7,7 +9,7 @@ latest snapshot stays because its files left landing, or cannot be taken in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, MASTERS, Config
@@ -16,6 +18,7 @@ from cloud_analytics.lake.files import FileInfo, ReadableFiles
 from cloud_analytics.landing.csv_files import parse_master
 from cloud_analytics.landing.folder import UnreadableFile, has_text, lines, look
 from cloud_analytics.reading.lake import LakeReader, each_source
+from cloud_analytics.reading.periods import Month, closed_months
 
 SOURCES = (EVENTS, *MASTERS)
 
@@ -40,14 +43,20 @@ class Audit:
 
     sources: dict[str, SourceAudit]
     archived: int = 0
+    closed: list[Month] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
         """Whether the law holds for every source."""
         return all(source.balanced for source in self.sources.values())
 
+    @property
+    def holds(self) -> bool:
+        """Whether it is balanced, and closed months and their restatements add up."""
+        return self.balanced and all(month.agrees for month in self.closed)
+
     def as_json(self) -> dict[str, object]:
-        """The shape that `audit --format json` prints."""
+        """The shape that `audit --format json` prints; it tells of closed months where there are some."""
         sources = {
             name: {
                 "landing": source.landing,
@@ -57,7 +66,8 @@ class Audit:
             }
             for name, source in self.sources.items()
         }
-        return {"sources": sources, "balanced": self.balanced}
+        closed = [month.as_json() for month in self.closed]
+        return {"sources": sources, "balanced": self.balanced} | ({"closed_months": closed} if closed else {})
 
 
 def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
@@ -75,7 +85,8 @@ def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
             silver[row["source"]] = row["rows"]
         else:
             rejected[row["source"]][row["error_type"]] = row["rows"]
-    return Audit({name: SourceAudit(landed[name], silver[name], rejected[name]) for name in SOURCES}, len(archived))
+    sources = {name: SourceAudit(landed[name], silver[name], rejected[name]) for name in SOURCES}
+    return Audit(sources, len(archived), closed_months(lake, config))
 
 
 def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]) -> int:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+from cloud_analytics.config import Config
 from cloud_analytics.lake import periods
 from cloud_analytics.reading.lake import LakeReader
 
@@ -23,13 +24,26 @@ _QUERY = """
     )
     GROUP BY month
 """
+# Invoices in Silver that the closed figures do not hold, or hold with another amount: nothing restates them.
+_INVOICES = """
+    SELECT month, sum(usd) AS usd
+    FROM (
+        SELECT strftime(month, '%Y-%m') AS month,
+            round(subtotal * if(currency = 'USD' AND ?, 1, exchange_rate_to_usd), 6) AS usd
+        FROM silver.billing_monthly
+        UNION ALL
+        SELECT billing_month, -gross_revenue_usd FROM gold.revenue_by_org_month
+    )
+    GROUP BY month
+"""
 
 
 @dataclass(frozen=True)
 class Month:
     """A month: rows and cost (USD) of the daily mart, as closed where it is, and what was restated of it since.
 
-    `silver_usd` is the cost of its events as Silver has them now: what the two have to sum to.
+    `silver_usd` is the cost of its events as Silver has them now: what the two have to sum to. `invoiced_since_usd` is
+    what invoices changed after it was closed, which is not restated.
     """
 
     month: str
@@ -39,6 +53,7 @@ class Month:
     restated_rows: int
     restated_usd: Decimal
     silver_usd: Decimal
+    invoiced_since_usd: Decimal
 
     @property
     def clean_usd(self) -> Decimal:
@@ -50,6 +65,18 @@ class Month:
         """Whether figures and restatements sum to what Silver holds (not between two steps of a run)."""
         return self.clean_usd == self.silver_usd
 
+    def as_json(self) -> dict[str, Any]:
+        """Its figures, and whether they add up."""
+        return {**asdict(self), "clean_usd": self.clean_usd, "agrees": self.agrees}
+
+    def words(self) -> str:
+        """How its figures and restatements add up."""
+        verdict = "as Silver has it" if self.agrees else f"but Silver has {self.silver_usd:,.6f} USD"
+        return (
+            f"{self.month}: {self.cost_usd:,.6f} USD as closed {self.restated_usd:+,.6f} restated"
+            f" = {self.clean_usd:,.6f} USD, {verdict}"
+        )
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -60,19 +87,29 @@ class Overview:
 
     def as_json(self) -> dict[str, Any]:
         """The shape that `period list --format json` prints."""
-        told = [{**asdict(month), "clean_usd": month.clean_usd, "agrees": month.agrees} for month in self.months]
-        return {"months": told, "log": self.log}
+        return {"months": [month.as_json() for month in self.months], "log": self.log}
 
 
-def overview(lake: LakeReader) -> Overview:
+def closed_months(lake: LakeReader, config: Config) -> list[Month]:
+    """The months that finance has closed."""
+    return [month for month in overview(lake, config).months if month.closed_at] if periods.load(lake).closed else []
+
+
+def overview(lake: LakeReader, config: Config) -> Overview:
     """Every month that has usage, is closed or was restated."""
     known = periods.load(lake)
     found = {row["month"]: row for row in lake.rows(_QUERY)}
-    zero = Decimal(0)
+    invoices = lake.rows(_INVOICES, [config.pipeline.fx.usd_rate == "identity"])
+    invoiced = {row["month"]: row["usd"] for row in invoices}
+    zero = Decimal("0.000000")
     nothing = {"rows": 0, "cost_usd": zero, "restated_rows": 0, "restated_usd": zero, "silver_usd": zero}
     return Overview(
         [
-            Month(**{**nothing, **found.get(month, {}), "month": month, "closed_at": _closed_at(known, month)})
+            Month(
+                **{**nothing, **found.get(month, {}), "month": month},
+                closed_at=_closed_at(known, month),
+                invoiced_since_usd=invoiced.get(month, zero),
+            )
             for month in sorted({*found, *known.closed})
         ],
         [dict(entry) for entry in known.log],

@@ -113,12 +113,13 @@ def _equal_to_raw(lake: LakeReader, landing: ReadableFiles, config: Config, audi
         found = compare(raw, lake, config)
     except duckdb.Error as error:
         return not_checked(f"DuckDB cannot read a file of landing: {str(error).splitlines()[0]}")
+    told = [f"closed, so figures and restatements together: {month.words()}" for month in audited.closed]
     holds = found.equal and found.lines == audited.sources[EVENTS].landing
     return Check(
         "M3",
         statement,
         verdict(holds) if found.marts else Verdict.NOT_CHECKED,
-        _routes_in_words(found),
+        "; ".join([_routes_in_words(found), *told]),
         {
             "marts": {
                 mart.mart: {
@@ -134,6 +135,7 @@ def _equal_to_raw(lake: LakeReader, landing: ReadableFiles, config: Config, audi
             "set_aside": found.set_aside,
             "rejected_by_duckdb": found.rejected,
             "rejected_by_the_pipeline": found.rejected_by_pipeline,
+            "closed_months": [month.as_json() for month in audited.closed],
         },
         consequence,
     )
@@ -154,6 +156,4 @@ def _routes_in_words(found: IndependentRoute) -> str:
     words.append(f"{sum(found.rejected.values()):,} events rejected, {reasons}")
     words += [f"not checked: {count:,} records that {rule} rejects" for rule, count in found.set_aside.items()]
     words += [f"not checked: {mart}, because of {rules}" for mart, rules in found.not_compared.items()]
-    if found.closed:
-        words.append(f"of {', '.join(found.closed)}, which are closed, figures and restatements together")
     return "; ".join(words)

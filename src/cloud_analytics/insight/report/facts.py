@@ -17,6 +17,7 @@ from cloud_analytics.reading.figures import Signal, figures_to_distrust
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast, budget_alerts, kept_forecasts
 from cloud_analytics.reading.freshness import freshness
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.periods import Month, closed_months
 from cloud_analytics.reading.profile import SourceProfile, profile
 
 _BATCH_SIZES = (1, 5, 20, 100)  # files of a micro-batch, for which the losses of a watermark are counted
@@ -125,6 +126,7 @@ class Facts:
     kept_forecasts: list[KeptForecast]
     signals: list[Signal]  # whether tokens, carbon, invoices and currencies tell anything (F1 to F4)
     profile: dict[str, SourceProfile]  # source → its profile
+    closed: list[Month]  # the months that finance has closed
     audit: Audit | None  # None: the landing folder is not there
     batches: pd.DataFrame  # a row a micro-batch
     losses: pd.DataFrame  # a row a size of micro-batches: files_per_batch, events, lost
@@ -153,6 +155,7 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         kept_forecasts=kept_forecasts(lake),
         signals=figures_to_distrust(lake),
         profile=profile(lake, config),
+        closed=closed_months(lake, config),
         audit=audit(lake, landing, config) if landing.exists("") else None,
         batches=lateness.micro_batches(lake),
         losses=lateness.watermark_losses(lake, config.pipeline.stream.watermark, _BATCH_SIZES),

@@ -23,6 +23,7 @@ from cloud_analytics.insight.report.view import (
     total,
     usd,
 )
+from cloud_analytics.reading.periods import Month
 
 _TOP = 10
 _TOP_ANOMALIES = 12
@@ -68,8 +69,18 @@ def cost(facts: Facts) -> Section:
         ],
         [
             "Anomalous amounts are in the cost. The change compares the last 7 days with the 7 before.",
+            *map(_closed, facts.closed),
         ],
     )
+
+
+def _closed(month: Month) -> str:
+    """What the figures of a closed month are, and what they leave out."""
+    note = f"{month.month} is closed: its figures here are those of {str(month.closed_at)[:10]}"
+    if not month.restated_rows:
+        return f"{note}, and nothing was restated since."
+    restated = f"{usd(month.restated_usd, signed=True)} in {plural(month.restated_rows, 'row')}"
+    return f"{note}; {restated} of `gold/restatements` was restated since."
 
 
 def movers(facts: Facts) -> Section:
