@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.trace import trace
 from cloud_analytics.validation.independent import compare
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import rows_of
-from tests.integration.lakes import differing, silver_and_gold
+from tests.integration.lakes import differing, read_only, silver_and_gold
 
 pytestmark = pytest.mark.spark
 
@@ -113,6 +115,9 @@ def test_what_arrives_for_a_closed_month_is_restated_and_nothing_of_it_is_replac
         landing, LakeReader(open_files(str(lake))), pipeline.config
     )  # from the landing files, by another route
     assert (told.equal, told.closed) == (True, [MAY])
+
+    for org, day, service in keys:  # one of a row that there was, one of a new organisation
+        assert trace(*read_only(pipeline), org, date.fromisoformat(day), service).agrees
 
     pipeline.reopen(MAY)
     assert restated(lake) == []

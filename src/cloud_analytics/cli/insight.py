@@ -105,10 +105,12 @@ def _print_trace(found: Trace) -> None:
     click.echo()
     for check in found.checks:
         lines = "" if check.from_lines is None else f" = {check.from_lines:,f} in the landing lines"
-        sign = "=" if check.mart == check.events else "≠"
+        restated = "" if check.restated is None else f" {check.restated:+,} restated"
+        sign = "=" if check.told == check.events else "≠"
         verdict = "ok" if check.equal else "DIFFERS"
         click.echo(
-            f"  {verdict}  {check.figure}: Gold {_figure(check.mart)} {sign} {_figure(check.events)} events{lines}"
+            f"  {verdict}  {check.figure}: Gold {_figure(check.mart)}{restated} {sign} {_figure(check.events)} events"
+            f"{lines}"
         )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
+from cloud_analytics.lake import periods
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.landing.folder import BLANKS, UnreadableFile, event_files, lines
 from cloud_analytics.reading.lake import LakeReader
@@ -70,17 +71,26 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Check:
-    """A figure of the mart beside the same one from the events; `from_lines`: from the landing lines themselves."""
+    """A figure of the mart beside the same one from the events; `from_lines`: from the landing lines themselves.
+
+    `restated` is what of a closed month has come to the mart's figure since (gold/restatements).
+    """
 
     figure: str
     mart: Any
     events: Any
     from_lines: Any = None
+    restated: Any = None
+
+    @property
+    def told(self) -> Any:
+        """The mart's figure, with what was restated of it."""
+        return self.mart if self.restated is None else (self.mart or 0) + self.restated
 
     @property
     def equal(self) -> bool:
         """Whether all that is known agrees."""
-        return bool(self.mart == self.events) and (self.from_lines is None or bool(self.from_lines == self.mart))
+        return bool(self.told == self.events) and (self.from_lines is None or bool(self.from_lines == self.told))
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class Trace:
 
     @property
     def agrees(self) -> bool:
-        """Whether every figure of the mart is the sum of the events."""
+        """Whether every figure of the mart, with what was restated of it, is the sum of the events."""
         return all(check.equal for check in self.checks)
 
 
@@ -151,7 +161,8 @@ def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, da
         chosen = accepted[event["source_file"], event["event_id"]]
         traced.append(Traced(event, places.of(chosen.popleft()) if chosen else _nowhere(event["source_file"])))
     rejected = [Rejected(errors, line.event_id, places.of(line)) for line, errors in refused]
-    return Trace(org, day, name, mart, _checks(mart, traced), traced, rejected)
+    restated = _restated(lake, org, day, name) if f"{day:%Y-%m}" in periods.load(lake).closed else None
+    return Trace(org, day, name, mart, _checks(mart, traced, restated), traced, rejected)
 
 
 def _bronze_lines(lake: LakeReader, config: Config, org: str, day: date, service: str) -> list[_Line]:
@@ -221,12 +232,27 @@ def _nowhere(name: str) -> Place:
     return Place(name, None, "Bronze holds no such line", "")
 
 
-def _checks(mart: Mapping[str, Any] | None, traced: Sequence[Traced]) -> list[Check]:
-    """Count and sums of the events against the mart; the cost against the landing lines, too, where all were found."""
-    if mart is None:
+def _restated(lake: LakeReader, org: str, day: date, service: str) -> dict[str, Any]:
+    """What was restated of each figure of a closed day; null where nothing was. The capped cost is not restated."""
+    sums = ", ".join(f"sum({figure}) AS {figure}" for figure in _SUMS if figure != "total_cost_usd_capped")
+    query = f"SELECT {sums} FROM gold.restatements WHERE usage_date = ? AND org_id = ? AND service = ?"
+    return lake.row(query, [day, org, service])
+
+
+def _checks(
+    mart: Mapping[str, Any] | None, traced: Sequence[Traced], restated: Mapping[str, Any] | None
+) -> list[Check]:
+    """Count and sums of the events against the mart; the cost against the landing lines, too, where all were found.
+
+    Of a closed day only what is `restated` is compared.
+    """
+    if mart is None and restated is None:
         return [Check("total_events", 0, len(traced))]
-    checks = [Check("total_events", mart["total_events"], len(traced))]
+    frozen = mart or {figure: nothing for figure, (_, _, nothing) in _SUMS.items()}
+    checks = [Check("total_events", frozen["total_events"], len(traced))] if restated is None else []
     for figure, (column, metric, nothing) in _SUMS.items():
+        if restated is not None and figure not in restated:
+            continue
         values = [
             item.event[column]
             for item in traced
@@ -236,7 +262,7 @@ def _checks(mart: Mapping[str, Any] | None, traced: Sequence[Traced]) -> list[Ch
         if figure == "total_requests" and total is not None:
             total = total.quantize(Decimal(1), context=_WIDE)
         lines = _cost_of_lines(traced) if figure == "total_cost_usd" else None
-        checks.append(Check(figure, mart[figure], total, lines))
+        checks.append(Check(figure, frozen[figure], total, lines, restated and restated[figure]))
     return checks
 
 
