@@ -46,6 +46,14 @@ def facts() -> Facts:
         names={"o1": "Acme"},
         usage=pd.DataFrame(usage, columns=["usage_date", "service", "total_cost_usd"]),
         orgs=pd.DataFrame({"org_id": ["o2", "o1"], "total_cost_usd": [Decimal(56), Decimal(210)]}),
+        tags=pd.DataFrame(
+            {
+                "tag_key": ["env", "team"],
+                "cost_usd": [Decimal(266)] * 2,
+                "untagged_usd": [Decimal(133), Decimal(0)],
+                "conflicting_usd": [Decimal(0), Decimal("26.6")],
+            }
+        ),
         windows=pd.DataFrame(
             {
                 "org_id": ["o1", "o2"],
@@ -170,6 +178,7 @@ def facts() -> Facts:
                 "high_usd": [Decimal(225), None],
                 "method": ["mean_weekday", "mean_all_days"],
                 "backtest_wape": [Decimal("0.25"), None],
+                "budget_usd": [Decimal(200), None],
             }
         ),
         budget_alerts=[
@@ -183,6 +192,14 @@ def facts() -> Facts:
         profile=profiles(),
         closed=[CLOSED],
         audit=Audit({"usage_events": SourceAudit(212, 210, {"negative_cost": 2}), "users": SourceAudit(5, 5, {})}),
+        flow=pd.DataFrame(
+            {
+                "zone": [*["landing", "bronze", "silver", "quarantine"] * 2, "gold", "serving"],
+                "part": [*["events"] * 4, *["masters"] * 4, "all", "all"],
+                "tables": [*[1] * 4, *[7] * 4, 22, 15],
+                "rows": [212, 212, 210, 2, 5, 5, 5, 0, 90, 80],
+            }
+        ),
         batches=pd.DataFrame(
             {
                 "ingest_ts": ["2025-09-01T10:00:00+00:00", "2025-09-01T11:00:00+00:00"],

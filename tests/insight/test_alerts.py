@@ -6,13 +6,17 @@ import io
 import json
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from rich.console import Console
 
-from cloud_analytics.insight.alerts import ranked, reason, top_resource_share
+from cloud_analytics.insight.alerts import MART, anomalies, reason
 from cloud_analytics.insight.answers import as_csv, as_json, print_table
-from cloud_analytics.insight.plain import plain
+from cloud_analytics.lake.files import LocalFileSystem
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.queries import Answer, request
 
 ROW: dict[str, Any] = {
@@ -40,21 +44,22 @@ def row(**changes: Any) -> dict[str, Any]:
     return {**ROW, **changes}
 
 
-def test_alerts_are_the_anomalous_days_by_impact() -> None:
+def test_anomalies_stand_by_impact_with_their_reason(tmp_path: Path) -> None:
     small, large = row(impact_usd=Decimal(20), org_id="small"), row(impact_usd=Decimal(900), org_id="large")
-    only_events = row(is_daily_anomaly=False, impact_usd=Decimal(5000))
-    newer = row(usage_date=date(2025, 6, 11))
-    found = ranked([small, only_events, ROW, large, newer])
-    assert [(alert.org_id, alert.usage_date.day) for alert in found] == [
-        ("large", 10), ("org_a", 11), ("org_a", 10), ("small", 10),
+    unknown = row(org_id="unknown", expected_cost_usd=None, impact_usd=None, is_daily_anomaly=None)
+    older = row(usage_date=date(2025, 6, 9))
+    (tmp_path / "gold" / MART).mkdir(parents=True)
+    found = pa.Table.from_pylist([unknown, small, ROW, large, older])
+    pq.write_table(found, tmp_path / "gold" / MART / "part.parquet")
+    shown = anomalies(LakeReader(LocalFileSystem(str(tmp_path))))
+    assert list(zip(shown["org_id"], [day.day for day in shown["usage_date"]])) == [
+        ("large", 10), ("org_a", 9), ("org_a", 10), ("small", 10), ("unknown", 10),
     ]  # fmt: skip
-    shown = json.loads(json.dumps(plain(found)))[2]
-    assert (shown["impact_usd"], shown["usage_date"], shown["top_resource_share"]) == ("312.50", "2025-06-10", 0.9)
+    assert list(shown["reason"]) == [reason(found) for found in (large, older, ROW, small, unknown)]
 
 
-def test_the_share_of_the_top_resource() -> None:
-    assert top_resource_share(ROW) == 0.9
-    assert top_resource_share(row(actual_cost_usd=Decimal(0), top_resource_cost_usd=Decimal(0))) is None
+def test_a_reason_names_no_share_of_a_day_that_cost_nothing() -> None:
+    assert "of the day's cost" not in reason(row(actual_cost_usd=Decimal(0), top_resource_cost_usd=Decimal(0)))
 
 
 def test_a_reason_says_how_much_what_and_who() -> None:
@@ -76,9 +81,7 @@ def test_a_reason_of_a_day_that_is_no_anomaly_as_a_whole() -> None:
 
 
 def test_a_reason_where_nothing_was_expected() -> None:
-    free = row(expected_cost_usd=Decimal(0), impact_pct=None)
-    assert reason(free).startswith("a cost where there usually is none")
-    assert ranked([free])[0].impact_pct is None
+    assert reason(row(expected_cost_usd=Decimal(0))).startswith("a cost where there usually is none")
 
 
 def test_the_table_of_a_query_shows_the_reason_and_the_data_formats_do_not() -> None:

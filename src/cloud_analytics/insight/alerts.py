@@ -1,19 +1,17 @@
 """Alerts: the days on which a service cost an organisation far more than usual, with the reason in words, ranked.
 
-An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. `reason` and `top_resource_share` are
-derived from a row alone, so that `query anomalies` shows the same words for a row that Cassandra served. No row is
-judged here: contract 7 does that, and what is shown can be filtered without changing a verdict.
+An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. `reason` is derived from a row alone, so
+that `query anomalies` shows the same words for a row that Cassandra served. Contract 7 judges the rows, not this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cloud_analytics.reading.lake import LakeReader
 
 MART = "cost_anomaly_mart"
@@ -26,55 +24,12 @@ _DETECTORS = {
 }
 
 
-@dataclass(frozen=True)
-class Alert:
-    """One anomalous day of an (org, service). Money in USD; `impact_pct` in percent of the expected cost.
-
-    `score` counts robust standard deviations (MADs) above the median of the days before; `top_resource_share` lies in
-    0-1. `impact_pct` is None where the expected cost is 0. `plain` (insight/plain.py) makes JSON of it.
-    """
-
-    org_id: str
-    service: str
-    usage_date: date
-    actual_cost_usd: Decimal
-    expected_cost_usd: Decimal
-    impact_usd: Decimal
-    impact_pct: Decimal | None
-    score: float
-    reason: str
-    top_resource_id: str
-    top_resource_cost_usd: Decimal
-    top_resource_share: float | None
-    anomalous_events: int
-
-
-def alerts(lake: LakeReader) -> list[Alert]:
-    """The alerts of a lake from Gold, largest impact first."""
-    return ranked(lake.rows(f"SELECT * FROM gold.{MART} WHERE is_daily_anomaly"))
-
-
-def ranked(rows: Iterable[Mapping[str, Any]]) -> list[Alert]:
-    """Rows of the mart → alerts of those whose day is anomalous, largest impact first (ties: newest first)."""
-    found = [_alert(row) for row in rows if row["is_daily_anomaly"]]
-    return sorted(found, key=lambda a: (-a.impact_usd, -a.usage_date.toordinal(), a.org_id, a.service))
-
-
-def _alert(row: Mapping[str, Any]) -> Alert:
-    same = ("org_id", "service", "usage_date", "actual_cost_usd", "expected_cost_usd", "impact_usd", "impact_pct",
-            "top_resource_id", "top_resource_cost_usd", "anomalous_events")  # fmt: skip
-    return Alert(
-        **{name: row[name] for name in same},
-        score=row["anomaly_score"],
-        reason=reason(row),
-        top_resource_share=top_resource_share(row),
-    )
-
-
-def top_resource_share(row: Mapping[str, Any]) -> float | None:
-    """Which share (0-1) of the day's cost the most expensive resource has; None where the day cost nothing."""
-    actual = row["actual_cost_usd"]
-    return float(row["top_resource_cost_usd"] / actual) if actual and actual > 0 else None
+def anomalies(lake: LakeReader) -> pd.DataFrame:
+    """The anomaly mart with a `reason`, largest impact first; rows without an expectation come last."""
+    order = "impact_usd DESC NULLS LAST, usage_date, org_id, service"
+    found = lake.frame(f"SELECT * FROM gold.{MART} ORDER BY {order}")
+    reasons = [reason({str(name): value for name, value in row.items()}) for row in found.to_dict("records")]
+    return found.assign(reason=reasons)
 
 
 def reason(row: Mapping[str, Any]) -> str:
@@ -101,5 +56,7 @@ def _events(row: Mapping[str, Any]) -> str:
 
 
 def _resource(row: Mapping[str, Any]) -> str:
-    share = top_resource_share(row)
-    return "" if share is None else f"{row['top_resource_id']} made {min(share, 1):.0%} of the day's cost"
+    cost, actual = row["top_resource_cost_usd"], row["actual_cost_usd"]
+    if not actual or actual < 0:
+        return ""
+    return f"{row['top_resource_id']} made {min(cost / actual, 1):.0%} of the day's cost"

@@ -60,21 +60,21 @@ def flow(frame: pd.DataFrame) -> Figure:
     """The map of a lake with its counts, of the frame of `reading.flow`: `zone`, `part`, `tables`, `rows`."""
     with panel("What became of every line", "", "") as (figure, axes):
         axes.set_axis_off()
-        axes.set_xlim(0, 5)
+        axes.set_xlim(-0.03, 4.87)
         axes.set_ylim(-1.45, 2.15)
         found = {(zone, part): rows for zone, part, rows in zip(frame["zone"], frame["part"], frame["rows"])}
         tables = dict(zip(frame["zone"], frame["tables"]))
         for column, zone in enumerate(_ZONES if len(frame) else ()):
-            axes.text(column + 0.4, 1.95, zone, ha="center", weight="bold")
+            axes.text(column + 0.42, 1.95, zone, ha="center", weight="bold")
             if (zone, "all") in found:
                 below = f"rows of\n{tables[zone]} tables"
                 _box(axes, column, 0, 1.7, PALETTE[column], f"{found[zone, 'all']:,}", below)
-                _arrow(axes, (column - 0.2, 0.85), (column, 0.85))
+                _arrow(axes, (column - 0.16, 0.85), (column, 0.85))
                 continue
             for part, foot in (("events", 0.95), ("masters", 0)):
                 _box(axes, column, foot, 0.75, PALETTE[column], f"{found[zone, part]:,}", part)
                 if column:
-                    _arrow(axes, (column - 0.2, foot + 0.375), (column, foot + 0.375))
+                    _arrow(axes, (column - 0.16, foot + 0.375), (column, foot + 0.375))
         if len(frame):
             _rejected(axes, found["quarantine", "events"], found["quarantine", "masters"])
             sums = frame.groupby("zone")["rows"].sum()
@@ -88,19 +88,20 @@ def _rejected(axes: Axes, events: int, masters: int) -> None:
     """Quarantine, below the zones that reject."""
     _box(axes, 0.5, -1, 0.75, ALERT, f"{events + masters:,}", f"{events:,} events, {masters:,} masters", width=1.8)
     axes.text(2.4, -0.62, "quarantine", weight="bold", va="center")
-    for place in (0.9, 1.9):
+    for place in (0.92, 1.92):
         _arrow(axes, (place, 1.325), (place, -0.25))
 
 
 def _box(
-    axes: Axes, left: float, foot: float, height: float, colour: str, figure: str, below: str, width: float = 0.8
+    axes: Axes, left: float, foot: float, height: float, colour: str, figure: str, below: str, width: float = 0.84
 ) -> None:
     corners = "round,pad=0,rounding_size=0.08"
     axes.add_patch(
         FancyBboxPatch((left, foot), width, height, corners, edgecolor=colour, facecolor=to_rgba(colour, 0.12))
     )
     middle = left + width / 2
-    axes.text(middle, foot + height / 2, figure, ha="center", va="bottom", weight="bold")
+    size = 10 * min(1, 8 / len(figure))  # millions are as wide as the box, also on a phone
+    axes.text(middle, foot + height / 2, figure, ha="center", va="bottom", weight="bold", size=size)
     axes.text(middle, foot + height / 2 - 0.05, below, ha="center", va="top", size="small")
 
 

@@ -9,11 +9,12 @@ import pandas as pd
 
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.errors import UsageError
-from cloud_analytics.insight.report.causes import anomalies
+from cloud_analytics.insight.alerts import anomalies
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
 from cloud_analytics.reading.figures import Signal, figures_to_distrust
+from cloud_analytics.reading.flow import flow
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast, budget_alerts, kept_forecasts
 from cloud_analytics.reading.freshness import freshness
 from cloud_analytics.reading.lake import LakeReader
@@ -29,6 +30,11 @@ _QUERIES = {
     "orgs": """
         SELECT org_id, sum(total_cost_usd) AS total_cost_usd
         FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY org_id""",
+    "tags": """
+        SELECT tag_key, sum(cost_usd) AS cost_usd,
+            coalesce(sum(cost_usd) FILTER (tag_value = '(untagged)'), 0) AS untagged_usd,
+            coalesce(sum(cost_usd) FILTER (tag_value = '(conflicting)'), 0) AS conflicting_usd
+        FROM gold.tag_cost_daily GROUP BY ALL ORDER BY tag_key""",
     "windows": """
         SELECT org_id, service, cost_7d, cost_14d FROM gold.org_service_cost_summary
         WHERE summary_date = (SELECT max(summary_date) FROM gold.org_service_cost_summary) ORDER BY org_id, service""",
@@ -91,7 +97,7 @@ _QUERIES = {
         ORDER BY to_usd - from_usd DESC, org_id, service, signal""",
     "forecasts": """
         SELECT org_id, as_of_date, forecast_month, actual_to_date_usd, expected_usd, low_usd, high_usd, method,
-            backtest_wape
+            backtest_wape, budget_usd
         FROM gold.cost_forecast WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
         ORDER BY expected_usd DESC, org_id""",
 }
@@ -108,6 +114,7 @@ class Facts:
     names: dict[str, str]  # org_id → org_name, where it is known
     usage: pd.DataFrame  # a row a (usage_date, service): total_cost_usd
     orgs: pd.DataFrame  # a row an org_id: total_cost_usd
+    tags: pd.DataFrame  # a row a tag_key: cost_usd, and of it untagged_usd and conflicting_usd
     windows: pd.DataFrame  # a row an (org, service): cost_7d, cost_14d up to last_date
     last_date: date | None
     anomalies: pd.DataFrame  # cost_anomaly_mart, largest impact first, with a `reason` in words
@@ -128,6 +135,7 @@ class Facts:
     profile: dict[str, SourceProfile]  # source → its profile
     closed: list[Month]  # the months that finance has closed
     audit: Audit | None  # None: the landing folder is not there
+    flow: pd.DataFrame  # rows of each zone (reading.flow); empty where the landing folder is not there
     batches: pd.DataFrame  # a row a micro-batch
     losses: pd.DataFrame  # a row a size of micro-batches: files_per_batch, events, lost
     newest_event: datetime | None
@@ -142,6 +150,7 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
             f"the lake {lake.root} holds no Gold yet; run `cloud-analytics run` first, or give another one with --lake"
         )
     fresh = freshness(lake)
+    law = audit(lake, landing, config) if landing.exists("") else None
     names = lake.rows("SELECT org_id, org_name FROM silver.customers_orgs WHERE org_name IS NOT NULL")
     return Facts(
         lake=lake.root,
@@ -156,7 +165,8 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         signals=figures_to_distrust(lake),
         profile=profile(lake, config),
         closed=closed_months(lake, config),
-        audit=audit(lake, landing, config) if landing.exists("") else None,
+        audit=law,
+        flow=pd.DataFrame() if law is None else flow(lake, law),
         batches=lateness.micro_batches(lake),
         losses=lateness.watermark_losses(lake, config.pipeline.stream.watermark, _BATCH_SIZES),
         newest_event=fresh.newest_event,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.report.view import ratio, total
-
-_WEEK = timedelta(days=7)
+from cloud_analytics.insight.report.numbers import total
 
 
 def recent_cost(windows: pd.DataFrame) -> tuple[Any, Any]:
@@ -19,38 +16,11 @@ def recent_cost(windows: pd.DataFrame) -> tuple[Any, Any]:
     return (now, both - now) if now is not None else (None, None)
 
 
-def recent_days(facts: Facts, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of the last 7 usage dates, and those of the 7 before."""
-    days, end = pd.to_datetime(frame["usage_date"]), pd.to_datetime(str(facts.last_date))
-    return frame[(days > end - _WEEK) & (days <= end)], frame[(days > end - 2 * _WEEK) & (days <= end - _WEEK)]
-
-
-def periods(facts: Facts, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The whole of it and the last two weeks, by name."""
-    now, before = recent_days(facts, frame)
-    return [("all days", frame), ("last 7 days", now), ("the 7 before", before)]
-
-
-def token_price(genai: pd.DataFrame) -> Any:
-    """USD per million tokens, of what tells its tokens; None where nothing does."""
-    return ratio((total(genai["counted_cost_usd"]) or 0) * 1_000_000, total(genai["total_tokens"]))
-
-
-def coverage(carbon: pd.DataFrame) -> Any:
-    """The share of events that report carbon; None without events."""
-    return ratio(total(carbon["events_with_carbon"]), total(carbon["events"]))
-
-
-def grams_per_usd(facts: Facts, carbon: pd.DataFrame) -> Any:
-    """g CO₂e per USD of usage, of the days that report any carbon."""
-    days = set(carbon["usage_date"][carbon["events_with_carbon"] > 0])
-    spent = total(facts.usage["total_cost_usd"][facts.usage["usage_date"].isin(days)])
-    return ratio((total(carbon["total_carbon_kg"]) or 0) * 1000, spent)
-
-
-def late_share(facts: Facts) -> Any:
-    """The share of event lines that came late; None without events."""
-    return ratio(total(facts.batches["late_rows"]), total(facts.batches["input_rows"]))
+def movers(windows: pd.DataFrame) -> pd.DataFrame:
+    """With `before` and `change`: the last 7 days against the 7 before; what changed most stands first."""
+    before = windows["cost_14d"] - windows["cost_7d"]
+    found = windows.assign(before=before, change=windows["cost_7d"] - before)
+    return found.loc[found["change"].abs().sort_values(ascending=False, kind="stable").index]
 
 
 def org(facts: Facts, org_id: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cloud_analytics.insight import profile_words
-from cloud_analytics.insight.report.view import Cell, Fold, Table, number, percent, plural
+from cloud_analytics.insight.report.numbers import number, percent, plural
+from cloud_analytics.insight.report.view import Cell, Fold, Table
 from cloud_analytics.reading.profile import SourceProfile
 
 

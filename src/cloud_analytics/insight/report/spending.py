@@ -8,21 +8,11 @@ from typing import Any
 import pandas as pd
 
 from cloud_analytics.insight import plots
+from cloud_analytics.insight.report import measures
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.measures import org, recent_cost, with_names
-from cloud_analytics.insight.report.view import (
-    Cell,
-    Section,
-    Table,
-    change,
-    number,
-    percent,
-    plural,
-    ratio,
-    rows,
-    total,
-    usd,
-)
+from cloud_analytics.insight.report.numbers import change, number, percent, plural, ratio, total, usd
+from cloud_analytics.insight.report.view import Cell, Section, Table, rows
 from cloud_analytics.reading.periods import Month
 
 _TOP = 10
@@ -66,6 +56,7 @@ def cost(facts: Facts) -> Section:
                 ("organisation", *columns),
                 by_org,
             ),
+            *_tags(facts),
         ],
         [
             "Anomalous amounts are in the cost. The change compares the last 7 days with the 7 before.",
@@ -83,14 +74,23 @@ def _closed(month: Month) -> str:
     return f"{note}; {restated} of `gold/restatements` was restated since."
 
 
+def _tags(facts: Facts) -> list[Table]:
+    """Which of the cost has an owner, by each tag; no table where resources have no tags."""
+    body: list[list[Cell]] = []
+    for row in rows(facts.tags):
+        parts = (row.cost_usd - row.untagged_usd - row.conflicting_usd, row.untagged_usd, row.conflicting_usd)
+        body.append([row.tag_key, *[percent(ratio(part, row.cost_usd)) for part in parts]])
+    names = ("tag", "one value", "no value", "several that conflict")
+    return [Table("Cost by what the tags of its resources say", names, body)] if body else []
+
+
 def movers(facts: Facts) -> Section:
     """Services of organisations whose cost changed most: the last 7 days against the 7 before."""
     title = "Top movers"
     if facts.windows.empty or facts.last_date is None:
         return Section("movers", title, "No usage yet, so nothing has moved.")
-    before = facts.windows["cost_14d"] - facts.windows["cost_7d"]
-    found = with_names(facts, facts.windows.assign(before=before, change=facts.windows["cost_7d"] - before))
-    top = found.loc[found["change"].abs().sort_values(ascending=False, kind="stable").index].head(_TOP)
+    found = with_names(facts, measures.movers(facts.windows))
+    top = found.head(_TOP)
     ups, downs, most = found["change"] > 0, found["change"] < 0, top.iloc[0]
     rose, fell = total(found["change"][ups]) or 0, -(total(found["change"][downs]) or 0)
     lead = (

@@ -10,11 +10,9 @@ from cloud_analytics.config import EVENTS
 from cloud_analytics.insight import plots
 from cloud_analytics.insight.report import profiles
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.report.measures import late_share
-from cloud_analytics.insight.report.view import Cell, Section, Table, Value, number, percent, plural, ratio, rows
+from cloud_analytics.insight.report.numbers import Value, number, percent, plural, ratio
+from cloud_analytics.insight.report.view import Cell, Section, Table, rows
 from cloud_analytics.reading.audit import Audit
-
-_BATCHES_SHOWN = 10
 
 
 def quality(facts: Facts) -> Section:
@@ -47,7 +45,8 @@ def quality(facts: Facts) -> Section:
         for kind, count in source.quarantine.items()
     ]
     rejects = pd.DataFrame(records, columns=["source", "error_type", "records"])
-    drawn, tables = ([plots.rejects(rejects)], [_rules(law, rejects)]) if records else ([], [])
+    tables = [_rules(law, rejects)] if records else []
+    drawn = [plots.flow(facts.flow), *([plots.rejects(rejects)] if records else [])]
     return Section("quality", title, lead, drawn, [_audit(law), *tables, profile], notes, columns)
 
 
@@ -84,64 +83,32 @@ def _rules(law: Audit, rejects: pd.DataFrame) -> Table:
     )
 
 
-def late_data(facts: Facts) -> Section:
-    """How late the events came, and what a plain watermark would have made of it."""
-    title = "Late data"
+def timeliness(facts: Facts) -> Section:
+    """How old the newest data are, how late events came, and what a plain watermark would have made of it."""
+    title, fresh = "Freshness and late data", [_freshness(facts)]
     batches = facts.batches
-    if batches.empty:
-        return Section("late", title, "No micro-batch of events has been ingested.")
-    hours = duration(facts.watermark)
-    lines = plural(int(batches["input_rows"].sum()), "event line")
-    lead = f"{percent(late_share(facts))} of {lines} came more than {hours} late; all were processed."
+    if batches.empty or facts.newest_event is None:
+        return Section("timeliness", title, "No event has been ingested yet.", tables=fresh)
+    age = (facts.made - facts.newest_event) / timedelta(days=1)
+    lines, hours = int(batches["input_rows"].sum()), duration(facts.watermark)
     first, last = (facts.losses.iloc[at] for at in (0, -1))
-    lead += (
-        f" A plain watermark of {hours} would have lost {percent(ratio(first.lost, first.events))} of the events with"
-        f" {plural(first.files_per_batch, 'file')} a micro-batch, and {percent(ratio(last.lost, last.events))} with"
-        f" {last.files_per_batch}."
-    )
-    sizes = Table(
-        f"What a plain watermark of {hours} would lose",
-        ("files in a micro-batch", "events lost", "share"),
-        [
-            [
-                number(row.files_per_batch),
-                number(row.lost, alert=row.lost > 0),
-                percent(ratio(row.lost, row.events)),
-            ]
-            for row in rows(facts.losses)
-        ],
+    lead = (
+        f"The newest event is {number(age, decimals=1)} days older than this report. Files need not come in order:"
+        f" {percent(ratio(batches['late_rows'].sum(), lines))} of {plural(lines, 'event line')} came more than"
+        f" {hours} late, and all were processed. A plain watermark of {hours} would have lost"
+        f" {percent(ratio(first.lost, first.events))} of the events with {plural(first.files_per_batch, 'file')} a"
+        f" micro-batch, and {percent(ratio(last.lost, last.events))} with {last.files_per_batch}."
     )
     drawn = [plots.watermark_losses(batches)] if len(batches) > 1 else []
-    shown = batches.tail(_BATCHES_SHOWN)
-    metrics = Table(
-        f"The newest {len(shown)} of {plural(len(batches), 'micro-batch')}, and what a watermark would lose",
-        ("ingested (UTC)", "files", "lines", "late", "p95 late (days)", "most late (days)", "would lose"),
-        [
-            [
-                str(row.ingest_ts)[:16].replace("T", " "),
-                number(row.files),
-                number(row.input_rows),
-                percent(row.late_share),
-                _days(row.p95_lateness_seconds),
-                _days(row.max_lateness_seconds),
-                number(row.watermark_would_drop, alert=row.watermark_would_drop > 0),
-            ]
-            for row in rows(shown)
-        ],
-    )
     notes = [
         "Lateness counts from the newest event seen. The first micro-batch has nothing to be late against: the larger"
         " they are, the less a watermark loses, so results would depend on a setting for speed."
     ]
-    return Section("late", title, lead, drawn, [sizes, metrics], notes)
+    return Section("timeliness", title, lead, drawn, fresh, notes)
 
 
-def freshness(facts: Facts) -> Section:
-    """How old the newest data are."""
-    title = "Freshness"
-    ingested = None
-    if len(facts.batches):
-        ingested = datetime.fromisoformat(str(facts.batches["ingest_ts"].max()))
+def _freshness(facts: Facts) -> Table:
+    ingested = datetime.fromisoformat(str(facts.batches["ingest_ts"].max())) if len(facts.batches) else None
     moments = [
         ("newest event", facts.newest_event),
         ("events last ingested", ingested),
@@ -152,24 +119,13 @@ def freshness(facts: Facts) -> Section:
         [f"{name} (snapshot)", day, number((facts.made.date() - datetime.fromisoformat(day).date()).days, decimals=1)]
         for name, day in sorted(facts.snapshots.items())
     ]
-    if facts.newest_event is None:
-        lead = "No event has been ingested yet."
-    else:
-        age = (facts.made - facts.newest_event) / timedelta(days=1)
-        lead = f"The newest event is {number(age, decimals=1)} days older than this report."
-    return Section(
-        "freshness", title, lead, tables=[Table("As of this report", ("what", "when (UTC)", "age (days)"), rows)]
-    )
+    return Table("As of this report", ("what", "when (UTC)", "age (days)"), rows)
 
 
 def _moment(facts: Facts, moment: datetime | None) -> tuple[str, Value]:
     if moment is None:
         return "never", number(None)
     return moment.strftime("%Y-%m-%d %H:%M"), number((facts.made - moment) / timedelta(days=1), decimals=1)
-
-
-def _days(seconds: float | None) -> Value:
-    return number(None if seconds is None else seconds / 86_400, decimals=1)
 
 
 def duration(length: timedelta) -> str:

@@ -1,31 +1,18 @@
-"""What a page is made of: sections with plots and tables, and numbers that keep their exact value."""
+"""What a page is made of: sections with tiles, plots and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-UNKNOWN = "–"
-# Characters: a text from here on is a sentence; as many of a table's fit beside each other on a phone.
-_LONG, _PHONE = 40, 36
+from cloud_analytics.insight.report.numbers import Value
 
-
-@dataclass(frozen=True)
-class Value:
-    """A number for people (`text`, `unit`), and as it is stored (`exact`, empty where there is none)."""
-
-    text: str
-    unit: str = ""
-    exact: str = ""
-    alert: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.text}\N{NO-BREAK SPACE}{self.unit}" if self.unit else self.text
+# Characters: a text from here on is a sentence; as many of a table's fit beside each other on a phone, on half a page.
+_LONG, _PHONE, _HALF_A_PAGE, _GAP = 40, 36, 86, 2
 
 
 Cell = str | Value
@@ -63,16 +50,20 @@ class Table:
     @property
     def full(self) -> bool:
         """Whether it needs the whole width of a page."""
-        return any(self.kind(column) == "long" for column in range(len(self.columns)))
+        long = any(self.kind(column) == "long" for column in range(len(self.columns)))
+        return long or self._width + _GAP * len(self.columns) > _HALF_A_PAGE
 
     @property
     def stacked(self) -> bool:
         """Whether a phone is too narrow to show the names of rows beside their figures."""
-        widths = [
+        return self._width > _PHONE
+
+    @property
+    def _width(self) -> int:
+        return sum(
             max(len(text) for text in (*name.split(), *(str(row[at]) for row in self.rows)))
             for at, name in enumerate(self.columns)
-        ]
-        return sum(widths) > _PHONE
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Section:
-    """`lead` says in a sentence what to see; plots and tables show it; notes say how it is counted; folds go deeper."""
+    """`lead` says in a sentence what to see; tiles, plots and tables show it; notes say how; folds go deeper."""
 
     id: str
     title: str
@@ -95,59 +86,9 @@ class Section:
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     folds: Sequence[Fold] = ()
-
-
-def number(amount: Any, unit: str = "", decimals: int = 0, signed: bool = False, alert: bool = False) -> Value:
-    """An amount with thousands separators; null is a dash."""
-    if not known(amount):
-        return Value(UNKNOWN)
-    exact = f"{amount:f}" if isinstance(amount, Decimal) else str(amount)
-    text = f"{amount:{'+' if signed else ''},.{decimals}f}".replace("-", "−")
-    if not text.strip("+−0.,"):
-        text = text.lstrip("+−")  # what rounds to nothing has no sign
-    return Value(text, unit, exact, bool(alert))
-
-
-def usd(amount: Any, decimals: int = 2, signed: bool = False, alert: bool = False) -> Value:
-    """US dollars."""
-    return number(amount, "USD", decimals, signed, alert)
-
-
-def percent(share: Any, signed: bool = False, alert: bool = False) -> Value:
-    """A share (0–1) as per cent; `exact` stays the share."""
-    if not known(share):
-        return Value(UNKNOWN)
-    shown = number(Decimal(str(share)) * 100, "", 1, signed, alert)
-    return Value(shown.text + "%", "", str(share), shown.alert)
-
-
-def known(amount: Any) -> bool:
-    """Whether it is a number, and not null."""
-    return amount is not None and not pd.isna(amount)
-
-
-def total(values: pd.Series[Any]) -> Any:
-    """The exact sum that ignores nulls; None when there is nothing but nulls (pandas would make it 0)."""
-    found = [value for value in values if known(value)]
-    return sum(found) if found else None
-
-
-def ratio(numerator: Any, denominator: Any) -> Any:
-    """A quotient; None where something is unknown, or there is nothing to divide by."""
-    return numerator / denominator if known(numerator) and known(denominator) and denominator else None
-
-
-def change(now: Any, before: Any) -> Any:
-    """By which share `now` differs from `before`; None where one is unknown or there was nothing before."""
-    return ratio(now - before, before) if known(now) and known(before) else None
+    tiles: Sequence[Tile] = ()
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
     """The rows of a frame, each with its columns as attributes."""
     return iter(frame.itertuples(index=False))
-
-
-def plural(amount: Any, word: str) -> str:
-    """`1 day`, `2 days`, `0 micro-batches`."""
-    several = word + ("es" if word.endswith("ch") else "s")
-    return f"{amount:,}\N{NO-BREAK SPACE}{word if amount == 1 else several}"

@@ -1,54 +1,16 @@
-"""What customers pay and what they say: revenue, support."""
+"""Tickets, what waits, broken SLAs, and what customers say."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from cloud_analytics.insight import plots
-from cloud_analytics.insight.report.facts import Facts, distrust
+from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.measures import lacking
-from cloud_analytics.insight.report.view import (
-    Cell,
-    Section,
-    Table,
-    change,
-    known,
-    number,
-    percent,
-    plural,
-    ratio,
-    rows,
-    total,
-    usd,
-)
+from cloud_analytics.insight.report.numbers import known, number, percent, plural, ratio, total
+from cloud_analytics.insight.report.view import Cell, Section, Table, rows
 
-_AMOUNTS = ("gross_revenue_usd", "credits_applied_usd", "net_revenue_usd", "taxes_usd", "total_due_usd")
 _SEVERITIES = ("critical", "high", "medium", "low")
-
-
-def revenue(facts: Facts) -> Section:
-    """What was billed, in USD: gross, credits, net, taxes."""
-    title, found = "Revenue", facts.revenue
-    if found.empty:
-        return Section("revenue", title, lacking(facts, "billing_monthly", "There are no invoices."))
-    sums = {name: total(found[name]) for name in _AMOUNTS}
-    share = percent(ratio(sums["credits_applied_usd"], sums["gross_revenue_usd"]))
-    months = [str(month) for month in found["billing_month"]]
-    lead = f"Net revenue is {usd(sums['net_revenue_usd'], 0)} in {plural(len(months), 'month')}"
-    lead += f"; credits took {share} of the gross"
-    if len(months) > 1:
-        moved = change(found["net_revenue_usd"].iloc[-1], found["net_revenue_usd"].iloc[-2])
-        lead += f", and {months[-1]} is {percent(moved, signed=True)} against {months[-2]}"
-    body: list[list[Cell]] = [
-        [str(row.billing_month), *[usd(getattr(row, name), 0) for name in _AMOUNTS]] for row in rows(found)
-    ]
-    body.append(["all", *[usd(sums[name], 0) for name in _AMOUNTS]])
-    table = Table("By month (USD)", ("month", "gross", "credits", "net", "taxes", "due"), body)
-    notes = [
-        "Net is gross − credits, due is net + taxes. Invoices in other currencies are converted at their own rate.",
-        *distrust(facts, "F3", "F4"),
-    ]
-    return Section("revenue", title, lead + ".", [plots.revenue_bridge(found)], [table], notes)
 
 
 def support(facts: Facts) -> Section:
@@ -74,7 +36,7 @@ def support(facts: Facts) -> Section:
                 *[number(getattr(row, name)) for name in counts],
                 percent(ratio(row.sla_breach_count, row.total_tickets)),
             ]
-            for row in rows(_by_severity(sums))
+            for row in rows(by_severity(sums))
         ],
     )
     # As objects: a month that only one of them has would turn the other's counts into floats.
@@ -119,7 +81,7 @@ def _backlog(facts: Facts) -> list[Table]:
         return []
     body: list[list[Cell]] = [
         [row.severity, number(row.open_tickets), number(row.open_over_7_days), number(row.oldest_open_days)]
-        for row in rows(_by_severity(found))
+        for row in rows(by_severity(found))
     ]
     oldest = max((days for days in found["oldest_open_days"] if known(days)), default=None)
     sums = [number(total(found[name])) for name in ("open_tickets", "open_over_7_days")]
@@ -133,13 +95,13 @@ def _contradictions(facts: Facts) -> Table:
     names = ("resolved", "breached_at_once", "kept_but_long")
     body: list[list[Cell]] = [
         [row.severity, *[number(getattr(row, name)) for name in names], number(row.breached_days, decimals=1)]
-        for row in rows(_by_severity(facts.sla))
+        for row in rows(by_severity(facts.sla))
     ]
     columns = ("severity", "resolved", "breached on day 0", "long, not breached", "median breached (days)")
     return Table("SLA verdicts that contradict the days they took", columns, body)
 
 
-def _by_severity(frame: pd.DataFrame) -> pd.DataFrame:
+def by_severity(frame: pd.DataFrame) -> pd.DataFrame:
     """The severest first, words that are none of the four last."""
     order = {word: place for place, word in enumerate(_SEVERITIES)}
     return frame.sort_values("severity", key=lambda words: words.map(lambda word: (order.get(word, 9), word)))
