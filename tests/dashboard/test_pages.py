@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -19,7 +20,10 @@ from cloud_analytics.dashboard.app import PAGES
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.reading.figures import Signal
 from cloud_analytics.serving.tables import tables
+from tests.dashboard.browser import BROWSER, dashboard, opened
 from tests.dashboard.conftest import NAMES, Served
+from tests.integration import hostile as hostile_input
+from tests.test_follow import drop, following, wait_for
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 
@@ -204,3 +208,34 @@ def test_empty_tables_say_what_to_do(
         sources.use(nothing)
         shown = page(name)
     assert any("nothing was served yet: run `cloud-analytics run`" in text for text in sentences(shown))
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt-get install chromium")
+def test_a_file_that_lands_changes_a_number_in_a_browser_and_names_stay_text(served: Served) -> None:
+    """The last one: it adds to the lake."""
+    urls: list[str] = []
+    cost = "[data-testid=stMetricValue]"
+
+    def amount() -> float:
+        return float(shown.locator(cost).first.inner_text().replace(",", ""))
+
+    with dashboard(served.lake) as address, opened() as shown:
+        shown.on("request", lambda request: urls.append(request.url))
+        shown.goto(address)
+        shown.wait_for_selector(cost)
+        before = amount()
+        with following(served.pipeline):
+            lines = [
+                hostile_input.event(f"named_{n}", org_id=name, resource_id=name, cost_usd_increment=1000)
+                for n, name in enumerate(NAMES)
+            ]
+            drop(served.landing, "named.jsonl", *lines)
+            wait_for(lambda: amount() == before + 1000 * len(NAMES), "the number")  # nobody reloads the page
+        shown.goto(f"{address}/organisation?org={quote(NAMES[5])}")
+        shown.wait_for_selector("canvas")
+        choice = shown.get_by_role("combobox").first
+        assert choice.input_value() == NAMES[5]
+        choice.click()
+        assert set(NAMES) <= set(shown.get_by_role("option").all_inner_texts())
+        assert shown.locator("img[src=x], [data-testid=stMain] a[href*='//b'], .katex").count() == 0
+    assert [url for url in urls if not url.startswith((address, "data:", "blob:"))] == []

@@ -22,12 +22,16 @@ def page(source: Source) -> None:
     """Reconciliation, forecast and tags of one organisation."""
     st.title("Does the bill fit the usage, and what comes next?", anchor=False)
     org = organisation(source)
-    _reconciliation(source, source.ask("reconciliation", org))
+    bill = source.ask("reconciliation", org)
+    _reconciliation(bill)
+    notes = st.container()  # filled last: they may read Silver
     _forecast(source.ask("forecast", org))
     _tags(source, org)
+    with notes:
+        distrust(source, bill)
 
 
-def _reconciliation(source: Source, answer: Answer) -> None:
+def _reconciliation(answer: Answer) -> None:
     question(answer)
     if not answer.rows:
         say("There is neither usage nor an invoice of this organisation.")
@@ -41,7 +45,6 @@ def _reconciliation(source: Source, answer: Answer) -> None:
             f"The usage here does not cover the whole of {', '.join(partial)}: whether those invoices are right cannot"
             " be told from these data."
         )
-    distrust(source, "F3", "F4")
 
 
 def _bridge(rows: pd.DataFrame) -> pd.DataFrame:
@@ -67,7 +70,7 @@ def _forecast(answer: Answer) -> None:
     drawn = pd.DataFrame({"what": [name for name, _ in bars], "expected_usd": [newest[column] for _, column in bars]})
     drawn[["low_usd", "high_usd"]] = None
     drawn.loc[1, ["low_usd", "high_usd"]] = [newest["low_usd"], newest["high_usd"]]
-    used = newest["budget_used_pct"]
+    used, will = newest["budget_used_pct"], "it will not do" if newest["expected_over_budget"] else "it will do"
     figures(
         (
             f"Expected of {newest['forecast_month']} (USD)",
@@ -79,7 +82,11 @@ def _forecast(answer: Answer) -> None:
             f"{number(newest['low_usd'])} – {number(newest['high_usd'])}",
             "by the errors of the method so far",
         ),
-        ("Budget (USD)", number(newest["budget_usd"]), "none is set" if pd.isna(used) else f"{number(used)} % used"),
+        (
+            "Budget (USD)",
+            number(newest["budget_usd"]),
+            "none is set" if pd.isna(used) else f"{number(used)} % used, and {will}",
+        ),
     )
     charts.interval(
         drawn.dropna(subset=["expected_usd"]),

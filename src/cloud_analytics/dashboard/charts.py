@@ -6,46 +6,47 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from cloud_analytics.dashboard.show import heading
+from cloud_analytics.dashboard.show import heading, say
 from cloud_analytics.insight.colours import ALERT, PALETTE
 from cloud_analytics.tables import Column
 
 _COLOURS = PALETTE[:6]  # the others are not seen on every ground
 _REST = "all others"
-_GREY = "#999999"  # texts in a chart: read on a light and on a dark ground
+_GREY = "#808080"  # texts and rings in a chart: seen on a light and on a dark ground
 _HEIGHT, _BAR = 320, 26  # pixels of a chart over time; of a bar with a name
 _NAMES = 150  # pixels of the names beside bars
 _APART = 45  # days that a phone still shows with gaps between them
+_FEWEST = 7  # days or months that an axis has room for: bars of a few would be as wide as the page
 _KINDS = {"used": PALETTE[0], "billed more": PALETTE[1], "billed less": ALERT, "invoiced": PALETTE[2]}
 
 
 def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | None = None) -> None:
     """A figure by day or month, stacked by its parts, of which the largest have colours of their own."""
-    unit, form = ("yearmonth", "%Y-%m") if time.is_month else ("yearmonthdate", "%d %b")
-    gap = 2 if rows[time.name].nunique() <= _APART else 0
-    chart = alt.Chart(rows.assign(**{time.name: pd.to_datetime(rows[time.name])})).mark_bar(binSpacing=gap)
-    told = [alt.Tooltip(f"{unit}({time.name}):T", title=heading(time), format="%Y-%m-%d")]
+    if not rows[figure.name].fillna(0).any():
+        say(f"Nothing to draw: {heading(figure)} is 0 throughout.")
+        return
+    if time.is_date:
+        rows = rows.assign(**{time.name: pd.to_datetime(rows[time.name])})
+    bars = alt.Chart(rows).mark_bar(binSpacing=2 if rows[time.name].nunique() <= _APART else 0)
+    kind, form = ("T", "%Y-%m-%d") if time.is_date else ("N", alt.Undefined)
+    told = [alt.Tooltip(f"{time.name}:{kind}", title=heading(time), format=form)]
     if parts is None:
-        chart = chart.encode(color=alt.value(_COLOURS[0]))
+        bars = bars.encode(color=alt.value(_COLOURS[0]))
     else:
         sums = rows.groupby(parts.name)[figure.name].sum().sort_values(ascending=False)
         first = list(sums.index if len(sums) <= len(_COLOURS) else sums.index[: len(_COLOURS) - 1])
-        chart.data[parts.name] = rows[parts.name].where(rows[parts.name].isin(first), _REST)
-        chart = chart.encode(color=_colour(parts.name, [*sorted(first), *([_REST] if len(first) < len(sums) else [])]))
+        bars.data = rows.assign(**{parts.name: rows[parts.name].where(rows[parts.name].isin(first), _REST)})
+        bars = bars.encode(color=_colour(parts.name, [*sorted(first), *([_REST] if len(first) < len(sums) else [])]))
         told.append(alt.Tooltip(f"{parts.name}:N", title=heading(parts)))
-    _draw(
-        chart.encode(
-            x=alt.X(f"{unit}({time.name}):T", title=None, axis=alt.Axis(format=form, labelOverlap=True)),
-            y=alt.Y(f"sum({figure.name}):Q", title=heading(figure), axis=_numbers(figure)),
-            tooltip=[*told, _tip(figure, f"sum({figure.name}):Q")],
-        ),
-        _HEIGHT,
-    )
+    y = alt.Y(f"sum({figure.name}):Q", title=heading(figure), axis=_numbers(figure))
+    _draw(bars.encode(x=_time(rows, time), y=y, tooltip=[*told, _tip(figure, f"sum({figure.name}):Q")]), _HEIGHT)
 
 
 def points(rows: pd.DataFrame, time: Column, figure: Column, parts: Column) -> None:
     """A point for each row, where a sum would say nothing."""
-    chart = alt.Chart(rows.assign(**{time.name: pd.to_datetime(rows[time.name])})).mark_point(filled=True, size=70)
+    chart = alt.Chart(rows.assign(**{time.name: pd.to_datetime(rows[time.name])})).mark_point(
+        filled=True, size=70, opacity=1
+    )
     _draw(
         chart.encode(
             x=alt.X(f"{time.name}:T", title=None, axis=alt.Axis(format="%d %b", labelOverlap=True)),
@@ -79,7 +80,7 @@ def span(rows: pd.DataFrame, name: Column, start: Column, end: Column) -> None:
     both = f"○ {heading(start)}   ● {heading(end)}"
     first = alt.X(f"{start.name}:Q", title=both, axis=_numbers(start))
     lines = chart.mark_rule(color=ALERT, strokeWidth=2).encode(x=first, x2=end.name)
-    hollow = chart.mark_point(color=_COLOURS[0], size=70, strokeWidth=2).encode(x=first)
+    hollow = chart.mark_point(color=_GREY, size=70, strokeWidth=2, opacity=1).encode(x=first)
     full = chart.mark_point(color=ALERT, size=70, filled=True, opacity=1).encode(x=f"{end.name}:Q")
     _draw(alt.layer(lines, hollow, full))
 
@@ -113,6 +114,19 @@ def _colour(name: str, domain: list[str], colours: list[str] | None = None) -> a
     return alt.Color(
         f"{name}:N", title=None, scale=alt.Scale(domain=domain, range=colours or list(_COLOURS)), legend=legend
     )
+
+
+def _time(rows: pd.DataFrame, time: Column) -> alt.X:
+    """Months side by side, or all days from the first to the last; a few do not take the whole width."""
+    found = rows[time.name]
+    if not time.is_date:
+        scale = alt.Scale(paddingInner=0.5, paddingOuter=1)
+        return alt.X(f"{time.name}:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True), scale=scale)
+    first, last = found.min(), found.max() + pd.Timedelta(days=1)
+    spare = max(pd.Timedelta(0), (pd.Timedelta(days=_FEWEST) - (last - first)) / 2)
+    ends = [alt.DateTime(year=end.year, month=end.month, date=end.day) for end in (first - spare, last + spare)]
+    axis = alt.Axis(format="%d %b", labelOverlap=True)
+    return alt.X(f"yearmonthdate({time.name}):T", title=None, axis=axis, scale=alt.Scale(domain=ends))
 
 
 def _names(name: Column) -> alt.Y:

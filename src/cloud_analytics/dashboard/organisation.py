@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import distrust, frame, organisation, question, say, signals_of, table
+from cloud_analytics.dashboard.show import distrust, facts, frame, organisation, question, say, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.serving.tables import tables
@@ -15,6 +16,7 @@ from cloud_analytics.tables.cql import ServingTable
 _FIRST = "daily-costs"
 _DRAWN = {
     "backlog": "open_tickets",
+    "forecast": "expected_usd",
     "shifts": "total_cost_usd",
 }  # the figure of a chart, where it is not the first one of those shown
 
@@ -26,25 +28,31 @@ def page(source: Source) -> None:
     of_one = [found for found in tables().values() if found.chosen_by == ("org_id",)]
     asked = sorted(of_one, key=lambda found: found.question != _FIRST)
     who = st.segmented_control("Who asks", dict.fromkeys(map(_asker, asked)), default=_asker(asked[0]), required=True)
-    for found in asked:
-        if _asker(found) == who:
-            _answer(source, source.ask(found.question, org))
+    shown = [source.ask(found.question, org) for found in asked if _asker(found) == who]
+    notes = [_answer(answer) for answer in shown]
+    for place, answer in zip(notes, shown):  # last: they may read Silver
+        with place:
+            distrust(source, answer)
 
 
 def _asker(found: ServingTable) -> str:
     return found.asks.partition(":")[0]
 
 
-def _answer(source: Source, answer: Answer) -> None:
+def _answer(answer: Answer) -> DeltaGenerator:
+    """Show an answer, and leave room for notes below it."""
     question(answer)
     declared = answer.request.table.declared
+    shown = [column for name, column in declared.items() if name not in answer.request.chosen]
     if not answer.rows:
         say("Nothing: the table holds no row of this organisation.")
-        return
-    rows = frame(answer)
-    _draw(answer, rows)
-    table(rows, [column for name, column in declared.items() if name not in answer.request.chosen])
-    distrust(source, *signals_of(answer))
+    elif answer.request.table.clustering_key:
+        rows = frame(answer)
+        _draw(answer, rows)
+        table(rows, shown)
+    else:
+        facts(answer.rows[0], shown)
+    return st.container()
 
 
 def _draw(answer: Answer, rows: pd.DataFrame) -> None:

@@ -32,7 +32,7 @@ def page(source: Source) -> None:
     top = source.ask("top-organisations")
     orgs, amounts = frame(top), top.request.table.declared
     orgs = orgs.assign(change_usd=2 * orgs["cost_7d"] - orgs["cost_14d"])
-    _headline(month, days, orgs)
+    _headline(month, last, days, orgs)
     question(usage)
     charts.over_time(days, declared["usage_date"], declared["total_cost_usd"], declared["service"])
     sums = _by_service(days)
@@ -51,19 +51,13 @@ def page(source: Source) -> None:
     table(orgs, [*[column for column in amounts.values() if column.name != "summary_date"], _CHANGE])
 
 
-def _headline(month: str, days: pd.DataFrame, orgs: pd.DataFrame) -> None:
+def _headline(month: str, last: int, days: pd.DataFrame, orgs: pd.DataFrame) -> None:
     week, before = orgs["cost_7d"].sum(), (orgs["cost_14d"] - orgs["cost_7d"]).sum()
+    change = f"{number(100 * (week / before - 1), 1, signed=True)} % against the 7 before" if before else "none before"
+    used = f"usage on {days['usage_date'].nunique()} of {last} days"
     figures(
-        (
-            f"Cost of {month} (USD)",
-            number(days["total_cost_usd"].sum()),
-            f"{days['usage_date'].nunique()} days with usage",
-        ),
-        (
-            "Last 7 days (USD)",
-            number(week),
-            f"{number(100 * (week / before - 1), 1, signed=True)} % against the 7 before" if before else "none before",
-        ),
+        (f"Cost of {month} (USD)", number(days["total_cost_usd"].sum()), used),
+        ("Last 7 days (USD)", number(week), change),
         ("Organisations", number(len(orgs)), "with usage in the last 14 days"),
         (f"Anomalous days of {month}", number(days["anomalous_days"].sum()), "of organisations, by service"),
     )

@@ -6,7 +6,8 @@ goes through `say`, into a cell of a table, a choice of a select box, or a chart
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
@@ -16,11 +17,13 @@ import streamlit as st
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
 from cloud_analytics.insight import answers
+from cloud_analytics.serving.connect import Row
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.tables import Column
 from cloud_analytics.untrusted import printable
 
-_ROW, _LINE, _MOST_ROWS = 35, 20, 10  # pixels of a row, and of a further line; rows that are shown without scrolling
+_SIGNALS = re.compile(r"\((F\d)\)")
+_ROW, _LINE, _MOST_ROWS = 35, 30, 10  # pixels of a row, and of a further line; rows that are shown without scrolling
 
 
 def say(text: str, small: bool = False) -> None:
@@ -62,6 +65,13 @@ def table(rows: pd.DataFrame, columns: Iterable[Column], lines: int = 1) -> None
         row_height=_ROW + _LINE * (lines - 1),
         height=_ROW + (_ROW + _LINE * (lines - 1)) * min(max(len(rows), 1), _MOST_ROWS) + 3,
     )
+
+
+def facts(row: Row, columns: Iterable[Column]) -> None:
+    """A single row, a line a column."""
+    told = [(heading(column), answers.readable(column.unit, row[column.name]) or "–") for column in columns]
+    shown = pd.DataFrame(told, columns=["what", "figure"])
+    st.dataframe(shown, hide_index=True, width=600, height=_ROW * (1 + len(told)) + 3)
 
 
 def _config(column: Column) -> Any:
@@ -110,9 +120,11 @@ def organisation(source: Source) -> str:
     return str(org)
 
 
-def distrust(source: Source, *ids: str) -> None:
-    """A note for each of these signals (F1 to F4) that the data do not carry, as in the report."""
-    if not ids:
+def distrust(source: Source, answer: Answer) -> None:
+    """As in the report, a note for each signal that the data do not carry, of those (F1 to F4) that columns mention."""
+    meanings = " ".join(column.meaning for column in answer.request.table.declared.values())
+    needed = _SIGNALS.findall(meanings) if answer.rows else []
+    if not needed:
         return
     try:
         signals = source.signals()
@@ -120,11 +132,5 @@ def distrust(source: Source, *ids: str) -> None:
         say(f"Whether these figures tell anything is not known here: {error}", small=True)
         return
     for signal in signals:
-        if signal.id in ids and signal.warning:
+        if signal.id in needed and signal.warning:
             say(f"⚠ {signal.warning}", small=True)
-
-
-def signals_of(answer: Answer) -> Sequence[str]:
-    """Which of F1 to F4 the columns of a table name in what they mean."""
-    meanings = " ".join(column.meaning for column in answer.request.table.declared.values())
-    return [name for name in ("F1", "F2", "F3", "F4") if f"({name})" in meanings]

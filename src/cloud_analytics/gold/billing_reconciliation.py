@@ -30,7 +30,8 @@ TABLE = Table(
         Column(
             "currency_suspect",
             "boolean",
-            "one currency, not USD, whose subtotals are nearer to the usage unconverted: it may be wrong",
+            "one currency, not USD, whose subtotals are nearer to the usage unconverted: it may be wrong; see"
+            " `validate` (F4)",
         ),
     ),
     reads=(

@@ -29,7 +29,7 @@ TABLE = Table(
         Column("last_survey_date", "date", "its last survey that holds a score"),
         Column("last_nps_score", "decimal(18,6)", "the score of that survey", NPS),
         Column("reconciled_month", "string", "the last month that the usage data cover from end to end"),
-        Column("invoiced_minus_used_usd", MONEY, "invoiced - used in that month", USD),
+        Column("invoiced_minus_used_usd", MONEY, "invoiced - used in that month; see `validate` (F3)", USD),
         Column(
             "contradictions",
             "array<string>",

@@ -16,7 +16,12 @@ TABLE = Table(
     columns=(
         ORG_ID,
         Column("billing_month", "string", "the month billed (YYYY-MM)"),
-        Column("gross_revenue_usd", MONEY, "subtotals; `validate` (F4) says whether they fit their currency", USD),
+        Column(
+            "gross_revenue_usd",
+            MONEY,
+            "subtotals; `validate` says whether they follow usage (F3) and fit their currency (F4)",
+            USD,
+        ),
         Column("credits_applied_usd", MONEY, "credits", USD),
         Column("taxes_usd", MONEY, "taxes", USD),
         Column("net_revenue_usd", MONEY, "net (gross - credits)", USD),

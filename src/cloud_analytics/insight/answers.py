@@ -112,7 +112,7 @@ def _table(answer: Answer, names: list[str], title: str | None, console: Console
         width = max(_SENTENCE_WIDTH, console.width // 4) if wraps else None
         table.add_column(header, justify="right" if found else "left", no_wrap=not wraps, max_width=width)
     for row in answer.rows:
-        table.add_row(*(Text(printable(_shown(units[name], row[name]))) for name in names))
+        table.add_row(*(Text(printable(readable(units[name], row[name]))) for name in names))
     return table
 
 
@@ -149,7 +149,8 @@ def _unit(answer: Answer, name: str) -> Unit | None:
     return column.unit if column else None
 
 
-def _shown(unit: Unit | None, value: Any) -> str:
+def readable(unit: Unit | None, value: Any) -> str:
+    """A value for people, without its unit."""
     if value is None:
         return "–"
     if isinstance(value, bool):
