@@ -87,6 +87,10 @@ def test_times_are_utc(tmp_path: Path) -> None:
     assert str(row["ingest_ts"].utcoffset()) == "0:00:00"
 
 
+def test_no_progress_bar_stands_among_the_results(lake: Path) -> None:
+    assert reader(lake).row("SELECT current_setting('enable_progress_bar') AS shown") == {"shown": False}
+
+
 def test_a_new_file_is_seen_by_the_next_query(lake: Path) -> None:
     opened = reader(lake)
     count = "SELECT count(*) AS n FROM gold.carbon_impact"

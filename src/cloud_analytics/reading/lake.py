@@ -208,6 +208,7 @@ def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
     zones = ", ".join(_literal(f"{root}/{zone}/") for zone in ZONES)
     for statement in (
         "SET TimeZone = 'UTC'",
+        "SET enable_progress_bar = false",  # in a notebook it would stand among the results
         *(f"CREATE SCHEMA {zone}" for zone in ZONES),
         f"SET allowed_directories = [{zones}]",
         "SET enable_external_access = false",
