@@ -48,5 +48,5 @@ def dashboard(host: str, port: int, lake: str | None, serving: str | None, conf:
             logger.warning("%s; the pages say so", error)
         if not server.is_loopback(host):
             logger.warning("whoever reaches %s, port %d, sees these figures: there is no password", host, port)
-        click.echo(f"http://{host}:{port}  (Ctrl-C ends it)")
+        click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)")
         server.serve(source, host, port)

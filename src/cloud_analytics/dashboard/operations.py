@@ -19,6 +19,7 @@ from cloud_analytics.tables import Column, Unit
 from cloud_analytics.tables.columns import COUNT, SHARE
 
 _SECONDS = Unit("seconds", 1)
+_BATCHES = 50  # the newest: a lake that is followed has thousands
 _BATCH = (
     Column("began", "string", "when it began (UTC)"),
     Column("files", "bigint", "landing files that it took in", COUNT),
@@ -45,7 +46,7 @@ def page(source: Source) -> None:
     """The lake of these tables."""
     st.title("Is everything in, and on time?", anchor=False)
     lake = source.lake()
-    batches = micro_batches(lake)
+    batches = micro_batches(lake, newest=_BATCHES)
     _freshness(lake, batches)
     _batches(batches)
     _quarantine(source, lake)

@@ -116,7 +116,9 @@ def organisation(source: Source) -> str:
     )
     if not org:
         raise UsageError("No organisation had usage in the last 14 days: type the id of one.")
-    state["last_org"] = address["org"] = org
+    state["last_org"] = org
+    if address.get("org") != org:  # not at every look: each is an entry of the browser's history
+        address["org"] = org
     return str(org)
 
 

@@ -19,12 +19,14 @@ _NEVER = -(2**62)  # microseconds: a clock that nothing has advanced
 _COLUMNS = ["ingest_ts", *(field.name for field in fields(MicroBatch))]
 
 
-def micro_batches(lake: LakeFolder) -> pd.DataFrame:
+def micro_batches(lake: LakeFolder, newest: int = 0) -> pd.DataFrame:
     """One row a micro-batch, in the order of ingest: rows, files, late rows, lateness in seconds, alert, duration.
 
-    `watermark_would_drop` counts the events that a plain watermark of the configured length would have lost.
+    `watermark_would_drop` counts the events that a plain watermark of the configured length would have lost. `newest`:
+    only of so many, as they were written last; 0: of all.
     """
-    documents = lake.files.contents(lake.files.files(METRICS)).values()
+    files = sorted(lake.files.files(METRICS), key=lambda info: info.modified)[-newest:]
+    documents = lake.files.contents(files).values()
     rows = [json.loads(text) for text in documents]
     return pd.DataFrame(rows, columns=_COLUMNS).sort_values("ingest_ts", ignore_index=True)
 
