@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from cloud_analytics.insight.alerts import MART, anomalies, reason
+from cloud_analytics.insight.alerts import MART, alerts, anomalies, reason
 from cloud_analytics.insight.answers import as_csv, as_json, print_table
 from cloud_analytics.lake.files import LocalFileSystem
 from cloud_analytics.reading.lake import LakeReader
@@ -51,11 +51,13 @@ def test_anomalies_stand_by_impact_with_their_reason(tmp_path: Path) -> None:
     (tmp_path / "gold" / MART).mkdir(parents=True)
     found = pa.Table.from_pylist([unknown, small, ROW, large, older])
     pq.write_table(found, tmp_path / "gold" / MART / "part.parquet")
-    shown = anomalies(LakeReader(LocalFileSystem(str(tmp_path))))
+    lake = LakeReader(LocalFileSystem(str(tmp_path)))
+    shown = anomalies(lake)
     assert list(zip(shown["org_id"], [day.day for day in shown["usage_date"]])) == [
         ("large", 10), ("org_a", 9), ("org_a", 10), ("small", 10), ("unknown", 10),
     ]  # fmt: skip
     assert list(shown["reason"]) == [reason(found) for found in (large, older, ROW, small, unknown)]
+    assert list(alerts(lake)["org_id"]) == ["large", "org_a", "org_a", "small"]
 
 
 def test_a_reason_names_no_share_of_a_day_that_cost_nothing() -> None:

@@ -32,6 +32,12 @@ def anomalies(lake: LakeReader) -> pd.DataFrame:
     return found.assign(reason=reasons)
 
 
+def alerts(lake: LakeReader) -> pd.DataFrame:
+    """Those of `anomalies` whose day as a whole is anomalous."""
+    found = anomalies(lake)
+    return found[found["is_daily_anomaly"].eq(True)]
+
+
 def reason(row: Mapping[str, Any]) -> str:
     """Why a row of the anomaly mart is there, in words for people; from the row's own fields."""
     parts = [_day(row), _events(row), _resource(row)]
