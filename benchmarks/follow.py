@@ -17,17 +17,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 _DATE = re.compile(r'"timestamp": ?"(\d{4}-\d\d-\d\d)')
 _ID = re.compile(r'("event_id": ?"[^"]*)')
+_ENOUGH = 50_000  # lines to make others of
 _LONGEST = 300.0  # seconds for which a figure is waited for
 
 
 def lines_of_newest_date(stream: Path) -> list[str]:
-    """The lines of events of the date that is the newest one in the folder."""
+    """Lines of events of the date that is the newest one in the folder."""
     newest, found = "", []
     for file in sorted(stream.glob("*.jsonl")):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -36,7 +37,8 @@ def lines_of_newest_date(stream: Path) -> list[str]:
                 continue
             if date[1] > newest:
                 newest, found = date[1], []
-            found.append(line)
+            if len(found) < _ENOUGH:
+                found.append(line)
     return found
 
 
@@ -49,22 +51,32 @@ def arrivals(lines: Sequence[str], each: int) -> Iterator[str]:
         yield "".join(_ID.sub(rf"\g<1>_{number}_{place}", line) + "\n" for place, line in enumerate(chosen))
 
 
-def _newest(folder: Path, pattern: str) -> int:
-    """When the newest of these files was written, in nanoseconds."""
-    return max((path.stat().st_mtime_ns for path in folder.glob(pattern)), default=0)
-
-
-def _waited(process: subprocess.Popen[bytes], folder: Path, pattern: str, since: int) -> float:
-    """Seconds from `since` (nanoseconds) until one of these files was written."""
-    end = time.time() + _LONGEST
-    while time.time() < end:
+def _waited(process: subprocess.Popen[bytes], since: float, is_there: Callable[[], bool]) -> float:
+    """Seconds from `since` until something is there."""
+    while time.time() < since + _LONGEST:
         if process.poll() is not None:
             raise SystemExit("the stream ended")
-        newest = _newest(folder, pattern)
-        if newest > since:
-            return (newest - since) / 1e9
+        if is_there():
+            return time.time() - since
         time.sleep(0.02)
-    raise SystemExit(f"nothing new in {folder} within {_LONGEST:.0f} s")
+    raise SystemExit(f"nothing came within {_LONGEST:.0f} s")
+
+
+def _newest_log(lake: Path) -> Path:
+    """The record of the newest change of Gold."""
+    return max((lake / "gold" / "_change_log").glob("*.json"), key=lambda path: int(path.stem))
+
+
+def _is_served(lake: Path, log: Path) -> bool:
+    """Whether the lake remembers that each served partition of this change was loaded."""
+    changes = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in (lake / "_state").glob("serving_*.json")]
+    loaded = documents[0]["partitions"] if documents else {}
+    return bool(loaded) and all(
+        loaded[change["mart"]].get(change["partition"], [0])[0] >= change["version"]
+        for change in changes
+        if change["mart"] in loaded
+    )
 
 
 def _figures(seconds: Sequence[float]) -> dict[str, float]:
@@ -96,13 +108,15 @@ def main() -> None:
     process = subprocess.Popen([*command, "stream", "--follow", "--trigger", "1 second", *places])
     try:
         for number, text in enumerate(islice(texts, arguments.files + 3)):
+            before = _newest_log(lake)
             aside = stream / f".arrival_{number:05}.jsonl"
             aside.write_text(text, encoding="utf-8")
-            began = time.time_ns()
             aside.rename(stream / f"arrival_{number:05}.jsonl")
-            seconds = [_waited(process, lake / "gold" / "_change_log", "*.json", began)]
+            began = time.time()
+            seconds = [_waited(process, began, lambda known=before: _newest_log(lake) != known)]
             if arguments.serving != "none":
-                seconds.append(_waited(process, lake / "_state", "serving_*.json", began))
+                log = _newest_log(lake)
+                seconds.append(_waited(process, began, lambda changed=log: _is_served(lake, changed)))
             if number >= 3:  # the first ones start and warm the process
                 gold.append(seconds[0])
                 cassandra += seconds[1:]
