@@ -84,7 +84,7 @@ class Soak:
 
         def arrive() -> None:
             number = 0
-            while not stop.wait(dice.uniform(0.2, 2)):
+            while not stop.wait(dice.uniform(0.5, 5)):  # on a slow machine, too, a round's files are soon settled
                 number += 1
                 lines = dice.sample(hostile.regular(6, f"live{self.round:02}_{number}"), 12)
                 copies = dice.sample(earlier, min(len(earlier), 3))
