@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def _waited(process: subprocess.Popen[bytes], since: float, is_there: Callable[[
             return time.time() - since
         time.sleep(0.02)
     raise SystemExit(f"nothing came within {_LONGEST:.0f} s")
+
+
+def _has_changed(lake: Path, before: Path) -> bool:
+    """Whether Gold has changed since that record."""
+    return _newest_log(lake) != before
 
 
 def _newest_log(lake: Path) -> Path:
@@ -114,10 +120,9 @@ def main() -> None:
             aside.write_text(text, encoding="utf-8")
             aside.rename(stream / f"arrival_{number:05}.jsonl")
             began = time.time()
-            seconds = [_waited(process, began, lambda known=before: _newest_log(lake) != known)]
+            seconds = [_waited(process, began, partial(_has_changed, lake, before))]
             if arguments.serving != "none":
-                log = _newest_log(lake)
-                seconds.append(_waited(process, began, lambda changed=log: _is_served(lake, changed)))
+                seconds.append(_waited(process, began, partial(_is_served, lake, _newest_log(lake))))
             if number >= 3:  # the first ones start and warm the process
                 gold.append(seconds[0])
                 cassandra += seconds[1:]
