@@ -1,22 +1,31 @@
-"""The film: pictures with the time each is shown, written as one MP4 file; and the pace at which output is replayed."""
+"""The film: pictures with the time each is shown, written as one MP4 file; and the pace at which output is replayed.
+
+Nobody waits in it: of the time that a command takes before its next line, a moment is shown and the rest is cut.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from demo import pictures
 from demo.terminal import ROWS, Output, Screen
 
+if TYPE_CHECKING:
+    from demo.browser import Browser
+
 FPS = 10
 _PROMPT = "\x1b[1;32m$\x1b[0m "
-_LINE = 0.1  # seconds a line of output takes at least
-_WAIT = 9.0  # seconds that a command takes at most, without its lines; a longer one is shown faster
+_LINE = 0.03  # seconds a line of output takes at least
+_WAIT = 0.8  # seconds that a line is waited for at most; the rest is cut
 _READ = 0.13  # seconds to read a line that stands still
 _READ_MOST = 5.0
+_LOOK = 3.0  # seconds for a part of a page
+_STEPS = 6  # pictures of a page that is scrolled
 
 
 class Film:
@@ -35,18 +44,16 @@ class Film:
         self.shots.append((zlib.compress(picture.tobytes(), 1), seconds))
 
     def play(self, screen: Screen, command: str, output: Output, caption: str) -> None:
-        """Type a command and replay what it wrote; where that is shown faster, the caption says so."""
+        """Type a command and replay what it wrote; where waiting is cut, the caption says so."""
         screen.write(_PROMPT)
         for end in range(1, len(command) + 1, 3):
             screen.write(command[end - 1 : end + 2])
             self.show(pictures.terminal(screen, caption), 1 / FPS)
         self.show(pictures.terminal(screen, caption), 0.5)
         screen.write("\r\n")
-        faster = max(1.0, output.seconds / _WAIT)
-        took = f"{output.seconds:.0f} s" + (f", shown {faster:.0f} × as fast" if faster >= 1.5 else "")
-        caption = f"{caption}   ·   {took}"
+        caption = f"{caption}   ·   {told(output)}"
         waited, lines = 0.0, 0
-        for seconds, text in _lines(output, faster):
+        for seconds, text in paced(output):
             screen.write(text)
             waited += seconds
             lines += text.count("\n")
@@ -58,21 +65,18 @@ class Film:
                 waited = 0.0
         self.show(pictures.terminal(screen, caption), waited + min(_READ_MOST, 1.5 + _READ * lines))
 
-    def pan(self, picture: Image.Image, caption: str, views: int, step: float = 0.85) -> None:
-        """A page from its top downwards, as one who scrolls and stops to read."""
-        width, height = pictures.ROOM
-        page = pictures.scaled(picture, width / picture.width)
-        last = max(0, page.height - height)
-        place = 0
-        for view in range(views):
-            self.show(pictures.shown(page.crop((0, place, width, place + height)), caption), 3.0)
-            goal = min(last, place + round(height * step))
-            if goal == place or view == views - 1:
+    def look(self, browser: Browser, caption: str, views: int) -> None:
+        """The page that is open, from where it stands downwards, as one who scrolls and stops to read."""
+        for view in range(1, views + 1):
+            seen = browser.settled()
+            self.show(pictures.seen(seen, caption), _LOOK)
+            if view == views:
                 return
-            for part in range(1, 6):
-                at = place + (goal - place) * part // 6
-                self.show(pictures.shown(page.crop((0, at, width, at + height)), caption), 1 / FPS)
-            place = goal
+            for _ in range(_STEPS):
+                browser.scroll(0.85 * pictures.ROOM[1] / _STEPS)
+                self.show(pictures.seen(browser.picture(), caption), 1 / FPS)
+            if browser.settled() == seen:  # the end of the page
+                return
 
     def save(self, path: Path) -> None:
         """H.264, which browsers and players know."""
@@ -97,11 +101,31 @@ class Film:
         writer.close()
 
 
-def _lines(output: Output, faster: float) -> Iterator[tuple[float, str]]:
-    """(seconds before it, text): what came at once comes line by line."""
-    last = 0.0
-    for at, text in output.chunks:
-        wait, last = (at - last) / faster, at
+def told(output: Output) -> str:
+    """How long the command took, and how much of that is cut."""
+    cut = sum(seconds for seconds, _ in _waits(output)) - sum(seconds for seconds, _ in _short(output))
+    took = f"{output.seconds:.0f} s"
+    return f"{took}, {cut:.0f} s of waiting cut" if cut >= 1 else took
+
+
+def paced(output: Output) -> Iterator[tuple[float, str]]:
+    """(seconds before it, text): waiting is cut, and what came at once comes line by line."""
+    for wait, text in _short(output):
         for line in text.splitlines(keepends=True):
             yield max(wait, _LINE if line.endswith("\n") else 0.0), line
             wait = 0.0
+
+
+def _short(output: Output) -> Iterator[tuple[float, str]]:
+    left = _WAIT  # a spinner turns in many pieces until the next line
+    for wait, text in _waits(output):
+        shown = min(wait, left)
+        yield shown, text
+        left = _WAIT if "\n" in text else left - shown
+
+
+def _waits(output: Output) -> Iterator[tuple[float, str]]:
+    last = 0.0
+    for at, text in output.chunks:
+        yield at - last, text
+        last = at

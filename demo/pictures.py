@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +9,6 @@ from typing import TYPE_CHECKING
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from cloud_analytics.errors import UsageError
 from demo.terminal import COLUMNS, ROWS, Screen
 
 if TYPE_CHECKING:
@@ -34,7 +30,6 @@ _COLOURS = {
     "cyan": "#76e3ea",
     "white": "#ffffff",
 }
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @cache
@@ -65,20 +60,11 @@ def _colour(char: Char) -> str:
     return _COLOURS.get(name, f"#{name}")
 
 
-def shown(picture: Image.Image, caption: str) -> Image.Image:
-    """A picture as large as the frame allows, on white."""
+def seen(picture: Image.Image, caption: str) -> Image.Image:
+    """What a window of ROOM's size shows."""
     frame = _canvas(caption)
-    scale = min(ROOM[0] / picture.width, ROOM[1] / picture.height)
-    small = scaled(picture, scale)
-    ImageDraw.Draw(frame).rectangle((0, 0, *ROOM), fill="#ffffff")
-    frame.paste(small, ((ROOM[0] - small.width) // 2, (ROOM[1] - small.height) // 2))
+    frame.paste(picture, (0, 0))
     return frame
-
-
-def scaled(picture: Image.Image, factor: float) -> Image.Image:
-    """A picture made smaller or larger."""
-    size = round(picture.width * factor), round(picture.height * factor)
-    return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
 def _canvas(caption: str) -> Image.Image:
@@ -88,18 +74,3 @@ def _canvas(caption: str) -> Image.Image:
     font = _font(True, 22, mono=False)
     draw.text((24, SIZE[1] - _CAPTION / 2), caption, font=font, fill=_CAPTION_INK, anchor="lm")
     return picture
-
-
-def page(path: Path, width: int, height: int) -> Image.Image:
-    """An HTML file as a browser without a screen shows it; UsageError where there is no browser."""
-    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if browser is None:
-        raise UsageError(f"the recording shows pages in a browser: install one of {', '.join(_BROWSERS)}")
-    with tempfile.TemporaryDirectory(prefix="cloud-analytics-demo-") as folder:
-        target = Path(folder) / "page.png"
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/user"]
-        shot = [f"--window-size={width},{height}", f"--screenshot={target}", path.absolute().as_uri()]
-        subprocess.run([browser, *options, *shot], check=True, capture_output=True, timeout=120)
-        with Image.open(target) as picture:
-            copy: Image.Image = picture.convert("RGB")
-            return copy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import zlib
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from PIL import Image
 
 from cloud_analytics.errors import PipelineError, UsageError
 from demo import figures, pictures
-from demo.film import Film
+from demo.browser import PROGRAM, opened
+from demo.film import Film, paced, told
 from demo.record import Recorder
 from demo.script import Scene, scenes
 from demo.slides import PLOT, build, images, links
-from demo.terminal import Screen, run
+from demo.terminal import Output, Screen, run, serving
 from tests.conftest import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
@@ -36,7 +38,7 @@ def test_a_document_names_only_what_exists(document: Path) -> None:
 
 def test_every_plot_is_on_a_slide() -> None:
     named = images((DOCS / "slides.md").read_text(encoding="utf-8"))
-    assert {name.removeprefix(PLOT) for name in named} == figures.NAMES
+    assert {name.removeprefix(PLOT) for name in named if name.startswith(PLOT)} == figures.NAMES
 
 
 def test_the_slides_page_is_that_of_the_text() -> None:
@@ -84,8 +86,7 @@ class TestRecording:
         recorder = Recorder(tmp_path)
         recorder.record([Scene("Colours", ("printf '\\033[31m%s\\n' \"$PWD/data\"",))])
         assert recorder.said[-1] == "data\n"
-        packed, _ = recorder.film.shots[-1]
-        last = Image.frombytes("RGB", pictures.SIZE, zlib.decompress(packed))
+        last = _picture(recorder.film, -1)
         assert (0xFF, 0x7B, 0x72) in {colour for _, colour in last.getcolors(1 << 20) or []}
         assert 3 < recorder.film.seconds < 15
 
@@ -99,15 +100,38 @@ class TestRecording:
             "trace --org org_1 --date 2025-08-01 --service compute"
         )
 
-    def test_a_wait_is_shown_faster_and_said(self) -> None:
-        from demo.terminal import Output
-
+    def test_waiting_is_cut_and_that_is_said(self) -> None:
+        spinner = [(n / 10, f"\r{n} s") for n in range(900)]
+        output = Output((*spinner, (90.0, "\rdone\r\n"), (90.3, "all\r\n")), 90.3, 0)
+        assert sum(seconds for seconds, _ in paced(output)) == pytest.approx(0.8 + 0.1 + 0.3, abs=0.2)
+        assert "".join(text for _, text in paced(output)) == "".join(text for _, text in output.chunks)
+        assert told(output) == "90 s, 89 s of waiting cut"
+        assert told(Output(((0.4, "done\r\n"),), 0.5, 0)) == "0 s"  # nothing was cut
         film = Film()
-        film.play(Screen(), "x", Output(((0.0, "begun\r\n"), (90.0, "done\r\n")), 90.0, 0), "A wait")
-        assert film.seconds < 20
+        film.play(Screen(), "x", output, "A wait")
+        assert film.seconds < 5
+
+    def test_a_command_that_serves_is_interrupted_in_the_end(self, tmp_path: Path) -> None:
+        server = "import signal, time; print('http://127.0.0.1:1 (Ctrl-C)', flush=True); time.sleep(300)"
+        with serving(f'{sys.executable} -c "{server}"', tmp_path, os.environ) as output:
+            assert (output.address, output.status) == ("http://127.0.0.1:1", 0)
+        with serving("false", tmp_path, os.environ) as output:
+            assert (output.text, output.status) == ("", 1)
 
 
-def test_a_page_is_trimmed_and_fits() -> None:
-    shown = pictures.shown(Image.new("RGB", (4000, 1000), "#ff0000"), "caption")
-    assert shown.size == pictures.SIZE
-    assert shown.getpixel((640, 372)) == (255, 0, 0)
+@pytest.mark.skipif(PROGRAM is None, reason="needs Chromium: apt-get install chromium")
+def test_a_page_is_looked_at_from_its_top_to_its_end(tmp_path: Path) -> None:
+    parts = "".join(f'<div style="height: 600px; background: {colour}"></div>' for colour in ("red", "lime", "blue"))
+    (tmp_path / "page.html").write_text(f"<body style='margin: 0'>{parts}</body>")
+    film = Film()
+    with opened() as browser:
+        browser.go((tmp_path / "page.html").as_uri())
+        film.look(browser, "caption", 9)
+    assert 9 < film.seconds < 13  # three looks, and the way between them
+    first, last = (_picture(film, number) for number in (0, -1))
+    assert first.getpixel((10, 10)) == (255, 0, 0)
+    assert last.getpixel((10, pictures.ROOM[1] - 10)) == (0, 0, 255)
+
+
+def _picture(film: Film, number: int) -> Image.Image:
+    return Image.frombytes("RGB", pictures.SIZE, zlib.decompress(film.shots[number][0]))
