@@ -1,44 +1,135 @@
-"""What every notebook begins with: a pipeline over the lake, with data to run on and tables that read well."""
+"""What every notebook begins with: a pipeline over a lake with data, its reader, and frames that read well."""
 
 from __future__ import annotations
 
+import html
 import logging
 import os
 import sys
+import tempfile
 from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pyspark.sql import SparkSession
 
 from cloud_analytics.config import load
 from cloud_analytics.generate import GeneratorSettings, generate
+from cloud_analytics.gold import marts
+from cloud_analytics.insight.answers import heading, readable
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.runtime.java import ensure_java
+from cloud_analytics.runtime.temporary import temporary_folder
 from cloud_analytics.serving.target import SECRETS
 from cloud_analytics.session import build_session, holds_little
+from cloud_analytics.tables.columns import COUNT, USD, Unit
+from cloud_analytics.untrusted import printable
+
+CLEAN = GeneratorSettings(anomalies=True, weekly=True, informative=True)
+"""Clean data with labelled anomalies and leaks, whose tokens, carbon and invoices say something."""
+DIRTY = GeneratorSettings(events=600, days=3, orgs=4, dirty=True, dirt_per_kind=1)
+"""One line or row of each kind of dirt that the generator knows, in a little clean data."""
+_FILES_PER_TRIGGER = 10  # several micro-batches to look at; any number gives the same Silver and Gold
 
 
-def open_pipeline(max_files_per_trigger: int | None = None) -> Pipeline:
-    """A pipeline over a started Spark session; `pipeline.lake.spark.stop()` ends it.
+def open_lake() -> tuple[Pipeline, LakeReader]:
+    """A pipeline, whose Spark starts when there is something to build, and the reader of its lake (`lake.sql`).
 
-    Its folders are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else those of the configuration. A landing
-    folder that holds no data is filled by the generator, and a Java is installed where there is none.
-    `max_files_per_trigger` overrides the configuration's, to have several micro-batches to look at.
+    The folders are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else those of the configuration. A landing
+    folder that holds no data is filled by the generator. A frame that ends a cell is shown as `table` has it.
     """
-    config = load()
-    if max_files_per_trigger is not None:
-        config = config.with_files_per_trigger(max_files_per_trigger)
+    config = load().with_files_per_trigger(_FILES_PER_TRIGGER)
     landing = os.environ.get("CLOUD_ANALYTICS_LANDING", config.pipeline.landing.folder)
     lake = os.environ.get("CLOUD_ANALYTICS_LAKE", config.pipeline.lake)
     ensure_landing(landing)
-    ensure_java()
     _show_log()
-    pd.options.display.max_columns = 50
-    pd.options.display.max_colwidth = 90
-    little = holds_little(landing, f"{lake}/bronze")
-    spark = build_session(config.pipeline.spark, landing, lake, quick_start=little)
-    return Pipeline(Lake(spark, lake), landing, config)
+    _show_frames()
+
+    def start() -> SparkSession:
+        ensure_java()
+        little = holds_little(landing, f"{lake}/bronze")
+        return build_session(config.pipeline.spark, landing, lake, quick_start=little)
+
+    pipeline = Pipeline(Lake(start, lake), landing, config)
+    return pipeline, LakeReader(pipeline.lake.files)
+
+
+def dirty_lake(pipeline: Pipeline) -> LakeReader:
+    """A lake of its own, in a temporary folder, after Bronze and Silver of the data of `DIRTY`."""
+    folder = Path(tempfile.mkdtemp(prefix="dirt-", dir=temporary_folder()))
+    generate(folder / "landing", DIRTY)
+    lake = Lake(pipeline.lake.spark, f"{folder}/lake")
+    dirt = Pipeline(lake, f"{folder}/landing", pipeline.config)
+    dirt.bronze()
+    dirt.silver()
+    return LakeReader(lake.files)
+
+
+def close(pipeline: Pipeline) -> None:
+    """End Spark, if it was started, so that the next notebook can start its own."""
+    if pipeline.lake.has_spark:
+        pipeline.lake.spark.stop()
+
+
+def table(frame: pd.DataFrame) -> str:
+    """A frame as HTML for people: headings in words with the unit said once, numbers with separators, no index."""
+    units = [(str(name), _unit(str(name), frame[name])) for name in frame]
+    heads = [_cell("th", "<br>".join(map(html.escape, filter(None, heading(*column)))), column[1]) for column in units]
+    rows = [
+        [
+            _cell("td", html.escape(printable(readable(unit, _known(value)))), unit)
+            for value, (_, unit) in zip(row, units)
+        ]
+        for row in frame.itertuples(index=False)
+    ]
+    return "<table>" + "".join(f"<tr>{''.join(cells)}</tr>" for cells in (heads, *rows)) + "</table>"
+
+
+def _known(value: Any) -> Any:
+    """None for what pandas has in its place; moments in UTC, as people write them."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
+
+
+def _cell(kind: str, content: str, unit: Unit | None) -> str:
+    return f'<{kind} style="text-align: {"right" if unit else "left"}">{content}</{kind}>'
+
+
+def _unit(name: str, values: pd.Series[Any]) -> Unit | None:
+    """That of the column of this name in Gold; else USD or a count, as the name or the values say."""
+    known = _units().get(name)
+    if known or name.endswith("_usd"):
+        return known or USD
+    numbers = [value for value in values if not pd.isna(value) and not isinstance(value, bool)]
+    if not numbers or not all(isinstance(value, int | float | Decimal) for value in numbers):
+        return None
+    return COUNT if all(value == int(value) for value in numbers) else Unit("", 2)
+
+
+@cache
+def _units() -> dict[str, Unit]:
+    return {column.name: column.unit for mart in marts().values() for column in mart.table.columns if column.unit}
+
+
+def _show_frames() -> None:
+    """Have Jupyter show every frame as `table` does."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None and shell.display_formatter is not None:
+        formatters = shell.display_formatter.formatters
+        formatters["text/html"].for_type(pd.DataFrame, table)
+        formatters["text/plain"].for_type(
+            pd.DataFrame, lambda frame, printer, _cycle: printer.text(frame.to_string(index=False))
+        )
 
 
 def _show_log() -> None:
@@ -46,11 +137,11 @@ def _show_log() -> None:
     package = logging.getLogger("cloud_analytics")
     if not package.handlers:
         package.addHandler(logging.StreamHandler(sys.stdout))
-        package.setLevel(logging.DEBUG)
+        package.setLevel(logging.INFO)
 
 
-def ensure_landing(landing: str, settings: GeneratorSettings | None = None) -> None:
-    """Generate landing data, those of `make run`, into a local folder that holds none."""
+def ensure_landing(landing: str, settings: GeneratorSettings = CLEAN) -> None:
+    """Generate landing data into a local folder that holds none."""
     folder = local_folder(landing)
     if folder is not None:
         with suppress(FileExistsError):  # the generator refuses a folder with data

@@ -7,7 +7,9 @@ is saved; a digest of the code is, so that a test can tell outputs that no longe
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -21,15 +23,28 @@ from unittest import mock
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from PIL import Image
 
+from cloud_analytics.config import load
 from cloud_analytics.generate import GeneratorSettings, generate
+from cloud_analytics.insight import plots
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.notebook import CLEAN
+from cloud_analytics.reading.audit import audit
+from cloud_analytics.reading.flow import flow
+from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.node import EmbeddedNode
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NAMES = ("01_bronze", "02_silver", "03_gold", "04_serve", "05_insights")
-
-# What a reader sees: the data of `generate --dirty --anomalies`, where each rule has something to reject.
-SHOWN = GeneratorSettings(dirty=True, anomalies=True)
+# Each notebook, and the zones that have colours in the picture it begins with.
+STEPS = {
+    "01_bronze": ("landing", "bronze"),
+    "02_silver": ("bronze", "silver", "quarantine"),
+    "03_gold": ("silver", "gold"),
+    "04_serve": ("gold", "serving"),
+    "05_insights": ("gold",),
+}
+NAMES = tuple(STEPS)
 
 
 class WorkingCopy:
@@ -92,8 +107,28 @@ def noise(notebook: NotebookNode) -> Iterator[str]:
         yield from (f"{cell.id}: {shown.text}" for shown in cell.outputs if shown.get("name") == "stderr")
 
 
+def give_pictures(notebooks: dict[str, NotebookNode], copy: WorkingCopy) -> None:
+    """Put the map of the lake that was shown into the first cell of each notebook."""
+    lake, landing = LakeReader(open_files(str(copy.lake))), open_files(str(copy.landing))
+    frame = flow(lake, audit(lake, landing, load()))
+    for name, notebook in notebooks.items():
+        plots.flow(frame, STEPS[name]).savefig(drawn := io.BytesIO(), format="png")
+        notebook.cells[0].attachments = {"flow.png": {"image/png": base64.b64encode(drawn.getvalue()).decode()}}
+
+
+def _with_palette(png: str) -> str:
+    """A picture in at most 256 colours, which a plot does not exceed by much: a third of the bytes."""
+    Image.open(io.BytesIO(base64.b64decode(png))).quantize(256).save(small := io.BytesIO(), "png", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
+
+
 def save(notebook: NotebookNode, path: Path) -> None:
     """Write an executed notebook with what a reader needs, whatever the kernel and the machine were."""
+    for cell in notebook.cells:
+        shown = [output.get("data", {}) for output in cell.get("outputs", [])]
+        for data in [*shown, *cell.get("attachments", {}).values()]:
+            if "image/png" in data:
+                data["image/png"] = _with_palette(data["image/png"])
     notebook.metadata = {
         "cloud_analytics": {"executed_code": digest(notebook)},
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -106,13 +141,14 @@ def save(notebook: NotebookNode, path: Path) -> None:
 def main() -> int:
     """Execute all notebooks, then save all: either every notebook shows the same lake, or nothing changes."""
     with tempfile.TemporaryDirectory(prefix="notebooks-") as folder:
-        copy = WorkingCopy(Path(folder), SHOWN)
+        copy = WorkingCopy(Path(folder), CLEAN)
         executed = {}
         try:
             for name in NAMES:
                 began = time.monotonic()
                 executed[name] = copy.run(name)
                 print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+            give_pictures(executed, copy)
         finally:  # a notebook that failed did not come to its last cell, which stops the node
             EmbeddedNode(copy.lake / "_cassandra").stop()
     problems = [line for notebook in executed.values() for line in noise(notebook)]

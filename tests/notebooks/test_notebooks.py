@@ -28,7 +28,7 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> WorkingCopy:
-    settings = GeneratorSettings(events=2_000, days=12, orgs=6, dirty=True, dirt_per_kind=1)
+    settings = GeneratorSettings(events=2_000, days=12, orgs=6, anomalies=True, informative=True)
     return WorkingCopy(tmp_path_factory.mktemp("notebooks"), settings)
 
 
@@ -84,7 +84,7 @@ class TestExecuted:
         assert all(name in output(executed["04_serve"], "serve") for name in tables())
         assert "Empty DataFrame" in output(again, "serve")
         for notebook in (executed["04_serve"], again):
-            assert output(notebook, "comparison", "text/html").count("<td>True</td>") == len(tables())
+            assert output(notebook, "comparison", "text/html").count(">yes</td>") == len(tables())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,6 +99,14 @@ class TestEachSaved:
 
     def test_shows_the_outputs_of_its_own_code(self, name: str) -> None:
         assert saved(name).metadata.cloud_analytics.executed_code == digest(saved(name)), "run `make notebooks`"
+
+    def test_shows_no_index_no_object_and_nothing_broken_but_in_the_part_of_the_dirt(self, name: str) -> None:
+        for cell in code_cells(saved(name)):
+            for shown in cell.outputs:
+                data = shown.get("data", {})
+                assert "image/png" in data or "text/html" in data or shown.output_type == "stream", cell.id
+                assert "dataframe" not in data.get("text/html", ""), f"{cell.id}: a frame with pandas' own index"
+                assert "malformed_json" not in str(data) or cell.id in {"dirt", "raw", "rejects"}
 
     def test_tells_nothing_of_the_machine(self, name: str) -> None:
         for cell in code_cells(saved(name)):
@@ -128,6 +136,10 @@ def test_a_notebook_is_text_and_short_cells(path: Path) -> None:
     assert set(notebook.metadata) == {"cloud_analytics", "kernelspec", "language_info"}
     assert notebook.metadata.kernelspec.name == "python3"
     assert notebook.cells[0].source.startswith("# ")
+    assert "(attachment:flow.png)" in notebook.cells[0].source
+    assert set(notebook.cells[0].attachments["flow.png"]) == {"image/png"}
+    assert [cell.id for cell in notebook.cells if cell.cell_type == "code"][0] == "setup"
+    assert notebook.cells[-2].source.startswith("**What was learned.**")
     for before, cell in zip(notebook.cells, notebook.cells[1:]):
         assert cell.metadata == {}
         if cell.cell_type == "code":

@@ -6,6 +6,8 @@ or None. Figures belong to nobody: a notebook shows the one that ends a cell, a 
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -54,10 +56,14 @@ _LATENESS = {
 _DAY = "usage date (UTC)"
 _NAME_LENGTH = 18
 _ZONES = ("landing", "bronze", "silver", "gold", "serving")
+_GREY = PALETTE[5]
 
 
-def flow(frame: pd.DataFrame) -> Figure:
-    """The map of a lake with its counts, of the frame of `reading.flow`: `zone`, `part`, `tables`, `rows`."""
+def flow(frame: pd.DataFrame, step: Container[str] = (*_ZONES, "quarantine")) -> Figure:
+    """The map of a lake with its counts, of the frame of `reading.flow`: `zone`, `part`, `tables`, `rows`.
+
+    The zones of a `step` have colours, the others are grey.
+    """
     with panel("What became of every line", "", "") as (figure, axes):
         axes.set_axis_off()
         axes.set_xlim(-0.03, 4.87)
@@ -65,18 +71,20 @@ def flow(frame: pd.DataFrame) -> Figure:
         found = {(zone, part): rows for zone, part, rows in zip(frame["zone"], frame["part"], frame["rows"])}
         tables = dict(zip(frame["zone"], frame["tables"]))
         for column, zone in enumerate(_ZONES if len(frame) else ()):
+            colour = PALETTE[column] if zone in step else _GREY
             axes.text(column + 0.42, 1.95, zone, ha="center", weight="bold")
             if (zone, "all") in found:
                 below = f"rows of\n{tables[zone]} tables"
-                _box(axes, column, 0, 1.7, PALETTE[column], f"{found[zone, 'all']:,}", below)
+                _box(axes, column, 0, 1.7, colour, f"{found[zone, 'all']:,}", below)
                 _arrow(axes, (column - 0.16, 0.85), (column, 0.85))
                 continue
             for part, foot in (("events", 0.95), ("masters", 0)):
-                _box(axes, column, foot, 0.75, PALETTE[column], f"{found[zone, part]:,}", part)
+                _box(axes, column, foot, 0.75, colour, f"{found[zone, part]:,}", part)
                 if column:
                     _arrow(axes, (column - 0.16, foot + 0.375), (column, foot + 0.375))
         if len(frame):
-            _rejected(axes, found["quarantine", "events"], found["quarantine", "masters"])
+            colour = ALERT if "quarantine" in step else _GREY
+            _rejected(axes, colour, found["quarantine", "events"], found["quarantine", "masters"])
             sums = frame.groupby("zone")["rows"].sum()
             sign = "=" if sums["landing"] == sums["silver"] + sums["quarantine"] else "≠"
             kept, rejected = f"{sums['silver']:,} in silver", f"{sums['quarantine']:,} in quarantine"
@@ -84,9 +92,9 @@ def flow(frame: pd.DataFrame) -> Figure:
         return finish(figure, frame)
 
 
-def _rejected(axes: Axes, events: int, masters: int) -> None:
+def _rejected(axes: Axes, colour: str, events: int, masters: int) -> None:
     """Quarantine, below the zones that reject."""
-    _box(axes, 0.5, -1, 0.75, ALERT, f"{events + masters:,}", f"{events:,} events, {masters:,} masters", width=1.8)
+    _box(axes, 0.5, -1, 0.75, colour, f"{events + masters:,}", f"{events:,} events, {masters:,} masters", width=1.8)
     axes.text(2.4, -0.62, "quarantine", weight="bold", va="center")
     for place in (0.92, 1.92):
         _arrow(axes, (place, 1.325), (place, -0.25))
