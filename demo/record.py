@@ -43,8 +43,10 @@ class Recorder:
         self.film.play(screen, command, output, title)
         page = re.search(r"--out (\S+\.html)", command)
         if page:
+            written = self.folder / page[1]
+            written.write_text(self._relative(written.read_text(encoding="utf-8")), encoding="utf-8")
             with opened() as browser:
-                browser.go((self.folder / page[1]).as_uri())
+                browser.go(written.as_uri())
                 self.film.look(browser, f"{title}   ·   {page[1]}", _VIEWS[1])
 
     def _dashboard(self, screen: Screen, command: str, title: str) -> None:
@@ -62,14 +64,16 @@ class Recorder:
         return {**os.environ, "PATH": path, "STREAMLIT_SERVER_HEADLESS": "true"}
 
     def _noted(self, command: str, output: Output) -> Output:
-        """What was written, in the transcript; paths stand as they look from the folder of the recording."""
-        output = replace(
-            output, chunks=tuple((at, text.replace(f"{self.folder}{os.sep}", "")) for at, text in output.chunks)
-        )
+        """What was written, in the transcript, without the folder's path."""
+        output = replace(output, chunks=tuple((at, self._relative(text)) for at, text in output.chunks))
         self.said += [f"$ {command}", f"({output.seconds:.1f} s)", output.text]
         if output.status:
             raise PipelineError(f"`{command}` ended with exit status {output.status}: {output.text[-400:]}")
         return output
+
+    def _relative(self, text: str) -> str:
+        """Where the recording is made is nobody's business: paths stand as they look from its folder."""
+        return text.replace(f"{self.folder}{os.sep}", "")
 
     def filled(self, command: str) -> str:
         """With what the placeholders stand for: the organisation that `run` names, a day that stands out."""
