@@ -215,3 +215,24 @@ def test_a_signal_ends_it_cleanly(sign: signal.Signals, tmp_path: Path) -> None:
     assert "micro-batch" in err
     assert "Traceback" not in out + err
     assert not (lake / "_state/journal.json").exists()
+
+
+@pytest.mark.spark
+def test_a_service_manager_that_signals_java_as_well_gets_one_line(tmp_path: Path) -> None:
+    landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": [event("e1")]}), tmp_path / "lake"
+    command = ["stream", "--follow", "--trigger", "1 second", "--serving", "none", "--conf", str(REPOSITORY / "conf")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cloud_analytics", *command, "--landing", str(landing), "--lake", str(lake)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_for((lake / "_state/masters.json").exists, "the masters of Bronze")  # Silver's are being judged
+        os.killpg(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert process.returncode == 143, err
+    assert out + err == "stopped; what was done stays, and the next start goes on from there\n"

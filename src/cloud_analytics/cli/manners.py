@@ -199,12 +199,15 @@ class MessageHandler(logging.Handler):
 def _messages(told: Manner) -> Iterator[MessageHandler]:
     package, handler = logging.getLogger("cloud_analytics"), MessageHandler(told)
     level = package.level
+    root, silent = logging.getLogger(), logging.NullHandler()
+    root.addHandler(silent)  # else a library's first message gives the root a handler that prints everything
     package.addHandler(handler)
     package.setLevel(logging.DEBUG)
     try:
         yield handler
     finally:
         package.removeHandler(handler)
+        root.removeHandler(silent)
         package.setLevel(level)
 
 

@@ -56,16 +56,20 @@ def stop_status(error: BaseException) -> int | None:
         seen.add(id(found))
         if isinstance(found, KeyboardInterrupt):
             return 128 + signal.SIGINT
-        if isinstance(found, SystemExit) and found.code == 128 + signal.SIGTERM:
-            return 128 + signal.SIGTERM
+        if isinstance(found, SystemExit) and found.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            return int(found.code)
         pending += [found.__cause__, found.__context__]
     return None
 
 
 @contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets; a second one interrupts at once."""
+    """An event that the first SIGINT or SIGTERM sets; a second one interrupts at once.
+
+    What fails after the first is the stop: a service manager signals Java as well, and the step ends with it.
+    """
     asked = threading.Event()
+    number_asked = signal.SIGTERM
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in signals}
 
@@ -73,7 +77,9 @@ def asked_to_stop() -> Iterator[threading.Event]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def ask(number: int, _frame: FrameType | None) -> None:
+        nonlocal number_asked
+        number_asked = signal.Signals(number)
         asked.set()
         restore()
 
@@ -81,5 +87,9 @@ def asked_to_stop() -> Iterator[threading.Event]:
         signal.signal(number, ask)
     try:
         yield asked
+    except Exception as error:
+        if not asked.is_set():
+            raise
+        raise SystemExit(128 + number_asked) from error
     finally:
         restore()
