@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from pyspark.sql import SparkSession
@@ -29,6 +32,15 @@ class Served:
     lake: Path
     pipeline: Pipeline
     source: Source
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    """A page that runs becomes the main module and chooses matplotlib's backend, which later tests would inherit."""
+    main = sys.modules["__main__"]
+    with patch.dict(os.environ):
+        yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="package")
