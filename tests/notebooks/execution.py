@@ -78,6 +78,7 @@ class WorkingCopy:
         if self.root not in (place, *place.parents):
             environment |= {"CLOUD_ANALYTICS_LANDING": str(self.landing), "CLOUD_ANALYTICS_LAKE": str(self.lake)}
         with mock.patch.dict(os.environ, environment):
+            os.environ.pop("MPLBACKEND", None)  # one that this process chose, or its user: a notebook draws in itself
             client = NotebookClient(
                 notebook,
                 kernel_name="python3",
