@@ -193,17 +193,23 @@ def _broken() -> dict[str, int]:
     raise PipelineError("broken")
 
 
-@pytest.mark.spark
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly(sign: signal.Signals, tmp_path: Path) -> None:
-    landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": [event("e1")]}), tmp_path / "lake"
+def _following(landing: Path, lake: Path) -> subprocess.Popen[str]:
+    """A stream that is followed, in a process group of its own."""
     command = ["stream", "--follow", "--trigger", "1 second", "--serving", "none", "--conf", str(REPOSITORY / "conf")]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "cloud_analytics", *command, "--landing", str(landing), "--lake", str(lake)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(sign: signal.Signals, tmp_path: Path) -> None:
+    landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": [event("e1")]}), tmp_path / "lake"
+    process = _following(landing, lake)
     try:
         wait_for(lambda: ids(lake) == {"e1"}, "the first file")
         process.send_signal(sign)
@@ -220,14 +226,7 @@ def test_a_signal_ends_it_cleanly(sign: signal.Signals, tmp_path: Path) -> None:
 @pytest.mark.spark
 def test_a_service_manager_that_signals_java_as_well_gets_one_line(tmp_path: Path) -> None:
     landing, lake = write_landing(tmp_path / "landing", {"a.jsonl": [event("e1")]}), tmp_path / "lake"
-    command = ["stream", "--follow", "--trigger", "1 second", "--serving", "none", "--conf", str(REPOSITORY / "conf")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cloud_analytics", *command, "--landing", str(landing), "--lake", str(lake)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = _following(landing, lake)
     try:
         wait_for((lake / "_state/masters.json").exists, "the masters of Bronze")  # Silver's are being judged
         os.killpg(process.pid, signal.SIGTERM)

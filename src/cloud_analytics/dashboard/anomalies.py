@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import frame, organisation, question, say, table
+from cloud_analytics.dashboard.show import answered, frame, organisation, question, say, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.alerts import reason
 from cloud_analytics.serving.queries import Answer, NothingServed
@@ -48,12 +48,11 @@ def _everywhere(source: Source) -> None:
 
 
 def _anomalies(answer: Answer) -> None:
-    question(answer)
-    if not answer.rows:
-        say("No day and no event of this organisation stands out.")
+    found = answered(answer, "No day and no event of this organisation stands out.")
+    if found.empty:
         return
     declared = answer.request.table.declared
-    rows = frame(answer).assign(cause=[reason(row) for row in answer.rows])
+    rows = found.assign(cause=[reason(row) for row in answer.rows])
     rows["what"] = [f"{day} {service}" for day, service in zip(rows["usage_date"], rows["service"])]
     judged = rows.dropna(subset=["expected_cost_usd"])
     charts.span(judged, _WHAT, declared["expected_cost_usd"], declared["actual_cost_usd"])

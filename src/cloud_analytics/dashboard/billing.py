@@ -6,7 +6,18 @@ import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import distrust, figures, frame, number, organisation, question, say, table
+from cloud_analytics.dashboard.show import (
+    answered,
+    beside,
+    distrust,
+    figures,
+    frame,
+    number,
+    organisation,
+    question,
+    say,
+    table,
+)
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.tables import MONEY, Column
@@ -32,13 +43,11 @@ def page(source: Source) -> None:
 
 
 def _reconciliation(answer: Answer) -> None:
-    question(answer)
-    if not answer.rows:
-        say("There is neither usage nor an invoice of this organisation.")
+    rows = answered(answer, "There is neither usage nor an invoice of this organisation.")
+    if rows.empty:
         return
-    rows, declared = frame(answer), answer.request.table.declared
     charts.bridge(_bridge(rows.sort_values("month")), _STEP, _AMOUNT)
-    table(rows, [column for name, column in declared.items() if name != "org_id"])
+    table(rows, beside(answer))
     partial = sorted(rows["month"][~rows["covers_month"].eq(True)])
     if partial:
         say(
@@ -60,11 +69,10 @@ def _bridge(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _forecast(answer: Answer) -> None:
-    question(answer)
-    if not answer.rows:
-        say("No forecast has been made of this organisation: `run` and `reconcile` end with one.")
+    rows = answered(answer, "No forecast has been made of this organisation: `run` and `reconcile` end with one.")
+    if rows.empty:
         return
-    rows, declared = frame(answer), answer.request.table.declared
+    declared = answer.request.table.declared
     newest = rows.iloc[0]
     bars = [("spent so far", "actual_to_date_usd"), ("expected", "expected_usd"), ("budget", "budget_usd")]
     drawn = pd.DataFrame({"what": [name for name, _ in bars], "expected_usd": [newest[column] for _, column in bars]})
@@ -95,7 +103,7 @@ def _forecast(answer: Answer) -> None:
         declared["low_usd"],
         declared["high_usd"],
     )
-    table(rows, [column for name, column in declared.items() if name != "org_id"])
+    table(rows, beside(answer))
 
 
 def _tags(source: Source, org: str) -> None:

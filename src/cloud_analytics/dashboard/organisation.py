@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import distrust, facts, frame, organisation, question, say, table
+from cloud_analytics.dashboard.show import answered, beside, distrust, facts, organisation, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.serving.tables import tables
@@ -41,17 +41,12 @@ def _asker(found: ServingTable) -> str:
 
 def _answer(answer: Answer) -> DeltaGenerator:
     """Show an answer, and leave room for notes below it."""
-    question(answer)
-    declared = answer.request.table.declared
-    shown = [column for name, column in declared.items() if name not in answer.request.chosen]
-    if not answer.rows:
-        say("Nothing: the table holds no row of this organisation.")
-    elif answer.request.table.clustering_key:
-        rows = frame(answer)
+    rows = answered(answer, "Nothing: the table holds no row of this organisation.")
+    if answer.request.table.clustering_key and not rows.empty:
         _draw(answer, rows)
-        table(rows, shown)
-    else:
-        facts(answer.rows[0], shown)
+        table(rows, beside(answer))
+    elif not rows.empty:
+        facts(answer.rows[0], beside(answer))
     return st.container()
 
 

@@ -54,6 +54,19 @@ def frame(answer: Answer) -> pd.DataFrame:
     return rows.astype({name: float for name, column in answer.request.table.declared.items() if column.unit})
 
 
+def answered(answer: Answer, otherwise: str) -> pd.DataFrame:
+    """The question as a heading, and the rows of its answer; where there are none, the sentence says so."""
+    question(answer)
+    if not answer.rows:
+        say(otherwise)
+    return frame(answer)
+
+
+def beside(answer: Answer) -> list[Column]:
+    """The columns beside those that the question has chosen, which are the same in every row."""
+    return [column for name, column in answer.request.table.declared.items() if name not in answer.request.chosen]
+
+
 def table(rows: pd.DataFrame, columns: Iterable[Column], lines: int = 1) -> None:
     """Rows of so many lines under headings with units; a heading tells what it means when it is pointed at."""
     shown = list(columns)

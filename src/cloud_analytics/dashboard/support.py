@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import figures, frame, number, organisation, question, say, table
+from cloud_analytics.dashboard.show import answered, beside, figures, frame, number, organisation, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.serving.queries import Answer
 
@@ -32,21 +32,17 @@ def _headline(answer: Answer) -> None:
 
 
 def _backlog(answer: Answer) -> None:
-    question(answer)
-    if not answer.rows:
-        say("This organisation never had a ticket.")
+    rows, declared = answered(answer, "This organisation never had a ticket."), answer.request.table.declared
+    if rows.empty:
         return
-    rows, declared = frame(answer), answer.request.table.declared
     charts.over_time(rows, declared["backlog_date"], declared["open_tickets"], declared["severity"])
-    table(rows, [column for name, column in declared.items() if name != "org_id"])
+    table(rows, beside(answer))
 
 
 def _tickets(answer: Answer) -> None:
-    question(answer)
-    if not answer.rows:
-        say("This organisation never had a ticket.")
+    rows, declared = answered(answer, "This organisation never had a ticket."), answer.request.table.declared
+    if rows.empty:
         return
-    rows, declared = frame(answer), answer.request.table.declared
     left, right = st.columns(2)
     with left:
         st.markdown("**SLA breaches, on the day their tickets were created**")
@@ -56,4 +52,4 @@ def _tickets(answer: Answer) -> None:
         charts.points(
             rows.dropna(subset=["avg_csat"]), declared["ticket_date"], declared["avg_csat"], declared["severity"]
         )
-    table(rows, [column for name, column in declared.items() if name != "org_id"])
+    table(rows, beside(answer))

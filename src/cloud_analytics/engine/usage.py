@@ -51,13 +51,14 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
         if growing or anew:
             folders = [f"date={date}" for date in anew] + [path for files in growing.values() for path in files]
             fresh = lake.read(EVENTS_TABLE, SILVER_EVENTS.schema, folders)
-            little = is_little([fresh])
+            crowded = {date for date in growing if _is_crowded(lake, date, config.pipeline.stream.max_parts)}
+            parts_of_crowded = _partitions(lake, TABLE.path, crowded)
+            little = is_little([fresh, parts_of_crowded])
             if little:
                 fresh = fresh.coalesce(1)
             rows = resource_daily_usage.build(fresh, config.taxonomy.metric_units())
-            crowded = {date for date in growing if _is_crowded(lake, date, config.pipeline.stream.max_parts)}
             if crowded:
-                rows = TABLE.added(rows.unionByName(_partitions(lake, TABLE.path, crowded)))
+                rows = TABLE.added(rows.unionByName(parts_of_crowded))
             dates = len(growing) + len(anew)
             if little:
                 held, contents = collected_with_contents(rows, "usage_date")
