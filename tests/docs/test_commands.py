@@ -42,7 +42,7 @@ RUN_ELSEWHERE = {
     r"make notebooks": "tests/notebooks/test_notebooks.py::test_runs_without_noise_and_shows_tables_and_a_plot",
     r"(make|cloud-analytics) dashboard.*": "tests/dashboard/test_pages.py"
     "::test_a_file_that_lands_changes_a_number_in_a_browser_and_names_stay_text",
-    r"cloud-analytics stream --follow .*": "tests/test_follow.py::test_a_signal_ends_it_cleanly",
+    r"cloud-analytics stream --follow.*": "tests/test_follow.py::test_a_signal_ends_it_cleanly",
     r"cloud-analytics --master spark://.*": "tests/cluster/test_standalone.py"
     "::test_the_lake_of_a_cluster_equals_that_of_local_mode",
     r"pip wheel .*|printf .* > main\.py|spark-submit --master .*": "tests/cluster/test_standalone.py"
