@@ -14,6 +14,7 @@ from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.reading.audit import Audit, SourceAudit
 from cloud_analytics.reading.figures import Signal
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast
+from cloud_analytics.reading.freshness import Freshness
 from cloud_analytics.reading.periods import Month
 from cloud_analytics.reading.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 
@@ -56,10 +57,12 @@ def facts() -> Facts:
         ),
         windows=pd.DataFrame(
             {
-                "org_id": ["o1", "o2"],
-                "service": ["compute", "genai"],
-                "cost_7d": [Decimal(70), Decimal(28)],
-                "cost_14d": [Decimal(140), Decimal(42)],
+                "org_id": ["o2", "o1"],
+                "service": ["genai", "compute"],
+                "cost_7d": [Decimal(28), Decimal(70)],
+                "cost_14d": [Decimal(42), Decimal(140)],
+                "cost_before": [Decimal(14), Decimal(70)],
+                "change_usd": [Decimal(14), Decimal(0)],
             }
         ),
         last_date=days[-1],
@@ -100,7 +103,6 @@ def facts() -> Facts:
                 "net_revenue_usd": [Decimal(900), Decimal(450)],
                 "taxes_usd": [Decimal(90), Decimal(45)],
                 "total_due_usd": [Decimal(990), Decimal(495)],
-                "invoice_count": [3, 2],
             }
         ),
         billing=pd.DataFrame(
@@ -154,7 +156,6 @@ def facts() -> Facts:
             {
                 "usage_date": days,
                 "total_tokens": [None, *[Decimal(1000)] * 20],
-                "total_requests": [5] * 21,
                 "total_cost_usd": [Decimal(2)] * 21,
                 "counted_cost_usd": [None, *[Decimal(2)] * 20],
             }
@@ -213,9 +214,11 @@ def facts() -> Facts:
             }
         ),
         losses=pd.DataFrame({"files_per_batch": [1, 5], "events": [212, 212], "lost": [106, 0]}),
-        newest_event=datetime(2025, 8, 30, 12, tzinfo=timezone.utc),
-        snapshots={name: "2025-09-01" for name in MASTERS},
-        changed=datetime(2025, 9, 1, 11, tzinfo=timezone.utc),
+        fresh=Freshness(
+            newest_event=datetime(2025, 8, 30, 12, tzinfo=timezone.utc),
+            changed=datetime(2025, 9, 1, 11, tzinfo=timezone.utc),
+            snapshots={name: "2025-09-01" for name in MASTERS},
+        ),
     )
 
 
@@ -268,8 +271,8 @@ def nothing() -> Facts:
         for field in fields(Facts)
         if isinstance(frame := getattr(known, field.name), pd.DataFrame)
     }
-    lacking: dict[str, Any] = {"names": {}, "last_date": None, "newest_event": None, "snapshots": {}}
+    lacking: dict[str, Any] = {"names": {}, "last_date": None, "fresh": Freshness(None, None, {})}
     lacking |= {"budget_alerts": [], "kept_forecasts": [], "signals": []}
-    lacking |= {"changed": None, "audit": None}
+    lacking["audit"] = None
     lacking["profile"] = {name: without_rows(found) for name, found in known.profile.items()}
     return replace(known, missing=list(MASTERS), **empty, **lacking)  # type: ignore[arg-type]

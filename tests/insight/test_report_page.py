@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from cloud_analytics.config import MASTERS
+from cloud_analytics.insight.numbers import UNKNOWN, Value, change, number, percent, plural, ratio, total, usd
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.report.numbers import UNKNOWN, Value, change, number, percent, plural, ratio, total, usd
 from cloud_analytics.insight.report.page import code, render
 from cloud_analytics.insight.report.view import Table
 from cloud_analytics.reading.audit import Audit, SourceAudit
@@ -300,7 +300,8 @@ class TestWhatIsNotThere:
 
     def test_one_day_of_usage_has_no_week_before(self) -> None:
         known = facts()
-        windows = known.windows.assign(cost_14d=known.windows["cost_7d"])
+        cost = known.windows["cost_7d"]
+        windows = known.windows.assign(cost_14d=cost, cost_before=cost - cost, change_usd=cost)
         first = known.usage.iloc[-2:]
         page = Page.read(render(replace(known, usage=first, windows=windows, batches=known.batches.iloc[:1])))
         assert "The last 7 days cost 98\N{NO-BREAK SPACE}USD." in page.sections["attention"]

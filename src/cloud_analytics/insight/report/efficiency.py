@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from cloud_analytics.insight import plots
-from cloud_analytics.insight.report.facts import Facts, distrust
-from cloud_analytics.insight.report.numbers import number, percent, ratio, total, usd
+from cloud_analytics.insight.numbers import number, percent, ratio, total, usd
+from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.view import Section
 
 
 def efficiency(facts: Facts) -> Section:
     """Tokens and what a million of them costs, carbon and its coverage."""
-    lead = f"{_tokens(facts)} {_carbon(facts)}"
     notes = [
         "The unit cost takes only the days of organisations that tell their tokens: events of version 1 have none."
         " Coverage is the share of events that report carbon.",
-        *distrust(facts, "F1", "F2"),
+        *facts.distrust("F1", "F2"),
     ]
     drawn = [plots.tokens_and_cost(facts.genai), plots.carbon(facts.carbon)]
+    lead = f"{_tokens(facts)} {_carbon(facts)}"
     return Section("efficiency", "GenAI unit cost and carbon", lead, drawn, notes=notes)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from typing import Any
 
 import pandas as pd
 
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.errors import UsageError
+from cloud_analytics.insight import caveats
 from cloud_analytics.insight.alerts import anomalies
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading import lateness
@@ -16,13 +18,13 @@ from cloud_analytics.reading.audit import Audit, audit
 from cloud_analytics.reading.figures import Signal, figures_to_distrust
 from cloud_analytics.reading.flow import flow
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast, budget_alerts, kept_forecasts
-from cloud_analytics.reading.freshness import freshness
+from cloud_analytics.reading.freshness import Freshness, freshness
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.periods import Month, closed_months
 from cloud_analytics.reading.profile import SourceProfile, profile
 
 _BATCH_SIZES = (1, 5, 20, 100)  # files of a micro-batch, for which the losses of a watermark are counted
-# field of Facts → what it holds; the columns that name a row come first
+# Field of Facts → the query of its frame. The columns that name a row come first.
 _QUERIES = {
     "usage": """
         SELECT usage_date, service, sum(total_cost_usd) AS total_cost_usd
@@ -36,19 +38,19 @@ _QUERIES = {
             coalesce(sum(cost_usd) FILTER (tag_value = '(conflicting)'), 0) AS conflicting_usd
         FROM gold.tag_cost_daily GROUP BY ALL ORDER BY tag_key""",
     "windows": """
-        SELECT org_id, service, cost_7d, cost_14d FROM gold.org_service_cost_summary
-        WHERE summary_date = (SELECT max(summary_date) FROM gold.org_service_cost_summary) ORDER BY org_id, service""",
+        SELECT org_id, service, cost_7d, cost_14d, cost_14d - cost_7d AS cost_before,
+            cost_7d - (cost_14d - cost_7d) AS change_usd
+        FROM gold.org_service_cost_summary
+        WHERE summary_date = (SELECT max(summary_date) FROM gold.org_service_cost_summary)
+        ORDER BY abs(change_usd) DESC, org_id, service""",
     "revenue": """
-        SELECT billing_month, sum(gross_revenue_usd) AS gross_revenue_usd,
-            sum(credits_applied_usd) AS credits_applied_usd, sum(net_revenue_usd) AS net_revenue_usd,
-            sum(taxes_usd) AS taxes_usd, sum(total_due_usd) AS total_due_usd,
-            sum(invoice_count)::BIGINT AS invoice_count
+        SELECT billing_month, sum(COLUMNS(['gross_revenue_usd', 'credits_applied_usd', 'net_revenue_usd', 'taxes_usd',
+            'total_due_usd']))
         FROM gold.revenue_by_org_month GROUP BY ALL ORDER BY billing_month""",
     "billing": """
         SELECT * FROM gold.billing_reconciliation ORDER BY abs(difference_usd) DESC, org_id, month""",
     "tickets": """
-        SELECT ticket_date, severity, sum(total_tickets)::BIGINT AS total_tickets,
-            sum(open_tickets)::BIGINT AS open_tickets, sum(sla_breach_count)::BIGINT AS sla_breach_count
+        SELECT ticket_date, severity, sum(COLUMNS(['total_tickets', 'open_tickets', 'sla_breach_count']))::BIGINT
         FROM gold.tickets_by_org_date GROUP BY ALL ORDER BY ticket_date, severity""",
     "backlog": """
         SELECT backlog_date, severity, sum(open_tickets)::BIGINT AS open_tickets,
@@ -77,13 +79,12 @@ _QUERIES = {
             sum((avg_nps::DECIMAL(20, 10) * surveys::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
         FROM gold.nps_by_org_month GROUP BY ALL ORDER BY month""",
     "genai": """
-        SELECT usage_date, sum(total_tokens) AS total_tokens, sum(total_requests)::BIGINT AS total_requests,
-            sum(total_cost_usd) AS total_cost_usd,
+        SELECT usage_date, sum(total_tokens) AS total_tokens, sum(total_cost_usd) AS total_cost_usd,
             sum(total_cost_usd) FILTER (total_tokens IS NOT NULL) AS counted_cost_usd
         FROM gold.genai_tokens_by_org_date GROUP BY ALL ORDER BY usage_date""",
     "carbon": """
-        SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg, sum(events)::BIGINT AS events,
-            sum(events_with_carbon)::BIGINT AS events_with_carbon
+        SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg,
+            sum(COLUMNS(['events', 'events_with_carbon']))::BIGINT
         FROM gold.carbon_impact GROUP BY ALL ORDER BY usage_date""",
     "shifts": """
         SELECT org_id, service, 'level shift' AS signal, min(usage_date) AS first_day, max(usage_date) AS last_day,
@@ -96,51 +97,71 @@ _QUERIES = {
         FROM gold.cost_shifts WHERE is_trend GROUP BY ALL
         ORDER BY to_usd - from_usd DESC, org_id, service, signal""",
     "forecasts": """
-        SELECT org_id, as_of_date, forecast_month, actual_to_date_usd, expected_usd, low_usd, high_usd, method,
-            backtest_wape, budget_usd
-        FROM gold.cost_forecast WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
+        SELECT * FROM gold.cost_forecast WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
         ORDER BY expected_usd DESC, org_id""",
 }
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Frames hold sums under the marts' column names; amounts are Decimal; where there is nothing, a frame is empty."""
+    """Everything the report shows. Frames have the marts' column names; amounts are Decimal, in USD.
+
+    Where the lake has nothing to say, a frame is empty.
+    """
 
     lake: str
     made: datetime
     watermark: timedelta
     missing: list[str]  # masters that never arrived
     names: dict[str, str]  # org_id → org_name, where it is known
-    usage: pd.DataFrame  # a row a (usage_date, service): total_cost_usd
-    orgs: pd.DataFrame  # a row an org_id: total_cost_usd
-    tags: pd.DataFrame  # a row a tag_key: cost_usd, and of it untagged_usd and conflicting_usd
-    windows: pd.DataFrame  # a row an (org, service): cost_7d, cost_14d up to last_date
-    last_date: date | None
-    anomalies: pd.DataFrame  # cost_anomaly_mart, largest impact first, with a `reason` in words
-    shifts: pd.DataFrame  # a row an (org, service, signal): days on which it stands, USD a day on the last of them
-    revenue: pd.DataFrame  # a row a billing_month
+    usage: pd.DataFrame  # one row a (usage_date, service): total_cost_usd
+    orgs: pd.DataFrame  # one row an org_id: total_cost_usd
+    tags: pd.DataFrame  # one row a tag_key: cost_usd, and of it untagged_usd and conflicting_usd
+    windows: pd.DataFrame  # one row an (org, service), the largest change first: the last 7 days, and the 7 before
+    last_date: date | None  # the last day of these windows
+    anomalies: pd.DataFrame  # cost_anomaly_mart, the largest impact first, with a `reason` in words
+    shifts: pd.DataFrame  # one row an (org, service, signal): its days, and the USD a day on the last of them
+    revenue: pd.DataFrame  # one row a billing_month
     billing: pd.DataFrame  # billing_reconciliation, the largest difference first
-    tickets: pd.DataFrame  # a row a (ticket_date, severity)
-    backlog: pd.DataFrame  # a row a severity, at the end of the last day
-    sla: pd.DataFrame  # a row a severity: resolved tickets, and how many verdicts contradict the days they took
-    csat: pd.DataFrame  # a row a month: responses, tickets, score (the sum of all scores), good (scores of 4 and 5)
-    nps: pd.DataFrame  # a row a month: surveys, score
-    genai: pd.DataFrame  # a row a usage_date; counted_cost_usd: of the rows that have tokens
-    carbon: pd.DataFrame  # a row a usage_date
-    forecasts: pd.DataFrame  # a row an org_id, of the newest forecast, the largest expected_usd first
+    tickets: pd.DataFrame  # one row a (ticket_date, severity)
+    backlog: pd.DataFrame  # one row a severity, at the end of the last day
+    sla: pd.DataFrame  # one row a severity: resolved tickets, and how many verdicts contradict the days they took
+    csat: pd.DataFrame  # one row a month: responses, tickets, score (the sum of all), good (scores of 4 and 5)
+    nps: pd.DataFrame  # one row a month: surveys, score (the sum of all)
+    genai: pd.DataFrame  # one row a usage_date; counted_cost_usd is the cost of the rows that have tokens
+    carbon: pd.DataFrame  # one row a usage_date
+    forecasts: pd.DataFrame  # one row an org_id, of the newest forecast, the largest expected_usd first
     budget_alerts: list[BudgetAlert]
     kept_forecasts: list[KeptForecast]
-    signals: list[Signal]  # whether tokens, carbon, invoices and currencies tell anything (F1 to F4)
+    signals: list[Signal]  # whether tokens, carbon, invoices and currencies mean anything (F1 to F4)
     profile: dict[str, SourceProfile]  # source → its profile
     closed: list[Month]  # the months that finance has closed
     audit: Audit | None  # None: the landing folder is not there
-    flow: pd.DataFrame  # rows of each zone (reading.flow); empty where the landing folder is not there
-    batches: pd.DataFrame  # a row a micro-batch
-    losses: pd.DataFrame  # a row a size of micro-batches: files_per_batch, events, lost
-    newest_event: datetime | None
-    snapshots: dict[str, str]  # master → ingest date of its latest snapshot
-    changed: datetime | None  # when the lake last changed
+    flow: pd.DataFrame  # the rows of each zone (reading.flow); empty where the landing folder is not there
+    batches: pd.DataFrame  # one row a micro-batch
+    losses: pd.DataFrame  # one row a size of micro-batches: files_per_batch, events, lost
+    fresh: Freshness
+
+    def org(self, org_id: Any) -> str:
+        """An organisation as `name (id)`, or as its id where the name is not known."""
+        name = self.names.get(org_id)
+        return f"{name} ({org_id})" if name else str(org_id)
+
+    def with_names(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with `org_name`, as the plots take it."""
+        return frame.assign(org_name=frame["org_id"].map(self.names))
+
+    def lacking(self, master: str, otherwise: str) -> str:
+        """What to do about a master that never arrived; for one that did, the sentence `otherwise`."""
+        if master not in self.missing:
+            return otherwise
+        return (
+            f"The lake has no {master}: put {master}.csv into the landing folder and run `cloud-analytics run` again."
+        )
+
+    def distrust(self, *ids: str) -> list[str]:
+        """A warning for each of these signals (F1 to F4) that the data do not carry."""
+        return caveats.distrust(self.signals, ids)
 
 
 def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetime | None = None) -> Facts:
@@ -169,13 +190,6 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         flow=pd.DataFrame() if law is None else flow(lake, law),
         batches=lateness.micro_batches(lake),
         losses=lateness.watermark_losses(lake, config.pipeline.stream.watermark, _BATCH_SIZES),
-        newest_event=fresh.newest_event,
-        snapshots=fresh.snapshots,
-        changed=fresh.changed,
+        fresh=fresh,
         **{name: lake.frame(query) for name, query in _QUERIES.items()},
     )
-
-
-def distrust(facts: Facts, *ids: str) -> list[str]:
-    """A note for each of these signals that the data do not carry."""
-    return [signal.warning for signal in facts.signals if signal.id in ids and signal.warning]

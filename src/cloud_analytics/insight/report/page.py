@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-import warnings
-from io import StringIO
-from typing import Any
 
 import jinja2
-import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from cloud_analytics import __version__
-from cloud_analytics.insight.colours import INK
+from cloud_analytics.insight.numbers import Value
 from cloud_analytics.insight.report import attention, efficiency, finance, spending, support, trust
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.report.numbers import Value
+from cloud_analytics.insight.svg import svg
 
 _SECTIONS = (
     attention.attention,
@@ -32,8 +28,7 @@ _SECTIONS = (
     trust.quality,
     trust.timeliness,
 )
-_WIDTH = 4.6  # inches: as wide as a phone, so that texts stay readable there
-_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_WIDTH, _HEIGHT = 4.6, 0.85  # inches, as wide as a phone, so that texts stay readable there; a share of the height
 
 
 def render(facts: Facts) -> str:
@@ -45,7 +40,7 @@ def render(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"svg": svg, "code": code}
+    environment.filters |= {"narrow": narrow, "code": code}
     environment.tests["value"] = lambda cell: isinstance(cell, Value)
     sections = [section(facts) for section in _SECTIONS]
     return environment.get_template("page.html.j2").render(
@@ -53,18 +48,10 @@ def render(facts: Facts) -> str:
     )
 
 
-def svg(figure: Figure) -> Markup:
-    """A figure as an `<svg>` element whose texts and axes take the colour of the page around them."""
-    figure.set_size_inches(_WIDTH, figure.get_figheight() * 0.85)
-    drawn = StringIO()
-    style: Any = {"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}  # ids that no other figure has
-    with mpl.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts draw what matplotlib's lack
-        figure.savefig(drawn, format="svg", transparent=True, metadata=_NO_METADATA)
-    text = drawn.getvalue()
-    text = text[text.index("<svg") :].replace(INK, "currentColor")
-    text = re.sub(r' (xmlns(:xlink)?="[^"]*"|id="[\w.]+_\d+")', "", text)  # not needed in HTML; these ids would repeat
-    return Markup(text)  # matplotlib escapes texts
+def narrow(figure: Figure) -> Markup:
+    """A figure as an `<svg>` element that fits a phone."""
+    figure.set_size_inches(_WIDTH, figure.get_figheight() * _HEIGHT)
+    return svg(figure)
 
 
 def code(text: str) -> Markup:

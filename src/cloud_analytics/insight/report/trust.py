@@ -7,16 +7,15 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from cloud_analytics.config import EVENTS
-from cloud_analytics.insight import plots
-from cloud_analytics.insight.report import profiles
+from cloud_analytics.insight import plots, profile_words
+from cloud_analytics.insight.numbers import Value, number, percent, plural, ratio
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.report.numbers import Value, number, percent, plural, ratio
-from cloud_analytics.insight.report.view import Cell, Section, Table, rows
-from cloud_analytics.reading.audit import Audit
+from cloud_analytics.insight.report.view import Cell, Fold, Section, Table, rows
+from cloud_analytics.reading.profile import SourceProfile
 
 
 def quality(facts: Facts) -> Section:
-    """The conservation law, what was rejected by which rule, and what the data are that stayed."""
+    """The conservation law, what was rejected by which rule, and a profile of the data that stayed."""
     title = "Data quality"
     notes = [f"Missing: {', '.join(facts.missing)}. What depends on them is empty."] if facts.missing else []
     matches = facts.profile[EVENTS].matches
@@ -25,11 +24,16 @@ def quality(facts: Facts) -> Section:
         notes.append(
             f"{orgs} of the events match an organisation and {resources} a resource; the others read `unknown`."
         )
-    profile, columns = profiles.overview(facts.profile), profiles.folds(facts.profile)
-    if facts.audit is None:
-        lead = "The landing folder is not here, so its lines could not be counted: run the report where it can be read."
-        return Section("quality", title, lead, tables=[profile], notes=notes, folds=columns)
+    profile = Table(
+        "Profile of each source",
+        ("source", "Silver rows", "warnings", "dates and their gaps", "rows that find their master"),
+        [_profile(name, found) for name, found in facts.profile.items()],
+    )
+    folds = [_columns(name, found) for name, found in facts.profile.items() if found.rows or found.as_written]
     law = facts.audit
+    if law is None:
+        lead = "The landing folder is not here, so its lines could not be counted: run the report where it can be read."
+        return Section("quality", title, lead, tables=[profile], notes=notes, folds=folds)
     landed = sum(source.landing for source in law.sources.values())
     rejected = sum(sum(source.quarantine.values()) for source in law.sources.values())
     verdict = "Every landing line is accounted for" if law.balanced else "LANDING LINES ARE UNACCOUNTED FOR"
@@ -39,19 +43,7 @@ def quality(facts: Facts) -> Section:
     if law.archived:
         files = plural(law.archived, "event file")
         notes.append(f"{files} left the landing folder: their lines are counted as Bronze holds them.")
-    records = [
-        {"source": name, "error_type": kind, "records": count}
-        for name, source in law.sources.items()
-        for kind, count in source.quarantine.items()
-    ]
-    rejects = pd.DataFrame(records, columns=["source", "error_type", "records"])
-    tables = [_rules(law, rejects)] if records else []
-    drawn = [plots.flow(facts.flow), *([plots.rejects(rejects)] if records else [])]
-    return Section("quality", title, lead, drawn, [_audit(law), *tables, profile], notes, columns)
-
-
-def _audit(law: Audit) -> Table:
-    return Table(
+    balance = Table(
         "Audit: landing = Silver + quarantine",
         ("source", "landing lines", "Silver rows", "quarantined", "balanced"),
         [
@@ -65,32 +57,53 @@ def _audit(law: Audit) -> Table:
             for name, source in law.sources.items()
         ],
     )
-
-
-def _rules(law: Audit, rejects: pd.DataFrame) -> Table:
-    return Table(
+    records = [(name, kind, count) for name, source in law.sources.items() for kind, count in source.quarantine.items()]
+    rejects = pd.DataFrame(records, columns=["source", "error_type", "records"])
+    rules = Table.of(
         "Rejected, by rule",
-        ("rule", "source", "records", "share of the source"),
-        [
-            [
-                row.error_type,
-                row.source,
-                number(row.records),
-                percent(ratio(row.records, law.sources[row.source].landing)),
-            ]
-            for row in rows(rejects.sort_values("records", ascending=False, kind="stable"))
-        ],
+        rows(rejects.sort_values("records", ascending=False, kind="stable")),
+        {
+            "rule": lambda row: row.error_type,
+            "source": lambda row: row.source,
+            "records": lambda row: number(row.records),
+            "share of the source": lambda row: percent(ratio(row.records, law.sources[row.source].landing)),
+        },
     )
+    drawn = [plots.flow(facts.flow), *([plots.rejects(rejects)] if records else [])]
+    return Section("quality", title, lead, drawn, [balance, rules, profile], notes, folds)
+
+
+def _profile(source: str, found: SourceProfile) -> list[Cell]:
+    """A source in a row: rows, warnings, dates and their gaps, and how many rows find their masters."""
+    dates = found.dates
+    missing = plural(sum(gap.length for gap in dates.gaps), dates.step)
+    return [
+        source,
+        number(found.rows),
+        number(sum(found.warnings.values())),
+        "" if dates.first is None else f"{dates.first} to {dates.last}, {missing} without a row",
+        ", ".join(f"{master} {percent(match.rate)}" for master, match in found.matches.items()),
+    ]
+
+
+def _columns(source: str, found: SourceProfile) -> Fold:
+    """A source column by column, below its warnings, gaps and matches."""
+    columns: list[list[Cell]] = [
+        [name, column.type, number(column.nulls), number(column.distinct), profile_words.content(column)]
+        for name, column in profile_words.columns(found).items()
+    ]
+    table = Table(f"{source}, column by column", profile_words.COLUMNS, columns)
+    return Fold(f"{source}: {plural(len(columns), 'column')}", profile_words.summary(found), table)
 
 
 def timeliness(facts: Facts) -> Section:
     """How old the newest data are, how late events came, and what a plain watermark would have made of it."""
     title, fresh = "Freshness and late data", [_freshness(facts)]
     batches = facts.batches
-    if batches.empty or facts.newest_event is None:
+    if batches.empty or facts.fresh.newest_event is None:
         return Section("timeliness", title, "No event has been ingested yet.", tables=fresh)
-    age = (facts.made - facts.newest_event) / timedelta(days=1)
-    lines, hours = int(batches["input_rows"].sum()), duration(facts.watermark)
+    age = (facts.made - facts.fresh.newest_event) / timedelta(days=1)
+    lines, hours = int(batches["input_rows"].sum()), _duration(facts.watermark)
     first, last = (facts.losses.iloc[at] for at in (0, -1))
     lead = (
         f"The newest event is {number(age, decimals=1)} days older than this report. Files need not come in order:"
@@ -108,28 +121,27 @@ def timeliness(facts: Facts) -> Section:
 
 
 def _freshness(facts: Facts) -> Table:
-    ingested = datetime.fromisoformat(str(facts.batches["ingest_ts"].max())) if len(facts.batches) else None
-    moments = [
-        ("newest event", facts.newest_event),
-        ("events last ingested", ingested),
-        ("lake last changed", facts.changed),
+    batches, fresh = facts.batches, facts.fresh
+    moments = {
+        "newest event": fresh.newest_event,
+        "events last ingested": None if batches.empty else datetime.fromisoformat(str(batches["ingest_ts"].max())),
+        "lake last changed": fresh.changed,
+    }
+    shown: list[list[Cell]] = [
+        [name, "never", number(None)]
+        if moment is None
+        else [name, f"{moment:%Y-%m-%d %H:%M}", number((facts.made - moment) / timedelta(days=1), decimals=1)]
+        for name, moment in moments.items()
     ]
-    rows: list[list[Cell]] = [[name, *_moment(facts, moment)] for name, moment in moments]
-    rows += [
+    shown += [
         [f"{name} (snapshot)", day, number((facts.made.date() - datetime.fromisoformat(day).date()).days, decimals=1)]
-        for name, day in sorted(facts.snapshots.items())
+        for name, day in sorted(fresh.snapshots.items())
     ]
-    return Table("As of this report", ("what", "when (UTC)", "age (days)"), rows)
+    return Table("As of this report", ("what", "when (UTC)", "age (days)"), shown)
 
 
-def _moment(facts: Facts, moment: datetime | None) -> tuple[str, Value]:
-    if moment is None:
-        return "never", number(None)
-    return moment.strftime("%Y-%m-%d %H:%M"), number((facts.made - moment) / timedelta(days=1), decimals=1)
-
-
-def duration(length: timedelta) -> str:
-    """`2 hours`, in the largest unit without a rest."""
+def _duration(length: timedelta) -> str:
+    """`2 hours`: a length of time in the largest unit that divides it."""
     for unit, seconds in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         amount, rest = divmod(int(length.total_seconds()), seconds)
         if amount and not rest:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cloud_analytics.insight.report.numbers import Value
+from cloud_analytics.insight.numbers import Value
 
-# Characters: a text from here on is a sentence; as many of a table's fit beside each other on a phone, on half a page.
+# In characters: a longer text is a sentence; the width of a phone and of half a page; the gap between two columns.
 _LONG, _PHONE, _HALF_A_PAGE, _GAP = 40, 36, 86, 2
-
 
 Cell = str | Value
 
@@ -29,11 +28,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under column names, which hold the units. The first column names the row."""
+    """Rows under headings, which hold the units. The first column names the row."""
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+
+    @classmethod
+    def of(cls, caption: str, records: Iterable[Any], columns: Mapping[str, Callable[[Any], Cell]]) -> Table:
+        """One row a record: under each heading stands what its function returns for the record."""
+        return cls(caption, list(columns), [[cell(record) for cell in columns.values()] for record in records])
 
     def kind(self, column: int) -> str:
         """How a column is set: `number`, `long` (sentences), or nothing for words."""
@@ -44,7 +48,7 @@ class Table:
 
     @property
     def figures(self) -> int:
-        """How many columns stand side by side on a phone: those that are neither the first nor long."""
+        """How many columns stand side by side on a phone: all but the first and the long ones."""
         return sum(self.kind(column) != "long" for column in range(1, len(self.columns)))
 
     @property
@@ -77,7 +81,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Section:
-    """`lead` says in a sentence what to see; tiles, plots and tables show it; notes say how; folds go deeper."""
+    """`lead` is the section in a sentence; tiles, plots and tables show it, notes explain it, folds hold details.
+
+    The page leaves out a table that has no rows.
+    """
 
     id: str
     title: str

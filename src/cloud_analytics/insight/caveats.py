@@ -1,0 +1,25 @@
+"""What figures cannot say, in sentences that stand beside them in the report and in the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import pandas as pd
+
+from cloud_analytics.reading.figures import Signal
+
+
+def distrust(signals: Iterable[Signal], ids: Collection[str]) -> list[str]:
+    """A warning for each of the signals with these ids (F1 to F4) that the data do not carry."""
+    return [signal.warning for signal in signals if signal.id in ids and signal.warning]
+
+
+def uncovered_months(billing: pd.DataFrame) -> list[str]:
+    """A sentence about the months of billing_reconciliation that usage does not cover; none where it covers all."""
+    months = sorted(set(billing["month"][~billing["covers_month"].eq(True)]))
+    if not months:
+        return []
+    return [
+        f"The usage here does not cover the whole of {', '.join(months)}: whether those invoices are right cannot"
+        " be told from these data."
+    ]
