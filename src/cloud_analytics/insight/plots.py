@@ -1,35 +1,23 @@
 """The plots: each takes a small pandas DataFrame with a mart's column names and returns a matplotlib Figure.
 
 Rows that share a place in a plot are summed, so a mart may be given whole or aggregated; amounts may be Decimal, float
-or None. Figures belong to nobody: a notebook shows the one that ends a cell, a script saves it.
+or None. pyplot keeps no figure: a notebook shows the one that ends a cell, a script saves it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cloud_analytics.insight.colours import ALERT, INK, PALETTE
-from cloud_analytics.insight.style import (
-    dates,
-    finish,
-    label,
-    names,
-    panel,
-    panels,
-    shortened,
-    stack,
-)
+from cloud_analytics.insight.flow_map import flow
+from cloud_analytics.insight.style import dates, finish, label, names, panel, panels, shortened, stack
 
 __all__ = [
-    "ALERT",
-    "PALETTE",
     "anomalies",
     "carbon",
     "cost_by_org",
@@ -55,66 +43,6 @@ _LATENESS = {
 }
 _DAY = "usage date (UTC)"
 _NAME_LENGTH = 18
-_ZONES = ("landing", "bronze", "silver", "gold", "serving")
-_GREY = PALETTE[5]
-
-
-def flow(frame: pd.DataFrame, step: Container[str] = (*_ZONES, "quarantine")) -> Figure:
-    """The map of a lake with its counts, of the frame of `reading.flow`: `zone`, `part`, `tables`, `rows`.
-
-    The zones of a `step` have colours, the others are grey.
-    """
-    with panel("What became of every line", "", "") as (figure, axes):
-        axes.set_axis_off()
-        axes.set_xlim(-0.03, 4.87)
-        axes.set_ylim(-1.45, 2.15)
-        found = {(zone, part): rows for zone, part, rows in zip(frame["zone"], frame["part"], frame["rows"])}
-        tables = dict(zip(frame["zone"], frame["tables"]))
-        for column, zone in enumerate(_ZONES if len(frame) else ()):
-            colour = PALETTE[column] if zone in step else _GREY
-            axes.text(column + 0.42, 1.95, zone, ha="center", weight="bold")
-            if (zone, "all") in found:
-                below = f"rows of\n{tables[zone]} tables"
-                _box(axes, column, 0, 1.7, colour, f"{found[zone, 'all']:,}", below)
-                _arrow(axes, (column - 0.16, 0.85), (column, 0.85))
-                continue
-            for part, foot in (("events", 0.95), ("masters", 0)):
-                _box(axes, column, foot, 0.75, colour, f"{found[zone, part]:,}", part)
-                if column:
-                    _arrow(axes, (column - 0.16, foot + 0.375), (column, foot + 0.375))
-        if len(frame):
-            colour = ALERT if "quarantine" in step else _GREY
-            _rejected(axes, colour, found["quarantine", "events"], found["quarantine", "masters"])
-            sums = frame.groupby("zone")["rows"].sum()
-            sign = "=" if sums["landing"] == sums["silver"] + sums["quarantine"] else "≠"
-            kept, rejected = f"{sums['silver']:,} in silver", f"{sums['quarantine']:,} in quarantine"
-            axes.text(0, -1.4, f"{sums['landing']:,} landed {sign} {kept} + {rejected}")
-        return finish(figure, frame)
-
-
-def _rejected(axes: Axes, colour: str, events: int, masters: int) -> None:
-    """Quarantine, below the zones that reject."""
-    _box(axes, 0.5, -1, 0.75, colour, f"{events + masters:,}", f"{events:,} events, {masters:,} masters", width=1.8)
-    axes.text(2.4, -0.62, "quarantine", weight="bold", va="center")
-    for place in (0.92, 1.92):
-        _arrow(axes, (place, 1.325), (place, -0.25))
-
-
-def _box(
-    axes: Axes, left: float, foot: float, height: float, colour: str, figure: str, below: str, width: float = 0.84
-) -> None:
-    corners = "round,pad=0,rounding_size=0.08"
-    axes.add_patch(
-        FancyBboxPatch((left, foot), width, height, corners, edgecolor=colour, facecolor=to_rgba(colour, 0.12))
-    )
-    middle = left + width / 2
-    size = 10 * min(1, 8 / len(figure))  # millions are as wide as the box, also on a phone
-    axes.text(middle, foot + height / 2, figure, ha="center", va="bottom", weight="bold", size=size)
-    axes.text(middle, foot + height / 2 - 0.05, below, ha="center", va="top", size="small")
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0})
 
 
 def lateness(frame: pd.DataFrame) -> Figure:
@@ -124,24 +52,22 @@ def lateness(frame: pd.DataFrame) -> Figure:
         classes = pd.cut(frame["lateness_hours"].astype(float), edges, labels=list(_LATENESS))
         counts = frame["events"].groupby([classes, frame["is_late"].astype(bool)], observed=False).sum()
         table = counts.unstack(fill_value=0).reindex(columns=[False, True], fill_value=0)
-        texts = table.index.astype(str)
-        axes.bar(texts, table[False], label="in time")
-        axes.bar(texts, table[True], bottom=table[False], color=ALERT, label="late, processed as well")
+        table = table.set_axis(table.index.astype(str)).set_axis(["in time", "late, processed as well"], axis=1)
+        stack(axes, table, 0.8, (PALETTE[0], ALERT))
         return finish(figure, frame)
 
 
 def watermark_losses(frame: pd.DataFrame) -> Figure:
-    """What a plain watermark would lose of each micro-batch, in the order given: `input_rows`, `watermark_would_drop`.
+    """What a plain watermark would lose of each micro-batch, in their order: `input_rows`, `watermark_would_drop`.
 
-    The frame of `lateness.micro_batches` as it stands; the first micro-batch has nothing to be late against.
+    It takes the frame of `lateness.micro_batches`. The first micro-batch has nothing to be late against.
     """
     title = "What a plain watermark would lose"
     with panel(title, "micro-batch, in the order of ingest", "events") as (figure, axes):
         lost = frame["watermark_would_drop"].astype(float)
-        number = range(1, len(frame) + 1)
-        axes.bar(number, frame["input_rows"].astype(float) - lost, label="kept by it")
-        below = frame["input_rows"].astype(float) - lost
-        axes.bar(number, lost, bottom=below, color=ALERT, label="lost by it, processed here")
+        kept = frame["input_rows"].astype(float) - lost
+        table = pd.DataFrame({"kept by it": kept, "lost by it, processed here": lost})
+        stack(axes, table.set_axis(range(1, len(frame) + 1)), 0.8, (PALETTE[0], ALERT))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return finish(figure, frame)
 
@@ -172,10 +98,11 @@ def rejects(frame: pd.DataFrame) -> Figure:
 def daily_cost(frame: pd.DataFrame) -> Figure:
     """Cost of each day and service: `usage_date`, `service`, `total_cost_usd`, and `is_anomaly`, which is marked."""
     with panel("Daily cost by service", _DAY, "cost (USD a day)") as (figure, axes):
-        days = _days(frame, ["total_cost_usd"], ["service"], flag="is_anomaly")
+        flagged = frame.assign(is_anomaly=frame["is_anomaly"].eq(True))
+        days = _days(flagged, ["total_cost_usd", "is_anomaly"], ["service"])
         for service, rows in days.groupby("service"):
             axes.plot(rows["usage_date"], rows["total_cost_usd"], marker=".", linewidth=1.4, label=label(service))
-        marked = days[days["is_anomaly"]]
+        marked = days[days["is_anomaly"] > 0]
         if len(marked):
             place = marked["usage_date"], marked["total_cost_usd"]
             axes.plot(*place, "o", color=ALERT, fillstyle="none", markeredgewidth=1.6, zorder=3, label="anomalous")
@@ -223,17 +150,9 @@ def anomalies(frame: pd.DataFrame, top: int = 12) -> Figure:
         rows = rows.sort_values("impact", ascending=False).head(top)
         place = range(len(rows))
         axes.hlines(place, rows["expected"], rows["actual"], color=ALERT, linewidth=1.5)
-        axes.plot(
-            rows["expected"],
-            place,
-            "o",
-            color=PALETTE[0],
-            fillstyle="none",
-            markeredgewidth=1.8,
-            linestyle="",
-            label="expected",
-        )
-        axes.plot(rows["actual"], place, "o", color=ALERT, linestyle="", label="actual")
+        hollow = {"color": PALETTE[0], "fillstyle": "none", "markeredgewidth": 1.8}
+        axes.plot(rows["expected"], place, "o", **hollow, label="expected")
+        axes.plot(rows["actual"], place, "o", color=ALERT, label="actual")
         days = pd.to_datetime(rows["usage_date"]).dt.strftime("%m-%d")
         names(axes, [f"{day} {name} · {service}" for name, service, day in zip(rows["name"], rows["service"], days)])
         axes.set_xlim(left=min(0.0, *axes.get_xlim()))
@@ -310,16 +229,12 @@ def carbon(frame: pd.DataFrame) -> Figure:
         return finish(figure, frame)
 
 
-def _days(frame: pd.DataFrame, sums: list[str], by: list[str] | None = None, flag: str | None = None) -> pd.DataFrame:
-    """One row a day (and `by`): sums that are null where all their values are; the flag is true where any is."""
+def _days(frame: pd.DataFrame, sums: list[str], by: Sequence[str] = ()) -> pd.DataFrame:
+    """One row a day (and `by`) with these sums; a sum is null where all its values are."""
     ready = frame.assign(
         usage_date=pd.to_datetime(frame["usage_date"]), **{name: frame[name].astype(float) for name in sums}
     )
-    how: dict[str, pd.NamedAgg] = {name: pd.NamedAgg(name, lambda values: values.sum(min_count=1)) for name in sums}
-    if flag is not None:
-        ready[flag] = frame[flag].eq(True)
-        how[flag] = pd.NamedAgg(flag, "any")
-    return ready.groupby(["usage_date", *(by or [])], observed=True, as_index=False).agg(**how)
+    return ready.groupby(["usage_date", *by], observed=True, as_index=False)[sums].sum(min_count=1)
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:

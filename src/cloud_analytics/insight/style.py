@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -72,11 +73,11 @@ def dates(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
-def stack(axes: Axes, table: pd.DataFrame, width: float = 0.9) -> None:
+def stack(axes: Axes, table: pd.DataFrame, width: float = 0.9, colours: Sequence[str] = PALETTE) -> None:
     """Bars over the rows of `table`, stacked by its columns."""
     below = pd.Series(0.0, index=table.index)
-    for name in table.columns:
-        axes.bar(table.index, table[name], bottom=below, width=width, label=label(name))
+    for name, colour in zip(table.columns, itertools.cycle(colours)):
+        axes.bar(table.index, table[name], bottom=below, width=width, color=colour, label=label(name))
         below += table[name]
 
 
