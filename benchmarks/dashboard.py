@@ -21,7 +21,6 @@ from streamlit.testing.v1 import AppTest
 
 from cloud_analytics.config import load
 from cloud_analytics.dashboard import app
-from cloud_analytics.dashboard import source as sources
 from cloud_analytics.dashboard.source import Source
 
 
@@ -57,7 +56,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)  # Streamlit warns that there is no browser
     with Source(load(arguments.conf), arguments.lake, "embedded") as source:
-        sources.use(source)
+        Source.current = source
         orgs = [str(row["org_id"]) for row in source.ask("top-organisations").rows]
         print(f"{'page':<22}{'median ms':>10}{'p95 ms':>8}{'processor ms':>14}")
         for name in app.PAGES:

@@ -14,7 +14,6 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
-from cloud_analytics.dashboard import source as sources
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
@@ -59,5 +58,5 @@ def served(
 @pytest.fixture
 def source(served: Served) -> Source:
     """The source of all pages of this process."""
-    sources.use(served.source)
+    Source.current = served.source
     return served.source

@@ -15,7 +15,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cloud_analytics.config import Config
-from cloud_analytics.dashboard import source as sources
 from cloud_analytics.dashboard.app import PAGES
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.reading.figures import Signal
@@ -189,7 +188,7 @@ def test_what_the_data_do_not_carry_is_marked(source: Source, monkeypatch: pytes
 @pytest.mark.parametrize("name", PAGES)
 def test_a_lake_that_was_never_served_says_what_to_do(name: str, config: Config, tmp_path: Path) -> None:
     with Source(config, str(tmp_path), "embedded") as nothing:
-        sources.use(nothing)
+        Source.current = nothing
         shown = page(name)
     assert any("`cloud-analytics run`" in text for text in sentences(shown))
     assert not shown.metric or name == "Operations"
@@ -205,7 +204,7 @@ def test_empty_tables_say_what_to_do(
     )
     with empty.writing_session() as session, Source(config, str(served.lake)) as nothing:
         monkeypatch.setattr(nothing, "_session", session)
-        sources.use(nothing)
+        Source.current = nothing
         shown = page(name)
     assert any("nothing was served yet: run `cloud-analytics run`" in text for text in sentences(shown))
 

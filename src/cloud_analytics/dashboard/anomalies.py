@@ -16,6 +16,10 @@ from cloud_analytics.tables.columns import COUNT, SERVICE, USD
 _TOP = 15
 _WHAT = Column("what", "string", "day and service")
 _CAUSE = Column("cause", "string", "why the row is here, from its own figures")
+_SHOWN = (
+    *("usage_date", "service", "impact_usd", "cause", "actual_cost_usd", "expected_cost_usd"),
+    *("impact_pct", "anomaly_score", "top_resource_id"),
+)
 _SIGNAL = Column("signal", "string", "level shift: the level rose and stays; drift: costs rise day by day")
 _SHIFT = (
     SERVICE,
@@ -42,28 +46,24 @@ def _everywhere(source: Source) -> None:
     if not months:
         raise NothingServed
     st.subheader(f"On how many days of {months[0]} did a service of an organisation stand out?", anchor=False)
-    answer = source.ask("provider", since=f"{months[0]}-01")
-    declared = answer.request.table.declared
-    charts.over_time(frame(answer), declared["usage_date"], declared["anomalous_days"], declared["service"])
+    days, columns = frame(source.ask("provider", since=f"{months[0]}-01"))
+    charts.over_time(days, columns["usage_date"], columns["anomalous_days"], columns["service"])
 
 
 def _anomalies(answer: Answer) -> None:
-    found = answered(answer, "No day and no event of this organisation stands out.")
-    if found.empty:
+    rows, columns = answered(answer, "No day and no event of this organisation stands out.")
+    if rows.empty:
         return
-    declared = answer.request.table.declared
-    rows = found.assign(cause=[reason(row) for row in answer.rows])
+    rows["cause"] = [reason(row) for row in answer.rows]
     rows["what"] = [f"{day} {service}" for day, service in zip(rows["usage_date"], rows["service"])]
-    judged = rows.dropna(subset=["expected_cost_usd"])
-    charts.span(judged, _WHAT, declared["expected_cost_usd"], declared["actual_cost_usd"])
-    before = ("usage_date", "service", "impact_usd")
-    after = ("actual_cost_usd", "expected_cost_usd", "impact_pct", "anomaly_score", "top_resource_id")
-    table(rows, [*[declared[name] for name in before], _CAUSE, *[declared[name] for name in after]], lines=2)
+    expected = rows.dropna(subset=["expected_cost_usd"])
+    charts.span(expected, _WHAT, columns["expected_cost_usd"], columns["actual_cost_usd"])
+    table(rows, [{**columns, "cause": _CAUSE}[name] for name in _SHOWN], lines=2)
 
 
 def _shifts(answer: Answer) -> None:
     question(answer)
-    rows = _signals(frame(answer))
+    rows = _signals(frame(answer)[0])
     if rows.empty:
         say("No level of cost of this organisation has shifted or drifts.")
         return

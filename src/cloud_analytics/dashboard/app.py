@@ -1,4 +1,4 @@
-"""The pages, as Streamlit runs them: each looks at its tables again every few seconds, so that a stream is seen."""
+"""The pages as Streamlit runs them. Each reads its tables again every few seconds, so that a stream is seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from cloud_analytics.dashboard import anomalies, billing, operations, organisation, provider, support
 from cloud_analytics.dashboard.show import say
-from cloud_analytics.dashboard.source import Source, current
+from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import CloudAnalyticsError
 
 REFRESH = 5  # seconds
@@ -26,18 +26,18 @@ PAGES: dict[str, Callable[[Source], None]] = {
 
 @st.fragment(run_every=REFRESH)
 def show(name: str) -> None:
-    """A page, or the one sentence that says what is lacking."""
+    """Show a page, or the one sentence that says what is lacking."""
     try:
-        PAGES[name](current())
+        PAGES[name](Source.current)
     except CloudAnalyticsError as error:
         say(str(error))
     st.caption(f"Looked at {datetime.now(timezone.utc):%H:%M:%S} UTC; every {REFRESH} seconds again.")
 
 
 def main() -> None:
-    """The page that the reader chose."""
+    """Show the page that the reader chose."""
     st.set_page_config("Cloud Provider Analytics", layout="wide")
-    # Less room above; and what is looked at again stays as it was meanwhile, instead of fading.
+    # Less room above; and a page that is read again stays as it is meanwhile, instead of fading.
     st.html("<style>.stMainBlockContainer {padding-top: 4rem} [data-stale] {opacity: 1 !important}</style>")
     pages = [
         st.Page(partial(show, name), title=name, url_path=name.lower().replace(" ", "-"), default=name == "Provider")

@@ -8,17 +8,18 @@ import streamlit as st
 from cloud_analytics.dashboard import charts
 from cloud_analytics.dashboard.show import (
     answered,
-    beside,
     distrust,
     figures,
     frame,
-    number,
     organisation,
     question,
     say,
     table,
+    unasked,
 )
 from cloud_analytics.dashboard.source import Source
+from cloud_analytics.insight.caveats import uncovered_months
+from cloud_analytics.insight.numbers import number
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import SHARE, USD
@@ -43,21 +44,17 @@ def page(source: Source) -> None:
 
 
 def _reconciliation(answer: Answer) -> None:
-    rows = answered(answer, "There is neither usage nor an invoice of this organisation.")
+    rows, _ = answered(answer, "There is neither usage nor an invoice of this organisation.")
     if rows.empty:
         return
     charts.bridge(_bridge(rows.sort_values("month")), _STEP, _AMOUNT)
-    table(rows, beside(answer))
-    partial = sorted(rows["month"][~rows["covers_month"].eq(True)])
-    if partial:
-        say(
-            f"The usage here does not cover the whole of {', '.join(partial)}: whether those invoices are right cannot"
-            " be told from these data."
-        )
+    table(rows, unasked(answer))
+    for sentence in uncovered_months(rows):
+        say(sentence)
 
 
 def _bridge(rows: pd.DataFrame) -> pd.DataFrame:
-    """From the usage of all months, over the difference of each, to what was invoiced."""
+    """One bar a step: the usage of all months, the difference of each month, and what was invoiced."""
     foot = rows["usage_cost_usd"].sum()
     steps = [("used", 0.0, foot, "used")]
     for month, difference in zip(rows["month"], rows["difference_usd"]):
@@ -69,41 +66,32 @@ def _bridge(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _forecast(answer: Answer) -> None:
-    rows = answered(answer, "No forecast has been made of this organisation: `run` and `reconcile` end with one.")
+    rows, columns = answered(
+        answer, "No forecast has been made of this organisation: `run` and `reconcile` end with one."
+    )
     if rows.empty:
         return
-    declared = answer.request.table.declared
     newest = rows.iloc[0]
-    bars = [("spent so far", "actual_to_date_usd"), ("expected", "expected_usd"), ("budget", "budget_usd")]
-    drawn = pd.DataFrame({"what": [name for name, _ in bars], "expected_usd": [newest[column] for _, column in bars]})
-    drawn[["low_usd", "high_usd"]] = None
-    drawn.loc[1, ["low_usd", "high_usd"]] = [newest["low_usd"], newest["high_usd"]]
-    used, will = newest["budget_used_pct"], "it will not do" if newest["expected_over_budget"] else "it will do"
+    low, high, used = newest["low_usd"], newest["high_usd"], newest["budget_used_pct"]
+    verdict = "it will not do" if newest["expected_over_budget"] else "it will do"
+    budget = "none is set" if pd.isna(used) else f"{number(used)} % used, and {verdict}"
+    month, day = newest["forecast_month"], newest["as_of_date"]
     figures(
-        (
-            f"Expected of {newest['forecast_month']} (USD)",
-            number(newest["expected_usd"]),
-            f"forecast on {newest['as_of_date']}",
-        ),
-        (
-            "80 % interval (USD)",
-            f"{number(newest['low_usd'])} – {number(newest['high_usd'])}",
-            "by the errors of the method so far",
-        ),
-        (
-            "Budget (USD)",
-            number(newest["budget_usd"]),
-            "none is set" if pd.isna(used) else f"{number(used)} % used, and {will}",
-        ),
+        (f"Expected of {month} (USD)", number(newest["expected_usd"]), f"forecast on {day}"),
+        ("80 % interval (USD)", f"{number(low)} – {number(high)}", "by the errors of the method so far"),
+        ("Budget (USD)", number(newest["budget_usd"]), budget),
     )
-    charts.interval(
-        drawn.dropna(subset=["expected_usd"]),
-        _WHAT,
-        declared["expected_usd"],
-        declared["low_usd"],
-        declared["high_usd"],
+    bars = pd.DataFrame(
+        {
+            "what": ["spent so far", "expected", "budget"],
+            "expected_usd": newest[["actual_to_date_usd", "expected_usd", "budget_usd"]].to_list(),
+            "low_usd": [None, low, None],
+            "high_usd": [None, high, None],
+        }
     )
-    table(rows, beside(answer))
+    interval = (columns[name] for name in ("expected_usd", "low_usd", "high_usd"))
+    charts.interval(bars.dropna(subset=["expected_usd"]), _WHAT, *interval)
+    table(rows, unasked(answer))
 
 
 def _tags(source: Source, org: str) -> None:
@@ -117,13 +105,11 @@ def _tags(source: Source, org: str) -> None:
     answer = source.ask("tags", org, tag_key=key)
     with place:
         question(answer)
-    rows, declared = frame(answer), answer.request.table.declared
+    rows, columns = frame(answer)
     if rows.empty:
         say("The organisation has no cost by this tag.")
         return
-    charts.over_time(rows, declared["usage_date"], declared["cost_usd"], declared["tag_value"])
+    charts.over_time(rows, columns["usage_date"], columns["cost_usd"], columns["tag_value"])
     sums = rows.groupby("tag_value", as_index=False)[["cost_usd"]].sum().sort_values("cost_usd", ascending=False)
-    table(
-        sums.assign(share=sums["cost_usd"] / sums["cost_usd"].sum()),
-        [declared["tag_value"], declared["cost_usd"], _SHARE],
-    )
+    shares = sums.assign(share=sums["cost_usd"] / sums["cost_usd"].sum())
+    table(shares, [columns["tag_value"], columns["cost_usd"], _SHARE])

@@ -8,9 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import figures, number, say, table
+from cloud_analytics.dashboard.show import figures, say, table
 from cloud_analytics.dashboard.source import Source
-from cloud_analytics.reading.freshness import freshness
+from cloud_analytics.insight.numbers import number
+from cloud_analytics.reading.freshness import Freshness, freshness
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.lateness import micro_batches
 from cloud_analytics.reading.quarantine import overview
@@ -43,35 +44,36 @@ _REJECTED = (
 
 
 def page(source: Source) -> None:
-    """The lake of these tables."""
+    """The lake whose tables the other pages show: its freshness, its last micro-batches, its quarantine."""
     st.title("Is everything in, and on time?", anchor=False)
     lake = source.lake()
     batches = micro_batches(lake, newest=_BATCHES)
-    _freshness(lake, batches)
+    _freshness(freshness(lake), batches)
     _batches(batches)
     _quarantine(source, lake)
 
 
-def _freshness(lake: LakeReader, batches: pd.DataFrame) -> None:
-    found = freshness(lake)
-    ingested = None if batches.empty else datetime.fromisoformat(str(batches["ingest_ts"].max()))
-    moments = (
-        ("Newest event", found.newest_event),
-        ("Events last ingested", ingested),
-        ("Lake last changed", found.changed),
+def _freshness(found: Freshness, batches: pd.DataFrame) -> None:
+    moments = {
+        "Newest event (UTC)": found.newest_event,
+        "Events last ingested (UTC)": None if batches.empty else datetime.fromisoformat(max(batches["ingest_ts"])),
+        "Lake last changed (UTC)": found.changed,
+    }
+    figures(
+        *[
+            (name, f"{moment:%Y-%m-%d %H:%M}", _ago(moment)) if moment else (name, "never", "nothing yet")
+            for name, moment in moments.items()
+        ]
     )
-    figures(*[(f"{name} (UTC)", *_told(moment)) for name, moment in moments])
     snapshots = [f"{name} {day}" for name, day in sorted(found.snapshots.items())]
     say(f"Latest snapshots of masters: {', '.join(snapshots) or 'none'}.")
 
 
-def _told(moment: datetime | None) -> tuple[str, str]:
-    if moment is None:
-        return "never", "nothing yet"
+def _ago(moment: datetime) -> str:
     minutes = (datetime.now(timezone.utc) - moment.astimezone(timezone.utc)) / timedelta(minutes=1)
     units = (("days", 1440), ("hours", 60), ("minutes", 1))
     name, length = next((unit for unit in units if minutes >= 2 * unit[1]), units[-1])
-    return f"{moment:%Y-%m-%d %H:%M}", f"{number(minutes / length)} {name} ago"
+    return f"{number(minutes / length)} {name} ago"
 
 
 def _batches(batches: pd.DataFrame) -> None:

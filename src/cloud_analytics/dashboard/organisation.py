@@ -7,18 +7,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import answered, beside, distrust, facts, organisation, table
+from cloud_analytics.dashboard.show import answered, distrust, only_row, organisation, table, unasked
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables.cql import ServingTable
 
 _FIRST = "daily-costs"
-_DRAWN = {
-    "backlog": "open_tickets",
-    "forecast": "expected_usd",
-    "shifts": "total_cost_usd",
-}  # the figure of a chart, where it is not the first one of those shown
+# Question → the figure of its chart, where that is not the first of those that the tour of the answers shows.
+_DRAWN = {"backlog": "open_tickets", "forecast": "expected_usd", "shifts": "total_cost_usd"}
 
 
 def page(source: Source) -> None:
@@ -40,27 +37,26 @@ def _asker(found: ServingTable) -> str:
 
 
 def _answer(answer: Answer) -> DeltaGenerator:
-    """Show an answer, and leave room for notes below it."""
-    rows = answered(answer, "Nothing: the table holds no row of this organisation.")
+    """Show an answer; the container below it, for notes."""
+    rows, _ = answered(answer, "Nothing: the table holds no row of this organisation.")
     if answer.request.table.clustering_key and not rows.empty:
         _draw(answer, rows)
-        table(rows, beside(answer))
+        table(rows, unasked(answer))
     elif not rows.empty:
-        facts(answer.rows[0], beside(answer))
+        only_row(answer)
     return st.container()
 
 
 def _draw(answer: Answer, rows: pd.DataFrame) -> None:
     found = answer.request.table
-    declared, clustering = found.declared, found.clustering_key
-    figure = next(
-        (declared[name] for name in found.serving.shown if declared[name].unit and name not in clustering), None
-    )
-    figure = declared.get(_DRAWN.get(found.question, ""), figure)
-    if figure is None:
+    columns, clustering = found.declared, found.clustering_key
+    figures = [columns[name] for name in found.serving.shown if columns[name].unit and name not in clustering]
+    drawn = _DRAWN.get(found.question)
+    if not figures and not drawn:
         return
+    figure = columns[drawn] if drawn else figures[0]
     if found.range_column:
-        parts = declared[clustering[1]] if len(clustering) > 1 else None
+        parts = columns[clustering[1]] if len(clustering) > 1 else None
         charts.over_time(rows, found.range_column, figure, parts)
     else:
-        charts.ranking(rows, declared[clustering[-1]], declared[found.serving.shown[-1]])
+        charts.ranking(rows, columns[clustering[-1]], columns[found.serving.shown[-1]])

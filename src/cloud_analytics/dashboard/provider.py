@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import figures, frame, number, question, table
+from cloud_analytics.dashboard.show import figures, frame, question, table
 from cloud_analytics.dashboard.source import Source
+from cloud_analytics.insight.numbers import number
 from cloud_analytics.serving.queries import NothingServed
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import ORG_ID, SHARE, USD
@@ -28,32 +29,32 @@ def page(source: Source) -> None:
     month = str(st.selectbox("Month", months, width=200))
     last = monthrange(int(month[:4]), int(month[5:]))[1]
     usage = source.ask("provider", since=f"{month}-01", until=f"{month}-{last}")
-    days, declared = frame(usage), usage.request.table.declared
     top = source.ask("top-organisations")
-    orgs, amounts = frame(top), top.request.table.declared
+    (days, columns), (orgs, costs) = frame(usage), frame(top)
     orgs = orgs.assign(change_usd=2 * orgs["cost_7d"] - orgs["cost_14d"])
     _headline(month, last, days, orgs)
     question(usage)
-    charts.over_time(days, declared["usage_date"], declared["total_cost_usd"], declared["service"])
-    sums = _by_service(days)
-    table(
-        sums, [declared["service"], declared["total_cost_usd"], _SHARE, *[declared[name] for name in sums.columns[3:]]]
-    )
+    charts.over_time(days, columns["usage_date"], columns["total_cost_usd"], columns["service"])
+    _services(days, columns)
     question(top)
     left, right = st.columns(2)
     with left:
         st.markdown("**The costliest**")
-        charts.ranking(orgs.head(_TOP), ORG_ID, amounts["cost_14d"])
+        charts.ranking(orgs.head(_TOP), ORG_ID, costs["cost_14d"])
     with right:
         st.markdown("**The largest moves: the last 7 days against the 7 before**")
         moves = orgs.loc[orgs["change_usd"].abs().sort_values(ascending=False).index].head(_TOP)
         charts.ranking(moves.sort_values("change_usd", ascending=False), ORG_ID, _CHANGE, signed=True)
-    table(orgs, [*[column for column in amounts.values() if column.name != "summary_date"], _CHANGE])
+    table(orgs, [*[column for name, column in costs.items() if name != "summary_date"], _CHANGE])
 
 
 def _headline(month: str, last: int, days: pd.DataFrame, orgs: pd.DataFrame) -> None:
     week, before = orgs["cost_7d"].sum(), (orgs["cost_14d"] - orgs["cost_7d"]).sum()
-    change = f"{number(100 * (week / before - 1), 1, signed=True)} % against the 7 before" if before else "none before"
+    change = (
+        f"{number(100 * (week / before - 1), decimals=1, signed=True)} % against the 7 before"
+        if before
+        else "none before"
+    )
     used = f"usage on {days['usage_date'].nunique()} of {last} days"
     figures(
         (f"Cost of {month} (USD)", number(days["total_cost_usd"].sum()), used),
@@ -63,17 +64,10 @@ def _headline(month: str, last: int, days: pd.DataFrame, orgs: pd.DataFrame) -> 
     )
 
 
-def _by_service(days: pd.DataFrame) -> pd.DataFrame:
-    summed = [
-        "total_cost_usd",
-        "events",
-        "total_requests",
-        "total_cpu_hours",
-        "total_storage_gb_hours",
-        "total_carbon_kg",
-        "total_genai_tokens",
-        "anomalous_days",
-    ]
-    sums = days.groupby("service")[summed].sum(min_count=1).sort_values("total_cost_usd", ascending=False).reset_index()
-    sums.insert(2, "share", sums["total_cost_usd"] / sums["total_cost_usd"].sum())
-    return sums
+def _services(days: pd.DataFrame, columns: dict[str, Column]) -> None:
+    """Show what each service cost and used in the month, the costliest first."""
+    used = [name for name, column in columns.items() if column.unit and name not in ("organisations", "total_cost_usd")]
+    sums = days.groupby("service", as_index=False)[["total_cost_usd", *used]].sum(min_count=1)
+    sums = sums.sort_values("total_cost_usd", ascending=False)
+    shares = sums.assign(share=sums["total_cost_usd"] / sums["total_cost_usd"].sum())
+    table(shares, [columns["service"], columns["total_cost_usd"], _SHARE, *[columns[name] for name in used]])

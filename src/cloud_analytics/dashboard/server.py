@@ -1,4 +1,4 @@
-"""Streamlit's server, set up so that it is quiet, tells nobody anything, and answers where it was told to."""
+"""Streamlit's server: it answers on one address, prints nothing, and sends no usage statistics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from streamlit.web import bootstrap
 
-from cloud_analytics.dashboard import source as sources
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight.colours import PALETTE
@@ -19,7 +18,7 @@ _APP = Path(__file__).with_name("app.py")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Whether only this machine can reach the address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -27,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check(host: str, port: int) -> None:
-    """UsageError where nobody can answer on this address."""
+    """UsageError where the server could not answer on this address."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as trial:
@@ -39,18 +38,10 @@ def check(host: str, port: int) -> None:
         ) from None
 
 
-def _theme(name: str, colour: str) -> dict[str, object]:
-    """Both are named, so that the reader's system chooses between them."""
-    return {
-        f"theme_{name}_primaryColor": colour,
-        f"theme_{name}_headingFontSizes": ["2rem", "1.6rem", "1.35rem"],
-    }
-
-
 def serve(source: Source, host: str, port: int) -> None:
     """Show the pages of this source until SIGINT or SIGTERM."""
-    sources.use(source)
-    settings = {
+    Source.current = source
+    settings: dict[str, object] = {
         "server_address": host,
         "server_port": port,
         "server_allowedHosts": [host, *_LOOPBACK] if is_loopback(host) else [],
@@ -63,8 +54,9 @@ def serve(source: Source, host: str, port: int) -> None:
         "runner_magicEnabled": False,
         "logger_level": "error",
         "logger_hideWelcomeMessage": True,
-        **_theme("light", PALETTE[0]),
-        **_theme("dark", PALETTE[4]),
     }
+    for theme, colour in (("light", PALETTE[0]), ("dark", PALETTE[4])):  # the reader's system chooses one
+        settings[f"theme_{theme}_primaryColor"] = colour
+        settings[f"theme_{theme}_headingFontSizes"] = ["2rem", "1.6rem", "1.35rem"]
     bootstrap.load_config_options(settings)
     bootstrap.run(str(_APP), False, [], settings)

@@ -1,4 +1,4 @@
-"""Where the pages read from: the serving tables by one session, which all of them share, and the lake."""
+"""Where the pages read: the serving tables, by one session that all pages share, and the lake."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
@@ -20,13 +20,16 @@ from cloud_analytics.serving.target import open_session
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
-_KEPT = 3600.0  # seconds for which is kept what costs a scan
+_KEPT = 3600.0  # seconds for which an answer that costs a scan is kept
 
 Found = TypeVar("Found")
 
 
 class Source:
-    """Opened at the first question, so that pages can say what is lacking, and find it when it is there."""
+    """The serving tables and the lake. It connects at the first question: until then pages can say what is lacking."""
+
+    current: ClassVar[Source]
+    """The source of all pages of this process."""
 
     def __init__(self, config: Config, lake: str, serving: str | None = None) -> None:
         self.config, self.folder, self.serving = config, lake, serving
@@ -42,14 +45,14 @@ class Source:
 
     @property
     def session(self) -> Session:
-        """The session of all pages; the embedded node is started when it does not run."""
+        """The session that all pages share; it starts the embedded node when that does not run."""
         with self._turn:
             if self._session is None:
                 self._session = self._opened.enter_context(open_session(self.config, self.folder, self.serving))
             return self._session
 
     def ask(self, question: str, org: str | None = None, **asked: Any) -> queries.Answer:
-        """An answer from one partition."""
+        """The answer to a prepared question, from one partition."""
         return queries.ask(self.session, question, org, **asked)
 
     def months(self) -> list[str]:
@@ -61,31 +64,19 @@ class Source:
         return self._keep(org, lambda: sorted(queries.partitions(self.session, "tags", "tag_key", org_id=org)))
 
     def lake(self) -> LakeReader:
-        """The lake as it is now."""
+        """The lake as it is now. UsageError where only Spark can read it."""
         conf = self.config.pipeline.spark.conf
         if not is_read_by_python(self.folder, conf):
             raise UsageError(f"the lake {self.folder} is reached by Spark alone: see `cloud-analytics lateness`")
         return LakeReader(open_files(self.folder, conf))
 
     def signals(self) -> list[Signal]:
-        """Which figures tell something (F1 to F4)."""
+        """Whether tokens, carbon, invoices and currencies mean anything (F1 to F4)."""
         return self._keep(None, lambda: figures_to_distrust(self.lake()))
 
     def _keep(self, key: object, find: Callable[[], Found]) -> Found:
+        """What `find` returned at most an hour ago, or returns now."""
         found = self._kept.get(key)
         if found is None or time.monotonic() - found[0] > _KEPT:
             found = self._kept[key] = time.monotonic(), find()
         return found[1]
-
-
-_current: list[Source] = []
-
-
-def use(source: Source) -> None:
-    """Make this the source of all pages of this process."""
-    _current[:] = [source]
-
-
-def current() -> Source:
-    """The source of all pages of this process."""
-    return _current[0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import answered, beside, figures, frame, number, organisation, table
+from cloud_analytics.dashboard.show import answered, figures, frame, organisation, table, unasked
 from cloud_analytics.dashboard.source import Source
+from cloud_analytics.insight.numbers import number
 from cloud_analytics.serving.queries import Answer
 
 
@@ -22,34 +23,33 @@ def page(source: Source) -> None:
 
 
 def _headline(answer: Answer) -> None:
-    row = frame(answer).iloc[0]
+    row = frame(answer)[0].iloc[0]
     figures(
         ("Open tickets", number(row["open_tickets"]), "not resolved by now"),
         ("SLA breaches", number(row["sla_breaches_90d"]), "of the tickets of 90 days"),
-        ("Mean satisfaction (1–5)", number(row["avg_csat_90d"], 2), "with the tickets of 90 days"),
+        ("Mean satisfaction (1–5)", number(row["avg_csat_90d"], decimals=2), "with the tickets of 90 days"),
         ("Last survey (−100 to 100)", number(row["last_nps_score"]), str(row["last_survey_date"] or "none")),
     )
 
 
 def _backlog(answer: Answer) -> None:
-    rows, declared = answered(answer, "This organisation never had a ticket."), answer.request.table.declared
+    rows, columns = answered(answer, "This organisation never had a ticket.")
     if rows.empty:
         return
-    charts.over_time(rows, declared["backlog_date"], declared["open_tickets"], declared["severity"])
-    table(rows, beside(answer))
+    charts.over_time(rows, columns["backlog_date"], columns["open_tickets"], columns["severity"])
+    table(rows, unasked(answer))
 
 
 def _tickets(answer: Answer) -> None:
-    rows, declared = answered(answer, "This organisation never had a ticket."), answer.request.table.declared
+    rows, columns = answered(answer, "This organisation never had a ticket.")
     if rows.empty:
         return
     left, right = st.columns(2)
     with left:
         st.markdown("**SLA breaches, on the day their tickets were created**")
-        charts.over_time(rows, declared["ticket_date"], declared["sla_breach_count"], declared["severity"])
+        charts.over_time(rows, columns["ticket_date"], columns["sla_breach_count"], columns["severity"])
     with right:
         st.markdown("**Satisfaction with the tickets of a day**")
-        charts.points(
-            rows.dropna(subset=["avg_csat"]), declared["ticket_date"], declared["avg_csat"], declared["severity"]
-        )
-    table(rows, beside(answer))
+        rated = rows.dropna(subset=["avg_csat"])
+        charts.points(rated, columns["ticket_date"], columns["avg_csat"], columns["severity"])
+    table(rows, unasked(answer))
