@@ -1,6 +1,8 @@
-"""The charts: each takes rows with a table's column names. Colours are those of the report; both themes carry them."""
+"""The charts: each shows rows that have a table's column names, in the report's colours, on light or dark ground."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import altair as alt
 import pandas as pd
@@ -10,9 +12,10 @@ from cloud_analytics.dashboard.show import heading, say
 from cloud_analytics.insight.colours import ALERT, PALETTE
 from cloud_analytics.tables import Column
 
-_COLOURS = PALETTE[:6]  # the others are not seen on every ground
+_Channel = TypeVar("_Channel", alt.X, alt.Y)
+_COLOURS = PALETTE[:6]  # the others do not stand out on every ground
 _REST = "all others"
-_GREY = "#808080"  # texts and rings in a chart: seen on a light and on a dark ground
+_GREY = "#808080"  # texts and rings in a chart: it stands out on every ground
 _HEIGHT, _BAR = 320, 26  # pixels of a chart over time; of a bar with a name
 _NAMES = 150  # pixels of the names beside bars
 _APART = 45  # days that a phone still shows with gaps between them
@@ -21,7 +24,7 @@ _KINDS = {"used": PALETTE[0], "billed more": PALETTE[1], "billed less": ALERT, "
 
 
 def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | None = None) -> None:
-    """A figure by day or month, stacked by its parts, of which the largest have colours of their own."""
+    """Show a figure by day or month, stacked by its parts, of which the largest have colours of their own."""
     if not rows[figure.name].fillna(0).any():
         say(f"Nothing to draw: {heading(figure)} is 0 throughout.")
         return
@@ -37,48 +40,36 @@ def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | 
         first = list(sums.index if len(sums) <= len(_COLOURS) else sums.index[: len(_COLOURS) - 1])
         bars.data = rows.assign(**{parts.name: rows[parts.name].where(rows[parts.name].isin(first), _REST)})
         bars = bars.encode(color=_colour(parts.name, [*sorted(first), *([_REST] if len(first) < len(sums) else [])]))
-        told.append(alt.Tooltip(f"{parts.name}:N", title=heading(parts)))
-    y = alt.Y(f"sum({figure.name}):Q", title=heading(figure), axis=_numbers(figure))
-    _draw(bars.encode(x=_time(rows, time), y=y, tooltip=[*told, _tip(figure, f"sum({figure.name}):Q")]), _HEIGHT)
+        told.append(_name_tip(parts))
+    total = f"sum({figure.name}):Q"
+    tips = [*told, _tip(figure, total)]
+    _draw(bars.encode(x=_time(rows, time), y=_quantity(alt.Y, figure, total), tooltip=tips), _HEIGHT)
 
 
 def points(rows: pd.DataFrame, time: Column, figure: Column, parts: Column) -> None:
-    """A point for each row, where a sum would say nothing."""
-    chart = alt.Chart(rows.assign(**{time.name: pd.to_datetime(rows[time.name])})).mark_point(
-        filled=True, size=70, opacity=1
+    """Show a point for each row, for figures whose sum would mean nothing."""
+    chart = alt.Chart(rows.assign(**{time.name: pd.to_datetime(rows[time.name])}))
+    points = chart.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X(f"{time.name}:T", title=None, axis=alt.Axis(format="%d %b", labelOverlap=True)),
+        y=_quantity(alt.Y, figure),
+        color=_colour(parts.name, sorted(set(rows[parts.name]))),
+        tooltip=[alt.Tooltip(f"{time.name}:T", format="%Y-%m-%d"), f"{parts.name}:N", _tip(figure)],
     )
-    _draw(
-        chart.encode(
-            x=alt.X(f"{time.name}:T", title=None, axis=alt.Axis(format="%d %b", labelOverlap=True)),
-            y=alt.Y(f"{figure.name}:Q", title=heading(figure), axis=_numbers(figure)),
-            color=_colour(parts.name, sorted(set(rows[parts.name]))),
-            tooltip=[alt.Tooltip(f"{time.name}:T", format="%Y-%m-%d"), f"{parts.name}:N", _tip(figure)],
-        ),
-        _HEIGHT,
-    )
+    _draw(points, _HEIGHT)
 
 
 def ranking(rows: pd.DataFrame, name: Column, figure: Column, signed: bool = False) -> None:
-    """A bar for each row, in their order; `signed`: rises have the colour that asks for attention."""
+    """Show a bar for each row, in their order; with `signed`, rises have the colour that asks for attention."""
     usual = alt.value(_COLOURS[0])
-    bars = alt.Chart(rows).mark_bar()
-    _draw(
-        bars.encode(
-            x=alt.X(f"{figure.name}:Q", title=heading(figure), axis=_numbers(figure)),
-            y=_names(name),
-            color=alt.condition(alt.datum[figure.name] > 0, alt.value(ALERT), usual) if signed else usual,
-            tooltip=[alt.Tooltip(f"{name.name}:N", title=heading(name)), _tip(figure)],
-        )
-    )
+    colour = alt.condition(alt.datum[figure.name] > 0, alt.value(ALERT), usual) if signed else usual
+    bars, tips = alt.Chart(rows).mark_bar(), [_name_tip(name), _tip(figure)]
+    _draw(bars.encode(x=_quantity(alt.X, figure), y=_names(name), color=colour, tooltip=tips))
 
 
 def span(rows: pd.DataFrame, name: Column, start: Column, end: Column) -> None:
-    """From one figure (hollow) to another (full) in each row."""
-    chart = alt.Chart(rows).encode(
-        y=_names(name), tooltip=[alt.Tooltip(f"{name.name}:N", title=heading(name)), _tip(start), _tip(end)]
-    )
-    both = f"○ {heading(start)}   ● {heading(end)}"
-    first = alt.X(f"{start.name}:Q", title=both, axis=_numbers(start))
+    """Show a line from one figure (hollow) to another (full) for each row."""
+    chart = alt.Chart(rows).encode(y=_names(name), tooltip=[_name_tip(name), _tip(start), _tip(end)])
+    first = _quantity(alt.X, start, title=f"○ {heading(start)}   ● {heading(end)}")
     lines = chart.mark_rule(color=ALERT, strokeWidth=2).encode(x=first, x2=end.name)
     hollow = chart.mark_point(color=_GREY, size=70, strokeWidth=2, opacity=1).encode(x=first)
     full = chart.mark_point(color=ALERT, size=70, filled=True, opacity=1).encode(x=f"{end.name}:Q")
@@ -86,20 +77,20 @@ def span(rows: pd.DataFrame, name: Column, start: Column, end: Column) -> None:
 
 
 def interval(rows: pd.DataFrame, name: Column, figure: Column, low: Column, high: Column) -> None:
-    """A bar for each row, and a line from low to high where they are known."""
+    """Show a bar for each row, and a line from low to high where they are known."""
     chart = alt.Chart(rows).encode(y=_names(name), tooltip=[f"{name.name}:N", *map(_tip, (figure, low, high))])
-    title = f"{heading(figure)}; the line is the interval"
-    bars = chart.mark_bar(color=_COLOURS[0]).encode(x=alt.X(f"{figure.name}:Q", title=title, axis=_numbers(figure)))
+    length = _quantity(alt.X, figure, title=f"{heading(figure)}; the line is the interval")
+    bars = chart.mark_bar(color=_COLOURS[0]).encode(x=length)
     lines = chart.mark_rule(color=_COLOURS[1], strokeWidth=5).encode(x=f"{low.name}:Q", x2=high.name)
     _draw(alt.layer(bars, lines))
 
 
 def bridge(rows: pd.DataFrame, name: Column, figure: Column) -> None:
-    """From the first row to the last, over steps up and down. Columns beside: `foot` and `top` of a bar, its `kind`."""
+    """Show a bar for each row, from its `foot` to its `top` and in the colour of its `kind`: steps up and down."""
     kinds = list(dict.fromkeys(rows["kind"]))
     chart = alt.Chart(rows).encode(x=alt.X(f"{name.name}:N", title=None, sort=None, axis=alt.Axis(labelAngle=0)))
     bars = chart.mark_bar().encode(
-        y=alt.Y("foot:Q", title=heading(figure), axis=_numbers(figure)),
+        y=_quantity(alt.Y, figure, "foot:Q"),
         y2="top",
         color=_colour("kind", kinds, [_KINDS[kind] for kind in kinds]),
         tooltip=[f"{name.name}:N", "kind:N", _tip(figure)],
@@ -133,9 +124,15 @@ def _names(name: Column) -> alt.Y:
     return alt.Y(f"{name.name}:N", title=None, sort=None, axis=alt.Axis(labelLimit=_NAMES, labelOverlap=False))
 
 
-def _numbers(figure: Column) -> alt.Axis:
+def _quantity(channel: type[_Channel], figure: Column, field: str | None = None, title: str | None = None) -> _Channel:
+    """The axis of a figure; one of whole numbers has no ticks between them."""
     whole = figure.unit is not None and not figure.unit.decimals
-    return alt.Axis(format=",.10~g", labelOverlap=True, tickCount=5, tickMinStep=1 if whole else alt.Undefined)
+    axis = alt.Axis(format=",.10~g", labelOverlap=True, tickCount=5, tickMinStep=1 if whole else alt.Undefined)
+    return channel(field or f"{figure.name}:Q", title=title or heading(figure), axis=axis)
+
+
+def _name_tip(name: Column) -> alt.Tooltip:
+    return alt.Tooltip(f"{name.name}:N", title=heading(name))
 
 
 def _tip(figure: Column, field: str | None = None) -> alt.Tooltip:
