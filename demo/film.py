@@ -1,6 +1,6 @@
-"""The film: pictures with the time each is shown, written as one MP4 file; and the pace at which output is replayed.
+"""The film: pictures with the seconds that each is shown, written as one MP4 file.
 
-Nobody waits in it: of the time that a command takes before its next line, a moment is shown and the rest is cut.
+Output is replayed without long waits: of the time that a command takes before its next line, a moment is shown.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 FPS = 10
 _PROMPT = "\x1b[1;32m$\x1b[0m "
-_LINE = 0.03  # seconds a line of output takes at least
-_WAIT = 0.8  # seconds that a line is waited for at most; the rest is cut
+_LINE = 0.03  # seconds that a line of output takes at least
+_WAIT = 0.8  # seconds that the film waits for a line at most; the rest is cut
 _READ = 0.13  # seconds to read a line that stands still
-_READ_MOST = 5.0
+_READ_MOST = 5.0  # seconds to read a screen
 _LOOK = 3.0  # seconds for a part of a page
 _STEPS = 6  # pictures of a page that is scrolled
 
 
 class Film:
-    """Pictures in their order, each with its seconds."""
+    """Pictures in their order, each with the seconds that it is shown."""
 
     def __init__(self) -> None:
         self.shots: list[tuple[bytes, float]] = []  # packed: a thousand plain pictures are gigabytes
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """How long the film is."""
         return sum(seconds for _, seconds in self.shots)
 
     def show(self, picture: Image.Image, seconds: float) -> None:
-        """Hold a picture."""
+        """Add a picture."""
         self.shots.append((zlib.compress(picture.tobytes(), 1), seconds))
 
     def play(self, screen: Screen, command: str, output: Output, caption: str) -> None:
-        """Type a command and replay what it wrote; where waiting is cut, the caption says so."""
+        """Type a command and replay what it wrote; the caption says how much waiting is cut."""
         screen.write(_PROMPT)
         for end in range(1, len(command) + 1, 3):
             screen.write(command[end - 1 : end + 2])
@@ -66,7 +66,7 @@ class Film:
         self.show(pictures.terminal(screen, caption), waited + min(_READ_MOST, 1.5 + _READ * lines))
 
     def look(self, browser: Browser, caption: str, views: int) -> None:
-        """The page that is open, from where it stands downwards, as one who scrolls and stops to read."""
+        """Scroll down the page that is open, and stop for each of its parts: at most so many views."""
         for view in range(1, views + 1):
             seen = browser.settled()
             self.show(pictures.seen(seen, caption), _LOOK)
@@ -79,7 +79,7 @@ class Film:
                 return
 
     def save(self, path: Path) -> None:
-        """H.264, which browsers and players know."""
+        """Write the film as H.264, which browsers and players know."""
         import imageio_ffmpeg
 
         writer = imageio_ffmpeg.write_frames(
@@ -103,29 +103,23 @@ class Film:
 
 def told(output: Output) -> str:
     """How long the command took, and how much of that is cut."""
-    cut = sum(seconds for seconds, _ in _waits(output)) - sum(seconds for seconds, _ in _short(output))
+    cut = sum(wait - shown for wait, shown, _ in _waits(output))
     took = f"{output.seconds:.0f} s"
     return f"{took}, {cut:.0f} s of waiting cut" if cut >= 1 else took
 
 
 def paced(output: Output) -> Iterator[tuple[float, str]]:
     """(seconds before it, text): waiting is cut, and what came at once comes line by line."""
-    for wait, text in _short(output):
+    for _, shown, text in _waits(output):
         for line in text.splitlines(keepends=True):
-            yield max(wait, _LINE if line.endswith("\n") else 0.0), line
-            wait = 0.0
+            yield max(shown, _LINE if line.endswith("\n") else 0.0), line
+            shown = 0.0
 
 
-def _short(output: Output) -> Iterator[tuple[float, str]]:
-    left = _WAIT  # a spinner turns in many pieces until the next line
-    for wait, text in _waits(output):
-        shown = min(wait, left)
-        yield shown, text
-        left = _WAIT if "\n" in text else left - shown
-
-
-def _waits(output: Output) -> Iterator[tuple[float, str]]:
-    last = 0.0
+def _waits(output: Output) -> Iterator[tuple[float, float, str]]:
+    """(seconds before it, seconds of these that are shown, text) for each text that a command wrote."""
+    last, left = 0.0, _WAIT  # a spinner turns in many pieces until the next line
     for at, text in output.chunks:
-        yield at - last, text
-        last = at
+        shown = min(at - last, left)
+        yield at - last, shown, text
+        last, left = at, _WAIT if "\n" in text else left - shown

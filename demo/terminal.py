@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
 import signal
-import struct
-import subprocess
-import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyte
+from ptyprocess import PtyProcessUnicode
 
 COLUMNS, ROWS = 104, 32
 
@@ -36,85 +31,65 @@ class Output:
 
     @property
     def address(self) -> str:
-        """Where it serves pages."""
+        """The address at which it serves pages, as it printed it."""
         return str(re.findall(r"http://\S+", self.text)[0])
 
 
 def run(command: str, folder: Path, environment: Mapping[str, str]) -> Output:
     """Run a shell command in `folder`, with a terminal of COLUMNS by ROWS that shows colours."""
     began = time.monotonic()
-    with _started(command, folder, environment) as (process, written):
-        chunks = tuple(written)
-        status = process.wait()
-    return Output(chunks, time.monotonic() - began, status)
+    process = _start(command, folder, environment)
+    chunks = tuple(_chunks(process))
+    return Output(chunks, time.monotonic() - began, _status(process))
 
 
 @contextmanager
 def serving(command: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Output]:
-    """A command that goes on: what it wrote until it told its address. It is interrupted in the end."""
-    # `exec`: the interrupt is for the command, not for a shell around it.
-    with _started(f"exec {command}", folder, environment) as (process, written):
-        chunks: list[tuple[float, str]] = []
-        for chunk in written:
-            chunks.append(chunk)
-            if "http://" in chunk[1]:
-                status = 0
-                break
-        else:
-            status = process.wait()
-        try:
-            yield Output(tuple(chunks), chunks[-1][0] if chunks else 0.0, status)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
-
-
-@contextmanager
-def _started(
-    command: str, folder: Path, environment: Mapping[str, str]
-) -> Iterator[tuple[subprocess.Popen[bytes], Iterator[tuple[float, str]]]]:
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    terminal = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
-    process = subprocess.Popen(
-        command, shell=True, cwd=folder, env={**environment, **terminal}, stdin=its, stdout=its, stderr=its
-    )
-    os.close(its)
+    """Run a command that goes on serving: what it wrote until it told its address. It is interrupted in the end."""
+    process = _start(f"exec {command}", folder, environment)  # `exec`: the interrupt is for the command, not its shell
+    chunks, status = [], 0
+    for chunk in _chunks(process):
+        chunks.append(chunk)
+        if "http://" in chunk[1]:
+            break
+    else:
+        status = _status(process)
     try:
-        yield process, _chunks(ours)
+        yield Output(tuple(chunks), chunks[-1][0] if chunks else 0.0, status)
     finally:
-        os.close(ours)
+        process.kill(signal.SIGINT)
+        _status(process)
 
 
-def _chunks(descriptor: int) -> Iterator[tuple[float, str]]:
-    began, rest = time.monotonic(), b""
-    for piece in _pieces(descriptor):
-        rest += piece
-        whole = rest.decode(errors="ignore").encode()  # a character may be cut in two
-        yield time.monotonic() - began, whole.decode()
-        rest = rest[len(whole) :]
+def _start(command: str, folder: Path, environment: Mapping[str, str]) -> PtyProcessUnicode:
+    told = {**environment, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
+    return PtyProcessUnicode.spawn(["/bin/sh", "-c", command], str(folder), told, dimensions=(ROWS, COLUMNS))
 
 
-def _pieces(descriptor: int) -> Iterator[bytes]:
+def _status(process: PtyProcessUnicode) -> int:
+    """The exit status, when the command has ended; that of a command that was killed is its signal."""
+    return int(process.wait() or process.signalstatus or 0)
+
+
+def _chunks(process: PtyProcessUnicode) -> Iterator[tuple[float, str]]:
+    began = time.monotonic()
     while True:
         try:
-            piece = os.read(descriptor, 65536)
-        except OSError:  # Linux says EIO where the other end is closed
+            text = process.read(65536)
+        except EOFError:
             return
-        if not piece:
-            return
-        yield piece
+        yield time.monotonic() - began, text
 
 
 class Screen:
-    """A terminal's screen that texts are written to, and the moments at which it changed."""
+    """The screen of a terminal, to which texts are written."""
 
     def __init__(self) -> None:
         self._screen = pyte.Screen(COLUMNS, ROWS)
         self._stream = pyte.Stream(self._screen)
 
     def write(self, text: str) -> None:
-        """What a program writes; a line ends in \\r\\n, as a terminal has it."""
+        """Write what a program would; a line ends in \\r\\n, as a terminal has it."""
         self._stream.feed(text)
 
     def rows(self) -> tuple[tuple[pyte.screens.Char, ...], ...]:

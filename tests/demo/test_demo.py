@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from cloud_analytics.errors import PipelineError, UsageError
@@ -17,7 +18,7 @@ from demo.browser import PROGRAM, opened
 from demo.film import Film, paced, told
 from demo.record import Recorder
 from demo.script import Scene, scenes
-from demo.slides import PLOT, build, images, links
+from demo.slides import PLOT, build
 from demo.terminal import Output, Screen, run, serving
 from tests.conftest import REPOSITORY
 
@@ -26,18 +27,25 @@ DOCUMENTS = [DOCS / "demo.md", DOCS / "slides.md"]
 SVG = '<svg viewBox="0 0 1 1"></svg>'
 
 
+def named_in(text: str) -> list[str]:
+    """What the images and links of a text name."""
+    tokens = [token for block in MarkdownIt().parse(text) for token in block.children or []]
+    found = [token.attrGet("src") or token.attrGet("href") for token in tokens if token.type in ("image", "link_open")]
+    return [str(name) for name in found]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_names_only_what_exists(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    named = images(text)
+    named = named_in(text)
     assert {name.removeprefix(PLOT) for name in named if name.startswith(PLOT)} <= figures.NAMES
-    files = [name for name in [*named, *links(text)] if not name.startswith((PLOT, "https://"))]
+    files = [name for name in named if not name.startswith((PLOT, "https://"))]
     assert files
     assert [name for name in files if not (DOCS / name).is_file()] == []
 
 
 def test_every_plot_is_on_a_slide() -> None:
-    named = images((DOCS / "slides.md").read_text(encoding="utf-8"))
+    named = named_in((DOCS / "slides.md").read_text(encoding="utf-8"))
     assert {name.removeprefix(PLOT) for name in named if name.startswith(PLOT)} == figures.NAMES
 
 
