@@ -1,55 +1,55 @@
-"""The demo's recording and slides: `python -m demo` makes both, `python -m demo record|slides` one of them.
+"""The demo's film and slides: `python -m demo` makes both, `python -m demo record|slides` one of them.
 
-The recording runs the commands of docs/demo.md on freshly generated data in --work and films them. The slides come
-from docs/slides.md, with plots of the lake that the recording left in --work. Both go into docs/. Needs the extra
-`demo`, and for the recording a Chromium that shows the report and a notebook.
+The film shows the commands of docs/demo.md, run for real on data that are generated in --work. The slides come from
+docs/slides.md, with plots of the lake that the film left in --work. Needs the extra `demo`, and for the film a Chromium
+that shows the report and the dashboard.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
 
+import click
+
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PARTS = ("record", "slides")
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-def main() -> int:
-    """Makes the parts that were asked for; the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("part", nargs="?", choices=[*PARTS, "all"], default="all", help="What to make [default: all].")
-    parser.add_argument(
-        "--work", type=Path, default=Path("build/demo"), metavar="DIR", help="For data and lake; `record` empties it."
-    )
-    parser.add_argument("--out", type=Path, default=DOCS, metavar="DIR", help="For demo.mp4 and slides.html.")
-    arguments = parser.parse_args()
-    work = arguments.work.absolute()
+@click.command(help=__doc__)
+@click.argument("part", type=click.Choice(["record", "slides", "all"]), default="all")
+@click.option(
+    "--work", type=_FOLDER, default="build/demo", show_default=True, help="For data and lake; `record` empties it."
+)
+@click.option("--out", type=_FOLDER, default=DOCS, help="For demo.mp4 and slides.html [default: docs].")
+def main(part: str, work: Path, out: Path) -> None:
+    """Make the parts that were asked for."""
+    makers = {"record": (_record, out / "demo.mp4"), "slides": (_slides, out / "slides.html")}
     try:
-        if arguments.part != "slides":
-            print(_record(work, arguments.out / "demo.mp4"))
-        if arguments.part != "record":
-            print(_slides(work, arguments.out / "slides.html"))
+        for make, target in makers.values() if part == "all" else [makers[part]]:
+            length = make(work.absolute(), target)
+            click.echo(f"{target}: {length}{target.stat().st_size / 1e6:.1f} MB")
     except ModuleNotFoundError as error:
-        print(f"error: {error.name} is missing: pip install -e '.[demo]'", file=sys.stderr)
-        return UsageError.exit_code
+        click.echo(f"error: {error.name} is missing: pip install -e '.[demo]'", err=True)
+        sys.exit(UsageError.exit_code)
     except CloudAnalyticsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 def _record(work: Path, target: Path) -> str:
+    """Film the script; the film's length. Only a folder of ours is emptied: one with a transcript, or an empty one."""
     from cloud_analytics.serving.node import EmbeddedNode
     from demo.record import Recorder
     from demo.script import scenes
 
-    _empty(work)
+    if work.exists() and any(work.iterdir()) and not (work / "transcript.txt").exists():
+        raise UsageError(f"--work {work} holds something that no recording made: give another folder")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
     recorder = Recorder(work)
     try:
         recorder.record(scenes((DOCS / "demo.md").read_text(encoding="utf-8")))
@@ -57,15 +57,7 @@ def _record(work: Path, target: Path) -> str:
         (work / "transcript.txt").write_text("\n".join(recorder.said), encoding="utf-8")
         EmbeddedNode(work / "data" / "_cassandra").stop()
     recorder.film.save(target)
-    return f"{target}: {recorder.film.seconds:.0f} s, {target.stat().st_size / 1e6:.1f} MB"
-
-
-def _empty(work: Path) -> None:
-    """Only a folder of ours is emptied: one that holds a transcript, or nothing."""
-    if work.exists() and any(work.iterdir()) and not (work / "transcript.txt").exists():
-        raise UsageError(f"--work {work} holds something that no recording made: give another folder")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    return f"{recorder.film.seconds:.0f} s, "
 
 
 def _slides(work: Path, target: Path) -> str:
@@ -74,8 +66,8 @@ def _slides(work: Path, target: Path) -> str:
     text = (DOCS / "slides.md").read_text(encoding="utf-8")
     plots = figures.draw(work / "data" / "landing", work / "data")
     target.write_text(slides.build(text, DOCS, plots), encoding="utf-8")
-    return f"{target}: {target.stat().st_size / 1e6:.1f} MB"
+    return ""
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

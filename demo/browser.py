@@ -1,4 +1,4 @@
-"""A browser without a screen: what one sees who opens a page, turns to another and scrolls."""
+"""A browser without a screen: it opens pages, follows links, scrolls, and takes pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PROGRAM = next(filter(None, map(shutil.which, _NAMES)), None)
 _OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-_PATIENCE = 60  # looks, half a second apart, at a page that still changes
+_PATIENCE = 60  # pictures, half a second apart, of a page that still changes
 
 
 class Browser:
@@ -31,13 +31,16 @@ class Browser:
     def go(self, address: str) -> None:
         """Open a page."""
         self._page.goto(address)
-        # At the right edge: the wheel turns the page there, and no chart below the pointer says anything.
-        self._page.mouse.move(ROOM[0] - 30, ROOM[1] / 2)
+        self._point_aside()
 
     def follow(self, link: str) -> None:
-        """Click a link, and leave it with the pointer."""
+        """Click a link."""
         self._page.get_by_role("link", name=link, exact=True).click()
         self._page.get_by_role("heading", level=1).wait_for()
+        self._point_aside()
+
+    def _point_aside(self) -> None:
+        """Move the pointer to the right edge: the wheel scrolls the page there, and no chart shows a tip."""
         self._page.mouse.move(ROOM[0] - 30, ROOM[1] / 2)
 
     def scroll(self, pixels: float) -> None:
@@ -45,11 +48,11 @@ class Browser:
         self._page.mouse.wheel(0, pixels)
 
     def picture(self) -> Image.Image:
-        """What is seen now."""
+        """The window as it looks now."""
         return Image.open(BytesIO(self._page.screenshot())).convert("RGB")
 
     def settled(self) -> Image.Image:
-        """What is seen once nothing moves any more."""
+        """The window once nothing moves any more, or after half a minute."""
         before = self.picture()
         for _ in range(_PATIENCE):
             self._page.wait_for_timeout(500)
@@ -62,7 +65,7 @@ class Browser:
 
 @contextmanager
 def opened() -> Iterator[Browser]:
-    """An empty window; UsageError where there is no browser."""
+    """A new window. UsageError where there is no browser."""
     from playwright.sync_api import sync_playwright
 
     if PROGRAM is None:

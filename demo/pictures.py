@@ -40,7 +40,7 @@ def _font(bold: bool, size: int = _FONT_SIZE, mono: bool = True) -> ImageFont.Fr
 
 
 def terminal(screen: Screen, caption: str) -> Image.Image:
-    """The screen as it stands."""
+    """A picture of the terminal, with the caption below it."""
     picture = _canvas(caption)
     draw = ImageDraw.Draw(picture)
     width = _font(False).getlength("M")
@@ -61,7 +61,7 @@ def _colour(char: Char) -> str:
 
 
 def seen(picture: Image.Image, caption: str) -> Image.Image:
-    """What a window of ROOM's size shows."""
+    """A picture of a browser's window (of ROOM's size), with the caption below it."""
     frame = _canvas(caption)
     frame.paste(picture, (0, 0))
     return frame

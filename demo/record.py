@@ -1,4 +1,4 @@
-"""The recording of docs/demo.md: its commands, run for real one after the other, as one film."""
+"""Films docs/demo.md: its commands run for real, one after the other."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from demo.film import Film
 from demo.script import Scene
 from demo.terminal import Output, Screen, run, serving
 
-_LEFT_OUT = "jupyter lab"  # a person's: what it shows stands in the notebooks
-_VIEWS = 2, 5  # how far down a page of the dashboard, and the report
+_LEFT_OUT = "jupyter lab"  # for a person to work in: what it shows stands in the notebooks
+_DASHBOARD_VIEWS, _REPORT_VIEWS = 2, 5  # windows that are shown of a page, from its top
 
 
 @dataclass
 class Recorder:
-    """Runs the script's commands in `folder`, which holds nothing before, and films them."""
+    """Runs the script's commands in `folder`, which is empty at first, and films them."""
 
     folder: Path
     film: Film = field(default_factory=Film)
     said: list[str] = field(default_factory=list)  # the transcript: commands and what they wrote
 
     def record(self, script: list[Scene]) -> None:
-        """All scenes; PipelineError where a command fails."""
+        """Film all scenes. PipelineError where a command fails."""
         for scene in script:
             screen = Screen()
             print(scene.title, flush=True)
@@ -47,7 +47,7 @@ class Recorder:
             written.write_text(self._relative(written.read_text(encoding="utf-8")), encoding="utf-8")
             with opened() as browser:
                 browser.go(written.as_uri())
-                self.film.look(browser, f"{title}   ·   {page[1]}", _VIEWS[1])
+                self.film.look(browser, f"{title}   ·   {page[1]}", _REPORT_VIEWS)
 
     def _dashboard(self, screen: Screen, command: str, title: str) -> None:
         with serving(command, self.folder, self._environment()) as output, opened() as browser:
@@ -56,15 +56,15 @@ class Recorder:
             browser.go(output.address)
             for name in PAGES:
                 browser.follow(name)
-                self.film.look(browser, f"{title}   ·   {name}", _VIEWS[0])
+                self.film.look(browser, f"{title}   ·   {name}", _DASHBOARD_VIEWS)
 
     def _environment(self) -> dict[str, str]:
-        # This interpreter's own folder first: there is its cloud-analytics. The window is the recording's to open.
+        # The cloud-analytics of this interpreter, which lies beside it; the recording opens the window itself.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, "PATH": path, "STREAMLIT_SERVER_HEADLESS": "true"}
 
     def _noted(self, command: str, output: Output) -> Output:
-        """What was written, in the transcript, without the folder's path."""
+        """The output without the folder's path, after it went into the transcript."""
         output = replace(output, chunks=tuple((at, self._relative(text)) for at, text in output.chunks))
         self.said += [f"$ {command}", f"({output.seconds:.1f} s)", output.text]
         if output.status:
@@ -72,11 +72,11 @@ class Recorder:
         return output
 
     def _relative(self, text: str) -> str:
-        """Where the recording is made is nobody's business: paths stand as they look from its folder."""
+        """The text with paths as they look from the folder: where the film is made is nobody's business."""
         return text.replace(f"{self.folder}{os.sep}", "")
 
     def filled(self, command: str) -> str:
-        """With what the placeholders stand for: the organisation that `run` names, a day that stands out."""
+        """The command with its placeholders filled: the organisation that `run` names, and a day that stands out."""
         text = "\n".join(self.said)
         org = re.search(r"--org (org_\w+)", text)
         day = re.search(r"^(\d{4}-\d\d-\d\d) +(\w+) .*×", text, re.MULTILINE)

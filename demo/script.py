@@ -1,4 +1,4 @@
-"""docs/demo.md as the recording sees it: scenes with a title and the commands that its blocks print."""
+"""docs/demo.md as the film needs it: scenes, each with a title and commands."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from markdown_it import MarkdownIt
 
 @dataclass(frozen=True)
 class Scene:
-    """A section of the script, whose heading begins with its moment (`1:20 …`), and its commands in their order."""
+    """A section of the script, whose heading begins with a time (`1:20 …`), and its commands in their order."""
 
     title: str
     commands: tuple[str, ...]
 
 
 def scenes(text: str) -> list[Scene]:
-    """The sections that print commands: fenced blocks that name no language, as everywhere in the documents."""
+    """The sections that have commands: the lines of fenced blocks without a language."""
     found: list[tuple[str, list[str]]] = []
     tokens = MarkdownIt().parse(text)
     for before, token in zip([None, *tokens], tokens):
@@ -26,5 +26,5 @@ def scenes(text: str) -> list[Scene]:
         elif token.type == "fence" and not token.info and found:
             lines = (line.partition(" #")[0].strip() for line in token.content.splitlines())
             found[-1][1].extend(line for line in lines if line)
-    # What stands below no moment of the talk is about the script, and no part of it.
+    # Sections whose heading has no time are about the script, and no part of it.
     return [Scene(title, tuple(commands)) for title, commands in found if commands and re.match(r"\d+:\d\d ", title)]

@@ -29,7 +29,8 @@ def build(text: str, folder: Path, plots: Mapping[str, str]) -> str:
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.add_render_rule("image", _image(folder, plots))
-    parsed, slides = markdown.parse(text), [[]]
+    parsed = markdown.parse(text)
+    slides: list[list[Token]] = [[]]
     for token in parsed:
         if token.type == "hr" and token.level == 0:
             slides.append([])
