@@ -1,4 +1,4 @@
-"""What every notebook begins with: a pipeline over a lake with data, its reader, and frames that read well."""
+"""What every notebook begins with: a pipeline over a lake with data, the lake's reader, and readable frames."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ CLEAN = GeneratorSettings(anomalies=True, weekly=True, informative=True)
 """Clean data with labelled anomalies and leaks, whose tokens, carbon and invoices say something."""
 DIRTY = GeneratorSettings(events=600, days=3, orgs=4, dirty=True, dirt_per_kind=1)
 """One line or row of each kind of dirt that the generator knows, in a little clean data."""
-_FILES_PER_TRIGGER = 10  # several micro-batches to look at; any number gives the same Silver and Gold
+_FILES_PER_TRIGGER = 10  # so that there are several micro-batches to look at; Silver and Gold do not depend on it
 
 
 def open_lake() -> tuple[Pipeline, LakeReader]:
-    """A pipeline, whose Spark starts when there is something to build, and the reader of its lake (`lake.sql`).
+    """A pipeline, which starts Spark when there is something to build, and the reader of its lake (`lake.sql`).
 
-    The folders are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else those of the configuration. A landing
-    folder that holds no data is filled by the generator. A frame that ends a cell is shown as `table` has it.
+    The folders are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else those of the configuration. The generator
+    fills a landing folder that holds no data. From here on Jupyter shows frames as `table` does.
     """
     config = load().with_files_per_trigger(_FILES_PER_TRIGGER)
     landing = os.environ.get("CLOUD_ANALYTICS_LANDING", config.pipeline.landing.folder)
@@ -62,7 +62,7 @@ def open_lake() -> tuple[Pipeline, LakeReader]:
 
 
 def dirty_lake(pipeline: Pipeline) -> LakeReader:
-    """A lake of its own, in a temporary folder, after Bronze and Silver of the data of `DIRTY`."""
+    """The reader of another lake, in a temporary folder, whose Bronze and Silver are built from the data of `DIRTY`."""
     folder = Path(tempfile.mkdtemp(prefix="dirt-", dir=temporary_folder()))
     generate(folder / "landing", DIRTY)
     lake = Lake(pipeline.lake.spark, f"{folder}/lake")
@@ -93,7 +93,7 @@ def table(frame: pd.DataFrame) -> str:
 
 
 def _known(value: Any) -> Any:
-    """None for what pandas has in its place; moments in UTC, as people write them."""
+    """A value of a frame, with None for each of the nulls of pandas; moments in UTC, as people write them."""
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
@@ -104,7 +104,7 @@ def _cell(kind: str, content: str, unit: Unit | None) -> str:
 
 
 def _unit(name: str, values: pd.Series[Any]) -> Unit | None:
-    """That of the column of this name in Gold; else USD or a count, as the name or the values say."""
+    """The unit of the column of this name in Gold; else USD, a count or none, as the name and the values say."""
     known = _units().get(name)
     if known or name.endswith("_usd"):
         return known or USD
@@ -133,7 +133,7 @@ def _show_frames() -> None:
 
 
 def _show_log() -> None:
-    """Show each step of the package below its cell; once, however many pipelines are opened."""
+    """Show the package's log below each cell; every message once, however many pipelines are opened."""
     package = logging.getLogger("cloud_analytics")
     if not package.handlers:
         package.addHandler(logging.StreamHandler(sys.stdout))
@@ -141,7 +141,7 @@ def _show_log() -> None:
 
 
 def ensure_landing(landing: str, settings: GeneratorSettings = CLEAN) -> None:
-    """Generate landing data into a local folder that holds none."""
+    """Generate landing data into a local folder, unless it holds some."""
     folder = local_folder(landing)
     if folder is not None:
         with suppress(FileExistsError):  # the generator refuses a folder with data
@@ -149,7 +149,7 @@ def ensure_landing(landing: str, settings: GeneratorSettings = CLEAN) -> None:
 
 
 def serving_choice() -> str | None:
-    """`astra` where its bundle and token are among Colab's secrets or in the environment; None: as configured."""
+    """`astra` where its bundle and token are in Colab's secrets or the environment; else None: as configured."""
     if "google.colab" in sys.modules:
         from google.colab import userdata
 

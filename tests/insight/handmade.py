@@ -93,6 +93,7 @@ def facts() -> Facts:
                 "days": [3, 1],
                 "from_usd": [Decimal(10), Decimal(2)],
                 "to_usd": [Decimal(30), Decimal(4)],
+                "rise": [Decimal(20), Decimal(2)],
             }
         ),
         revenue=pd.DataFrame(

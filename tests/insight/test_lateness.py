@@ -47,7 +47,7 @@ def test_what_a_watermark_loses_is_counted_and_the_recipe_loses_it(make_pipeline
     assert len(silver) == 14
     assert sorted(row["event_id"] for row in silver if row["is_late"] and "edge" in row["event_id"]) == ["edge_2"]
 
-    outcome = usual_recipe(pipeline.lake.spark, str(landing), 1, timedelta(hours=2))
+    outcome = usual_recipe(pipeline.lake.spark, str(landing), 1, timedelta(hours=2), LandingSettings())
     # Spark 3.5 filters late rows by the watermark before the last: b still comes through, old rows of c do not.
     assert (outcome.rows, outcome.kept, outcome.lost_share) == (14, 12, pytest.approx(2 / 14))
 

@@ -38,7 +38,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
     Where nothing is new it changes nothing, so it may be repeated: after a crash, or as a schedule.
     """
     with open_pipeline(landing, lake, conf, serving) as (pipeline, config):
-        from cloud_analytics.insight.demo import demo, print_demo
+        from cloud_analytics.insight.tour import print_tour, tour
         from cloud_analytics.reading.audit import audit as conduct
         from cloud_analytics.reading.forecasts import budget_alerts
         from cloud_analytics.reading.headline import headline
@@ -52,7 +52,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
         answers = []
         if pipeline.target is not None and found.top_org is not None:
             with pipeline.target.session() as session:
-                answers = demo(session, found.top_org)
+                answers = tour(session, found.top_org)
 
     def show() -> None:
         click.echo(_line(outcome))
@@ -63,7 +63,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
         for name, value in found.figures:
             table.add_row(name, value)
         console().print(table)
-        print_demo(answers, console())
+        print_tour(answers, console())
         for alert in budgets[:_BUDGETS_SHOWN]:
             click.echo(f"BUDGET {alert.words()}")
         if len(budgets) > _BUDGETS_SHOWN:

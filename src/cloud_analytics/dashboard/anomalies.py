@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
 from cloud_analytics.dashboard.show import answered, frame, organisation, question, say, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.alerts import reason
+from cloud_analytics.insight.shifts import shifts
 from cloud_analytics.serving.queries import Answer, NothingServed
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import COUNT, SERVICE, USD
@@ -17,13 +17,12 @@ _TOP = 15
 _WHAT = Column("what", "string", "day and service")
 _CAUSE = Column("cause", "string", "why the row is here, from its own figures")
 _SHOWN = (
-    *("usage_date", "service", "impact_usd", "cause", "actual_cost_usd", "expected_cost_usd"),
-    *("impact_pct", "anomaly_score", "top_resource_id"),
-)
-_SIGNAL = Column("signal", "string", "level shift: the level rose and stays; drift: costs rise day by day")
+    "usage_date", "service", "impact_usd", "cause", "actual_cost_usd", "expected_cost_usd", "impact_pct",
+    "anomaly_score", "top_resource_id",
+)  # fmt: skip
 _SHIFT = (
     SERVICE,
-    _SIGNAL,
+    Column("signal", "string", "level shift: the level rose and stays; drift: costs rise day by day"),
     Column("first_day", "date", "first day on which the signal stands"),
     Column("last_day", "date", "last day on which it stands"),
     Column("days", "bigint", "days on which it stands", COUNT),
@@ -63,34 +62,10 @@ def _anomalies(answer: Answer) -> None:
 
 def _shifts(answer: Answer) -> None:
     question(answer)
-    rows = _signals(frame(answer)[0])
+    rows = shifts(frame(answer)[0])
     if rows.empty:
         say("No level of cost of this organisation has shifted or drifts.")
         return
     rows["what"] = [f"{service}: {signal}" for service, signal in zip(rows["service"], rows["signal"])]
     charts.span(rows, _WHAT, _SHIFT[-2], _SHIFT[-1])
     table(rows, _SHIFT)
-
-
-def _signals(days: pd.DataFrame) -> pd.DataFrame:
-    """Days on which a signal stands → one row a (service, signal), the largest rise first."""
-    kinds = (
-        ("is_level_shift", "level shift", "previous_cost_usd", "recent_cost_usd"),
-        ("is_trend", "drift", "trend_from_usd", "trend_to_usd"),
-    )
-    found = [
-        days[days[flag].eq(True)]
-        .sort_values("usage_date")
-        .groupby("service", as_index=False)
-        .agg(
-            first_day=("usage_date", "min"),
-            last_day=("usage_date", "max"),
-            days=("usage_date", "count"),
-            from_usd=(before, "last"),
-            to_usd=(after, "last"),
-        )
-        .assign(signal=name)
-        for flag, name, before, after in kinds
-    ]
-    rows = pd.concat(found, ignore_index=True)
-    return rows.loc[(rows["to_usd"] - rows["from_usd"]).sort_values(ascending=False).index]

@@ -1,7 +1,7 @@
-"""Alerts: the days on which a service cost an organisation far more than usual, with the reason in words, ranked.
+"""Alerts: the days on which a service cost an organisation far more than usual, ranked, with the reason in words.
 
-An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. `reason` is derived from a row alone, so
-that `query anomalies` shows the same words for a row that Cassandra served. Contract 7 judges the rows, not this.
+An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. `reason` needs nothing but the row, so
+that `query anomalies` shows the same words for a row that Cassandra served. What is anomalous, contract 7 decides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cloud_analytics.reading.lake import LakeReader
 
 MART = "cost_anomaly_mart"
-# column of the mart → the detector in words
+# Column of the mart → the detector in words.
 _DETECTORS = {
     "unit_price_events": "unit price",
     "zscore_events": "z-score",
@@ -25,7 +25,7 @@ _DETECTORS = {
 
 
 def anomalies(lake: LakeReader) -> pd.DataFrame:
-    """The anomaly mart with a `reason`, largest impact first; rows without an expectation come last."""
+    """The rows of the anomaly mart with a `reason`, largest impact first; rows without an expectation come last."""
     order = "impact_usd DESC NULLS LAST, usage_date, org_id, service"
     found = lake.frame(f"SELECT * FROM gold.{MART} ORDER BY {order}")
     reasons = [reason({str(name): value for name, value in row.items()}) for row in found.to_dict("records")]
@@ -33,15 +33,18 @@ def anomalies(lake: LakeReader) -> pd.DataFrame:
 
 
 def alerts(lake: LakeReader) -> pd.DataFrame:
-    """Those of `anomalies` whose day as a whole is anomalous."""
+    """The rows of `anomalies` whose day as a whole is anomalous."""
     found = anomalies(lake)
     return found[found["is_daily_anomaly"].eq(True)]
 
 
 def reason(row: Mapping[str, Any]) -> str:
-    """Why a row of the anomaly mart is there, in words for people; from the row's own fields."""
-    parts = [_day(row), _events(row), _resource(row)]
-    return "; ".join(part for part in parts if part)
+    """Why a row of the anomaly mart is there, in words for people."""
+    parts = [_day(row), _events(row)]
+    cost, actual = row["top_resource_cost_usd"], row["actual_cost_usd"]
+    if actual and actual > 0:
+        parts.append(f"{row['top_resource_id']} made {min(cost / actual, 1):.0%} of the day's cost")
+    return "; ".join(parts)
 
 
 def _day(row: Mapping[str, Any]) -> str:
@@ -59,10 +62,3 @@ def _events(row: Mapping[str, Any]) -> str:
         return "no single event stands out: more usage, or many small increases"
     found = ", ".join(name for column, name in _DETECTORS.items() if row[column])
     return f"{count:,} anomalous event{'s' * (count > 1)} of {row['anomalous_cost_usd']:,.2f} USD (by {found})"
-
-
-def _resource(row: Mapping[str, Any]) -> str:
-    cost, actual = row["top_resource_cost_usd"], row["actual_cost_usd"]
-    if not actual or actual < 0:
-        return ""
-    return f"{row['top_resource_id']} made {min(cost / actual, 1):.0%} of the day's cost"

@@ -34,9 +34,9 @@ _SENTENCE_WIDTH = 22  # a reason goes on in more lines, but is not narrower than
 
 
 def as_json(answer: Answer) -> str:
-    """`{"question", "table", "org_id", "columns": [{"name", "type", "unit"}], "rows": [{…}]}`, a row a line.
+    """`{"question", "table", "org_id", "columns": [{"name", "type", "unit"}], "rows": [{…}]}`, with one line a row.
 
-    Numbers are JSON numbers, dates are ISO texts; what is unknown is null, and so is a score that is not finite.
+    Numbers are JSON numbers and dates ISO texts; what is unknown, or is not finite, is null.
     """
     asked = answer.request
     columns = [
@@ -54,14 +54,14 @@ def as_json(answer: Answer) -> str:
         "{" + ", ".join(f"{json.dumps(name)}: {_json_value(row[name])}" for name in answer.columns) + "}"
         for row in answer.rows
     )
-    # The json module cannot write a Decimal as it stands: the rows are put into the place of the closing brace.
+    # The json module cannot write a Decimal with all its digits: the rows take the place of the closing brace.
     return f'{json.dumps(head)[:-1]}, "rows": [' + (f"\n  {rows}\n" if rows else "") + "]}"
 
 
 def as_csv(answer: Answer, spreadsheet: bool = False) -> str:
-    """RFC 4180 with a header of plain column names and `\\n` line ends; what is unknown is empty.
+    """RFC 4180 with a header of column names and `\\n` line ends; what is unknown is empty.
 
-    `spreadsheet`: texts that begin like a formula get an apostrophe in front; numbers stay as they are.
+    With `spreadsheet`, texts that begin like a formula get an apostrophe in front; numbers stay as they are.
     """
 
     def shown(value: Any) -> str:
@@ -72,10 +72,9 @@ def as_csv(answer: Answer, spreadsheet: bool = False) -> str:
 
 
 def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -> None:
-    """A table with units under the headings.
+    """Print a table with units under the headings; with `columns` only these, and without a title.
 
-    Columns that the console is too narrow for are named instead, those that the tour of the answers leaves out first.
-    `columns` chooses some of them, and leaves out the title.
+    Where the console is too narrow, columns are left out and named below: first those that the tour does not show.
     """
     asked = answer.request
     if not answer.rows:
@@ -84,7 +83,7 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
         return
     known = {*asked.chosen, *([asked.table.bucket_column.name] if asked.table.bucket_column else [])}
     shown = list(columns) or [name for name in answer.columns if name not in known]
-    if asked.table.mart == ALERTS_MART and not columns:  # in words, derived from the row: no column of the table
+    if asked.table.mart == ALERTS_MART and not columns:  # `reason` is no column of the table
         answer = replace(answer, rows=[{**row, "reason": reason(row)} for row in answer.rows])
         shown.insert(shown.index("impact_pct"), "reason")
     title = None if columns else asked.about
@@ -121,7 +120,7 @@ def _width(table: Table, console: Console) -> int:
 
 
 def heading(name: str, unit: Unit | None) -> tuple[str, ...]:
-    """A column's name in words, and its unit where the words do not say it: `("usage cost", "USD")`."""
+    """The name of a column in words, and its unit unless the words say it: `("usage cost", "USD")`."""
     words = name.split("_")
     if unit is None or unit is COUNT or unit.name in words:
         return (" ".join(words),)
@@ -130,7 +129,7 @@ def heading(name: str, unit: Unit | None) -> tuple[str, ...]:
 
 
 def _folded(text: str) -> list[str]:
-    """In lines that break between words only."""
+    """The lines of a heading, which break between words only."""
     return wrap(text, _HEADER_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
@@ -144,7 +143,7 @@ def _range(asked: Request) -> str:
 
 
 def _unit(answer: Answer, name: str) -> Unit | None:
-    """None for names, dates and flags, and for what is no column of the table."""
+    """The unit of a figure; None for names, dates and flags, and for what is no column of the table."""
     column = answer.request.table.declared.get(name)
     return column.unit if column else None
 
@@ -159,7 +158,7 @@ def readable(unit: Unit | None, value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value as text that needs no interpretation; nothing for what is unknown."""
+    """A value as text with all its digits, and never as 1E+3; empty for what is unknown or not finite."""
     if value is None or isinstance(value, float) and not math.isfinite(value):
         return ""
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Numbers for people, which keep their exact value; sums and shares of what may be unknown."""
+"""Numbers for people, which keep their exact value; sums, quotients and changes of values that may be unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNKNOWN = "–"
 
 @dataclass(frozen=True)
 class Value:
-    """A number for people (`text`, `unit`), and as it is stored (`exact`, empty where there is none)."""
+    """A number for people (`text`, `unit`), and as it is stored (`exact`; empty where the number is unknown)."""
 
     text: str
     unit: str = ""
@@ -25,7 +25,7 @@ class Value:
 
 
 def number(amount: Any, unit: str = "", decimals: int = 0, signed: bool = False, alert: bool = False) -> Value:
-    """An amount with thousands separators; null is a dash."""
+    """An amount with thousands separators; a dash for null."""
     if not known(amount):
         return Value(UNKNOWN)
     exact = f"{amount:f}" if isinstance(amount, Decimal) else str(amount)
@@ -36,7 +36,7 @@ def number(amount: Any, unit: str = "", decimals: int = 0, signed: bool = False,
 
 
 def usd(amount: Any, decimals: int = 2, signed: bool = False, alert: bool = False) -> Value:
-    """US dollars."""
+    """An amount in US dollars."""
     return number(amount, "USD", decimals, signed, alert)
 
 
@@ -49,23 +49,23 @@ def percent(share: Any, signed: bool = False, alert: bool = False) -> Value:
 
 
 def known(amount: Any) -> bool:
-    """Whether it is a number, and not null."""
+    """Whether an amount is a number, and not null."""
     return amount is not None and not pd.isna(amount)
 
 
 def total(values: pd.Series[Any]) -> Any:
-    """The exact sum that ignores nulls; None when there is nothing but nulls (pandas would make it 0)."""
+    """The exact sum of the values that are not null; None where all are null (pandas would return 0)."""
     found = [value for value in values if known(value)]
     return sum(found) if found else None
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
-    """A quotient; None where something is unknown, or there is nothing to divide by."""
+    """A quotient; None where one of the two is unknown, or the denominator is 0."""
     return numerator / denominator if known(numerator) and known(denominator) and denominator else None
 
 
 def change(now: Any, before: Any) -> Any:
-    """By which share `now` differs from `before`; None where one is unknown or there was nothing before."""
+    """The difference as a share of `before`; None where one of the two is unknown, or `before` is 0."""
     return ratio(now - before, before) if known(now) and known(before) else None
 
 

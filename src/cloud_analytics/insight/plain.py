@@ -1,4 +1,4 @@
-"""Values of the lake as plain data, which JSON can hold and notebooks and reports can show."""
+"""Values of the lake as plain data, which JSON can hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Decimals as texts that keep every digit, dates as ISO texts, None for what is not finite."""
+    """A value as JSON has it: decimals are texts with every digit, dates ISO texts, and what is not finite is None."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, date):  # a datetime is one, too

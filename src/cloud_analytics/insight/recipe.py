@@ -1,4 +1,4 @@
-"""What the usual streaming recipe would have made of a landing folder: a demonstration, in Spark."""
+"""What the usual streaming recipe would have kept of a landing folder: a demonstration, in Spark."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cloud_analytics.landing.long_lines import has_long_line
 
 @dataclass(frozen=True)
 class RecipeOutcome:
-    """What the usual recipe kept of a landing folder: rows read, rows kept, and the micro-batches it took."""
+    """The rows that the recipe read and kept, and the micro-batches that it took."""
 
     rows: int
     kept: int
@@ -27,7 +27,7 @@ class RecipeOutcome:
 
     @property
     def lost_share(self) -> float:
-        """Share of the rows that did not come out, 0-1; true duplicates are among them."""
+        """The share of the rows that did not come out (0-1); true duplicates are among them."""
         return 1 - self.kept / self.rows if self.rows else 0.0
 
 
@@ -36,17 +36,16 @@ def usual_recipe(
     landing: str,
     files_per_trigger: int,
     watermark: timedelta,
-    settings: LandingSettings | None = None,
+    settings: LandingSettings,
 ) -> RecipeOutcome:
-    """Run the recipe of most tutorials over the landing folder: `withWatermark` + `dropDuplicates`, to a count.
+    """Run the recipe of most tutorials, `withWatermark` + `dropDuplicates`, over a landing folder and count its rows.
 
-    A demonstration beside the pipeline, which writes nothing into the lake. The events are read by Spark's own JSON
-    source, from the files that the pipeline reads by these `settings` (None: the defaults); those that lie further
-    behind the newest one than the watermark are lost. (Spark 3.5 filters by the watermark of the micro-batch before the
-    last: one more micro-batch comes through than `watermark_would_drop` says.)
+    It writes nothing into the lake. Spark's own JSON source reads the files that the pipeline would read with these
+    settings. Events that lie further behind the newest one than the watermark are lost. (Spark 3.5 filters by the
+    watermark of the micro-batch before the last: one more micro-batch comes through than `watermark_would_drop` says.)
     """
     batches: list[int] = []
-    # Recipes commonly go on where a file cannot be read to its end; they count what came before.
+    # Recipes commonly go on when a file cannot be read to its end, and keep what came before.
     options = {"pathGlobFilter": NAME_PATTERN, "ignoreCorruptFiles": "true", "ignoreMissingFiles": "true"}
     schema = "event_id string, timestamp string"
 
@@ -54,7 +53,7 @@ def usual_recipe(
         batches.append(batch.count())
 
     with tempfile.TemporaryDirectory(prefix="cloud-analytics-recipe-") as private:
-        path = _source(file_system(spark, landing), settings or LandingSettings(), Path(private, "landing"))
+        path = _source(file_system(spark, landing), settings, Path(private, "landing"))
         rows = spark.read.schema(schema).options(**options).json(path).count()
         files = spark.readStream.schema(schema).options(**options).option("maxFileAge", "36500d")
         kept = (
@@ -75,10 +74,10 @@ def usual_recipe(
 
 
 def _source(landing: FileSystem, settings: LandingSettings, links: Path) -> str:
-    """The folder that Spark reads: one of links to the files that the pipeline would read, where landing is local.
+    """The folder that Spark reads. For a local landing folder it holds links to the files that the pipeline would read.
 
-    Spark reads whatever lies in a folder: it would follow a link to anywhere, wait for a pipe to be written to, and end
-    at a line that does not fit in memory. An object store has no links and no pipes.
+    Spark reads whatever lies in a folder: it would follow a link to anywhere, wait until somebody writes to a pipe, and
+    fail at a line that does not fit in memory. An object store has no links and no pipes.
     """
     if not isinstance(landing, LocalFileSystem):
         return escape_glob(f"{landing.root}/{FOLDER}")

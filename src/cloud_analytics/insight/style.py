@@ -1,4 +1,4 @@
-"""How every plot looks: one style, colours that any eye tells apart, and the parts that plots share."""
+"""The style of every plot, and the parts that plots share."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _FEWEST_DAYS = 7
 
 @contextmanager
 def panels(title: str, x: str, *y: str) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure with one panel for each `y` label, above each other over a common x axis."""
+    """A figure with one panel for each `y` label; the panels stand above each other over a common x axis."""
     with plt.rc_context(_STYLE):
         figure = plt.figure(layout="constrained")  # by pyplot: Jupyter shows pictures from its first figure on
         plt.close(figure)
@@ -64,7 +64,7 @@ def panel(title: str, x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
 
 
 def dates(axes: Axes) -> None:
-    """Days, weeks or months along the x axis, whichever are readable; never parts of a day."""
+    """Mark days, weeks or months along the x axis, whichever are readable; never parts of a day."""
     first, last = axes.dataLim.intervalx
     if 0 <= last - first < _FEWEST_DAYS:
         axes.set_xlim((first + last - _FEWEST_DAYS) / 2, (first + last + _FEWEST_DAYS) / 2)
@@ -74,7 +74,7 @@ def dates(axes: Axes) -> None:
 
 
 def stack(axes: Axes, table: pd.DataFrame, width: float = 0.9, colours: Sequence[str] = PALETTE) -> None:
-    """Bars over the rows of `table`, stacked by its columns."""
+    """Draw a bar for each row of `table`, stacked by its columns."""
     below = pd.Series(0.0, index=table.index)
     for name, colour in zip(table.columns, itertools.cycle(colours)):
         axes.bar(table.index, table[name], bottom=below, width=width, color=colour, label=label(name))
@@ -82,7 +82,7 @@ def stack(axes: Axes, table: pd.DataFrame, width: float = 0.9, colours: Sequence
 
 
 def names(axes: Axes, texts: Sequence[str]) -> None:
-    """Horizontal bars are named, the first one on top; the figure grows with them."""
+    """Name horizontal bars, the first one on top; the figure grows with their number."""
     axes.set_yticks(range(len(texts)), [label(text) for text in texts])
     axes.xaxis.set_major_formatter(_NUMBERS)
     axes.set_ylim(max(len(texts), 4) - 0.5, -0.5)
@@ -99,13 +99,15 @@ def shortened(text: object, length: int) -> str:
 
 
 def label(text: object) -> str:
-    """A text from the data as matplotlib draws it unchanged: what stands between two $ would be taken for TeX."""
-    # A legend leaves out what begins with an underscore.
+    """A text from the data so that matplotlib draws it unchanged.
+
+    Text between two $ would be taken for TeX, and a legend leaves out what begins with an underscore.
+    """
     return shortened(text, _LABEL_LENGTH).replace("$", r"\$").lstrip("_")
 
 
 def finish(figure: Figure, frame: pd.DataFrame) -> Figure:
-    """The legend below the panels; nothing to show is said."""
+    """The figure with its legend below the panels; without rows it says that there is nothing to show."""
     if frame.empty:
         axes = figure.axes[0]
         axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center")

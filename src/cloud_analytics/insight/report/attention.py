@@ -106,13 +106,13 @@ def _anomalies(facts: Facts) -> _Topic:
 
 def _shifts(facts: Facts) -> _Topic:
     found, kinds = facts.shifts, facts.shifts["signal"].value_counts()
-    rise = f", the largest by {usd(found['to_usd'].iloc[0] - found['from_usd'].iloc[0], 0)} a day" if len(found) else ""
+    rise = f", the largest by {usd(found['rise'].iloc[0], 0)} a day" if len(found) else ""
     note = f"{plural(kinds.get('level shift', 0), 'level shift')}, {plural(kinds.get('drift', 0), 'drift')}{rise}"
     return Tile("costs that shifted", number(len(found), alert=len(found) > 0), note), [
         [
             facts.org(row.org_id),
             f"{row.signal} of {row.service}",
-            usd(row.to_usd - row.from_usd, signed=True, alert=True),
+            usd(row.rise, signed=True, alert=True),
             f"from {usd(row.from_usd)} to {usd(row.to_usd)} a day, as of {row.last_day:%Y-%m-%d}",
         ]
         for row in rows(found.head(_OF_A_KIND))

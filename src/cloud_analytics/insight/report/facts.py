@@ -12,6 +12,7 @@ from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight import caveats
 from cloud_analytics.insight.alerts import anomalies
+from cloud_analytics.insight.shifts import shifts
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
@@ -86,16 +87,6 @@ _QUERIES = {
         SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg,
             sum(COLUMNS(['events', 'events_with_carbon']))::BIGINT
         FROM gold.carbon_impact GROUP BY ALL ORDER BY usage_date""",
-    "shifts": """
-        SELECT org_id, service, 'level shift' AS signal, min(usage_date) AS first_day, max(usage_date) AS last_day,
-            count(*) AS days, arg_max(previous_cost_usd, usage_date) AS from_usd,
-            arg_max(recent_cost_usd, usage_date) AS to_usd
-        FROM gold.cost_shifts WHERE is_level_shift GROUP BY ALL
-        UNION ALL
-        SELECT org_id, service, 'drift', min(usage_date), max(usage_date), count(*),
-            arg_max(trend_from_usd, usage_date), arg_max(trend_to_usd, usage_date)
-        FROM gold.cost_shifts WHERE is_trend GROUP BY ALL
-        ORDER BY to_usd - from_usd DESC, org_id, service, signal""",
     "forecasts": """
         SELECT * FROM gold.cost_forecast WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
         ORDER BY expected_usd DESC, org_id""",
@@ -120,7 +111,7 @@ class Facts:
     windows: pd.DataFrame  # one row an (org, service), the largest change first: the last 7 days, and the 7 before
     last_date: date | None  # the last day of these windows
     anomalies: pd.DataFrame  # cost_anomaly_mart, the largest impact first, with a `reason` in words
-    shifts: pd.DataFrame  # one row an (org, service, signal): its days, and the USD a day on the last of them
+    shifts: pd.DataFrame  # one row an (org, service, signal), the largest rise first (insight.shifts)
     revenue: pd.DataFrame  # one row a billing_month
     billing: pd.DataFrame  # billing_reconciliation, the largest difference first
     tickets: pd.DataFrame  # one row a (ticket_date, severity)
@@ -181,6 +172,7 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         names={row["org_id"]: row["org_name"] for row in names},
         last_date=lake.row("SELECT max(summary_date) AS last FROM gold.org_service_cost_summary")["last"],
         anomalies=anomalies(lake),
+        shifts=shifts(lake.frame("SELECT * FROM gold.cost_shifts WHERE is_level_shift OR is_trend")),
         budget_alerts=budget_alerts(lake),
         kept_forecasts=kept_forecasts(lake),
         signals=figures_to_distrust(lake),

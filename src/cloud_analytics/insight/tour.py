@@ -1,4 +1,4 @@
-"""The tour: questions about one organisation, with the first rows of each answer."""
+"""The tour of the answers, with which `run` ends: questions about one organisation, and the first rows of each."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _ROWS = 3
 
 
-def demo(session: Session, org: str) -> list[Answer]:
-    """The first rows of each question that is part of the tour: the newest, the highest ranks, the largest impacts."""
+def tour(session: Session, org: str) -> list[Answer]:
+    """The first rows of each answer on the tour: the newest, the highest ranks, the largest impacts."""
     shown = [table for table in tables().values() if table.serving.shown and table.chosen_by == ("org_id",)]
     return [ask(session, table.question, org, top=_ROWS) for table in shown]
 
 
-def print_demo(answers: list[Answer], console: Console) -> None:
-    """Question by question, with the command that gives the whole answer."""
+def print_tour(answers: list[Answer], console: Console) -> None:
+    """Print question by question, each with the command that gives the whole answer."""
     for answer in answers:
         table = answer.request.table
         command = f"cloud-analytics query {table.question} --org {shlex.quote(str(answer.request.org))}"
