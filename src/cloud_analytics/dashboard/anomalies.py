@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import answered, frame, organisation, question, say, table
+from cloud_analytics.dashboard.show import frame, organisation, question, say, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.alerts import reason
 from cloud_analytics.insight.shifts import shifts
@@ -50,8 +50,10 @@ def _everywhere(source: Source) -> None:
 
 
 def _anomalies(answer: Answer) -> None:
-    rows, columns = answered(answer, "No day and no event of this organisation stands out.")
+    question(answer)
+    rows, columns = frame(answer)
     if rows.empty:
+        say("No day and no event of this organisation stands out.")
         return
     rows["cause"] = [reason(row) for row in answer.rows]
     rows["what"] = [f"{day} {service}" for day, service in zip(rows["usage_date"], rows["service"])]

@@ -6,21 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import (
-    answered,
-    distrust,
-    figures,
-    frame,
-    organisation,
-    question,
-    say,
-    table,
-    unasked,
-)
+from cloud_analytics.dashboard.show import distrust, figures, frame, organisation, question, say, show_answer, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.caveats import uncovered_months
 from cloud_analytics.insight.numbers import number
-from cloud_analytics.serving.queries import Answer
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import SHARE, USD
 
@@ -35,22 +24,19 @@ def page(source: Source) -> None:
     st.title("Does the bill fit the usage, and what comes next?", anchor=False)
     org = organisation(source)
     bill = source.ask("reconciliation", org)
-    _reconciliation(bill)
+    show_answer(bill, "There is neither usage nor an invoice of this organisation.", _reconciliation)
+    for sentence in uncovered_months(frame(bill)[0]):
+        say(sentence)
     notes = st.container()  # filled last: they may read Silver
-    _forecast(source.ask("forecast", org))
+    nothing = "No forecast has been made of this organisation: `run` and `reconcile` end with one."
+    show_answer(source.ask("forecast", org), nothing, _forecast)
     _tags(source, org)
     with notes:
         distrust(source, bill)
 
 
-def _reconciliation(answer: Answer) -> None:
-    rows, _ = answered(answer, "There is neither usage nor an invoice of this organisation.")
-    if rows.empty:
-        return
+def _reconciliation(rows: pd.DataFrame, _columns: dict[str, Column]) -> None:
     charts.bridge(_bridge(rows.sort_values("month")), _STEP, _AMOUNT)
-    table(rows, unasked(answer))
-    for sentence in uncovered_months(rows):
-        say(sentence)
 
 
 def _bridge(rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,12 +51,7 @@ def _bridge(rows: pd.DataFrame) -> pd.DataFrame:
     return found.assign(amount_usd=found["top"] - found["foot"])
 
 
-def _forecast(answer: Answer) -> None:
-    rows, columns = answered(
-        answer, "No forecast has been made of this organisation: `run` and `reconcile` end with one."
-    )
-    if rows.empty:
-        return
+def _forecast(rows: pd.DataFrame, columns: dict[str, Column]) -> None:
     newest = rows.iloc[0]
     low, high, used = newest["low_usd"], newest["high_usd"], newest["budget_used_pct"]
     verdict = "it will not do" if newest["expected_over_budget"] else "it will do"
@@ -91,7 +72,6 @@ def _forecast(answer: Answer) -> None:
     )
     interval = (columns[name] for name in ("expected_usd", "low_usd", "high_usd"))
     charts.interval(bars.dropna(subset=["expected_usd"]), _WHAT, *interval)
-    table(rows, unasked(answer))
 
 
 def _tags(source: Source, org: str) -> None:

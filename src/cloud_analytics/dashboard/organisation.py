@@ -7,10 +7,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import answered, distrust, only_row, organisation, table, unasked
+from cloud_analytics.dashboard.show import distrust, only_row, organisation, question, show_answer
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.serving.tables import tables
+from cloud_analytics.tables import Column
 from cloud_analytics.tables.cql import ServingTable
 
 _FIRST = "daily-costs"
@@ -38,18 +39,17 @@ def _asker(found: ServingTable) -> str:
 
 def _answer(answer: Answer) -> DeltaGenerator:
     """Show an answer; the container below it, for notes."""
-    rows, _ = answered(answer, "Nothing: the table holds no row of this organisation.")
-    if answer.request.table.clustering_key and not rows.empty:
-        _draw(answer, rows)
-        table(rows, unasked(answer))
-    elif not rows.empty:
+    if answer.rows and not answer.request.table.clustering_key:
+        question(answer)
         only_row(answer)
+    else:
+        nothing = "Nothing: the table holds no row of this organisation."
+        show_answer(answer, nothing, lambda rows, columns: _draw(answer.request.table, rows, columns))
     return st.container()
 
 
-def _draw(answer: Answer, rows: pd.DataFrame) -> None:
-    found = answer.request.table
-    columns, clustering = found.declared, found.clustering_key
+def _draw(found: ServingTable, rows: pd.DataFrame, columns: dict[str, Column]) -> None:
+    clustering = found.clustering_key
     figures = [columns[name] for name in found.serving.shown if columns[name].unit and name not in clustering]
     drawn = _DRAWN.get(found.question)
     if not figures and not drawn:

@@ -7,7 +7,7 @@ goes through `say`, into a cell of a table, a choice of a select box, or a chart
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
 
@@ -49,15 +49,18 @@ def frame(answer: Answer) -> tuple[pd.DataFrame, dict[str, Column]]:
     return rows.astype({name: float for name, column in columns.items() if column.unit}), columns
 
 
-def answered(answer: Answer, otherwise: str) -> tuple[pd.DataFrame, dict[str, Column]]:
-    """Show the question, and the sentence `otherwise` where there are no rows; the rows and columns as in `frame`."""
+def show_answer(answer: Answer, otherwise: str, draw: Callable[[pd.DataFrame, dict[str, Column]], None]) -> None:
+    """Show a question, a drawing of its rows, and the rows; where there are none, the sentence `otherwise`."""
     question(answer)
-    if not answer.rows:
+    rows, columns = frame(answer)
+    if rows.empty:
         say(otherwise)
-    return frame(answer)
+    else:
+        draw(rows, columns)
+        table(rows, _unasked(answer))
 
 
-def unasked(answer: Answer) -> list[Column]:
+def _unasked(answer: Answer) -> list[Column]:
     """The columns of an answer without those that the question has chosen, which are the same in every row."""
     return [column for name, column in answer.request.table.declared.items() if name not in answer.request.chosen]
 
@@ -78,7 +81,7 @@ def table(rows: pd.DataFrame, columns: Iterable[Column], lines: int = 1) -> None
 def only_row(answer: Answer) -> None:
     """Show the one row of an answer as a table with one line a column."""
     (row,) = answer.rows
-    told = [(heading(c), answers.readable(c.unit, row[c.name]) or "–") for c in unasked(answer)]
+    told = [(heading(c), answers.readable(c.unit, row[c.name]) or "–") for c in _unasked(answer)]
     shown = pd.DataFrame(told, columns=["what", "figure"])
     st.dataframe(shown, hide_index=True, width=600, height=_ROW * (1 + len(told)) + 3)
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from threading import RLock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from cloud_analytics.config import Config
@@ -25,30 +24,25 @@ _KEPT = 3600.0  # seconds for which an answer that costs a scan is kept
 Found = TypeVar("Found")
 
 
-class Source:
+class Source(ExitStack):
     """The serving tables and the lake. It connects at the first question: until then pages can say what is lacking."""
 
     current: ClassVar[Source]
     """The source of all pages of this process."""
 
     def __init__(self, config: Config, lake: str, serving: str | None = None) -> None:
+        super().__init__()
         self.config, self.folder, self.serving = config, lake, serving
-        self._opened, self._turn = ExitStack(), RLock()
+        self._turn = RLock()
         self._session: Session | None = None
         self._kept: dict[object, tuple[float, Any]] = {}
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._opened.close()
 
     @property
     def session(self) -> Session:
         """The session that all pages share; it starts the embedded node when that does not run."""
         with self._turn:
             if self._session is None:
-                self._session = self._opened.enter_context(open_session(self.config, self.folder, self.serving))
+                self._session = self.enter_context(open_session(self.config, self.folder, self.serving))
             return self._session
 
     def ask(self, question: str, org: str | None = None, **asked: Any) -> queries.Answer:

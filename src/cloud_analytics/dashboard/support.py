@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import answered, figures, frame, organisation, table, unasked
+from cloud_analytics.dashboard.show import figures, frame, organisation, show_answer
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.numbers import number
 from cloud_analytics.serving.queries import Answer
+from cloud_analytics.tables import Column
+
+_NOTHING = "This organisation never had a ticket."
 
 
 def page(source: Source) -> None:
@@ -18,8 +22,8 @@ def page(source: Source) -> None:
     signals = source.ask("signals", org)
     if signals.rows:
         _headline(signals)
-    _backlog(source.ask("backlog", org))
-    _tickets(source.ask("tickets", org))
+    show_answer(source.ask("backlog", org), _NOTHING, _backlog)
+    show_answer(source.ask("tickets", org), _NOTHING, _tickets)
 
 
 def _headline(answer: Answer) -> None:
@@ -32,18 +36,11 @@ def _headline(answer: Answer) -> None:
     )
 
 
-def _backlog(answer: Answer) -> None:
-    rows, columns = answered(answer, "This organisation never had a ticket.")
-    if rows.empty:
-        return
+def _backlog(rows: pd.DataFrame, columns: dict[str, Column]) -> None:
     charts.over_time(rows, columns["backlog_date"], columns["open_tickets"], columns["severity"])
-    table(rows, unasked(answer))
 
 
-def _tickets(answer: Answer) -> None:
-    rows, columns = answered(answer, "This organisation never had a ticket.")
-    if rows.empty:
-        return
+def _tickets(rows: pd.DataFrame, columns: dict[str, Column]) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("**SLA breaches, on the day their tickets were created**")
@@ -52,4 +49,3 @@ def _tickets(answer: Answer) -> None:
         st.markdown("**Satisfaction with the tickets of a day**")
         rated = rows.dropna(subset=["avg_csat"])
         charts.points(rated, columns["ticket_date"], columns["avg_csat"], columns["severity"])
-    table(rows, unasked(answer))
