@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from cloud_analytics.insight.colours import ALERT, INK, PALETTE
-from cloud_analytics.insight.style import finish, panel
+from cloud_analytics.insight.style import finish, panels
 
 _ZONES = ("landing", "bronze", "silver", "gold", "serving")
 _GREY = PALETTE[5]
@@ -22,7 +22,7 @@ def flow(frame: pd.DataFrame, step: Container[str] = (*_ZONES, "quarantine")) ->
 
     The zones in `step` are coloured, the others are grey.
     """
-    with panel("What became of every line", "", "") as (figure, axes):
+    with panels("What became of every line", "", "") as (figure, (axes,)):
         axes.set_axis_off()
         axes.set_xlim(-0.03, 4.87)
         axes.set_ylim(-1.45, 2.15)

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cloud_analytics.insight.colours import ALERT, INK, PALETTE
 from cloud_analytics.insight.flow_map import flow
-from cloud_analytics.insight.style import dates, finish, label, names, panel, panels, shortened, stack
+from cloud_analytics.insight.style import dates, finish, label, names, panels, shortened, stack
 
 __all__ = [
     "anomalies",
@@ -47,7 +47,7 @@ _NAME_LENGTH = 18
 
 def lateness(frame: pd.DataFrame) -> Figure:
     """How late events arrive: `lateness_hours` (rounded up), `is_late`, `events`."""
-    with panel("How late events arrive", "lateness against the newest event seen", "events") as (figure, axes):
+    with panels("How late events arrive", "lateness against the newest event seen", "events") as (figure, (axes,)):
         edges = [float("-inf"), *_LATENESS.values()]
         classes = pd.cut(frame["lateness_hours"].astype(float), edges, labels=list(_LATENESS))
         counts = frame["events"].groupby([classes, frame["is_late"].astype(bool)], observed=False).sum()
@@ -63,7 +63,7 @@ def watermark_losses(frame: pd.DataFrame) -> Figure:
     It takes the frame of `lateness.micro_batches`. The first micro-batch has nothing to be late against.
     """
     title = "What a plain watermark would lose"
-    with panel(title, "micro-batch, in the order of ingest", "events") as (figure, axes):
+    with panels(title, "micro-batch, in the order of ingest", "events") as (figure, (axes,)):
         lost = frame["watermark_would_drop"].astype(float)
         kept = frame["input_rows"].astype(float) - lost
         table = pd.DataFrame({"kept by it": kept, "lost by it, processed here": lost})
@@ -74,7 +74,7 @@ def watermark_losses(frame: pd.DataFrame) -> Figure:
 
 def events_by_day(frame: pd.DataFrame) -> Figure:
     """Events of each day, stacked by service: `date`, `service`, `events`."""
-    with panel("Events in Silver", "event date (UTC)", "events a day") as (figure, axes):
+    with panels("Events in Silver", "event date (UTC)", "events a day") as (figure, (axes,)):
         table = frame.pivot_table(index="date", columns="service", values="events", aggfunc="sum", fill_value=0)
         stack(axes, table.set_axis(pd.to_datetime(table.index)))
         dates(axes)
@@ -83,7 +83,7 @@ def events_by_day(frame: pd.DataFrame) -> Figure:
 
 def rejects(frame: pd.DataFrame) -> Figure:
     """Quarantined records of each rule, by source: `source`, `error_type`, `records`."""
-    with panel("Quarantined records", "records", "") as (figure, axes):
+    with panels("Quarantined records", "records", "") as (figure, (axes,)):
         table = frame.pivot_table(index="error_type", columns="source", values="records", aggfunc="sum", fill_value=0)
         table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
         left = pd.Series(0.0, index=table.index)
@@ -97,7 +97,7 @@ def rejects(frame: pd.DataFrame) -> Figure:
 
 def daily_cost(frame: pd.DataFrame) -> Figure:
     """Cost of each day and service: `usage_date`, `service`, `total_cost_usd`, and `is_anomaly`, which is marked."""
-    with panel("Daily cost by service", _DAY, "cost (USD a day)") as (figure, axes):
+    with panels("Daily cost by service", _DAY, "cost (USD a day)") as (figure, (axes,)):
         flagged = frame.assign(is_anomaly=frame["is_anomaly"].eq(True))
         days = _days(flagged, ["total_cost_usd", "is_anomaly"], ["service"])
         for service, rows in days.groupby("service"):
@@ -113,7 +113,7 @@ def daily_cost(frame: pd.DataFrame) -> Figure:
 
 def cost_by_org(frame: pd.DataFrame, top: int = 10) -> Figure:
     """The `top` organisations by cost: `org_id` (named by `org_name` where the frame has it), `total_cost_usd`."""
-    with panel("Cost by organisation", "cost (USD)", "") as (figure, axes):
+    with panels("Cost by organisation", "cost (USD)", "") as (figure, (axes,)):
         sums = _named(frame).assign(total_cost_usd=frame["total_cost_usd"].astype(float))
         table = sums.groupby(["org_id", "name"])["total_cost_usd"].sum().sort_values(ascending=False).head(top)
         axes.barh(range(len(table)), table)
@@ -127,7 +127,7 @@ def top_movers(frame: pd.DataFrame, top: int = 10) -> Figure:
     The change is that of the last 7 days against the 7 before: cost_7d − (cost_14d − cost_7d).
     """
     title = "Top movers: 7 days against the 7 before"
-    with panel(title, "change of cost (USD)", "") as (figure, axes):
+    with panels(title, "change of cost (USD)", "") as (figure, (axes,)):
         change = 2 * frame["cost_7d"].astype(float) - frame["cost_14d"].astype(float)
         rows = _named(frame).assign(change=change)
         rows = rows.reindex(rows["change"].abs().sort_values(ascending=False).index).head(top)
@@ -142,7 +142,7 @@ def top_movers(frame: pd.DataFrame, top: int = 10) -> Figure:
 
 def anomalies(frame: pd.DataFrame, top: int = 12) -> Figure:
     """The `top` anomalies by impact: `org_id` (`org_name`), `service`, `usage_date`, actual and `expected_cost_usd`."""
-    with panel("Anomalous days: expected and actual cost", "cost (USD)", "") as (figure, axes):
+    with panels("Anomalous days: expected and actual cost", "cost (USD)", "") as (figure, (axes,)):
         rows = _named(frame).assign(
             actual=frame["actual_cost_usd"].astype(float), expected=frame["expected_cost_usd"].astype(float)
         )
@@ -160,7 +160,7 @@ def anomalies(frame: pd.DataFrame, top: int = 12) -> Figure:
 
 def revenue_bridge(frame: pd.DataFrame) -> Figure:
     """From gross revenue over credits to net, and over taxes to what is due, of all rows: the mart's USD columns."""
-    with panel("Revenue bridge", "", "USD") as (figure, axes):
+    with panels("Revenue bridge", "", "USD") as (figure, (axes,)):
         columns = ["gross_revenue_usd", "credits_applied_usd", "net_revenue_usd", "taxes_usd", "total_due_usd"]
         gross, credits, net, taxes, due = (float(frame[name].astype(float).sum()) for name in columns)
         steps = [  # text, foot of the bar, its height, what is written on it

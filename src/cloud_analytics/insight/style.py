@@ -56,13 +56,6 @@ def panels(title: str, x: str, *y: str) -> Iterator[tuple[Figure, Sequence[Axes]
         yield figure, column
 
 
-@contextmanager
-def panel(title: str, x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
-    """A figure with one panel."""
-    with panels(title, x, y) as (figure, (axes,)):
-        yield figure, axes
-
-
 def dates(axes: Axes) -> None:
     """Mark days, weeks or months along the x axis, whichever are readable; never parts of a day."""
     first, last = axes.dataLim.intervalx
