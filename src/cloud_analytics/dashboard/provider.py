@@ -68,6 +68,6 @@ def _services(days: pd.DataFrame, columns: dict[str, Column]) -> None:
     """Show what each service cost and used in the month, the costliest first."""
     used = [name for name, column in columns.items() if column.unit and name not in ("organisations", "total_cost_usd")]
     sums = days.groupby("service", as_index=False)[["total_cost_usd", *used]].sum(min_count=1)
-    sums = sums.sort_values("total_cost_usd", ascending=False)
+    sums = sums.sort_values("total_cost_usd", ascending=False, ignore_index=True)
     shares = sums.assign(share=sums["total_cost_usd"] / sums["total_cost_usd"].sum())
     table(shares, [columns["service"], columns["total_cost_usd"], _SHARE, *[columns[name] for name in used]])
