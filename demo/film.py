@@ -102,7 +102,7 @@ class Film:
 
 
 def told(output: Output) -> str:
-    """How long the command took, and how much of that is cut."""
+    """How long the command took, and how much of that is cut, in words."""
     cut = sum(wait - shown for wait, shown, _ in _waits(output))
     took = f"{output.seconds:.0f} s"
     return f"{took}, {cut:.0f} s of waiting cut" if cut >= 1 else took

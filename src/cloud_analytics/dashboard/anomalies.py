@@ -32,7 +32,7 @@ _SHIFT = (
 
 
 def page(source: Source) -> None:
-    """What stands out in one organisation."""
+    """Show what stands out: the provider's newest month, then one organisation."""
     st.title("What stands out, and why?", anchor=False)
     _everywhere(source)
     org = organisation(source)

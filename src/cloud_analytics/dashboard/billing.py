@@ -20,14 +20,14 @@ _SHARE = Column("share", "double", "its share of the cost", SHARE)
 
 
 def page(source: Source) -> None:
-    """Reconciliation, forecast and tags of one organisation."""
+    """Show reconciliation, forecast and tags of one organisation."""
     st.title("Does the bill fit the usage, and what comes next?", anchor=False)
     org = organisation(source)
     bill = source.ask("reconciliation", org)
     show_answer(bill, "There is neither usage nor an invoice of this organisation.", _reconciliation)
     for sentence in uncovered_months(frame(bill)[0]):
         say(sentence)
-    notes = st.container()  # filled last: they may read Silver
+    notes = st.container()  # filled last, since the warnings may read Silver
     nothing = "No forecast has been made of this organisation: `run` and `reconcile` end with one."
     show_answer(source.ask("forecast", org), nothing, _forecast)
     _tags(source, org)

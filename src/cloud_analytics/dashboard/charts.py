@@ -141,5 +141,5 @@ def _tip(figure: Column, field: str | None = None) -> alt.Tooltip:
 
 
 def _draw(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int | None = None) -> None:
-    """As wide as its place; without a height it grows with its bars."""
+    """Show a chart as wide as its place; without a height it grows with its bars."""
     st.altair_chart(chart.properties(height=height or alt.Step(_BAR)))

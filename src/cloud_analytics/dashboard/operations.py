@@ -44,7 +44,7 @@ _REJECTED = (
 
 
 def page(source: Source) -> None:
-    """The lake whose tables the other pages show: its freshness, its last micro-batches, its quarantine."""
+    """Show the lake behind the other pages: its freshness, its last micro-batches, its quarantine."""
     st.title("Is everything in, and on time?", anchor=False)
     lake = source.lake()
     batches = micro_batches(lake, newest=_BATCHES)

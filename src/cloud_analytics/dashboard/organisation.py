@@ -1,4 +1,4 @@
-"""Organisation: every question about one, as a chart with its rows below; those who ask it are the tabs."""
+"""Organisation: every question about one, as a chart with its rows below, on a tab for each kind of asker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DRAWN = {"backlog": "open_tickets", "forecast": "expected_usd", "shifts": "tota
 
 
 def page(source: Source) -> None:
-    """What one of those who ask wants to know about one organisation."""
+    """Show what the chosen asker (FinOps, Finance, …) wants to know about one organisation."""
     st.title("How is one organisation doing?", anchor=False)
     org = organisation(source)
     of_one = [found for found in tables().values() if found.chosen_by == ("org_id",)]
@@ -28,7 +28,7 @@ def page(source: Source) -> None:
     who = st.segmented_control("Who asks", dict.fromkeys(map(_asker, asked)), default=_asker(asked[0]), required=True)
     shown = [source.ask(found.question, org) for found in asked if _asker(found) == who]
     notes = [_answer(answer) for answer in shown]
-    for place, answer in zip(notes, shown):  # last: they may read Silver
+    for place, answer in zip(notes, shown):  # last, since the warnings may read Silver
         with place:
             distrust(source, answer)
 
@@ -38,7 +38,7 @@ def _asker(found: ServingTable) -> str:
 
 
 def _answer(answer: Answer) -> DeltaGenerator:
-    """Show an answer; the container below it, for notes."""
+    """Show an answer, and return a container below it for notes."""
     if answer.rows and not answer.request.table.clustering_key:
         question(answer)
         only_row(answer)

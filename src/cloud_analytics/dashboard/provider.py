@@ -21,7 +21,7 @@ _CHANGE = Column("change_usd", MONEY, "cost of the last 7 days - cost of the 7 b
 
 
 def page(source: Source) -> None:
-    """A month of the provider, and the 14 days up to the last."""
+    """Show a month of the provider, and the newest 14 days."""
     st.title("What does the cloud cost, and whom?", anchor=False)
     months = source.months()
     if not months:

@@ -16,7 +16,7 @@ _NOTHING = "This organisation never had a ticket."
 
 
 def page(source: Source) -> None:
-    """Backlog, tickets and satisfaction of one organisation."""
+    """Show backlog, tickets and satisfaction of one organisation."""
     st.title("Are customers helped in time, and content?", anchor=False)
     org = organisation(source)
     signals = source.ask("signals", org)
