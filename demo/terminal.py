@@ -14,6 +14,7 @@ import pyte
 from ptyprocess import PtyProcessUnicode
 
 COLUMNS, ROWS = 104, 32
+_PATIENCE = 60  # seconds for a command to end that was interrupted
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def run(command: str, folder: Path, environment: Mapping[str, str]) -> Output:
 
 @contextmanager
 def serving(command: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Output]:
-    """Run a command that goes on serving: what it wrote until it told its address. It is interrupted in the end."""
+    """Run a command that serves pages: what it wrote until it told its address. In the end it is interrupted."""
     process = _start(f"exec {command}", folder, environment)  # `exec`: the interrupt is for the command, not its shell
     chunks, status = [], 0
     for chunk in _chunks(process):
@@ -58,7 +59,10 @@ def serving(command: str, folder: Path, environment: Mapping[str, str]) -> Itera
         yield Output(tuple(chunks), chunks[-1][0] if chunks else 0.0, status)
     finally:
         process.kill(signal.SIGINT)
-        _status(process)
+        patience = time.monotonic() + _PATIENCE
+        while process.isalive() and time.monotonic() < patience:
+            time.sleep(0.1)
+        process.close()  # kills a command that does not end
 
 
 def _start(command: str, folder: Path, environment: Mapping[str, str]) -> PtyProcessUnicode:
