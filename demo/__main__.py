@@ -41,7 +41,7 @@ def main(part: str, work: Path, out: Path) -> None:
 
 
 def _record(work: Path, target: Path) -> str:
-    """Film the script; the film's length. Only a folder of ours is emptied: one with a transcript, or an empty one."""
+    """Film the script and return the length. Only a folder that a recording made, or an empty one, is emptied."""
     from cloud_analytics.serving.node import EmbeddedNode
     from demo.record import Recorder
     from demo.script import scenes

@@ -31,7 +31,7 @@ class Finding:
 
 
 def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Finding]:
-    """Python, packages, Java, jars, environment, configuration, folders, processors, disk; starts no Spark."""
+    """Look at Python, packages, Java, configuration, environment, jars, folders, processors, disk; start no Spark."""
     findings = [
         Finding(
             "Python",

@@ -237,7 +237,7 @@ def _days(frame: pd.DataFrame, sums: list[str], by: Sequence[str] = ()) -> pd.Da
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `name`: the organisation's name where it is known, else its id; short enough to stand beside a bar."""
+    """The rows with `name`, short enough to stand beside a bar: the organisation's name if it is known, else its id."""
     known = frame["org_name"] if "org_name" in frame else pd.Series(None, index=frame.index, dtype=object)
     whole = known.astype(object).where(known.notna(), frame["org_id"].astype(str))
     return frame.assign(name=[shortened(name, _NAME_LENGTH) for name in whole])

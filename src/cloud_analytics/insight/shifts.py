@@ -14,8 +14,8 @@ _SIGNALS = {
 def shifts(days: pd.DataFrame) -> pd.DataFrame:
     """Rows of gold/cost_shifts → one row an (org_id, service, signal), the largest rise first.
 
-    `first_day`, `last_day` and `days` are those on which the signal stands; `from_usd` and `to_usd` are the cost of a
-    day before and then, as of the last of them.
+    `first_day`, `last_day` and `days` say when the signal stood. `from_usd` is what a day cost before, `to_usd` what it
+    cost on the last of these days, and `rise` the difference.
     """
     found = [
         days[days[flag].eq(True)]

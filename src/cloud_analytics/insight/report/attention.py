@@ -48,7 +48,7 @@ def _lead(facts: Facts) -> str:
 
 
 def _month(facts: Facts) -> _Topic:
-    """The cost of the month of the last date; against the same days of the month before, if usage covers them."""
+    """The cost of the last month, to date; compared with the same days of the month before if usage covers it."""
     if facts.last_date is None or facts.usage.empty:
         return Tile("cost of the month", number(None), "no usage yet"), []
     last, costs, days = facts.last_date, facts.usage["total_cost_usd"], facts.usage["usage_date"]

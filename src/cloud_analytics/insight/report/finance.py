@@ -24,7 +24,7 @@ _AMOUNTS = {"usage (USD)": "usage_cost_usd", "invoiced (USD)": "invoiced_usd", "
 
 
 def _usd_columns(columns: Mapping[str, str], decimals: int = 2) -> dict[str, Callable[[Mapping[str, Any]], Cell]]:
-    """Heading → what stands below it, for amounts: the value of that column of a record, in USD."""
+    """Columns of a table for amounts: each heading with a function that shows its column of a record, in USD."""
 
     def amount(column: str) -> Callable[[Mapping[str, Any]], Cell]:
         return lambda record: usd(record[column], decimals)

@@ -1,4 +1,4 @@
-"""The page: its sections through one template, plots as SVG in the page's own ink."""
+"""The page: all sections through one template, with plots as SVG in the page's own ink."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def narrow(figure: Figure) -> Markup:
 
 
 def code(text: str) -> Markup:
-    """What stands between `backticks` as code, the rest as it is."""
+    """A text as HTML in which `backticks` become code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
