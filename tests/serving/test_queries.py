@@ -273,7 +273,7 @@ def test_an_explanation_is_cql_that_runs_and_gives_the_answer(session: Any, ques
     rows = [list(session.execute(statement)) for statement in statements][-1]
     found = queries.answer(session, request)
     if request.ranked:
-        assert f"the 2 with the highest {request.table.serving.top_by}" in explained
+        assert f"the 2 with the highest {request.table.top_by}" in explained
         assert all(row in rows for row in found.rows)
     else:
         assert rows == found.rows

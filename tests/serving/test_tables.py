@@ -36,7 +36,7 @@ SERVE_SCHEMA = "cloud-analytics serve --schema > docs/schema.cql"
 def test_keys_are_those_of_the_contract(name: str) -> None:
     table = tables()[name]
     if name in CONTRACT:
-        assert (table.serving.key, table.mart) == CONTRACT[name]
+        assert (table.key, table.mart) == CONTRACT[name]
     assert f"PRIMARY KEY {table.key_text()}" in table.create
     assert [word.lower() for _, word in table.clustering_order] == [
         "desc" if f"{column} DESC" in table.create else "asc" for column in table.clustering_key

@@ -50,7 +50,7 @@ def _answer(answer: Answer) -> DeltaGenerator:
 
 def _draw(found: ServingTable, rows: pd.DataFrame, columns: dict[str, Column]) -> None:
     clustering = found.clustering_key
-    figures = [columns[name] for name in found.serving.shown if columns[name].unit and name not in clustering]
+    figures = [columns[name] for name in found.shown if columns[name].unit and name not in clustering]
     drawn = _DRAWN.get(found.question)
     if not figures and not drawn:
         return
@@ -59,4 +59,4 @@ def _draw(found: ServingTable, rows: pd.DataFrame, columns: dict[str, Column]) -
         parts = columns[clustering[1]] if len(clustering) > 1 else None
         charts.over_time(rows, found.range_column, figure, parts)
     else:
-        charts.ranking(rows, columns[clustering[-1]], columns[found.serving.shown[-1]])
+        charts.ranking(rows, columns[clustering[-1]], columns[found.shown[-1]])

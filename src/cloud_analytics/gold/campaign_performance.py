@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloud_analytics.gold.measures import count_if, month, or_unknown, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
-from cloud_analytics.tables.columns import COUNT, RATIO, SHARE
+from cloud_analytics.tables.columns import COUNT, MONTH, RATIO, SHARE
 
 TABLE = Table(
     "campaign_performance",
@@ -13,7 +13,7 @@ TABLE = Table(
     columns=(
         Column("campaign", "string", "the campaign"),
         Column("channel", "string", "where it reached the organisation"),
-        Column("month", "string", "the month"),
+        MONTH,
         Column("touches", "bigint", "contacts", COUNT),
         Column("clicks", "bigint", "contacts that were clicked", COUNT),
         Column("conversions", "bigint", "contacts that led to a sale", COUNT),

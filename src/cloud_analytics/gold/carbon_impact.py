@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloud_analytics.gold.measures import ratio, total, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Serving, Table
-from cloud_analytics.tables.columns import CARBON_KG, COUNT, MONEY, ORG_ID, RATIO, SHARE, USAGE_DATE, Unit
+from cloud_analytics.tables.columns import COUNT, EVENTS, ORG_ID, RATIO, SHARE, TOTAL_CARBON, USAGE_DATE, Unit
 
 TABLE = Table(
     "carbon_impact",
@@ -13,8 +13,8 @@ TABLE = Table(
     columns=(
         ORG_ID,
         USAGE_DATE,
-        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
-        Column("events", "bigint", "events", COUNT),
+        TOTAL_CARBON,
+        EVENTS,
         Column("events_with_carbon", "bigint", "of them, those that tell their carbon", COUNT),
         Column("coverage", RATIO, "events_with_carbon / events", SHARE),
         Column(

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from cloud_analytics.gold.measures import ratio, total_or_zero
 from cloud_analytics.spark import DataFrame, F
-from cloud_analytics.tables import Column, SameDate, Serving, Table
-from cloud_analytics.tables.columns import COUNT, MONEY, ORG_ID, PERCENT, RATIO, ROBUST_SCORE, SERVICE, USAGE_DATE, USD
+from cloud_analytics.tables import MONEY, RATIO, Column, SameDate, Serving, Table
+from cloud_analytics.tables.columns import (
+    ANOMALOUS_COST,
+    FLAGGED_EVENTS,
+    ORG_ID,
+    PERCENT,
+    ROBUST_SCORE,
+    SERVICE,
+    USAGE_DATE,
+    USD,
+)
 
 TABLE = Table(
     "cost_anomaly_mart",
@@ -22,12 +31,8 @@ TABLE = Table(
         Column("impact_pct", RATIO, "the same, in per cent (100 x impact / expected)", PERCENT),
         Column("anomaly_score", "double", "how far the day stands out, by median absolute deviations", ROBUST_SCORE),
         Column("is_daily_anomaly", "boolean", "the day's total stands out; false: only single events do"),
-        Column("zscore_events", "bigint", "events with flag_zscore", COUNT),
-        Column("mad_events", "bigint", "events with flag_mad", COUNT),
-        Column("percentile_events", "bigint", "events with flag_percentile", COUNT),
-        Column("unit_price_events", "bigint", "events with flag_unit_price", COUNT),
-        Column("anomalous_events", "bigint", "events with is_anomaly", COUNT),
-        Column("anomalous_cost_usd", MONEY, "their cost", USD),
+        *FLAGGED_EVENTS,
+        ANOMALOUS_COST,
         Column("top_resource_id", "string", "the resource with the highest cost of that day"),
         Column("top_resource_cost_usd", MONEY, "what it cost that day", USD),
     ),
@@ -44,7 +49,7 @@ TABLE = Table(
     ),
 )
 
-_COUNTS = ["zscore_events", "mad_events", "percentile_events", "unit_price_events", "anomalous_events"]
+_COUNTS = [column.name for column in FLAGGED_EVENTS]
 
 
 def build(daily: DataFrame, usage: DataFrame) -> DataFrame:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from cloud_analytics.gold.measures import count_if, month, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
-from cloud_analytics.tables.columns import COUNT, CSAT, ORG_ID, RATIO, SHARE
+from cloud_analytics.tables.columns import COUNT, CSAT, MONTH, ORG_ID, RATIO, SHARE
 
 TABLE = Table(
     "csat_trends",
     key=("org_id", "month"),
     columns=(
         ORG_ID,
-        Column("month", "string", "the month"),
+        MONTH,
         Column("responses", "bigint", "tickets with a valid score", COUNT),
         Column("avg_csat", RATIO, "mean of the valid scores, 1–5", CSAT),
         Column("tickets", "bigint", "tickets created in the month", COUNT),

@@ -6,7 +6,7 @@ from cloud_analytics.anomaly import signals
 from cloud_analytics.config import DailySignalSettings
 from cloud_analytics.spark import DataFrame
 from cloud_analytics.tables import Column, History, Table
-from cloud_analytics.tables.columns import MONEY, ORG_ID, SERVICE, USAGE_DATE, USD, Unit
+from cloud_analytics.tables.columns import ORG_ID, SERVICE, TOTAL_COST, USAGE_DATE, USD, Unit
 
 TABLE = Table(
     "daily_cost_signals",
@@ -15,7 +15,7 @@ TABLE = Table(
         ORG_ID,
         USAGE_DATE,
         SERVICE,
-        Column("total_cost_usd", MONEY, "cost", USD),
+        TOTAL_COST,
         Column("weekday_expected_cost_usd", "decimal(28,8)", "median of the same weekday in the days before", USD),
         Column("weekday_ratio", "double", "total_cost_usd / weekday_expected_cost_usd", Unit("ratio", 2)),
         Column("is_anomaly", "boolean", "the daily verdict: the cost stands out from the days before"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloud_analytics.gold.measures import ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Serving, Table
-from cloud_analytics.tables.columns import COUNT, MONEY, ORG_ID, RATIO, TOKENS, USAGE_DATE, USD, Unit
+from cloud_analytics.tables.columns import MONEY, ORG_ID, RATIO, TOKENS, TOTAL_COST, TOTAL_REQUESTS, USAGE_DATE, Unit
 
 TABLE = Table(
     "genai_tokens_by_org_date",
@@ -14,8 +14,8 @@ TABLE = Table(
         ORG_ID,
         USAGE_DATE,
         Column("total_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
-        Column("total_requests", "bigint", "requests", COUNT),
-        Column("total_cost_usd", MONEY, "cost", USD),
+        TOTAL_REQUESTS,
+        TOTAL_COST,
         Column("avg_tokens_per_request", RATIO, "total_tokens / total_requests", Unit("tokens per request", 1)),
         Column(
             "cost_per_million_tokens",

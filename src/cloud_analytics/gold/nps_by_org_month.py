@@ -5,14 +5,14 @@ from __future__ import annotations
 from cloud_analytics.gold.measures import month, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
-from cloud_analytics.tables.columns import COUNT, NPS, ORG_ID, RATIO
+from cloud_analytics.tables.columns import COUNT, MONTH, NPS, ORG_ID, RATIO
 
 TABLE = Table(
     "nps_by_org_month",
     key=("org_id", "month"),
     columns=(
         ORG_ID,
-        Column("month", "string", "the month"),
+        MONTH,
         Column("surveys", "bigint", "survey answers of the month", COUNT),
         Column("avg_nps", RATIO, "mean of the scores, −100 to 100", NPS),
     ),

@@ -6,22 +6,8 @@ from cloud_analytics.anomaly import daily as detector
 from cloud_analytics.config import DailyAnomalySettings
 from cloud_analytics.gold.measures import ratio, total, total_or_zero
 from cloud_analytics.spark import DataFrame, F
-from cloud_analytics.tables import Column, Earlier, SameDate, Serving, Table
-from cloud_analytics.tables.columns import (
-    CARBON_KG,
-    COUNT,
-    GB_HOURS,
-    HOURS,
-    MONEY,
-    ORG_ID,
-    RATIO,
-    ROBUST_SCORE,
-    SERVICE,
-    TOKENS,
-    USAGE_DATE,
-    USD,
-    Unit,
-)
+from cloud_analytics.tables import MONEY, RATIO, Column, Earlier, SameDate, Serving, Table, Unit
+from cloud_analytics.tables.columns import COUNT, ORG_ID, ROBUST_SCORE, SERVICE, USAGE_DATE, USAGE_TOTALS, USD
 
 TABLE = Table(
     "org_daily_usage_by_service",
@@ -31,12 +17,7 @@ TABLE = Table(
         USAGE_DATE,
         SERVICE,
         Column("total_events", "bigint", "events", COUNT),
-        Column("total_cost_usd", MONEY, "cost", USD),
-        Column("total_requests", "bigint", "requests", COUNT),
-        Column("total_cpu_hours", MONEY, "CPU time", HOURS),
-        Column("total_storage_gb_hours", MONEY, "storage over time", GB_HOURS),
-        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
-        Column("total_genai_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
+        *USAGE_TOTALS,
         Column("avg_cost_per_request", RATIO, "total_cost_usd / total_requests", Unit("USD per request", 6)),
         Column("is_anomaly", "boolean", "the day's cost stands out from the days before"),
         Column("anomaly_score", "double", "how far the day stands out, by median absolute deviations", ROBUST_SCORE),

@@ -6,15 +6,15 @@ from cloud_analytics.gold.measures import count_if, month, total, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Serving, Table
 from cloud_analytics.tables.columns import (
-    CARBON_KG,
     COUNT,
-    GB_HOURS,
-    HOURS,
-    MONEY,
+    EVENTS,
     SERVICE,
-    TOKENS,
+    TOTAL_CARBON,
+    TOTAL_COST,
+    TOTAL_CPU_HOURS,
+    TOTAL_STORAGE,
+    TOTAL_TOKENS,
     USAGE_DATE,
-    USD,
 )
 
 TABLE = Table(
@@ -25,13 +25,13 @@ TABLE = Table(
         USAGE_DATE,
         SERVICE,
         Column("organisations", "bigint", "organisations with usage", COUNT),
-        Column("events", "bigint", "events", COUNT),
-        Column("total_cost_usd", MONEY, "cost", USD),
+        EVENTS,
+        TOTAL_COST,
         Column("total_requests", "bigint", "requests, rounded for each organisation", COUNT),
-        Column("total_cpu_hours", MONEY, "CPU hours", HOURS),
-        Column("total_storage_gb_hours", MONEY, "storage", GB_HOURS),
-        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
-        Column("total_genai_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
+        TOTAL_CPU_HOURS,
+        TOTAL_STORAGE,
+        TOTAL_CARBON,
+        TOTAL_TOKENS,
         Column("anomalous_days", "bigint", "organisations whose cost of the day stands out", COUNT),
     ),
     reads=(SameDate("gold/org_daily_usage_by_service"),),

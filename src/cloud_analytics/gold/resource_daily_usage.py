@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from cloud_analytics.gold.measures import count_if, total, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Table
-from cloud_analytics.tables.columns import CARBON_KG, COUNT, MONEY, ORG_ID, SERVICE, TOKENS, USAGE_DATE, USD, Unit
+from cloud_analytics.tables.columns import (
+    ANOMALOUS_COST,
+    COUNT,
+    EVENTS,
+    FLAGGED_EVENTS,
+    MONEY,
+    ORG_ID,
+    SERVICE,
+    TOTAL_CARBON,
+    TOTAL_TOKENS,
+    USAGE_DATE,
+    USD,
+    Unit,
+)
 
 TABLE = Table(
     "resource_daily_usage",
@@ -19,21 +32,17 @@ TABLE = Table(
         SERVICE,
         Column("region_code", "string", "the canonical region; `unknown` where it is not known"),
         Column("metric", "string", "what is measured"),
-        Column("events", "bigint", "events", COUNT),
+        EVENTS,
         Column("cost_usd", MONEY, "cost", USD),
         Column("quantity", MONEY, "how much of the metric; null where no event says", Unit("unit of the metric", 2)),
         Column("unit", "string", "the metric's unit"),
         Column("cost_without_quantity_usd", MONEY, "cost of the events that do not say how much", USD),
-        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
-        Column("total_genai_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
+        TOTAL_CARBON,
+        TOTAL_TOKENS,
         Column("events_with_carbon", "bigint", "events that tell their carbon", COUNT),
         Column("cost_usd_capped", MONEY, "cost without outliers", USD),
-        Column("zscore_events", "bigint", "events with flag_zscore", COUNT),
-        Column("mad_events", "bigint", "events with flag_mad", COUNT),
-        Column("percentile_events", "bigint", "events with flag_percentile", COUNT),
-        Column("unit_price_events", "bigint", "events with flag_unit_price", COUNT),
-        Column("anomalous_events", "bigint", "events with is_anomaly", COUNT),
-        Column("anomalous_cost_usd", MONEY, "their cost", USD),
+        *FLAGGED_EVENTS,
+        ANOMALOUS_COST,
     ),
     reads=(SameDate("silver/usage_events"),),
     partition="usage_date",

@@ -11,18 +11,7 @@ from cloud_analytics.gold.measures import month
 from cloud_analytics.spark import Column as SparkColumn
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Table
-from cloud_analytics.tables.columns import (
-    CARBON_KG,
-    COUNT,
-    GB_HOURS,
-    HOURS,
-    MONEY,
-    ORG_ID,
-    SERVICE,
-    TOKENS,
-    USAGE_DATE,
-    USD,
-)
+from cloud_analytics.tables.columns import ORG_ID, SERVICE, USAGE_DATE, USAGE_TOTALS
 
 TABLE = Table(
     "restatements",
@@ -32,12 +21,7 @@ TABLE = Table(
         ORG_ID,
         USAGE_DATE,
         SERVICE,
-        Column("total_cost_usd", MONEY, "cost", USD),
-        Column("total_requests", "bigint", "requests", COUNT),
-        Column("total_cpu_hours", MONEY, "CPU time", HOURS),
-        Column("total_storage_gb_hours", MONEY, "storage over time", GB_HOURS),
-        Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG),
-        Column("total_genai_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS),
+        *USAGE_TOTALS,
         Column("booked_month", "string", "the open month in which the difference was first seen (YYYY-MM)"),
         Column("reason", "string", "late_events, fewer_events or other_figures"),
     ),
@@ -51,7 +35,7 @@ TABLE = Table(
     of_closed_months=True,
 )
 _KEY = ["org_id", "usage_date", "service"]
-_MEASURES = {column.name: column.type for column in TABLE.columns if column.name.startswith("total_")}
+_MEASURES = {column.name: column.type for column in USAGE_TOTALS}
 
 
 def build(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from cloud_analytics.gold.measures import count_if, month, or_unknown, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
-from cloud_analytics.tables.columns import COUNT, DAYS, ORG_ID, RATIO, SEVERITY, SHARE
+from cloud_analytics.tables.columns import COUNT, DAYS, MONTH, ORG_ID, RATIO, SEVERITY, SHARE
 
 TABLE = Table(
     "sla_breach_summary",
     key=("org_id", "month", "severity"),
     columns=(
         ORG_ID,
-        Column("month", "string", "the month"),
+        MONTH,
         SEVERITY,
         Column("total_tickets", "bigint", "tickets created in the month", COUNT),
         Column("sla_breach_count", "bigint", "of them, those that broke their SLA", COUNT),

@@ -89,7 +89,7 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
     title = None if columns else asked.about
     whole = list(shown)
     while _width(table := _table(answer, shown, title, console), console) > console.width and len(shown) > 1:
-        shown.remove(([name for name in shown if name not in asked.table.serving.shown] or shown)[-1])
+        shown.remove(([name for name in shown if name not in asked.table.shown] or shown)[-1])
     console.print(table)
     if hidden := [name for name in whole if name not in shown]:
         note = f"too narrow for {', '.join(hidden)}: see --format csv or json"

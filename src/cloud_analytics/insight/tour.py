@@ -20,7 +20,7 @@ _ROWS = 3
 
 def tour(session: Session, org: str) -> list[Answer]:
     """The first rows of each answer on the tour: the newest, the highest ranks, the largest impacts."""
-    shown = [table for table in tables().values() if table.serving.shown and table.chosen_by == ("org_id",)]
+    shown = [table for table in tables().values() if table.shown and table.chosen_by == ("org_id",)]
     return [ask(session, table.question, org, top=_ROWS) for table in shown]
 
 
@@ -30,4 +30,4 @@ def print_tour(answers: list[Answer], console: Console) -> None:
         table = answer.request.table
         command = f"cloud-analytics query {table.question} --org {shlex.quote(str(answer.request.org))}"
         console.print(f"\n[bold]{table.asks}[/bold]\n  {escape(command)}", soft_wrap=True)
-        print_table(answer, console, table.serving.shown)
+        print_table(answer, console, table.shown)

@@ -69,7 +69,7 @@ class Request:
     @property
     def ranked(self) -> bool:
         """Whether `top` asks for the highest values: no clustering order has them, so they are ranked here."""
-        return self.table.serving.top_by is not None and self.top is not None
+        return self.table.top_by is not None and self.top is not None
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,8 @@ def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
         lines.append(range_statement(asked).typed(keyspace))
     elif asked.until is not None:
         lines.append(date_statement(asked, asked.until).typed(keyspace))
-    elif table.serving.newest:
-        days = table.serving.newest[1]
+    elif table.newest:
+        days = table.newest[1]
         lines += [
             "-- 1. the organisation's newest usage date",
             newest_statement(asked).typed(keyspace),
@@ -243,7 +243,7 @@ def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
             date_statement(asked, "<date>").typed(keyspace),
         ]
     if asked.ranked:
-        lines.append(f"-- then, of these rows, the {asked.top} with the highest {table.serving.top_by}")
+        lines.append(f"-- then, of these rows, the {asked.top} with the highest {table.top_by}")
     return "\n".join(lines)
 
 
@@ -270,8 +270,8 @@ def date_statement(asked: Request, day: Value) -> Statement:
 
 def newest_statement(asked: Request) -> Statement:
     """The newest date on which an organisation used anything."""
-    assert asked.table.serving.newest is not None  # who calls has looked
-    usage = tables()[asked.table.serving.newest[0]]
+    assert asked.table.newest is not None  # who calls has looked
+    usage = tables()[asked.table.newest[0]]
     conditions = tuple((name, "=", value) for name, value in asked.chosen.items())
     return Statement(usage.name, usage.clustering_key[:1], conditions, limit=1)
 
@@ -288,8 +288,8 @@ def _of_one_date(session: Session, asked: Request) -> tuple[tuple[Statement, ...
     days: list[Value] = []
     if asked.until is not None:
         days = [asked.until]
-    elif table.serving.newest:
-        after = table.serving.newest[1]
+    elif table.newest:
+        after = table.newest[1]
         first = (newest_statement(asked),)
         (newest,) = _read(session, first)
         days = [day + timedelta(n) for row in newest for day in row.values() for n in reversed(range(after + 1))]
@@ -359,7 +359,7 @@ def _unknown(session: Session, org: str, sources: Sequence[str]) -> PipelineErro
 
 def _rank(table: ServingTable, row: Row) -> tuple[Any, ...]:
     """Highest value first, unknown ones last; ties in the order of the table."""
-    value = row[str(table.serving.top_by)]
+    value = row[str(table.top_by)]
     ties = [
         -row[name].toordinal() if direction == "desc" and table.declared[name].is_date else row[name]
         for name, direction in table.clustering_order

@@ -1,7 +1,7 @@
-"""What a table is, declared once: its columns, its key, what it reads and how it is served.
+"""Tables, each declared once: its columns, its key, what it reads and how it is served.
 
-The Parquet schema, CREATE TABLE, the list of questions, units and headings of answers and the data dictionary follow
-from the declaration. Nothing here needs a Spark session or a connection.
+The Parquet schema, CREATE TABLE, the list of questions, the units and headings of answers and the data dictionary are
+derived from the declaration. This package needs neither a Spark session nor a connection.
 """
 
 from cloud_analytics.tables.columns import MONEY, RATIO, Column, Unit

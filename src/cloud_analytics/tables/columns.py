@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Unit(NamedTuple):
-    """A unit, and the decimals of a table for people; JSON and CSV keep every digit."""
+    """A unit, and how many decimals tables for people show of it; JSON and CSV keep every digit."""
 
     name: str
     decimals: int
@@ -33,14 +33,14 @@ RATIO = "decimal(38,10)"
 """Quotients of sums."""
 
 LONGEST_KEY = 60_000
-"""Bytes of a text in a key; Cassandra takes less than 64 KiB for all parts together."""
+"""The most bytes that a text in a key may have; Cassandra takes less than 64 KiB for all columns of a key together."""
 
-_CQL_TYPES = {"string": "text", "array<string>": "frozen<list<text>>"}  # the others have Spark's names
+_CQL_TYPES = {"string": "text", "array<string>": "frozen<list<text>>"}  # other types have the same name as in Spark
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table. `type` is Spark's name of it; figures have a unit, all else has none."""
+    """A column of a table. `type` is Spark's name of the type; only figures have a unit."""
 
     name: str
     type: str
@@ -49,7 +49,7 @@ class Column:
 
     @property
     def cql_type(self) -> str:
-        """Its type in Cassandra, which needs no precision."""
+        """Its type in Cassandra, where decimals have no precision."""
         return "decimal" if self.type.startswith("decimal") else _CQL_TYPES.get(self.type, self.type)
 
     @property
@@ -63,7 +63,25 @@ class Column:
         return self.type == "string" and (self.name == "month" or self.name.endswith("_month"))
 
 
+# Columns that several tables have.
 ORG_ID = Column("org_id", "string", "the organisation")
 USAGE_DATE = Column("usage_date", "date", "UTC date of the events")
+MONTH = Column("month", "string", "the month")
 SERVICE = Column("service", "string", "the cloud service")
 SEVERITY = Column("severity", "string", "how severe it is")
+EVENTS = Column("events", "bigint", "events", COUNT)
+TOTAL_COST = Column("total_cost_usd", MONEY, "cost", USD)
+TOTAL_REQUESTS = Column("total_requests", "bigint", "requests", COUNT)
+TOTAL_CPU_HOURS = Column("total_cpu_hours", MONEY, "CPU time", HOURS)
+TOTAL_STORAGE = Column("total_storage_gb_hours", MONEY, "storage over time", GB_HOURS)
+TOTAL_CARBON = Column("total_carbon_kg", MONEY, "carbon; null where no event tells it", CARBON_KG)
+TOTAL_TOKENS = Column("total_genai_tokens", MONEY, "GenAI tokens; null where no event tells them", TOKENS)
+USAGE_TOTALS = (TOTAL_COST, TOTAL_REQUESTS, TOTAL_CPU_HOURS, TOTAL_STORAGE, TOTAL_CARBON, TOTAL_TOKENS)
+FLAGGED_EVENTS = (
+    Column("zscore_events", "bigint", "events with flag_zscore", COUNT),
+    Column("mad_events", "bigint", "events with flag_mad", COUNT),
+    Column("percentile_events", "bigint", "events with flag_percentile", COUNT),
+    Column("unit_price_events", "bigint", "events with flag_unit_price", COUNT),
+    Column("anomalous_events", "bigint", "events with is_anomaly", COUNT),
+)
+ANOMALOUS_COST = Column("anomalous_cost_usd", MONEY, "their cost", USD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from cloud_analytics.tables.columns import Column
@@ -20,41 +20,22 @@ _HEAD = """\
 """
 
 
-@dataclass(frozen=True)
-class ServingTable:
-    """The table of the serving store that holds `source` row for row."""
+@dataclass(frozen=True, kw_only=True)
+class ServingTable(Serving):
+    """A mart's `Serving` together with the mart: what CREATE TABLE and the questions need to know of the table."""
 
     source: Table
-    serving: Serving
-
-    @property
-    def name(self) -> str:
-        """Its name in the keyspace."""
-        return self.serving.table
+    ttl_seconds = TTL_DAYS * 24 * 3600
+    """How long a row lives after its last write."""
 
     @property
     def mart(self) -> str:
-        """The name of the mart."""
+        """The name of the mart whose rows the table holds."""
         return self.source.name
-
-    @property
-    def question(self) -> str:
-        """What `cloud-analytics query` calls it."""
-        return self.serving.question
-
-    @property
-    def asks(self) -> str:
-        """The question as a sentence, and who asks it."""
-        return self.serving.asks
-
-    @property
-    def ttl_seconds(self) -> int:
-        """How long a row lives from its last write."""
-        return TTL_DAYS * 24 * 3600
 
     @cached_property
     def declared(self) -> dict[str, Column]:
-        """The columns by name: those of the key first, in its order."""
+        """Name → column, first the columns of the key in the key's order."""
         columns = {column.name: column for column in self.source.columns}
         return {name: columns[name] for name in dict.fromkeys([*self.primary_key, *columns])}
 
@@ -62,16 +43,6 @@ class ServingTable:
     def columns(self) -> dict[str, str]:
         """Name → CQL type."""
         return {name: column.cql_type for name, column in self.declared.items()}
-
-    @property
-    def partition_key(self) -> tuple[str, ...]:
-        """The columns that a read must name."""
-        return self.serving.partition_key
-
-    @property
-    def clustering_order(self) -> tuple[tuple[str, str], ...]:
-        """Each clustering column, with `asc` or `desc`."""
-        return self.serving.clustering_order
 
     @property
     def clustering_key(self) -> tuple[str, ...]:
@@ -85,45 +56,45 @@ class ServingTable:
 
     @property
     def slice_key(self) -> tuple[str, ...]:
-        """The key columns that name what one partition of the mart covers: one DELETE each."""
+        """The key columns that a DELETE names to remove the rows of one partition of the mart."""
         date = self.source.partition
         covered = date is None or date in self.partition_key
         return self.partition_key if covered else self.primary_key[: self.primary_key.index(str(date)) + 1]
 
     @cached_property
     def range_column(self) -> Column | None:
-        """The column that `--from` and `--to` bound; None: the question takes no range."""
+        """The date or month that `--from` and `--to` limit; None where the question takes no range."""
         first = self.declared[self.clustering_key[0]] if self.clustering_key else None
         return first if first and (first.is_date or first.is_month) else None
 
     @cached_property
     def date_column(self) -> Column | None:
-        """The date in the partition key: the answer is that of one date."""
+        """The date in the partition key, where there is one: then an answer holds the rows of one date."""
         return next((self.declared[name] for name in self.partition_key if self.declared[name].is_date), None)
 
     @cached_property
     def bucket_column(self) -> Column | None:
-        """The month in the partition key, which parts the rows of `range_column`."""
+        """The month in the partition key, where there is one: it divides the dates of `range_column`."""
         return next((self.declared[name] for name in self.partition_key if self.declared[name].is_month), None)
 
     @cached_property
     def chosen_by(self) -> tuple[str, ...]:
-        """The columns of the partition key whose value the question names: the organisation, and others (`tag_key`)."""
-        told = {column.name for column in (self.date_column, self.bucket_column) if column}
-        return tuple(name for name in self.partition_key if name not in told)
+        """The columns of the partition key whose values a question must name, such as `org_id` and `tag_key`."""
+        derived = {column.name for column in (self.date_column, self.bucket_column) if column}
+        return tuple(name for name in self.partition_key if name not in derived)
 
     def key_text(self) -> str:
-        """`((org_id), usage_date, service)`."""
+        """The primary key as CQL writes it: `((org_id), usage_date, service)`."""
         partition = ", ".join(self.partition_key)
         return "(" + ", ".join([f"({partition})", *self.clustering_key]) + ")"
 
     @property
     def create(self) -> str:
-        """CREATE TABLE."""
+        """CREATE TABLE with every option."""
         return self.statement()
 
     def statement(self, left_out: Collection[str] = (), comments: bool = False) -> str:
-        """CREATE TABLE without the options `left_out`, which some store would refuse."""
+        """CREATE TABLE without the options in `left_out`, which some stores refuse."""
         options = {
             "default_time_to_live": str(self.ttl_seconds),
             "compaction": "{'class': 'LeveledCompactionStrategy'}",
@@ -149,12 +120,12 @@ def _comment(column: Column) -> str:
 
 
 def serving_tables(tables: Iterable[Table]) -> dict[str, ServingTable]:
-    """The serving tables of those that are served, by name, in the order of their questions."""
-    served = [ServingTable(table, table.serving) for table in tables if table.serving]
+    """Name → serving table of each table that declares one, in the order of their questions."""
+    served = [ServingTable(**asdict(table.serving), source=table) for table in tables if table.serving]
     return {table.name: table for table in sorted(served, key=lambda table: table.question)}
 
 
 def schema_text(tables: Iterable[ServingTable]) -> str:
-    """Every CREATE TABLE, with what each table answers and what its columns mean."""
+    """CREATE TABLE of every table, with its question and the meaning of its columns as comments."""
     parts = [f"-- {t.question} | {t.asks}\n{t.statement(comments=True)};\n" for t in tables]
     return "\n".join([_HEAD, *parts])

@@ -1,7 +1,7 @@
-"""What a table reads to hold a date: of which other table, and how far back.
+"""Which dates of another table are read to build one date of a table.
 
-A table is named by its folder in the lake, such as `gold/carbon_impact`. A table without a partition column is one
-partition: it reads others as a `Whole`.
+Tables are named by their folder in the lake, such as `gold/carbon_impact`. A table without a partition column reads
+every other table as `Whole`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Read:
-    """A table that is read; its kinds say which dates of it."""
+    """A table that is read. The subclasses say which of its dates."""
 
     table: str
 
@@ -21,7 +21,7 @@ class SameDate(Read):
 
 
 class Earlier(Read):
-    """All dates before it. A table may read itself so."""
+    """All dates before it. A table may read its own earlier dates."""
 
 
 class History(Read):
@@ -29,14 +29,14 @@ class History(Read):
 
 
 class Whole(Read):
-    """All of it, whatever the date."""
+    """All dates, or a table without dates."""
 
 
 @dataclass(frozen=True)
 class Days(Read):
-    """The date itself and so many calendar days before it.
+    """The date itself and the `before` calendar days before it.
 
-    The table then has every calendar date whose days hold something, up to the last date of what it reads.
+    The table that is built has each calendar date whose window is not empty, up to the last date that is read.
     """
 
     before: int

@@ -1,15 +1,15 @@
-"""Spark's schema of columns that are written as text."""
+"""Spark schemas from text."""
 
 from __future__ import annotations
 
 from pyspark.sql.types import ArrayType, DataType, IntegerType, LongType, StringType, StructType
 
-# The names that StructType.add does not know.
+# Type names that StructType.add does not know.
 _TYPES: dict[str, DataType] = {"bigint": LongType(), "int": IntegerType(), "array<string>": ArrayType(StringType())}
 
 
 def columns(text: str) -> StructType:
-    """`name type, name type` (Spark's type names) → schema of nullable columns."""
+    """`name type, name type`, with Spark's type names → a schema of nullable columns."""
     schema = StructType()
     depth, start = 0, 0
     for position, char in enumerate(text + ","):

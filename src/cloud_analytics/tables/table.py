@@ -1,4 +1,4 @@
-"""A table as one declaration, and how it is served."""
+"""The declaration of a table, and of how it is served."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ _KEY = re.compile(r"\(\((?P<partition>[^()]+)\)(?P<clustering>[^()]*)\)")
 
 @dataclass(frozen=True)
 class Serving:
-    """The table of the serving store that holds a mart row for row, and the question that it answers.
+    """How a mart is served: the table of the serving store that holds its rows, and the question it answers.
 
-    `key` is the primary key as CQL writes it, with DESC behind a column that is stored newest or largest first. What a
-    question can be asked with follows from it:
+    `question` is its name on the command line, `asks` the question as a sentence behind the name of who asks it.
+    `key` is the primary key as CQL writes it, with DESC behind a column whose newest or largest values come first. The
+    options of the question follow from the key:
 
     * `org_id` in the partition key: the question is about one organisation.
-    * a date in the partition key: the answer is that of one date.
-    * a month in the partition key, and a clustering date: the date's month, so that no partition grows for ever.
-    * any other column of the partition key is an option of its own (`tag_key`: `--tag-key`).
-    * a date or a month as the first clustering column: the question takes a range.
+    * A date in the partition key: an answer holds the rows of one date.
+    * A month in the partition key and a date as clustering column: the month is the date's. It keeps partitions small.
+    * Any other column of the partition key has an option of its own (`tag_key`: `--tag-key`).
+    * A date or a month as the first clustering column: the question takes a range.
 
-    `shown`: the columns that fit a terminal, for the tour of the answers that `run` prints; without them the question
-    is not part of it. `top_by`: `--top` asks for the highest values of this column, not for the newest rows.
-    `newest`: where the newest date of a table with one partition an organisation and date is found: a table whose
-    first clustering column is that date, and how many days the answer may lie after it.
+    `shown` are the columns that `run` prints when it shows an answer to each question; a question without them is left
+    out there. `top_by` is the column by which `--top` ranks; without it `--top` takes the newest rows.
+    `newest` belongs to a table that has one partition per organisation and date. It names the table in which the
+    organisation's last date of usage is found, and the number of days after it that still have a partition.
     """
 
-    table: str
+    name: str
     question: str
     asks: str
     key: str
@@ -50,11 +51,11 @@ class Serving:
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
-            raise ValueError(f"{self.table}: the key {self.key!r} is not like ((org_id), usage_date DESC, service)")
+            raise ValueError(f"{self.name}: the key {self.key!r} is not like ((org_id), usage_date DESC, service)")
 
     @cached_property
     def partition_key(self) -> tuple[str, ...]:
-        """The columns that a read must name."""
+        """The columns that a query must give a value for."""
         return tuple(name for name, _ in self._part("partition"))
 
     @cached_property
@@ -71,17 +72,20 @@ class Serving:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the lake. Columns stand in the order in which people read them; in Parquet, folders come last.
+    """A table of the lake.
 
-    `key` tells its rows apart. With `partition` (a date column) the table is replaced date by date, without it as a
-    whole; `below` are columns that are folders below the date. With `write_once` a settling adds the partition of the
-    newest date of what the table reads, if it is not there yet, and nothing ever replaces it. `reads` are what its
-    build is given, in this order, and `settings` picks from the configuration what the build is given after them.
+    `columns` are in the order in which people read them; in Parquet, the partition columns come last. `key` names the
+    columns that identify a row. `partition` is the date column by which the table is replaced; a table without one is
+    replaced as a whole. `below` are further partition columns: folders below the date.
+    `reads` are the tables that its build gets as arguments, in this order. `settings` selects the part of the
+    configuration that the build gets after them.
 
-    `closes` is a column of months: rows of a month that finance has closed stay as they are. A table by `usage_date` or
-    `summary_date` keeps the partitions of closed months; one `of_closed_months` has no others.
-
-    A table `in_parts` may hold several rows of a key in the lake, whose figures are to be added (`added`).
+    `write_once`: `run` and `reconcile` add a partition for the newest date of the tables that are read. An existing
+    partition is never replaced.
+    `closes`: the column of months in a table without partitions. Rows of a month that finance has closed stay as they
+    are. In a table with the partition `usage_date` or `summary_date`, partitions of closed months stay as they are.
+    `of_closed_months`: the table has partitions of closed months only.
+    `in_parts`: the lake may hold several rows for one key; their figures have to be added (`added`).
     """
 
     name: str
@@ -110,16 +114,16 @@ class Table:
 
     @property
     def path(self) -> str:
-        """Its folder below the lake."""
+        """Its folder in the lake."""
         return f"{self.zone}/{self.name}"
 
     def is_held(self, partition: str, closed: Collection[str]) -> bool:
-        """Whether a partition stays as it is, since finance has closed its month."""
+        """Whether a partition stays as it is because finance has closed its month."""
         by_usage = self.partition in ("usage_date", "summary_date") and not self.of_closed_months
         return by_usage and partition[:7] in closed
 
     def may_have(self, partition: str, closed: Collection[str]) -> bool:
-        """Whether the table can have such a partition, and it may be built."""
+        """Whether the table may have this partition, and the partition may be built."""
         return partition[:7] in closed if self.of_closed_months else not self.is_held(partition, closed)
 
     @cached_property
@@ -137,11 +141,11 @@ class Table:
 
     @property
     def figures(self) -> tuple[Column, ...]:
-        """The columns that are added where the table is kept in parts: what has a unit."""
+        """The columns that have a unit: those that `added` sums."""
         return tuple(column for column in self.columns if column.unit)
 
     def added(self, parts: DataFrame) -> DataFrame:
-        """Rows of a table that is kept in parts → the table, one row a key. Nulls count for nothing."""
+        """Rows of a table `in_parts` → one row per key, with the sums of its figures. Nulls are ignored."""
         from cloud_analytics.spark import F
 
         sums = [F.sum(column.name).alias(column.name) for column in self.figures]
@@ -156,7 +160,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Mart:
-    """A table of Gold, and the pure function that makes its rows of what it reads; `about` says what a row is."""
+    """A table of Gold with the pure function that builds its rows; `about` says in one line what a row is."""
 
     table: Table
     build: Callable[..., DataFrame]

@@ -1,11 +1,9 @@
-"""The tables below Gold: events in Bronze and Silver, Silver's masters, and quarantine.
+"""The tables below Gold: events in Bronze and Silver, the masters of Silver, and quarantine.
 
-What they are made from, and how, stands where they are made (bronze/, silver/, quality/quarantine.py).
+The packages bronze and silver and the module quality/quarantine.py build them.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from cloud_analytics.tables.columns import CARBON_KG, COUNT, ORG_ID, SERVICE, SEVERITY, TOKENS, USD, Column, Unit
 from cloud_analytics.tables.reads import Whole
@@ -134,10 +132,7 @@ COST_BASELINES = Table(
 QUARANTINED_EVENTS = Table(
     "usage_events",
     zone="quarantine",
-    key=(
-        "record_key",
-        "raw",
-    ),
+    key=("record_key", "raw"),
     columns=(
         Column("source", "string", "the landing source"),
         Column("errors", "array<string>", "every rule that rejects it, in their order"),
@@ -155,131 +150,93 @@ QUARANTINED_EVENTS = Table(
     below=("error_type",),
 )
 
+
+def _master(name: str, *columns: Column, key: tuple[str, ...]) -> Table:
+    """The table of a master in Silver: columns of its own, then those that every master has."""
+    own_and_shared = (*columns, WARNINGS, INGEST_TS, SOURCE_FILE)
+    return Table(name, zone="silver", key=key, columns=own_and_shared, reads=(Whole(f"bronze/{name}"),))
+
+
 _MASTERS = (
-    Table(
+    _master(
         "customers_orgs",
-        zone="silver",
+        ORG_ID,
+        Column("org_name", "string", "its name; in events of an organisation that is not known, `unknown`"),
+        Column("industry", "string", "its industry, free text"),
+        Column("hq_region", "string", "where its headquarters are"),
+        Column("plan_tier", "string", "its plan"),
+        Column("is_enterprise", "boolean", "whether it is sold to as an enterprise"),
+        Column("signup_date", "date", "when it signed up"),
+        Column("sales_rep", "string", "who sells to it"),
+        Column("lifecycle_stage", "string", "where it stands as a customer"),
+        Column("marketing_source", "string", "what brought it"),
+        Column("nps_score", "decimal(18,6)", "how likely it is to recommend us, −100 to 100"),
         key=("org_id",),
-        columns=(
-            ORG_ID,
-            Column("org_name", "string", "its name; in events of an organisation that is not known, `unknown`"),
-            Column("industry", "string", "its industry, free text"),
-            Column("hq_region", "string", "where its headquarters are"),
-            Column("plan_tier", "string", "its plan"),
-            Column("is_enterprise", "boolean", "whether it is sold to as an enterprise"),
-            Column("signup_date", "date", "when it signed up"),
-            Column("sales_rep", "string", "who sells to it"),
-            Column("lifecycle_stage", "string", "where it stands as a customer"),
-            Column("marketing_source", "string", "what brought it"),
-            Column("nps_score", "decimal(18,6)", "how likely it is to recommend us, −100 to 100"),
-            WARNINGS,
-            INGEST_TS,
-            SOURCE_FILE,
-        ),
     ),
-    Table(
+    _master(
         "users",
-        zone="silver",
+        Column("user_id", "string", "a person of an organisation"),
+        ORG_ID,
+        Column("email", "string", "the person's address"),
+        Column("role", "string", "the person's role"),
+        Column("active", "boolean", "whether the person's account is active"),
+        Column("created_at", "date", "when it was created"),
+        Column("last_login", "date", "when the person last logged in"),
         key=("user_id",),
-        columns=(
-            Column("user_id", "string", "a person of an organisation"),
-            ORG_ID,
-            Column("email", "string", "the person's address"),
-            Column("role", "string", "the person's role"),
-            Column("active", "boolean", "whether the person's account is active"),
-            Column("created_at", "date", "when it was created"),
-            Column("last_login", "date", "when the person last logged in"),
-            WARNINGS,
-            INGEST_TS,
-            SOURCE_FILE,
-        ),
     ),
-    Table(
+    _master(
         "resources",
-        zone="silver",
+        Column("resource_id", "string", "a cloud resource"),
+        ORG_ID,
+        SERVICE,
+        Column("region", "string", "the region as it was written, trimmed"),
+        Column("created_at", "date", "when it was created"),
+        Column("state", "string", "the resource's state"),
+        Column("tags_json", "string", "the resource's tags, JSON as it came; in Silver null where it is none"),
         key=("resource_id",),
-        columns=(
-            Column("resource_id", "string", "a cloud resource"),
-            ORG_ID,
-            SERVICE,
-            Column("region", "string", "the region as it was written, trimmed"),
-            Column("created_at", "date", "when it was created"),
-            Column("state", "string", "the resource's state"),
-            Column("tags_json", "string", "the resource's tags, JSON as it came; in Silver null where it is none"),
-            WARNINGS,
-            INGEST_TS,
-            SOURCE_FILE,
-        ),
     ),
-    Table(
+    _master(
         "billing_monthly",
-        zone="silver",
+        Column("invoice_id", "string", "the invoice"),
+        ORG_ID,
+        Column("month", "date", "the month billed"),
+        Column("subtotal", "decimal(18,6)", "amount before credits and taxes, in the invoice's currency"),
+        Column("credits", "decimal(18,6)", "what is taken off, in the invoice's currency; blank is 0"),
+        Column("taxes", "decimal(18,6)", "taxes, in the invoice's currency; blank is 0"),
+        Column("currency", "string", "ISO code of the invoice's currency"),
+        Column("exchange_rate_to_usd", "decimal(18,10)", "USD for one unit of the currency"),
         key=("invoice_id",),
-        columns=(
-            Column("invoice_id", "string", "the invoice"),
-            ORG_ID,
-            Column("month", "date", "the month billed"),
-            Column("subtotal", "decimal(18,6)", "amount before credits and taxes, in the invoice's currency"),
-            Column("credits", "decimal(18,6)", "what is taken off, in the invoice's currency; blank is 0"),
-            Column("taxes", "decimal(18,6)", "taxes, in the invoice's currency; blank is 0"),
-            Column("currency", "string", "ISO code of the invoice's currency"),
-            Column("exchange_rate_to_usd", "decimal(18,10)", "USD for one unit of the currency"),
-            WARNINGS,
-            INGEST_TS,
-            SOURCE_FILE,
-        ),
     ),
-    Table(
+    _master(
         "support_tickets",
-        zone="silver",
+        Column("ticket_id", "string", "the ticket"),
+        ORG_ID,
+        Column("category", "string", "what the ticket is about"),
+        SEVERITY,
+        Column("created_at", "date", "when it was created"),
+        Column("resolved_at", "date", "when it was resolved; null while it is open"),
+        Column("csat", "decimal(18,6)", "how satisfied the customer was with it, 1–5"),
+        Column("sla_breached", "boolean", "whether it broke its service level agreement"),
         key=("ticket_id",),
-        columns=(
-            Column("ticket_id", "string", "the ticket"),
-            ORG_ID,
-            Column("category", "string", "what the ticket is about"),
-            SEVERITY,
-            Column("created_at", "date", "when it was created"),
-            Column("resolved_at", "date", "when it was resolved; null while it is open"),
-            Column("csat", "decimal(18,6)", "how satisfied the customer was with it, 1–5"),
-            Column("sla_breached", "boolean", "whether it broke its service level agreement"),
-            WARNINGS,
-            INGEST_TS,
-            SOURCE_FILE,
-        ),
     ),
-    Table(
+    _master(
         "nps_surveys",
-        zone="silver",
-        key=(
-            "org_id",
-            "survey_date",
-        ),
-        columns=(
-            ORG_ID,
-            Column("survey_date", "date", "when the organisation answered"),
-            Column("nps_score", "decimal(18,6)", "how likely it is to recommend us, −100 to 100"),
-            Column("comment", "string", "what it wrote"),
-            WARNINGS,
-            INGEST_TS,
-            SOURCE_FILE,
-        ),
+        ORG_ID,
+        Column("survey_date", "date", "when the organisation answered"),
+        Column("nps_score", "decimal(18,6)", "how likely it is to recommend us, −100 to 100"),
+        Column("comment", "string", "what it wrote"),
+        key=("org_id", "survey_date"),
     ),
-    Table(
+    _master(
         "marketing_touches",
-        zone="silver",
+        Column("touch_id", "string", "one contact of a campaign"),
+        ORG_ID,
+        Column("campaign", "string", "the campaign"),
+        Column("channel", "string", "where it reached the organisation"),
+        Column("timestamp", "date", "the day of the contact"),
+        Column("clicked", "boolean", "whether it was clicked"),
+        Column("converted", "boolean", "whether it led to a sale"),
         key=("touch_id",),
-        columns=(
-            Column("touch_id", "string", "one contact of a campaign"),
-            ORG_ID,
-            Column("campaign", "string", "the campaign"),
-            Column("channel", "string", "where it reached the organisation"),
-            Column("timestamp", "date", "the day of the contact"),
-            Column("clicked", "boolean", "whether it was clicked"),
-            Column("converted", "boolean", "whether it led to a sale"),
-            WARNINGS,
-            INGEST_TS,
-            SOURCE_FILE,
-        ),
     ),
 )
-SILVER_MASTERS = {table.name: replace(table, reads=(Whole(f"bronze/{table.name}"),)) for table in _MASTERS}
+SILVER_MASTERS = {table.name: table for table in _MASTERS}
