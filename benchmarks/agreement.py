@@ -1,4 +1,4 @@
-"""The yardstick's outputs against a lake of the pipeline, row by row, with the comparison the tests use."""
+"""Compares the yardstick's output with a lake of the pipeline, row by row, as the tests compare lakes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tests.integration import agreement
 
-# A rejected master's text is not kept by the yardstick, nor are bytes that are no UTF-8.
+# The yardstick keeps neither the text of rejected masters nor bytes that are not UTF-8.
 _EVENTS = "usage_events"
 
 
 def compare(lake: Path, out: Path) -> list[str]:
-    """A line for each difference of Silver, Gold and quarantine; none when they are equal."""
+    """One line per difference in Silver, Gold or quarantine; an empty list where they are equal."""
     found = []
     for zone, keys in (("silver", agreement.SILVER_KEYS), ("gold", agreement.GOLD_KEYS)):
         for name, key in keys.items():

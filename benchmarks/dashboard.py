@@ -1,11 +1,11 @@
-"""How long each page of the dashboard takes to answer, on the embedded node of a lake that was served.
+"""Seconds of each page of the dashboard, on the embedded node of a lake that has been served.
 
     .venv/bin/cloud-analytics run --lake LAKE
     .venv/bin/python benchmarks/dashboard.py LAKE [--times 50] [--conf DIR]
 
-A page answers when all of it has been asked, computed and made ready for the browser (by Streamlit's AppTest, in this
-process). The first answer of each page is not counted, and organisations take turns. What a browser then draws is not
-measured. Beside the seconds that pass stand those of the processor: they hardly grow on a busy machine.
+Measured is the time until all queries of a page are answered and its elements are ready for the browser (by Streamlit's
+AppTest, in this process); the drawing in a browser is not measured. Organisations take turns, and the first answer of
+each page does not count. Processor seconds are printed as well, since they hardly grow on a busy machine.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import itertools
 import logging
 import time
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from cloud_analytics.config import load
@@ -31,7 +32,7 @@ def _script(name: str) -> None:
 
 
 def _measure(name: str, orgs: list[str], times: int) -> list[tuple[float, float]]:
-    """Seconds of each answer, and those of the processor."""
+    """Of each answer the seconds that passed, and the processor seconds."""
     found, page = [], app.PAGES[name]
 
     def timed(source: Source) -> None:
@@ -61,7 +62,7 @@ def main() -> None:
         print(f"{'page':<22}{'median ms':>10}{'p95 ms':>8}{'processor ms':>14}")
         for name in app.PAGES:
             seconds, worked = zip(*_measure(name, orgs, arguments.times))
-            p95 = quantiles(seconds, n=20, method="inclusive")[-1]
+            p95 = np.percentile(seconds, 95)
             print(f"{name:<22}{1e3 * median(seconds):>10.0f}{1e3 * p95:>8.0f}{1e3 * median(worked):>14.0f}", flush=True)
 
 

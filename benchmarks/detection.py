@@ -1,9 +1,9 @@
-"""How well each detector finds what was planted: generated data with labels, the real pipeline, precision and recall.
+"""Precision and recall of each detector on generated data with labelled anomalies, run through the real pipeline.
 
     .venv/bin/python benchmarks/detection.py --seeds 3 4 5 6 --plot docs/img/detection.png [--reference LANDING]
 
 Prints the tables of docs/anomalies.md as Markdown: mean over the seeds, with the smallest and largest in brackets.
-`--reference` adds data without labels: the shares of its events that each grouping flags.
+`--reference` adds a landing folder without labels: the share of its events that each detector flags.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DATASETS: dict[str, dict[str, Any]] = {
 GROUPINGS = ("with metric", "without metric")
 ABNORMAL = ("price_spike", "usage_spike", "runaway_resource")
 LASTING = ("level_shift", "slow_drift")
-"""A new normal: whole weeks of events, none of them out of the ordinary for its day. Judged by the daily level."""
+"""New levels that last for weeks. No event is unusual for its day: only the daily detectors are asked to find them."""
 ORDINARY = "ordinary"
 THRESHOLDS: dict[type[Detector], tuple[str, Sequence[Any]]] = {
     ZScore: ("threshold", (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)),
@@ -71,7 +71,7 @@ DAILY_VERDICTS = {
 
 @dataclass(frozen=True)
 class Labelled:
-    """A lake that the pipeline made from generated landing data, and the truth of what was planted there."""
+    """A lake that the pipeline built from generated landing data, and the truth file of that data."""
 
     lake: Lake
     config: Config
@@ -79,11 +79,11 @@ class Labelled:
 
     @property
     def labels(self) -> list[dict[str, Any]]:
-        """Every label, the patterns that are no anomaly included."""
+        """Every label, including the patterns that are not anomalies."""
         return [*self.truth["anomalies"], *self.truth["patterns"]]
 
     def events(self) -> DataFrame:
-        """silver/usage_events with the `kind` of its label, `ordinary` without one."""
+        """silver/usage_events with the `kind` of each event's label, `ordinary` where it has none."""
         pairs = [(event_id, label["kind"]) for label in self.labels for event_id in label["event_ids"]]
         planted = self.lake.spark.createDataFrame(pd.DataFrame(pairs, columns=["event_id", "kind"]))
         rows = self.lake.read(silver.EVENTS_TABLE, SILVER_EVENTS)
@@ -104,7 +104,7 @@ def make(spark: SparkSession, config: Config, settings: GeneratorSettings, folde
 
 
 def run(spark: SparkSession, config: Config, landing: Path, lake: Path) -> Lake:
-    """The pipeline over a landing folder; returns its lake."""
+    """Run the pipeline over a landing folder; returns the lake."""
     pipeline = Pipeline(Lake(spark, str(lake)), str(landing), config)
     pipeline.run()
     return pipeline.lake
@@ -114,7 +114,7 @@ def run(spark: SparkSession, config: Config, landing: Path, lake: Path) -> Lake:
 
 
 def rescored(rows: DataFrame, config: Config, grouping: str) -> DataFrame:
-    """Silver's events scored anew: with one metric for all, the groups are those of (org, service)."""
+    """Silver's events, scored again. Without the metric, all events get the same one: groups are (org, service)."""
     kept = rows.select("kind", "org_id", "service", "metric", "cost_usd", "value")
     if grouping == "without metric":
         kept = kept.withColumn("metric", F.lit("any"))
@@ -123,9 +123,9 @@ def rescored(rows: DataFrame, config: Config, grouping: str) -> DataFrame:
 
 
 def event_counts(rows: DataFrame, config: Config, sweep: bool = True) -> pd.DataFrame:
-    """Silver's events with `kind` → `grouping`, `detector`, `threshold`, `kind`, `events`, and how many are `flagged`.
+    """Silver's events with `kind` → events and flagged events by `grouping`, `detector`, `threshold` and `kind`.
 
-    One Spark job a grouping. `sweep` false: the configured thresholds only.
+    Each grouping is one Spark job. With `sweep` false only the configured thresholds are counted.
     """
     price, _, consensus = events.configured(config.anomalies.events)
     tables = []
@@ -158,7 +158,7 @@ def _variants(detector: Detector, sweep: bool = True) -> Iterable[tuple[Any, Det
 def measure(
     flagged: pd.Series, planted: pd.Series, wanted: Iterable[str], set_aside: Iterable[str]
 ) -> dict[str, float]:
-    """Precision, recall and F1 from counts by kind; kinds that are `set_aside` count neither for nor against."""
+    """Precision, recall and F1 from counts by kind; kinds in `set_aside` count neither as hits nor as false alarms."""
     wanted, aside = list(wanted), list(set_aside)
     hits = float(flagged.reindex(wanted).fillna(0).sum())
     calls = float(flagged.drop(aside, errors="ignore").sum())
@@ -169,7 +169,10 @@ def measure(
 
 
 def event_scores(counts: pd.DataFrame) -> pd.DataFrame:
-    """Counts of one lake → one row a detector, grouping and threshold: both tasks, and the share flagged by kind."""
+    """Counts of one lake → one row per detector, grouping and threshold.
+
+    A row holds the measures for price spikes and for all abnormal costs, and the flagged share of each kind.
+    """
     rows = []
     for (grouping, name, threshold), group in counts.groupby(["grouping", "detector", "threshold"], sort=False):
         by_kind = group.set_index("kind")
@@ -186,21 +189,21 @@ def event_scores(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_against_silver(rows: DataFrame, counts: pd.DataFrame) -> None:
-    """Refuse to go on unless the scores made anew flag as many events as Silver does."""
+    """Raise SystemExit unless the repeated scores flag as many events as Silver does."""
     ours = counts[(counts["grouping"] == GROUPINGS[0]) & (counts["threshold"] == "configured")]
     made = ours.groupby("detector")["flagged"].sum()
     flags = {NAMES[kind]: kind.flag_column for kind in (ZScore, Mad, Percentile, UnitPrice)} | {VERDICT: "is_anomaly"}
     stored = rows.agg(*[F.sum(F.col(flag).cast("int")).alias(name) for name, flag in flags.items()]).first()
     assert stored is not None  # an aggregate without groups has one row
     if any(made[name] != stored[name] for name in flags):
-        raise SystemExit(f"the scores made anew differ from Silver's: {made.to_dict()} and {stored.asDict()}")
+        raise SystemExit(f"the repeated scores differ from Silver's: {made.to_dict()} and {stored.asDict()}")
 
 
 # Days
 
 
 def day_verdicts(labelled: Labelled) -> pd.DataFrame:
-    """One row an (org, day, service) of the daily mart: verdicts, those of other thresholds, `kind` of its label."""
+    """One row per (org, day, service) of the daily mart: its verdicts, also at other thresholds, and its `kind`."""
     lake, config = labelled.lake, labelled.config
     key = ["org_id", "service", "usage_date"]
     mart, signals = (
@@ -223,7 +226,7 @@ def day_verdicts(labelled: Labelled) -> pd.DataFrame:
         .where(F.col("kind") != ORDINARY)
         .groupBy("org_id", "service", F.col("date").alias("usage_date"))
     )
-    # A day with a price spike inside a shift is a day of the shift: spikes lie anywhere.
+    # Price spikes occur everywhere: a day of a level shift that also has one keeps the kind of the shift.
     kind = F.coalesce(F.max(F.when(F.col("kind") != "price_spike", F.col("kind"))), F.lit("price_spike"))
     days = days.merge(kinds.agg(kind.alias("kind")).toPandas(), on=key, how="left").fillna({"kind": ORDINARY})
     days["is_any"] = days["is_weekday_anomaly"] | days["is_level_shift"] | days["is_trend"]
@@ -231,7 +234,7 @@ def day_verdicts(labelled: Labelled) -> pd.DataFrame:
 
 
 def day_scores(days: pd.DataFrame, labels: list[dict[str, Any]]) -> pd.DataFrame:
-    """Verdicts of one lake → one row a verdict: its measures over days, shares by kind, labels found, and delays."""
+    """Verdicts of one lake → one row per verdict: measures over days, share of days by kind, labels found, delays."""
     rows = []
     planted = days.groupby("kind").size()
     for name, column in DAILY_VERDICTS.items():
@@ -251,7 +254,7 @@ def day_scores(days: pd.DataFrame, labels: list[dict[str, Any]]) -> pd.DataFrame
 
 
 def _delay(label: dict[str, Any], alarms: dict[Any, list[date]]) -> int | None:
-    """Days from the beginning of a label to the first alarm inside it; None without one."""
+    """Days from the first day of a label to the first alarm in its dates; None where there is no alarm."""
     first, last = (date.fromisoformat(day) for day in label["dates"])
     inside = [day for day in alarms.get((label["org_id"], label["service"]), []) if first <= day <= last]
     return (inside[0] - first).days if inside else None
@@ -278,7 +281,7 @@ def swept_days(days: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """One row a (seed, …) → one row a …: mean, with the smallest and the largest of the seeds where they differ."""
+    """One row per seed and `by` → one row per `by`: the mean, and the smallest and largest value where they differ."""
 
     def text(values: pd.Series) -> str:
         values = values.dropna()
@@ -298,7 +301,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def plot(curves: pd.DataFrame, configured: dict[str, float], out: Path) -> None:
-    """Precision, recall and F1 (abnormal costs) over each detector's threshold, the configured one marked."""
+    """Plot precision, recall and F1 of each detector over its threshold; a line marks the configured threshold."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -308,7 +311,7 @@ def plot(curves: pd.DataFrame, configured: dict[str, float], out: Path) -> None:
     figure, panels = plt.subplots(2, 3, figsize=(11, 6), sharey=True, constrained_layout=True)
     colours = {"precision": "#0072B2", "recall": "#E69F00", "F1": "#000000"}
     for axes, name in zip(panels.flat, NAMES.values()):
-        task = "spikes" if name == "unit price" else "abnormal"  # usage at the normal price is none of its business
+        task = "spikes" if name == "unit price" else "abnormal"  # high usage at the normal price is not its task
         for grouping, style in zip(GROUPINGS, ("-", "--")):
             rows = curves[(curves["detector"] == name) & (curves["grouping"] == grouping)]
             means = rows.assign(threshold=rows["threshold"].astype(float)).groupby("threshold").mean(numeric_only=True)
@@ -338,7 +341,7 @@ def _configured(config: Config) -> dict[str, float]:
 
 
 def report_reference(spark: SparkSession, config: Config, landing: Path) -> None:
-    """Print what is flagged where nothing is labelled; what the unit price flags stands for the spikes."""
+    """Print the share of flagged events in data without labels, where the unit price decides what is a price spike."""
     with tempfile.TemporaryDirectory() as folder:
         rows = run(spark, config, landing, Path(folder) / "lake").read(silver.EVENTS_TABLE, SILVER_EVENTS)
         kind = F.when(F.col("flag_unit_price"), F.lit("price_spike")).otherwise(F.lit(ORDINARY))
@@ -360,7 +363,7 @@ def report_reference(spark: SparkSession, config: Config, landing: Path) -> None
 
 
 def measure_seed(spark: SparkSession, config: Config, dataset: str, seed: int) -> tuple[pd.DataFrame, ...]:
-    """Events' scores, days' scores, the daily baseline's curve, and the share of negative bursts that is rejected."""
+    """Scores of events, scores of days, the daily baseline's curve, and the rejected share of negative bursts."""
     settings = GeneratorSettings(anomalies=True, seed=seed, **DATASETS[dataset])
     with tempfile.TemporaryDirectory() as folder:
         labelled = make(spark, config, settings, Path(folder))
@@ -375,7 +378,7 @@ def measure_seed(spark: SparkSession, config: Config, dataset: str, seed: int) -
 
 
 def report_dataset(spark: SparkSession, config: Config, dataset: str, seeds: list[int]) -> pd.DataFrame:
-    """Print what is found in a set of generated data; returns the curves over the thresholds."""
+    """Print the results for a dataset; returns the curves over the thresholds."""
     measured = []
     for seed in seeds:
         print(f"{dataset}, seed {seed}: generate, run, score", file=sys.stderr)
@@ -404,7 +407,6 @@ def main() -> None:
     parser.add_argument("--reference", type=Path, help="a landing folder without labels")
     parser.add_argument("--plot", type=Path, help="a PNG of the curves")
     arguments = parser.parse_args()
-    # Before minutes of work, not after them.
     if arguments.reference and not (arguments.reference / "usage_events_stream").is_dir():
         parser.error(f"--reference {arguments.reference}: no landing folder, it has no usage_events_stream/")
     if arguments.plot and arguments.plot.suffix != ".png":

@@ -1,9 +1,9 @@
-"""How good the forecasts of `cost_forecast` are: on each day of the past, made from the days before it alone.
+"""Accuracy of the forecasts of `cost_forecast`, made for each day of the past from the days before it alone.
 
-So no origin chose anything: the method and the width of the interval come from its own past. Of each dataset and
-horizon (days summed): the WAPE of the totals by organisation beside that of the week before; MASE, the mean over the
-organisations of their absolute error over that of the week before; how often the 80 % interval held what came; how
-often each method was chosen.
+Method and interval of a forecast are chosen from the days before it, too: no day that judges a forecast has shaped it.
+For each dataset and horizon (days summed): the WAPE of the organisations' totals, beside that of the week before as a
+forecast; MASE, here the mean over the organisations of (absolute error / absolute error of the week before); how often
+the 80 % interval held the actual sum; how often each method was chosen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HORIZONS = (7, 14, 28)
 
 
 def daily_costs(landing: Path) -> list[Floats]:
-    """Daily costs of each organisation of a clean landing folder, from its first day with usage on, USD."""
+    """Daily costs (USD) of each organisation in a clean landing folder, from its first day with usage on."""
     query = """
         WITH days AS (
             SELECT org_id, CAST(timestamp[:10] AS DATE) AS usage_date, sum(cost_usd_increment) AS cost
@@ -41,7 +41,7 @@ def daily_costs(landing: Path) -> list[Floats]:
 
 
 def accuracy(name: str, series: list[Floats]) -> Iterator[dict[str, Any]]:
-    """One row a horizon that the history is long enough for."""
+    """One row per horizon for which the history is long enough."""
     for days in HORIZONS:
         errors, naive, cost, held, chosen, scaled = 0.0, 0.0, 0.0, [], Counter[str](), []
         for costs in series:

@@ -1,4 +1,4 @@
-"""Spark's event log → what each job cost: its place in the pipeline, duration, tasks, shuffle and spill."""
+"""Spark's event log → the cost of each job: where it was called, its duration, tasks, shuffle and spill."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import Any
 
 @dataclass
 class Job:
-    """One Spark job. Times in seconds, `start` since 1970; `run` sums its tasks' seconds, `shuffle` their bytes."""
+    """One Spark job. Times are seconds (`start` since 1970); `run` and `gc` are sums over its tasks.
+
+    `read`, `shuffle` and `spill` are bytes, `shuffles` the number of its stages that write a shuffle.
+    """
 
     number: int
     start: float
@@ -41,7 +44,7 @@ class Job:
 
 
 def options(folder: Path) -> list[str]:
-    """Settings that make Spark write the log, each `key=value`."""
+    """The settings, each `key=value`, that make Spark write its event log into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     return ["spark.eventLog.enabled=true", f"spark.eventLog.dir={folder.absolute().as_uri()}"]
 
@@ -58,7 +61,7 @@ def read(folder: Path) -> list[Job]:
             kind = event["Event"]
             if kind == "SparkListenerJobStart":
                 job = jobs[event["Job ID"]] = Job(event["Job ID"], event["Submission Time"] / 1000)
-                # Without the folders above the package: results are the same wherever the code lies.
+                # Folders above the package are cut off, so that results do not depend on where the code lies.
                 call = str((event.get("Properties") or {}).get("callSite.short", ""))
                 job.call = re.sub(r"/\S*/(?=cloud_analytics/|[^/\s]+$)", "", call)
                 for stage in event["Stage IDs"]:
@@ -82,7 +85,10 @@ def read(folder: Path) -> list[Job]:
 
 
 def by_stage(jobs: Iterable[Job], marks: list[tuple[str, float]]) -> dict[str, dict[str, float]]:
-    """Jobs summed by the pipeline stage in which they began. `marks`: name and begin of each stage, the end last."""
+    """Sums of the jobs by the stage of the pipeline in which they began.
+
+    `marks` holds the name and begin of each stage; its last entry is the end. Sets `stage` of each job.
+    """
     sums: dict[str, dict[str, float]] = {}
     for (name, begin), (_, end) in zip(marks, marks[1:]):
         entry = sums.setdefault(

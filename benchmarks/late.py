@@ -1,7 +1,8 @@
-"""What late data costs: `python -m benchmarks.late LANDING WORK`, JSON out.
+"""The cost of late data: `python -m benchmarks.late LANDING WORK`, JSON out.
 
-After a full run two files arrive: one whose events all belong to the oldest date, and one with an event of each date.
-For each: the speed layer (`stream`), then what the batch layer adds (`run`), with the dates that each rebuilt.
+After a full run, two files arrive one after the other: the events of the first all belong to the oldest date, those of
+the second are spread over all dates. For each file, `stream` and then `run` are timed, and the dates that each rebuilt
+are counted.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import argparse
 import json
 import shutil
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arrivals import arrive
 from cloud_analytics import config as configuration
-from cloud_analytics.config import Config
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.session import build_session, holds_little
@@ -22,25 +24,17 @@ from cloud_analytics.session import build_session, holds_little
 LINES = 120
 
 
-def _sample(landing: Path) -> list[dict[str, Any]]:
-    with sorted((landing / "usage_events_stream").iterdir())[0].open(encoding="utf-8") as lines:
-        return [json.loads(line) for _, line in zip(range(LINES), lines)]
-
-
-def _write(folder: Path, name: str, events: list[dict[str, Any]], dates: list[str]) -> None:
-    """The events under new ids, spread over the dates."""
+def late_text(name: str, events: list[dict[str, Any]], dates: list[str]) -> str:
+    """The events as JSON Lines, under new ids and spread over the dates."""
     lines = []
     for number, event in enumerate(events):
-        late = {**event, "event_id": f"evt_late_{name}_{number}"}
-        late["timestamp"] = dates[number % len(dates)] + event["timestamp"][10:]
-        lines.append(json.dumps(late) + "\n")
-    aside = folder / f".{name}"
-    aside.write_text("".join(lines), encoding="utf-8")
-    aside.rename(folder / f"late_{name}.jsonl")
+        timestamp = dates[number % len(dates)] + event["timestamp"][10:]
+        lines.append(json.dumps({**event, "event_id": f"evt_late_{name}_{number}", "timestamp": timestamp}) + "\n")
+    return "".join(lines)
 
 
-def _timed(lake: Lake, landing: Path, config: Config) -> dict[str, Any]:
-    pipeline = Pipeline(lake, str(landing), config)
+def _measure(pipeline: Pipeline) -> dict[str, Any]:
+    """Seconds and rebuilt dates of `stream`, then of `run`."""
     started = time.monotonic()
     speed = pipeline.stream()
     middle = time.monotonic()
@@ -54,7 +48,7 @@ def _timed(lake: Lake, landing: Path, config: Config) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Prints `{"full_run_seconds": …, "one_date": {…}, "all_dates": {…}}`."""
+    """Print `{"dates": …, "full_run_seconds": …, "one_date": {…}, "all_dates": {…}}`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("landing", type=Path)
     parser.add_argument("work", type=Path)
@@ -68,10 +62,12 @@ def main() -> None:
         started = time.monotonic()
         dates = Pipeline(lake, str(landing), config).run().silver_dates
         figures: dict[str, Any] = {"dates": len(dates), "full_run_seconds": round(time.monotonic() - started, 2)}
-        sample = _sample(landing)
+        stream = landing / "usage_events_stream"
+        with min(stream.iterdir()).open(encoding="utf-8") as lines:
+            sample = [json.loads(line) for line in islice(lines, LINES)]
         for name, touched in (("one_date", dates[:1]), ("all_dates", dates)):
-            _write(landing / "usage_events_stream", name, sample, touched)
-            figures[name] = _timed(lake, landing, config)
+            arrive(stream, f"late_{name}.jsonl", late_text(name, sample, touched))
+            figures[name] = _measure(Pipeline(lake, str(landing), config))
     finally:
         spark.stop()
     print(json.dumps(figures))

@@ -1,11 +1,11 @@
-"""A day in live mode, looked at now and then: `python -m benchmarks.live LANDING WORK [--samples N]`, JSON out.
+"""Seconds of a micro-batch while a day fills up: `python -m benchmarks.live LANDING WORK [--samples N]`, JSON out.
 
-LANDING holds the files of one day. The lake also holds earlier days (`--history`), each with as many events: the day's
-own, with other dates and ids. A run settles them first. Then the day fills up in N steps of equal size. What lies
-between two looks is taken into Bronze, a micro-batch a file, and then into Silver and Gold at once. At each look some
-files arrive one after the other, and each goes through Bronze, Silver and Gold as a micro-batch does: its seconds, from
-arrival to Gold, are the least trigger interval that would keep up at this time of the day (the median of the look
-counts). The session stays; a stream that is followed saves the start of its query, too (about a second).
+LANDING holds the files of one day. The lake also holds earlier days (`--history`), which are copies of this day under
+other dates and ids; `run` takes them in first. Then the day fills up in N steps of equal size. Each step ends with some
+files (`--each`) that are measured: they arrive one after the other, and each goes through Bronze, Silver and Gold like
+a micro-batch. The median of their seconds from arrival to Gold is the shortest trigger interval that would keep up at
+this time of the day. The other files of a step go into Bronze one by one, and then into Silver and Gold together. All
+share one Spark session; `stream --follow` would save about one second more, the start of its query.
 """
 
 from __future__ import annotations
@@ -23,17 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import jobs
+from benchmarks.arrivals import DATE, EVENT_ID, arrive
 from cloud_analytics import config as configuration
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.session import build_session
 
-_DAY = re.compile(r'("timestamp": ?")(\d{4}-\d\d-\d\d)')
-_ID = re.compile(r'("event_id": ?"[^"]*)')
-
 
 def steps(files: Sequence[Path], samples: int, each: int) -> Iterator[tuple[Sequence[Path], Sequence[Path]]]:
-    """The files of the day in order, cut into (those that only fill the day up, the `each` that are measured)."""
+    """The files of the day, cut into steps: (files that only fill the day up, the last `each`, which are measured)."""
     ends = sorted({round(len(files) * number / samples) for number in range(1, samples + 1)} - {0})
     for begin, end in zip([0, *ends], ends):
         cut = max(begin, end - each)
@@ -42,28 +40,33 @@ def steps(files: Sequence[Path], samples: int, each: int) -> Iterator[tuple[Sequ
 
 def _arrive(files: Sequence[Path], stream: Path) -> None:
     for file in files:
-        aside = stream / f".{file.name}"
-        shutil.copyfile(file, aside)
-        aside.rename(stream / file.name)
+        arrive(stream, file.name, file.read_text(encoding="utf-8"))
 
 
-def _earlier(files: Sequence[Path], stream: Path, days: int) -> None:
-    """As many earlier days as these files hold of one, a file each."""
+def _moved_back(text: str, days: int) -> str:
+    """The lines of a file as events of so many days before, under ids of their own."""
+
+    def earlier(found: re.Match[str]) -> str:
+        return f"{found[1]}{date.fromisoformat(found[2]) - timedelta(days)}"
+
+    return DATE.sub(earlier, EVENT_ID.sub(rf"\g<1>_{days}", text))
+
+
+def _write_earlier_days(files: Sequence[Path], stream: Path, days: int) -> None:
+    """Copy the day to each of the `days` days before it, one file per day."""
     for number in range(1, days + 1):
-
-        def earlier(found: re.Match[str], back: timedelta = timedelta(days=number)) -> str:
-            return f"{found[1]}{date.fromisoformat(found[2]) - back}"
-
         with (stream / f"earlier_{number:03}.jsonl").open("w", encoding="utf-8") as target:
             for file in files:
-                text = _ID.sub(rf"\g<1>_{number}", file.read_text(encoding="utf-8"))
-                target.write(_DAY.sub(earlier, text))
+                target.write(_moved_back(file.read_text(encoding="utf-8"), number))
 
 
 def day(
     pipeline: Pipeline, files: Sequence[Path], stream: Path, samples: int, each: int
 ) -> Iterator[tuple[dict[str, Any], list[tuple[str, float]]]]:
-    """A row a look: lines of a micro-batch, of the day so far, and its seconds, by zone; and when each zone began."""
+    """One row per step, with the times at which the zones of its last micro-batch began.
+
+    A row holds the lines of a micro-batch and of the day so far, and the micro-batch's seconds, also by zone.
+    """
     filled = 0
     for before, measured in steps(files, samples, each):
         _arrive(before, stream)
@@ -88,12 +91,12 @@ def day(
 
 
 def main() -> None:
-    """Prints `{"batches": [one entry a look], "last": what Spark did in the last one, zone by zone}`."""
+    """Print `{"batches": [one row per step], "last": what Spark did in the last micro-batch, by zone}`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("landing", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--samples", type=int, default=8, metavar="N", help="How often the day is looked at.")
-    parser.add_argument("--each", type=int, default=3, metavar="N", help="Micro-batches that are measured at a look.")
+    parser.add_argument("--samples", type=int, default=8, metavar="N", help="How many steps the day has.")
+    parser.add_argument("--each", type=int, default=3, metavar="N", help="Measured micro-batches of a step.")
     parser.add_argument("--history", type=int, default=1, metavar="DAYS", help="Earlier days in the lake.")
     arguments = parser.parse_args()
     config = configuration.load().with_files_per_trigger(1)
@@ -107,7 +110,7 @@ def main() -> None:
         spark = build_session(config.pipeline.spark.overridden(None, jobs.options(Path(logs))))
         try:
             pipeline = Pipeline(Lake(spark, str(arguments.work / "lake")), str(landing), config)
-            _earlier(files, stream, arguments.history)
+            _write_earlier_days(files, stream, arguments.history)
             _arrive(files[:1], stream)
             pipeline.run()
             _arrive(files[1:2], stream)  # the first micro-batch warms everything up, and is no sample

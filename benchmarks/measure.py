@@ -1,4 +1,4 @@
-"""What every part of the suite shares: a measured process, the machine it ran on, results as JSON."""
+"""Shared by the parts of the suite: measuring a process, describing the machine, storing results as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PACKAGES = ("pyspark", "duckdb", "pyarrow", "pandas", "cassandra-driver")
 
 @dataclass(frozen=True)
 class Measured:
-    """A process that ended well: wall seconds, peak resident memory of it and its descendants together, its output.
+    """A process that ended with status 0: wall seconds, output, and peak resident memory with all its descendants.
 
     `spin` is the mean of `spin()` before and after it.
     """
@@ -36,12 +36,12 @@ class Measured:
         return {"seconds": round(self.seconds, 2), **self.surroundings()}
 
     def surroundings(self) -> dict[str, float]:
-        """What stands beside seconds that the process measured itself."""
+        """Memory and spin alone, for a process that measured its seconds itself."""
         return {"peak_gib": round(self.peak_gib, 2), "spin": round(self.spin, 2)}
 
 
 def spin() -> float:
-    """Seconds of a fixed piece of work on one core: neighbours on a shared host show here, not in the load."""
+    """Seconds of a fixed loop on one core: other guests of a shared host slow it down, and do not show in the load."""
     started, total = time.perf_counter(), 0
     for number in range(5_000_000):
         total += number
@@ -57,7 +57,7 @@ def tree_rss(root: int) -> int:
         if folder.name.isdigit():
             try:
                 stat = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:  # it has just ended
+            except OSError:  # the process has ended
                 continue
             parents[int(folder.name)] = int(stat[1])
             resident[int(folder.name)] = int(stat[21]) * page
@@ -68,7 +68,7 @@ def tree_rss(root: int) -> int:
 
 
 def measured(*command: str) -> Measured:
-    """Run a command of this interpreter, its memory sampled ten times a second; exits when the command fails."""
+    """Run this interpreter with these arguments and sample its memory ten times a second; exits when it fails."""
     before = spin()
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
@@ -84,14 +84,14 @@ def measured(*command: str) -> Measured:
 
 
 def pipeline_run(landing: Path, lake: Path, *options: str) -> Measured:
-    """`cloud-analytics run --serving none` as a person calls it. `options` go before the command."""
+    """Measure `cloud-analytics run --serving none`. `options` go before `run`."""
     return measured(
         *("-m", "cloud_analytics", *options, "run", "--serving", "none", "--landing", str(landing), "--lake", str(lake))
     )
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on. `load` is the machine's load before the suite began: much above 0 means noisy."""
+    """Hardware and versions. `load` is the load before the suite begins: figures are noise when it is well above 0."""
     memory = next((line for line in Path("/proc/meminfo").read_text().splitlines() if "MemTotal" in line), "0 0")
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
@@ -106,13 +106,13 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit that was measured, with `+` when the tree had changes."""
+    """The commit of the working tree, with `+` when there are uncommitted changes."""
     asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*"]
     return subprocess.run(asked, capture_output=True, text=True, cwd=REPOSITORY).stdout.strip() or "unknown"
 
 
 def store(part: str, figures: Any, about: dict[str, Any], folder: Path) -> Path:
-    """One JSON file a part: figures, machine, versions, commit, date and command."""
+    """Write a part's figures with machine, versions, commit, date and command to a JSON file; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{part}.json"
     document = {

@@ -22,7 +22,7 @@ LIVE = ((10_000_000, 288), (2_000_000, 1440))  # a day in 5-minute and in 1-minu
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure with: `events` overrides every part's own size; generated data is kept in `work`."""
+    """The options of the suite. `events` replaces each part's own sizes; generated data and lakes lie in `work`."""
 
     work: Path
     landing: Path | None = None
@@ -32,7 +32,7 @@ class Plan:
     samples: int = 8
 
     def generated(self, events: int, **settings: Any) -> Path:
-        """A landing folder of that many events, made once."""
+        """A landing folder with that many events; it is generated once and kept."""
         name = "-".join([f"{events}", *[f"{key}{value}" for key, value in sorted(settings.items())]])
         folder = self.work / "landing" / name
         if not (folder / "_truth.json").is_file():
@@ -41,30 +41,29 @@ class Plan:
         return folder
 
     def empty(self, name: str) -> Path:
-        """A new folder in `work`."""
+        """The path of a folder in `work` that does not exist yet, or no more."""
         folder = self.work / name
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 
 
-def _median(found: Sequence[Measured]) -> dict[str, float]:
+def _medians(found: Sequence[Measured]) -> dict[str, float]:
     runs = [one.as_dict() for one in found]
     return {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
 
 
 def _yardstick(plan: Plan, landing: Path) -> dict[str, Any]:
-    """Its own seconds (without Python's start), and the peak memory as it is measured for the pipeline."""
+    """Seconds that it measured itself, without the start of Python, and its peak memory."""
     run = measured("-m", "benchmarks.yardstick", str(landing), str(plan.empty("yardstick")))
     found: dict[str, Any] = json.loads(run.output.splitlines()[0])
     return {**found, **run.surroundings()}
 
 
 def reference(plan: Plan) -> dict[str, Any]:
-    """The reference run: alone, again where nothing is new, by stage with its Spark jobs, and the yardstick."""
+    """The reference run, a second one with nothing new, one by stage with its Spark jobs, and the yardstick."""
     landing = plan.landing or plan.generated(plan.events[0] if plan.events else 43_200)
     first, again = [], []
-    # Emptied before all runs: for seconds after a lake was deleted ext4 searches long for an inode that it may give to
-    # a new file, and it is no part of a run that a thousand files went right before it.
+    # All lakes are deleted before the first run: for some seconds after a large deletion, ext4 is slow to create files.
     *lakes, last = [plan.empty(f"lake-{number}") for number in range(plan.times + 1)]
     for lake in lakes:
         first.append(pipeline_run(landing, lake))
@@ -72,15 +71,15 @@ def reference(plan: Plan) -> dict[str, Any]:
     staged = measured("-m", "benchmarks.staged", str(landing), str(last))
     return {
         "landing": landing.name,
-        "run": _median(first),
-        "nothing_new": _median(again),
+        "run": _medians(first),
+        "nothing_new": _medians(again),
         **json.loads(staged.output.splitlines()[-1]),
         "yardstick": _yardstick(plan, landing),
     }
 
 
 def scale(plan: Plan) -> list[dict[str, Any]]:
-    """Throughput and peak memory at growing sizes, beside the yardstick's."""
+    """Throughput and peak memory of the pipeline and of the yardstick, by size."""
     rows = []
     for events in plan.events or FULL_SIZES:
         landing = plan.generated(events)
@@ -101,7 +100,7 @@ def scale(plan: Plan) -> list[dict[str, Any]]:
 
 
 def live(plan: Plan) -> list[dict[str, Any]]:
-    """A day that fills up, looked at now and then: seconds of a micro-batch, from its file to Gold."""
+    """Seconds of a micro-batch from its file to Gold, while a day fills up."""
     rows = []
     days = tuple((events, plan.batches or min(288, events)) for events in plan.events) or LIVE
     for events, batches in days:
@@ -122,7 +121,7 @@ def live(plan: Plan) -> list[dict[str, Any]]:
 
 
 def late(plan: Plan) -> list[dict[str, Any]]:
-    """A late file that touches one old date, and one that touches all, on lakes of growing size."""
+    """Seconds for a late file with events of one old date, and for one with events of all dates, by size of lake."""
     rows = []
     for events in plan.events or FULL_SIZES[:2]:
         landing = plan.generated(events)
@@ -132,7 +131,7 @@ def late(plan: Plan) -> list[dict[str, Any]]:
 
 
 def serving(plan: Plan) -> dict[str, Any]:
-    """Rows per second into the embedded Cassandra node: the medians of the connector's defaults and of our way."""
+    """Rows per second into the embedded Cassandra node, by the connector's defaults and by a load (medians)."""
     rows = plan.events[0] if plan.events else 30_000
     run = measured("-m", "benchmarks.serving_load", "--rows", str(rows), "--times", str(plan.times))
     medians = re.findall(r"(\w+) ([\d,]+) rows/s", run.output.splitlines()[-1])
@@ -140,8 +139,15 @@ def serving(plan: Plan) -> dict[str, Any]:
     return {"rows": rows, **rates, **run.surroundings()}
 
 
+def follow(plan: Plan) -> dict[str, Any]:
+    """Seconds from a file to Gold and to Cassandra under `stream --follow`."""
+    landing = plan.landing or plan.generated(plan.events[0] if plan.events else 43_200)
+    run = measured("-m", "benchmarks.follow", str(landing), str(plan.empty("follow")), "--serving", "embedded")
+    return {"landing": landing.name, **json.loads(run.output.splitlines()[-1]), **run.surroundings()}
+
+
 def forecasts(plan: Plan) -> list[dict[str, Any]]:
-    """Errors of the forecasts against those of the week before, and coverage of their 80 % interval."""
+    """Errors of the forecasts and of the week before as a forecast, and the coverage of the 80 % interval."""
     events = plan.events[0] if plan.events else 43_200
     data = {
         **({plan.landing.name: plan.landing} if plan.landing else {}),
@@ -157,6 +163,7 @@ PARTS: dict[str, Callable[[Plan], Any]] = {
     "reference": reference,
     "scale": scale,
     "live": live,
+    "follow": follow,
     "late": late,
     "serving": serving,
     "forecasts": forecasts,

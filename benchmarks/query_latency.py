@@ -1,10 +1,10 @@
-"""Latency of each question against the embedded Cassandra node of a lake that was served.
+"""Latency of each question on the embedded Cassandra node of a lake that has been served.
 
     .venv/bin/cloud-analytics run --lake LAKE
     .venv/bin/python benchmarks/query_latency.py LAKE [--times 300] [--conf DIR]
 
-One session asks each question about one organisation after the other, one question at a time. What is measured is
-`ask`: prepared statements sent, all rows received and decoded. The start of a command and the first connection are not.
+One session asks each question about one organisation after the other. Measured is `ask`: sending prepared statements,
+receiving all rows and decoding them. The start of a command and the first connection are not measured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import argparse
 import itertools
 import time
 from pathlib import Path
-from statistics import quantiles
+
+import numpy as np
 
 from cloud_analytics.config import load
 from cloud_analytics.serving.queries import ask
@@ -22,7 +23,7 @@ from cloud_analytics.serving.target import open_session
 
 
 def main() -> None:
-    """Print p50, p99 and the rows of a median answer, one line a question."""
+    """Print the median and the 99th percentile of the latency, and the median number of rows, by question."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("lake")
     parser.add_argument("--times", type=int, default=300)
@@ -42,9 +43,8 @@ def main() -> None:
                 if number >= 20:  # statements are prepared and caches filled
                     seconds.append(time.perf_counter() - began)
                     rows.append(len(answer.rows))
-            cuts = quantiles(seconds, n=100, method="inclusive")
-            middle = sorted(rows)[len(rows) // 2]
-            print(f"{question:<14}{1e3 * cuts[49]:>9.1f}{1e3 * cuts[98]:>9.1f}{middle:>7}", flush=True)
+            p50, p99 = 1e3 * np.percentile(seconds, [50, 99])
+            print(f"{question:<14}{p50:>9.1f}{p99:>9.1f}{sorted(rows)[len(rows) // 2]:>7}", flush=True)
 
 
 if __name__ == "__main__":

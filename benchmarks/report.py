@@ -70,6 +70,14 @@ def _live(found: list[dict[str, Any]]) -> Iterator[str]:
         yield from _stages(day["last"])
 
 
+def _follow(found: dict[str, Any]) -> Iterator[str]:
+    figures = {name: found[name] for name in ("to_gold", "to_cassandra") if name in found}
+    rows = [[name.replace("_", " "), *seconds.values()] for name, seconds in figures.items()]
+    yield f"{found['files']} files of {found['lines']:,} lines, one after the other, on a lake of {found['landing']}:"
+    yield ""
+    yield from _table(["from the file", "median s", "95th percentile s", "slowest s"], rows)
+
+
 def _late(found: list[dict[str, Any]]) -> Iterator[str]:
     header = [
         "events in the lake",
@@ -107,6 +115,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Any], Iterator[str]]]] = {
     "reference": ("The reference run", _reference),
     "scale": ("Growing data", _scale),
     "live": ("Live mode: a day that fills up", _live),
+    "follow": ("From a file to its figures", _follow),
     "late": ("Late data", _late),
     "serving": ("Serving", _serving),
     "forecasts": ("Forecasts", _forecasts),
@@ -150,7 +159,7 @@ def _plot(results: dict[str, dict[str, Any]], path: Path) -> None:
 
 
 def write(folder: Path) -> list[Path]:
-    """Tables and plot anew; returns the files. UsageError where nothing was measured yet."""
+    """Write the tables and the plot; returns both files. UsageError where there are no results."""
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
     results = {name: document for name, document in results.items() if name in _SECTIONS}
     if not results:

@@ -1,10 +1,10 @@
-"""Rows a second into the embedded Cassandra node: with the connector's defaults, and as the package writes.
+"""Rows per second into the embedded Cassandra node: by the connector's defaults, and by a load of the package.
 
     .venv/bin/python benchmarks/serving_load.py [--rows 30000] [--orgs 300] [--times 3]
 
-Both write the same rows of finops_daily_usage, into a table of their own. The defaults get the rows as a shuffle of
-four partitions leaves them, and write nulls; `ours` is the upsert of a load: rows by partition key, one batch a
-partition, many batches at once, no nulls.
+Both write the same rows of finops_daily_usage, each into tables of its own. The defaults take the rows in the order
+that a shuffle into four partitions leaves, and write nulls. `ours` is the upsert of a load: rows ordered by partition
+key, one batch per partition, many batches at once, no nulls.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from cloud_analytics.tables.cql import ServingTable
 
 
 def rows_of(spark: SparkSession, rows: int, orgs: int) -> DataFrame:
-    """Rows in no useful order, each with a null, as the mart has them."""
+    """Rows like the mart's, in no useful order, each with a null."""
     frame = spark.range(rows).selectExpr(
         f"concat('org_', id % {orgs}) as org_id",
         f"date_add(date'2025-01-01', cast(id / ({orgs} * 6) as int)) as usage_date",
@@ -46,18 +46,18 @@ def rows_of(spark: SparkSession, rows: int, orgs: int) -> DataFrame:
 
 
 def by_default(rows: DataFrame, table: ServingTable, target: Target) -> None:
-    """What a first attempt with the connector looks like."""
+    """Write the rows with the defaults of the Cassandra connector."""
     options = {**target.connector_options(), "table": table.name}
     rows.write.format("org.apache.spark.sql.cassandra").mode("append").options(**options).save()
 
 
 def as_a_load(rows: DataFrame, table: ServingTable, target: Target) -> None:
-    """What a load does."""
+    """Write the rows as a load does."""
     upsert(rows, table, target, time.time_ns() // 1_000)
 
 
 def main() -> None:
-    """Print the rows a second of each way, and their medians."""
+    """Print the rows per second of each way in each round, and their medians."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=30_000)
     parser.add_argument("--orgs", type=int, default=300)
@@ -69,9 +69,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedNode(Path(folder) / "_cassandra").in_use() as access:
         rows = rows_of(spark, arguments.rows, arguments.orgs)
         rows.count()
-        rounds = ["warm", *range(arguments.times)]  # the first connection and the JVM's warming up belong to nobody
+        rounds = ["warm", *range(arguments.times)]  # the first round connects and warms the JVM: it does not count
         targets = {(name, number): local_target(access, f"{name}_{number}") for name in ways for number in rounds}
-        for target in targets.values():  # before the connector opens its session, which learns of no later ones
+        for target in targets.values():  # the connector's session knows only keyspaces that exist when it is opened
             with target.writing_session():
                 pass
         for number in rounds:

@@ -1,6 +1,6 @@
-"""One `run` with the time of each stage and every Spark job: `python -m benchmarks.staged LANDING LAKE`, JSON out.
+"""Seconds of each stage and Spark job of one `run`: `python -m benchmarks.staged LANDING LAKE`, JSON out.
 
-The same steps as the command `run --serving none`; the steps in the log of the pipeline mark the stages.
+It does what `cloud-analytics run --serving none` does. The steps that the pipeline logs are the stages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cloud_analytics.session import build_session, holds_little
 
 
 def main() -> None:
-    """Prints `{"stages": …, "jobs": […]}`."""
+    """Print `{"stages": …, "jobs": […]}`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("landing")
     parser.add_argument("lake")
