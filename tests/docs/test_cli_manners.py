@@ -100,7 +100,7 @@ def _messages_of(*options: str) -> tuple[str, str]:
         log = logging.getLogger("cloud_analytics.example")
         for level, text in ((logging.DEBUG, "a step"), (logging.INFO, "a note"), (logging.WARNING, "take care")):
             log.log(level, text)
-        emit(lambda: click.echo("the table"), "the line")
+        emit("the line", show=lambda: click.echo("the table"))
 
     done = CliRunner().invoke(example, options)
     assert done.exit_code == 0

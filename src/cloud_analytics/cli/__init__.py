@@ -25,7 +25,7 @@ from cloud_analytics.cli import (
 )
 from cloud_analytics.cli.manners import NAME, Group
 from cloud_analytics.cli.options import SparkChoice
-from cloud_analytics.cli.signals import end_well_on_sigterm, stop_status, tell_stop
+from cloud_analytics.cli.signals import end_well_on_sigterm, print_stop, stop_status
 from cloud_analytics.errors import CloudAnalyticsError, UsageError, cause_line
 from cloud_analytics.untrusted import printable
 
@@ -53,29 +53,19 @@ def cli(context: click.Context, master: str | None, settings: tuple[str, ...]) -
     context.obj = SparkChoice(master, settings)
 
 
-for _module in (
-    flow,
-    questions,
-    dashboard,
-    report,
-    export,
-    period,
-    lateness,
-    quality,
-    quarantine,
-    insight,
-    sql,
-    machine,
-):
+_MODULES = (
+    flow, questions, dashboard, report, export, period, lateness, quality, quarantine, insight, sql, machine,
+)  # fmt: skip
+for _module in _MODULES:
     for _name, _command in vars(_module).items():
-        if isinstance(_command, click.Command) and _name[0] != "_":  # those belong to a group
+        if isinstance(_command, click.Command) and not _name.startswith("_"):  # one with `_` belongs to a group
             cli.add_command(_command)
 
 
 def main() -> None:
-    """Entry point: errors that people cause or can mend are one line, without a traceback; so is a stop."""
+    """Run the command line; an error or a stop is told in one line, without a traceback."""
     end_well_on_sigterm()
-    # Libraries warn who develops. PYTHONWARNINGS=error would end a run, in Spark's own Python processes as well.
+    # Warnings of libraries are for developers; PYTHONWARNINGS=error would end a run, also in Spark's Python processes.
     warnings.simplefilter("ignore")
     os.environ.pop("PYTHONWARNINGS", None)
     try:
@@ -83,14 +73,14 @@ def main() -> None:
             raise UsageError("PYTHONOPTIMIZE=2 leaves docstrings out, and PySpark does not start without: unset it")
         cli(prog_name=NAME, standalone_mode=False)
     except BaseException as error:
-        sys.exit(_told(error))
+        sys.exit(_report(error))
 
 
-def _told(error: BaseException) -> int:
+def _report(error: BaseException) -> int:
     """Say in one line why a command ended, and return its exit status."""
     stopped = stop_status(error)
     if stopped is not None:
-        tell_stop()
+        print_stop()
         return stopped
     match error:
         case SystemExit():
@@ -101,15 +91,10 @@ def _told(error: BaseException) -> int:
             click.echo(error.format_message())
             return 2
         case click.ClickException():
-            _tell(" ".join(error.format_message().split()))  # click lists choices line by line
-            return 2
+            message, status = " ".join(error.format_message().split()), 2  # click lists choices line by line
         case CloudAnalyticsError():
-            _tell(str(error))
-            return error.exit_code
+            message, status = str(error), error.exit_code
         case _:
-            _tell(f"{cause_line(error)} (--verbose shows the traceback)")
-            return 1
-
-
-def _tell(message: str) -> None:
+            message, status = f"{cause_line(error)} (--verbose shows the traceback)", 1
     click.echo(f"error: {printable(message)}", err=True)
+    return status

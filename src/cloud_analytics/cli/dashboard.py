@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import click
 
 from cloud_analytics.cli.manners import command, progress
-from cloud_analytics.cli.options import options
-from cloud_analytics.config import load
+from cloud_analytics.cli.options import Places, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.queries import NothingServed
 
@@ -26,7 +24,7 @@ logger = logging.getLogger(__name__)
 )
 @click.option("--port", metavar="N", type=click.IntRange(1, 65535), default=8501, show_default=True, help="The port.")
 @options("lake", "serving", "conf")
-def dashboard(host: str, port: int, lake: str | None, serving: str | None, conf: Path | None) -> None:
+def dashboard(places: Places, host: str, port: int) -> None:
     """The serving tables in a browser, which refreshes by itself; Ctrl-C ends it.
 
     Pages: provider, organisation, anomalies and shifts, billing, support, operations. The embedded node is started
@@ -38,12 +36,12 @@ def dashboard(host: str, port: int, lake: str | None, serving: str | None, conf:
         raise UsageError("`dashboard` needs streamlit: pip install 'cloud-analytics[dashboard]'") from None
     from cloud_analytics.dashboard.source import Source
 
-    config = load(conf)
+    config = places.config
     server.check(host, port)
-    with Source(config, lake or config.pipeline.lake, serving) as source:
+    with Source(config, places.lake_folder, places.serving) as source:
         try:
             with progress("asking Cassandra"):
-                source.session  # noqa: B018  # what is wrong with the target is told here, not on a page
+                source.session  # noqa: B018  # connects, so that an error is shown here and not on a page
         except NothingServed as error:
             logger.warning("%s; the pages say so", error)
         if not server.is_loopback(host):

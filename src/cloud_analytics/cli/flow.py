@@ -1,19 +1,17 @@
-"""The data's way: run, bronze, silver, gold, serve, stream, reconcile."""
+"""The steps of the pipeline: run, bronze, silver, gold, serve, stream, reconcile."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
-from cloud_analytics.cli.manners import Command, as_json, command, emit
-from cloud_analytics.cli.options import console, open_pipeline, options
-from cloud_analytics.cli.quality import audit_line, print_audit
+from cloud_analytics.cli.manners import Command, command, emit
+from cloud_analytics.cli.options import Places, console, open_pipeline, options, print_table
+from cloud_analytics.cli.quality import audit_line, audit_pipeline, print_audit
 from cloud_analytics.cli.signals import asked_to_stop
 from cloud_analytics.errors import UsageError
 
@@ -32,22 +30,20 @@ _BUDGETS_SHOWN = 10
     fails="the audit does not balance, or the serving store stayed away",
 )
 @options("landing", "lake", "serving", "conf")
-def run(landing: str | None, lake: str | None, serving: str | None, conf: Path | None) -> None:
+def run(places: Places) -> None:
     """Everything: landing to Gold to the serving tables, then the audit and the headline figures.
 
     Where nothing is new it changes nothing, so it may be repeated: after a crash, or as a schedule.
     """
-    with open_pipeline(landing, lake, conf, serving) as (pipeline, config):
+    with open_pipeline(places) as pipeline:
         from cloud_analytics.insight.tour import print_tour, tour
-        from cloud_analytics.reading.audit import audit as conduct
         from cloud_analytics.reading.forecasts import budget_alerts
         from cloud_analytics.reading.headline import headline
         from cloud_analytics.reading.lake import LakeReader
 
         outcome = pipeline.run()
-        logger.debug("audit")
+        result = audit_pipeline(pipeline)
         zones = LakeReader(pipeline.lake.files)
-        result = conduct(zones, pipeline.lake.reach(pipeline.landing), config)
         found, budgets = headline(zones), budget_alerts(zones)
         answers = []
         if pipeline.target is not None and found.top_org is not None:
@@ -57,12 +53,7 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
     def show() -> None:
         click.echo(_line(outcome))
         print_audit(result)
-        table = Table(title="Headline figures", title_justify="left")
-        table.add_column("figure")
-        table.add_column("value", justify="right")
-        for name, value in found.figures:
-            table.add_row(name, value)
-        console().print(table)
+        print_table("Headline figures", ("figure", "value"), found.figures, right=("value",))
         print_tour(answers, console())
         for alert in budgets[:_BUDGETS_SHOWN]:
             click.echo(f"BUDGET {alert.words()}")
@@ -72,31 +63,26 @@ def run(landing: str | None, lake: str | None, serving: str | None, conf: Path |
             f"\nGold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json"
         )
 
-    emit(
-        show,
-        f"{_line(outcome)} {audit_line(result)}",
-        json=lambda: as_json(
-            {
-                **_data(outcome),
-                "audit": result.as_json(),
-                "headline": dict(found.figures),
-                "budget_alerts": [{**vars(alert), "used_up": alert.used_up} for alert in budgets],
-            }
-        ),
-    )
+    data = {
+        **_data(outcome),
+        "audit": result.as_json(),
+        "headline": dict(found.figures),
+        "budget_alerts": [{**vars(alert), "used_up": alert.used_up} for alert in budgets],
+    }
+    emit(f"{_line(outcome)} {audit_line(result)}", data, show)
     if not result.holds:
         sys.exit(1)
 
 
 def _zone(name: str, text: str) -> Command:
     @options("landing", "lake", "conf")
-    def step(landing: str | None, lake: str | None, conf: Path | None) -> None:
-        with open_pipeline(landing, lake, conf) as (pipeline, _):
+    def step(places: Places) -> None:
+        with open_pipeline(places) as pipeline:
             outcome = getattr(pipeline, name)()
         _emit_outcome(outcome)
 
-    step.__doc__ = text
-    return command(f"cloud-analytics {name}", f"cloud-analytics {name} --format json", name=name)(step)
+    step.__name__, step.__doc__ = name, text
+    return command(f"cloud-analytics {name}", f"cloud-analytics {name} --format json")(step)
 
 
 bronze = _zone("bronze", "Landing to Bronze: new master snapshots and new event files.")
@@ -107,9 +93,9 @@ gold = _zone("gold", "Silver to Gold: what depends on the dates and masters that
 @command("cloud-analytics reconcile", "cloud-analytics reconcile --compact")
 @options("landing", "lake", "conf")
 @click.option("--compact", is_flag=True, help="First merge Bronze's small files of finished dates.")
-def reconcile(landing: str | None, lake: str | None, conf: Path | None, compact: bool) -> None:
+def reconcile(places: Places, compact: bool) -> None:
     """The batch layer: masters that changed, then Silver and Gold from the whole of Bronze; says what that changed."""
-    with open_pipeline(landing, lake, conf) as (pipeline, _):
+    with open_pipeline(places) as pipeline:
         outcome = pipeline.reconcile(compact)
     lines = []
     for table, rows in outcome.row_changes.items():
@@ -130,26 +116,18 @@ def reconcile(landing: str | None, lake: str | None, conf: Path | None, compact:
 @click.option("--dry-run", is_flag=True, help="Show what a load would write, and stop.")
 @click.option("--schema", is_flag=True, help="Print the CQL of the serving tables, and stop.")
 @click.option("--take-over", is_flag=True, help="Replace what another lake has loaded into the keyspace.")
-def serve(
-    lake: str | None,
-    serving: str | None,
-    conf: Path | None,
-    check: bool,
-    dry_run: bool,
-    schema: bool,
-    take_over: bool,
-) -> None:
+def serve(places: Places, check: bool, dry_run: bool, schema: bool, take_over: bool) -> None:
     """Gold to the serving tables: the partitions that changed since they were loaded."""
     if schema:
         from cloud_analytics.serving.tables import tables
         from cloud_analytics.tables.cql import schema_text
 
         text = schema_text(tables().values())
-        emit(lambda: click.echo(text, nl=False), text, json=lambda: as_json({"cql": text}))
+        emit(text, {"cql": text})
         return
     if check and dry_run:
         raise UsageError("--dry-run loads nothing that --check could compare: give one of them")
-    with open_pipeline(None, lake, conf, serving, needs=("lake",), take_over=take_over) as (pipeline, _):
+    with open_pipeline(places, needs=("lake",), take_over=take_over) as pipeline:
         if pipeline.target is None:
             raise UsageError("the serving target is `none`: choose another one with --serving")
         if dry_run:
@@ -166,14 +144,8 @@ def serve(
             logger.debug("comparing the tables with Gold")
             with pipeline.target.session() as session:
                 comparisons = compare(LakeReader(pipeline.lake.files), session)
-    if check:
-        _emit_outcome(
-            outcome,
-            [_verdict(found) for found in comparisons],
-            tables=[{**vars(found), "equal": found.equal} for found in comparisons],
-        )
-    else:
-        _emit_outcome(outcome)
+    compared = {"tables": [{**vars(found), "equal": found.equal} for found in comparisons]} if check else {}
+    _emit_outcome(outcome, [_verdict(found) for found in comparisons], **compared)
     if not all(found.equal for found in comparisons):
         sys.exit(1)
 
@@ -186,14 +158,7 @@ def serve(
 @options("landing", "lake", "serving", "conf")
 @click.option("--follow", is_flag=True, help="Keep watching the landing folder until interrupted.")
 @click.option("--trigger", default="30 seconds", show_default=True, help="With --follow: time between micro-batches.")
-def stream(
-    landing: str | None,
-    lake: str | None,
-    serving: str | None,
-    conf: Path | None,
-    follow: bool,
-    trigger: str,
-) -> None:
+def stream(places: Places, follow: bool, trigger: str) -> None:
     """The speed layer: each micro-batch of events goes through Bronze, its dates of Silver and Gold, and is served."""
     from cloud_analytics.config import parse_duration
 
@@ -201,7 +166,7 @@ def stream(
         interval = parse_duration(trigger)
     except ValueError as error:
         raise UsageError(f"--trigger {trigger!r}: {error}") from None
-    with open_pipeline(landing, lake, conf, serving) as (pipeline, _):
+    with open_pipeline(places) as pipeline:
         if follow:
             with asked_to_stop() as stop:
                 outcome = pipeline.follow(interval, stop)
@@ -214,16 +179,12 @@ def _emit_plan(plan: Plan) -> None:
     line = plan.line()
 
     def show() -> None:
-        table = Table(title="What a load would write", title_justify="left")
-        table.add_column("table")
-        for name in ("partitions", "rows", "deletions"):
-            table.add_column(name, justify="right")
-        for part in plan.tables:
-            table.add_row(part.table, f"{part.partitions:,}", f"{part.rows:,}", f"{part.deletions:,}")
-        console().print(table)
+        figures = ("partitions", "rows", "deletions")
+        rows = [(part.table, f"{part.partitions:,}", f"{part.rows:,}", f"{part.deletions:,}") for part in plan.tables]
+        print_table("What a load would write", ("table", *figures), rows, right=figures)
         click.echo(line)
 
-    emit(show, line, json=lambda: as_json({**vars(plan), "writes": plan.writes}))
+    emit(line, {**vars(plan), "writes": plan.writes}, show)
 
 
 def _verdict(found: Comparison) -> str:
@@ -232,12 +193,9 @@ def _verdict(found: Comparison) -> str:
 
 
 def _emit_outcome(outcome: Outcome, details: Sequence[str] = (), **more: object) -> None:
-    """What a command did; `details` for people alone, `more` for scripts."""
-    emit(
-        lambda: click.echo("\n".join([_line(outcome), *details])),
-        _line(outcome),
-        json=lambda: as_json({**_data(outcome), **more}),
-    )
+    """Print what a command did, with `details` for people and `more` data for scripts."""
+    line = _line(outcome)
+    emit(line, {**_data(outcome), **more}, lambda: click.echo("\n".join([line, *details])))
 
 
 def _data(outcome: Outcome) -> dict[str, object]:

@@ -1,15 +1,13 @@
-"""What was late, and what the usual recipe would have made of it: lateness."""
+"""Late data, and the events that a plain watermark would have lost: lateness."""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import click
-from rich.table import Table
 
-from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import console, open_lake, open_pipeline, options
+from cloud_analytics.cli.manners import command, emit
+from cloud_analytics.cli.options import Places, open_lake, open_pipeline, options, print_table
 
 logger = logging.getLogger(__name__)
 
@@ -30,26 +28,20 @@ _COLUMNS = {
 @options("landing", "lake", "conf")
 @click.option("--recipe", is_flag=True, help="Run withWatermark + dropDuplicates over landing beside it, and compare.")
 @click.option("--files-per-trigger", type=click.IntRange(1), default=5, show_default=True, help="Of the recipe.")
-def lateness(landing: str | None, lake: str | None, conf: Path | None, recipe: bool, files_per_trigger: int) -> None:
+def lateness(places: Places, recipe: bool, files_per_trigger: int) -> None:
     """Late data of each micro-batch, and how many events a plain watermark would have lost. None is lost here."""
-    with open_lake(lake, conf, landing) as (zones, _, _config):
+    with open_lake(places) as (zones, _):
         from cloud_analytics.reading.lateness import micro_batches
 
         batches = micro_batches(zones)
     outcome = None
     if recipe:
-        with open_pipeline(landing, lake, conf, needs=("landing", "lake")) as (pipeline, config):
+        with open_pipeline(places, needs=("landing", "lake")) as pipeline:
             from cloud_analytics.insight.recipe import usual_recipe
 
             logger.debug("the usual recipe")
-            settings = config.pipeline
-            outcome = usual_recipe(
-                pipeline.lake.spark,
-                pipeline.landing,
-                files_per_trigger,
-                settings.stream.watermark,
-                settings.landing,
-            )
+            watermark, settings = places.config.pipeline.stream.watermark, places.config.pipeline.landing
+            outcome = usual_recipe(pipeline.lake.spark, pipeline.landing, files_per_trigger, watermark, settings)
     found = {"rows": outcome.rows, "kept": outcome.kept, "lost_share": outcome.lost_share} if outcome else None
     lines = [f"{int(batches.late_rows.sum()):,} of {int(batches.input_rows.sum()):,} lines came late; none was lost."]
     if outcome:
@@ -58,21 +50,16 @@ def lateness(landing: str | None, lake: str | None, conf: Path | None, recipe: b
             f" {outcome.lost_share:.1%} lost (true duplicates among them). The pipeline lost none."
         )
 
+    records = batches.to_dict(orient="records")
+
     def show() -> None:
-        table = Table(title="Late data, by micro-batch", title_justify="left")
-        for title in _COLUMNS.values():
-            table.add_column(title, justify="left" if title == "micro-batch" else "right")
-        for row in batches.to_dict(orient="records"):
-            table.add_row(*(_shown(name, row[name]) for name in _COLUMNS))
-        console().print(table)
+        first, *figures = _COLUMNS.values()
+        rows = [[_shown(name, record[name]) for name in _COLUMNS] for record in records]
+        print_table("Late data, by micro-batch", (first, *figures), rows, right=figures)
         for line in lines[1:]:
             click.echo(line)
 
-    emit(
-        show,
-        lines[-1],
-        json=lambda: as_json({"micro_batches": batches.to_dict(orient="records"), "usual_recipe": found}),
-    )
+    emit(lines[-1], {"micro_batches": records, "usual_recipe": found}, show)
 
 
 def _shown(name: str, value: object) -> str:

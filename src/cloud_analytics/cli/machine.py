@@ -1,4 +1,4 @@
-"""What surrounds the pipeline: generate, doctor, cassandra."""
+"""Commands around the pipeline: generate, doctor, cassandra, completion."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from cloud_analytics.cli.manners import NAME, as_json, command, emit, progress
-from cloud_analytics.cli.options import named, options
+from cloud_analytics.cli.manners import NAME, command, emit, progress
+from cloud_analytics.cli.options import Places, not_blank, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.uris import local_folder
 
@@ -22,7 +22,7 @@ def _folder(out: str) -> Path:
     folder = local_folder(out)
     if folder is None:
         raise UsageError(f"--out {out}: data are generated into a local folder; copy them to the store from there")
-    return folder if out.startswith("file:") else Path(out)  # told as it was given
+    return folder if out.startswith("file:") else Path(out)  # messages show it as it was typed
 
 
 @command(
@@ -34,7 +34,7 @@ def _folder(out: str) -> Path:
     "--out",
     required=True,
     type=click.Path(),
-    callback=lambda *given: _folder(named(*given)),
+    callback=lambda *given: _folder(not_blank(*given)),
     help="Local folder to fill; must hold no landing data.",
 )
 @click.option("--events", type=int, default=43_200, show_default=True, help="Usage events.")
@@ -79,27 +79,24 @@ def generate(out: Path, **chosen: Any) -> None:
     if settings.end_date > date.today():
         logger.warning("the dates go on to %s; what lies in the future is quarantined", settings.end_date)
     line = f"{settings.events:,} events of {settings.days} days and {settings.orgs} organisations in {out}"
-    emit(lambda: click.echo(line), line, json=lambda: as_json({"out": str(out), **chosen}))
+    emit(line, {"out": str(out), **chosen})
 
 
 @command("cloud-analytics doctor", "cloud-analytics doctor --format json")
 @options("landing", "lake", "conf")
-def doctor(landing: str | None, lake: str | None, conf: Path | None) -> None:
+def doctor(places: Places) -> None:
     """What this machine has and lacks for a run; exit status 2 where something is lacking."""
     from cloud_analytics.insight.doctor import examine
 
-    findings = examine(landing, lake, conf)
+    findings = examine(places.landing, places.lake, places.conf)
     lacking = [finding.what for finding in findings if not finding.good]
 
     def show() -> None:
         for finding in findings:
             click.echo(f"{'ok  ' if finding.good else 'LACK'} {finding.what}: {finding.detail}")
 
-    emit(
-        show,
-        f"Lacking: {', '.join(lacking)}." if lacking else "Nothing is lacking.",
-        json=lambda: as_json({"findings": findings, "good": not lacking}),
-    )
+    line = f"Lacking: {', '.join(lacking)}." if lacking else "Nothing is lacking."
+    emit(line, {"findings": findings, "good": not lacking}, show)
     if lacking:
         sys.exit(2)
 
@@ -112,16 +109,15 @@ def doctor(landing: str | None, lake: str | None, conf: Path | None) -> None:
 )
 @click.argument("action", type=click.Choice(["start", "stop", "status", "reset"]))
 @options("lake", "conf")
-def cassandra(action: str, lake: str | None, conf: Path | None) -> None:
+def cassandra(places: Places, action: str) -> None:
     """The embedded Cassandra node of this lake: start it, stop it, say how it is, or clear it.
 
     `run`, `serve`, `stream` and `query` start it when they need it and stop it when they are done; one that `start`
     started stays until `stop`. `reset` ends it and removes what it holds, all of which the next `serve` loads again.
     """
-    from cloud_analytics.config import load
     from cloud_analytics.serving.target import embedded_node
 
-    node = embedded_node(lake or load(conf).pipeline.lake)
+    node = embedded_node(places.lake_folder)
     if action == "start":
         with progress("starting Cassandra"):
             node.start()
@@ -135,7 +131,7 @@ def cassandra(action: str, lake: str | None, conf: Path | None) -> None:
         if status["running"]
         else "Cassandra is not running; `cloud-analytics cassandra start` starts it."
     )
-    emit(lambda: click.echo(line), line, json=lambda: as_json(status))
+    emit(line, status)
 
 
 @command(

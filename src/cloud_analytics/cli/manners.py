@@ -1,6 +1,6 @@
-"""What all commands have in common: help that teaches, --quiet and --format, and where results and messages go.
+"""What all commands have in common: examples in their help, --format, --quiet and --verbose, results and messages.
 
-Standard output holds the result and nothing else; messages go to standard error. So `--format json` can be piped.
+Standard output holds the result and nothing else, messages go to standard error: so `--format json` can be piped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,10 @@ from cloud_analytics.untrusted import PrintableConsole, printable
 logger = logging.getLogger(__name__)
 
 NAME = "cloud-analytics"
-FAILS = "what was asked could not be done; one line says why"
+_FAILS = "what was asked could not be done; one line says why"
+_GROUP_FAILS = "the data broke a law or a threshold that was asked for, or the work failed"
 _USAGE = "wrong usage or configuration; one line says what to do"
-_SEEN = "cloud_analytics.manner"
-_MESSAGES = "cloud_analytics.messages"
-_WHOLE = 1_000  # a list of commands shows the first sentence of each, not its first 45 characters
+_MESSAGES = "cloud_analytics.messages"  # where the context of a command keeps its MessageHandler
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,34 @@ class Manner:
     verbose: bool = False
 
 
-class Command(click.Command):
-    """A command with examples and exit status in its help.
+class _Documented(click.Command):
+    """A command or a group of them whose help ends with examples and the meaning of the exit status."""
 
-    One that has `formats` takes --format, --quiet and --verbose, too.
-    """
+    def __init__(self, *args: Any, examples: Sequence[str], fails: str, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.examples, self.fails = tuple(examples), fails
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The whole first sentence; click would cut it off after 45 characters."""
+        return super().get_short_help_str(1_000)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, as they are typed, and the exit status below the options."""
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+        with formatter.section("Exit status"):
+            formatter.write_dl([("0", "done"), ("1", self.fails), ("2", _USAGE)])
+
+
+class Command(_Documented):
+    """A command. Where it has `formats`, it also has the options --format, --quiet and --verbose."""
 
     def __init__(
-        self, *args: Any, examples: Sequence[str], fails: str = FAILS, formats: Sequence[str] = ("json",), **rest: Any
+        self, *args: Any, examples: Sequence[str], fails: str = _FAILS, formats: Sequence[str] = ("json",), **rest: Any
     ) -> None:
-        super().__init__(*args, **rest)
-        self.examples, self.fails, self.formats = tuple(examples), fails, tuple(formats)
+        super().__init__(*args, examples=examples, fails=fails, **rest)
+        self.formats = tuple(formats)
         if formats:
             scripts = " or ".join(name.upper() for name in formats)
             self.params += [
@@ -67,83 +83,53 @@ class Command(click.Command):
             ]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it; its function does not see how it was told to speak: `emit` and `progress` do."""
+        """Run it. Its function does not see the three options: `emit` and `progress` obey them."""
         told = Manner(*(ctx.params.pop(name, usual) for name, usual in vars(Manner()).items()))
         if told.quiet and told.verbose:
             raise click.UsageError("--quiet and --verbose ask for opposite things: give one of them")
-        ctx.meta[_SEEN] = told
-        with _messages(told) as handler, _temporary_files():
-            ctx.meta[_MESSAGES] = handler
+        with _messages(told) as ctx.meta[_MESSAGES], _temporary_files():
             try:
                 return super().invoke(ctx)
             except Exception:
                 logger.debug("%s failed", ctx.info_name, exc_info=True)
                 raise
 
-    def get_short_help_str(self, limit: int = 0) -> str:
-        """The first sentence."""
-        return super().get_short_help_str(_WHOLE)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Examples and exit status, below the options."""
-        teach(formatter, self.examples, self.fails)
-
-
-class Group(click.Group):
-    """Commands under one name, with examples in its help."""
+class Group(_Documented, click.Group):
+    """Commands under one name."""
 
     command_class = Command
 
-    def __init__(self, *args: Any, examples: Sequence[str], **rest: Any) -> None:
-        super().__init__(*args, **rest)
-        self.examples = tuple(examples)
-
-    def get_short_help_str(self, limit: int = 0) -> str:
-        """The first sentence."""
-        return super().get_short_help_str(_WHOLE)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Examples and exit status, below the commands."""
-        teach(formatter, self.examples, "the data broke a law or a threshold that was asked for, or the work failed")
+    def __init__(self, *args: Any, **rest: Any) -> None:
+        super().__init__(*args, fails=_GROUP_FAILS, **rest)
 
 
-def teach(formatter: click.HelpFormatter, examples: Sequence[str], fails: str) -> None:
-    """Write examples, as they are typed, and what the exit status means."""
-    with formatter.section("Examples"):
-        for example in examples:
-            formatter.write(f"{'':{formatter.current_indent}}{example}\n")
-    with formatter.section("Exit status"):
-        formatter.write_dl([("0", "done"), ("1", fails), ("2", _USAGE)])
-
-
-def command(
-    *examples: str, fails: str = FAILS, formats: Sequence[str] = ("json",), name: str | None = None
-) -> Callable[[Callable[..., Any]], Command]:
-    """A decorator: this function is a command, and these calls of it are examples."""
-    return click.command(name, cls=Command, examples=examples, fails=fails, formats=formats)
+def command(*examples: str, fails: str = _FAILS, formats: Sequence[str] = ("json",)) -> Callable[[Any], Command]:
+    """A decorator: this function is a command, and these are examples of calling it."""
+    return click.command(None, cls=Command, examples=examples, fails=fails, formats=formats)
 
 
 def manner() -> Manner:
     """How the running command was told to speak."""
     context = click.get_current_context(silent=True)
-    found = context.meta.get(_SEEN) if context is not None else None
-    return found if isinstance(found, Manner) else Manner()
+    handler = context.meta.get(_MESSAGES) if context is not None else None
+    return handler.told if isinstance(handler, MessageHandler) else Manner()
 
 
-def emit(show: Callable[[], None], line: str, **scripts: Callable[[], str]) -> None:
-    """The result of a command, in the form that was asked for.
+def emit(line: str, data: object = None, show: Callable[[], None] | None = None, **scripts: Callable[[], str]) -> None:
+    """Print the result of a command in the form that was asked for.
 
-    `show` prints it for people, `line` is the essence that --quiet leaves of that; `scripts` make the text of each
-    other form. A form for scripts is whole under --quiet, too.
+    People get what `show` prints, and with --quiet only the `line`; without `show` they get the line. Scripts get
+    `data` as JSON, or the text that `scripts` has for their form; --quiet leaves nothing out of it.
     """
     asked = manner()
     if asked.output != "table":
-        text = scripts[asked.output]()
+        text = scripts[asked.output]() if asked.output in scripts else as_json(data)
         if sys.stdout.isatty():
             text = printable(text, keep="\n")
-        click.echo(text, nl=not text.endswith("\n"), color=True)  # without color=True it strips escape sequences
-    elif asked.quiet:
-        click.echo(printable(line, keep="\n"))
+        click.echo(text, nl=not text.endswith("\n"), color=True)  # without color=True click strips escape sequences
+    elif show is None or asked.quiet:
+        click.echo(printable(line, keep="\n"), nl=not line.endswith("\n"))
     else:
         show()
 
@@ -156,9 +142,9 @@ def as_json(data: Any) -> str:
 
 
 class MessageHandler(logging.Handler):
-    """The package's log on standard error: warnings always, notes (INFO) unless --quiet.
+    """Shows the package's log on standard error: warnings always, notes (INFO) unless --quiet.
 
-    Steps (DEBUG) replace each other on a terminal, while `progress` shows them; under --verbose each is a line.
+    Steps (DEBUG) replace each other on a terminal while `progress` is active; with --verbose each is a line.
     """
 
     def __init__(self, told: Manner) -> None:
@@ -184,7 +170,7 @@ class MessageHandler(logging.Handler):
 
     @contextmanager
     def steps(self, first: str) -> Iterator[None]:
-        """Show the step that is being done, on a terminal."""
+        """Show the current step on a terminal, beginning with `first`, while the block runs."""
         if self.told.quiet or self.told.verbose or not self.console.is_terminal:
             yield
             return
@@ -195,12 +181,19 @@ class MessageHandler(logging.Handler):
                 self.status = None
 
 
+def progress(first: str) -> AbstractContextManager[None]:
+    """Show the running command's current step, beginning with `first`, while the block runs."""
+    handler = click.get_current_context().meta[_MESSAGES]
+    assert isinstance(handler, MessageHandler)
+    return handler.steps(first)
+
+
 @contextmanager
 def _messages(told: Manner) -> Iterator[MessageHandler]:
     package, handler = logging.getLogger("cloud_analytics"), MessageHandler(told)
     level = package.level
     root, silent = logging.getLogger(), logging.NullHandler()
-    root.addHandler(silent)  # else a library's first message gives the root a handler that prints everything
+    root.addHandler(silent)  # otherwise the first message of a library makes logging print all messages
     package.addHandler(handler)
     package.setLevel(logging.DEBUG)
     try:
@@ -213,18 +206,9 @@ def _messages(told: Manner) -> Iterator[MessageHandler]:
 
 @contextmanager
 def _temporary_files() -> Iterator[None]:
-    """Whatever libraries put aside lies in the private folder of this process."""
+    """Temporary files of all libraries lie in the private folder of this process."""
     before, tempfile.tempdir = tempfile.tempdir, str(temporary_folder())
     try:
         yield
     finally:
         tempfile.tempdir = before
-
-
-@contextmanager
-def progress(first: str) -> Iterator[None]:
-    """Show what is being done, beginning with `first`, while the block runs."""
-    handler = click.get_current_context().meta[_MESSAGES]
-    assert isinstance(handler, MessageHandler)
-    with handler.steps(first):
-        yield

@@ -1,16 +1,18 @@
-"""What commands share: options, the console, and a pipeline over a started Spark session."""
+"""Shared by the commands: options that name places, tables on the console, an open lake, a pipeline with a session."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.table import Table
 
 from cloud_analytics.cli.manners import manner, progress
 from cloud_analytics.errors import UsageError
@@ -28,48 +30,119 @@ if TYPE_CHECKING:
     from cloud_analytics.reading.lake import LakeReader
 
 
-def options(*names: str) -> Callable[[Any], Any]:
-    """A decorator that adds these shared options to a command; each is None (or False) where it is not given."""
-    known = {
-        "landing": click.option(
-            "--landing",
-            metavar="DIR",
-            callback=named,
-            help="Landing folder or URI [default: pipeline.yaml's, data/landing].",
-        ),
-        "lake": click.option(
-            "--lake",
-            metavar="DIR",
-            callback=named,
-            help="Lake folder or URI; the zones lie in it [default: pipeline.yaml's, data].",
-        ),
-        "conf": click.option(
-            "--conf",
-            metavar="DIR",
-            type=click.Path(path_type=Path),
-            help="Configuration folder [default: $CLOUD_ANALYTICS_CONF, else ./conf, else the one that is installed].",
-        ),
-        "serving": click.option(
-            "--serving",
-            type=click.Choice(["embedded", "cassandra", "astra", "none"]),
-            help="Where Gold is served: the lake's own Cassandra node, a cluster, AstraDB, or nowhere"
-            " [default: pipeline.yaml's, embedded].",
-        ),
-    }
-
-    def decorate(command: Any) -> Any:
-        for name in reversed(names):
-            command = known[name](command)
-        return command
-
-    return decorate
-
-
-def named(_context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """A folder as it was given; an empty name (an unset variable, mostly) is none."""
+def not_blank(_context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """The value of an option that names a folder; an empty one (of an unset variable, mostly) is an error."""
     if value is not None and not str(value).strip():
         raise click.BadParameter("is empty: give a folder", param=option)
     return value
+
+
+_OPTIONS = {
+    "landing": click.option(
+        "--landing",
+        metavar="DIR",
+        callback=not_blank,
+        help="Landing folder or URI [default: pipeline.yaml's, data/landing].",
+    ),
+    "lake": click.option(
+        "--lake",
+        metavar="DIR",
+        callback=not_blank,
+        help="Lake folder or URI; the zones lie in it [default: pipeline.yaml's, data].",
+    ),
+    "conf": click.option(
+        "--conf",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Configuration folder [default: $CLOUD_ANALYTICS_CONF, else ./conf, else the one that is installed].",
+    ),
+    "serving": click.option(
+        "--serving",
+        type=click.Choice(["embedded", "cassandra", "astra", "none"]),
+        help="Where Gold is served: the lake's own Cassandra node, a cluster, AstraDB, or nowhere"
+        " [default: pipeline.yaml's, embedded].",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class SparkChoice:
+    """The options for Spark of the root command; its context holds them for every command that starts a session."""
+
+    master: str | None = None
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the options of a command say about its landing folder, lake, configuration and serving target.
+
+    None means that the option was not given: the configuration decides. A command without --serving serves nothing.
+    """
+
+    landing: str | None = None
+    lake: str | None = None
+    conf: Path | None = None
+    serving: str | None = "none"
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration, with the options for Spark applied to it."""
+        from cloud_analytics.config import load
+
+        config, choice = load(self.conf), click.get_current_context().find_root().obj
+        if not isinstance(choice, SparkChoice):
+            return config
+        if choice.master and submitted():
+            raise UsageError("under spark-submit the master is spark-submit's: give --master to it, not to the command")
+        spark = config.pipeline.spark.overridden(choice.master, choice.settings)
+        return config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"spark": spark})})
+
+    @property
+    def landing_folder(self) -> str:
+        """The landing folder of the option, else of the configuration."""
+        return self.landing or self.config.pipeline.landing.folder
+
+    @property
+    def lake_folder(self) -> str:
+        """The lake of the option, else of the configuration."""
+        return self.lake or self.config.pipeline.lake
+
+    def need_spark(self, is_reached: Callable[[str], bool]) -> bool:
+        """Whether Spark has to be started to find landing and lake, or to reach what `is_reached` denies."""
+        moved = "spark.hadoop.fs.defaultFS" in self.config.pipeline.spark.conf or "HADOOP_CONF_DIR" in os.environ
+        return submitted() or moved or not all(map(is_reached, (self.landing_folder, self.lake_folder)))
+
+    def check(self, needs: Collection[str], exists: Callable[[str], bool]) -> None:
+        """UsageError where a place that a command needs (`landing`, `lake`) is missing or empty, or the lake is a file.
+
+        A landing folder that --landing names must always exist: an audit would find nothing wrong with a missing one.
+        """
+        from cloud_analytics.lake.uris import local_folder
+
+        landing, lake = self.landing_folder, self.lake_folder
+        folder = local_folder(lake)
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise UsageError(f"the lake {lake} is no folder; give one with --lake")
+        if ("landing" in needs or self.landing) and not exists(landing):
+            raise UsageError(f"the landing folder {landing} does not exist; give it with --landing")
+        if "lake" in needs and not exists(f"{lake}/_state/last_transaction.json"):
+            raise UsageError(f"the lake {lake} holds nothing: `cloud-analytics run` fills it, --lake names another")
+
+
+def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator: the command has these of the options of `Places`, and gets one as its first argument."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_places(**given: Any) -> None:
+            command(Places(**{name: given.pop(name) for name in names}), **given)
+
+        for name in reversed(names):
+            with_places = _OPTIONS[name](with_places)
+        return with_places
+
+    return decorate
 
 
 def console(width: int = 110) -> PrintableConsole:
@@ -77,106 +150,27 @@ def console(width: int = 110) -> PrintableConsole:
     return PrintableConsole(highlight=False, width=None if sys.stdout.isatty() else width)
 
 
-@dataclass(frozen=True)
-class SparkChoice:
-    """What the command line says about Spark; it lies in the root context, for every command that starts a session."""
-
-    master: str | None = None
-    settings: tuple[str, ...] = ()
-
-    def applied(self, config: Config) -> Config:
-        """The configuration with it."""
-        if self.master and submitted():
-            raise UsageError("under spark-submit the master is spark-submit's: give --master to it, not to the command")
-        spark = config.pipeline.spark.overridden(self.master, self.settings)
-        return config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"spark": spark})})
-
-
-def _spark_choice() -> SparkChoice:
-    context = click.get_current_context(silent=True)
-    chosen = context.find_root().obj if context is not None else None
-    return chosen if isinstance(chosen, SparkChoice) else SparkChoice()
-
-
-@dataclass(frozen=True)
-class _Folders:
-    """The landing folder and the lake that a command means, and what has to be there.
-
-    `needs`: a landing folder that is there (one that was named always has to be), a lake that holds something. What
-    only looks at them would find nothing wrong with nothing.
-    """
-
-    config: Config
-    landing: str
-    lake: str
-    needs: frozenset[str]
-
-    @classmethod
-    def of(cls, landing: str | None, lake: str | None, conf: Path | None, needs: Collection[str]) -> _Folders:
-        from cloud_analytics.config import load
-
-        config = _spark_choice().applied(load(conf))
-        named = {"landing"} if landing else set()
-        return cls(
-            config,
-            landing or config.pipeline.landing.folder,
-            lake or config.pipeline.lake,
-            frozenset(named.union(needs)),
-        )
-
-    @property
-    def need_spark(self) -> bool:
-        """Whether only Spark knows where they lie, or reaches them."""
-        from cloud_analytics.lake.files import is_reached_by_python
-
-        return self._only_spark_knows or not all(map(is_reached_by_python, (self.landing, self.lake)))
-
-    @property
-    def _only_spark_knows(self) -> bool:
-        moved = "spark.hadoop.fs.defaultFS" in self.config.pipeline.spark.conf or "HADOOP_CONF_DIR" in os.environ
-        return submitted() or moved
-
-    @property
-    def reading_needs_spark(self) -> bool:
-        """The same for who only reads: an S3 is read without Spark, with the credentials that Spark is given."""
-        from cloud_analytics.lake.files import is_read_by_python
-
-        conf = self.config.pipeline.spark.conf
-        known = all(is_read_by_python(place, conf) for place in (self.landing, self.lake))
-        return self._only_spark_knows or not known
-
-    def look(self, is_there: Callable[[str], bool]) -> None:
-        """UsageError where something that has to be there is not, and where the lake is a file."""
-        from cloud_analytics.lake.uris import local_folder
-
-        lake = local_folder(self.lake)
-        if lake is not None and lake.exists() and not lake.is_dir():
-            raise UsageError(f"the lake {self.lake} is no folder; give one with --lake")
-        if "landing" in self.needs and not is_there(self.landing):
-            raise UsageError(f"the landing folder {self.landing} does not exist; give it with --landing")
-        if "lake" in self.needs and not is_there(f"{self.lake}/_state/last_transaction.json"):
-            raise UsageError(
-                f"the lake {self.lake} holds nothing: `cloud-analytics run` fills it, --lake names another"
-            )
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = (), **style: Any
+) -> None:
+    """Print a table on standard output. Columns in `right` hold figures. Rows may hold rich's markup."""
+    table = Table(title=title, title_justify="left", **style)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
 
 
 @contextmanager
-def open_pipeline(
-    landing: str | None,
-    lake: str | None,
-    conf: Path | None,
-    serving: str | None = "none",
-    needs: Collection[str] = (),
-    take_over: bool = False,
-) -> Iterator[tuple[Pipeline, Config]]:
+def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool = False) -> Iterator[Pipeline]:
     """A pipeline whose Spark session starts when there is something to build, or where only Spark reaches the data.
 
-    Everything that can be wrong without Spark is checked before.
+    What can be wrong without Spark is checked first. `needs` as in `Places.check`.
     """
-    folders = _Folders.of(landing, lake, conf, needs)
-    config, source, folder = folders.config, folders.landing, folders.lake
+    config, landing, lake = places.config, places.landing_folder, places.lake_folder
     with progress("looking for what is new"):
-        from cloud_analytics.lake.files import file_system, open_files
+        from cloud_analytics.lake.files import file_system, is_reached_by_python, open_files
         from cloud_analytics.lake.lake import Lake
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
@@ -185,39 +179,35 @@ def open_pipeline(
         started: list[SparkSession] = []
 
         def start() -> SparkSession:
-            little = holds_little(source, f"{folder}/bronze")
-            spark = build_session(config.pipeline.spark, folder, source, quick_start=little, verbose=manner().verbose)
+            little = holds_little(landing, f"{lake}/bronze")
+            spark = build_session(config.pipeline.spark, lake, landing, quick_start=little, verbose=manner().verbose)
             started.append(spark)
             return spark
 
-        if not folders.need_spark:
-            folders.look(lambda place: open_files(place).exists(""))
-        with open_target(config, folder, serving, take_over) as target:
+        need_spark = places.need_spark(is_reached_by_python)
+        if not need_spark:
+            places.check(needs, lambda place: open_files(place).exists(""))
+        with open_target(config, lake, places.serving, take_over) as target:
             try:
-                if folders.need_spark:
+                if need_spark:
                     spark = start()
-                    folders.look(lambda place: file_system(spark, place).exists(""))
-                yield Pipeline(Lake(started[0] if started else start, folder), source, config, target), config
+                    places.check(needs, lambda place: file_system(spark, place).exists(""))
+                yield Pipeline(Lake(started[0] if started else start, lake), landing, config, target)
             finally:
                 for spark in started:
                     spark.stop()
 
 
 @contextmanager
-def open_lake(
-    lake: str | None, conf: Path | None, landing: str | None = None, needs: Collection[str] = ("lake",)
-) -> Iterator[tuple[LakeReader, ReadableFiles, Config]]:
-    """The lake and the landing folder for a command that only reads; without Spark, unless only Spark reaches them."""
-    folders = _Folders.of(landing, lake, conf, needs)
-    if folders.reading_needs_spark:
-        with open_pipeline(landing, lake, conf, needs=needs) as (pipeline, config):
-            from cloud_analytics.reading.lake import LakeReader
-
-            yield LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing), config
-        return
-    from cloud_analytics.lake.files import open_files
+def open_lake(places: Places, needs: Collection[str] = ("lake",)) -> Iterator[tuple[LakeReader, ReadableFiles]]:
+    """The lake and the landing folder, for reading only. Spark is started only where nothing else reaches them."""
+    from cloud_analytics.lake.files import is_read_by_python, open_files
     from cloud_analytics.reading.lake import LakeReader
 
-    spark_conf = folders.config.pipeline.spark.conf
-    folders.look(lambda place: open_files(place, spark_conf).exists(""))
-    yield LakeReader(open_files(folders.lake, spark_conf)), open_files(folders.landing, spark_conf), folders.config
+    conf = places.config.pipeline.spark.conf  # it holds the credentials with which an S3 is read without Spark
+    if places.need_spark(lambda place: is_read_by_python(place, conf)):
+        with open_pipeline(places, needs) as pipeline:
+            yield LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing)
+        return
+    places.check(needs, lambda place: open_files(place, conf).exists(""))
+    yield LakeReader(open_files(places.lake_folder, conf)), open_files(places.landing_folder, conf)

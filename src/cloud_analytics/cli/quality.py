@@ -1,20 +1,22 @@
-"""What can be trusted: audit, rules."""
+"""Whether the data can be trusted: audit, rules."""
 
 from __future__ import annotations
 
+import logging
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import console, open_lake, options
+from cloud_analytics.cli.manners import command, emit
+from cloud_analytics.cli.options import Places, open_lake, options, print_table
 
 if TYPE_CHECKING:
+    from cloud_analytics.pipeline import Pipeline
     from cloud_analytics.reading.audit import Audit
+
+logger = logging.getLogger(__name__)
 
 
 @command(
@@ -23,16 +25,16 @@ if TYPE_CHECKING:
     fails="a line of some source is unaccounted for, or a closed month and its restatements do not add up",
 )
 @options("landing", "lake", "conf")
-def audit(landing: str | None, lake: str | None, conf: Path | None) -> None:
+def audit(places: Places) -> None:
     """The conservation law: landing lines = Silver rows + quarantined rows, for every source.
 
     Of months that finance has closed also: figures as closed + restatements = what Silver holds.
     """
-    with open_lake(lake, conf, landing, needs=("landing", "lake")) as (zones, files, config):
-        from cloud_analytics.reading.audit import audit as conduct
+    with open_lake(places, needs=("landing", "lake")) as (zones, landing):
+        from cloud_analytics.reading import audit as reading
 
-        result = conduct(zones, files, config)
-    emit(lambda: print_audit(result), audit_line(result), json=lambda: as_json(result.as_json()))
+        result = reading.audit(zones, landing, places.config)
+    emit(audit_line(result), result.as_json(), lambda: print_audit(result))
     if not result.holds:
         sys.exit(1)
 
@@ -40,37 +42,40 @@ def audit(landing: str | None, lake: str | None, conf: Path | None) -> None:
 @command("cloud-analytics rules", "cloud-analytics rules --source usage_events --format json")
 @click.option("--source", metavar="SOURCE", help="Only the rules of one source.")
 @options("lake", "conf")
-def rules(source: str | None, lake: str | None, conf: Path | None) -> None:
+def rules(places: Places, source: str | None) -> None:
     """Every rule of quality: severity, message, and how many records of this lake break it."""
     from cloud_analytics.reading.selection import check_source
 
     check_source(source)
-    with open_lake(lake, conf, needs=()) as (zones, _, config):
+    with open_lake(places, needs=()) as (zones, _):
         from cloud_analytics.reading.rules import catalogue
 
-        found = [rule for rule in catalogue(zones, config) if source in (None, rule["source"])]
+        found = [rule for rule in catalogue(zones, places.config) if source in (None, rule["source"])]
     broken = sum(1 for rule in found if rule["records"])
-    emit(
-        lambda: _print_rules(found),
-        f"{len(found)} rules; records of this lake break {broken} of them.",
-        json=lambda: as_json({"rules": found}),
-    )
+    line = f"{len(found)} rules; records of this lake break {broken} of them."
+    emit(line, {"rules": found}, lambda: _print_rules(found))
 
 
 def _print_rules(found: list[dict[str, Any]]) -> None:
-    table = Table(title="Rules, in the order of precedence", title_justify="left")
-    for name in ("source", "rule", "severity"):
-        table.add_column(name, overflow="fold")
-    table.add_column("records", justify="right")
-    table.add_column("broken when")
+    rows = []
     for rule in found:
-        count = f"{rule['records']:,}" if rule["records"] else ""
-        table.add_row(rule["source"], rule["id"], rule["severity"], count, escape(rule["message"]))
-    console().print(table)
+        records = f"{rule['records']:,}" if rule["records"] else ""
+        rows.append((rule["source"], rule["id"], rule["severity"], records, escape(rule["message"])))
+    columns = ("source", "rule", "severity", "records", "broken when")
+    print_table("Rules, in the order of precedence", columns, rows, right=("records",))
+
+
+def audit_pipeline(pipeline: Pipeline) -> Audit:
+    """The audit of the lake and the landing folder of a pipeline, after its steps."""
+    from cloud_analytics.reading.audit import audit
+    from cloud_analytics.reading.lake import LakeReader
+
+    logger.debug("audit")
+    return audit(LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing), pipeline.config)
 
 
 def audit_line(result: Audit) -> str:
-    """The law in one line."""
+    """The result of the audit in one line."""
     broken = [name for name, source in result.sources.items() if not source.balanced]
     if broken:
         return f"NOT balanced: {', '.join(broken)}."
@@ -83,19 +88,16 @@ def audit_line(result: Audit) -> str:
 
 
 def print_audit(result: Audit) -> None:
-    """A row a source, with what was rejected and why."""
-    table = Table(title="Audit: landing = silver + quarantine", title_justify="left")
-    table.add_column("source")
-    for name in ("landing", "silver", "quarantine"):
-        table.add_column(name, justify="right")
-    table.add_column("rejected as")
-    table.add_column("balanced")
+    """Print one row per source with the reasons of its rejects, then one line per closed month."""
+    rows = []
     for name, source in result.sources.items():
         reasons = ", ".join(f"{kind} {count:,}" for kind, count in source.quarantine.items())
         rejected = sum(source.quarantine.values())
         verdict = "yes" if source.balanced else "[red]NO[/red]"
-        table.add_row(name, f"{source.landing:,}", f"{source.silver:,}", f"{rejected:,}", reasons, verdict)
-    console().print(table)
+        rows.append((name, f"{source.landing:,}", f"{source.silver:,}", f"{rejected:,}", reasons, verdict))
+    figures = ("landing", "silver", "quarantine")
+    columns = ("source", *figures, "rejected as", "balanced")
+    print_table("Audit: landing = silver + quarantine", columns, rows, right=figures)
     if result.archived:
         click.echo(f"{result.archived:,} event files have left landing: their lines are counted as Bronze holds them.")
     for month in result.closed:

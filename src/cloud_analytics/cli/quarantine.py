@@ -1,32 +1,23 @@
-"""What was rejected, why, and what becomes of it: quarantine list, show, replay."""
+"""Rejected records, why they were rejected, and their way back: quarantine list, show, replay."""
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from cloud_analytics.cli.manners import Group, as_json, command, emit
-from cloud_analytics.cli.options import console, open_lake, open_pipeline, options
-from cloud_analytics.cli.quality import audit_line, print_audit
+from cloud_analytics.cli.manners import Group, emit
+from cloud_analytics.cli.options import Places, open_lake, open_pipeline, options, print_table
+from cloud_analytics.cli.quality import audit_line, audit_pipeline, print_audit
 from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
-    from cloud_analytics.config import Config
-    from cloud_analytics.reading.lake import LakeReader
     from cloud_analytics.reading.selection import Selection
     from cloud_analytics.replay import Replay
-
-logger = logging.getLogger(__name__)
 
 
 @click.group(cls=Group, examples=("cloud-analytics quarantine list", "cloud-analytics quarantine replay"))
@@ -34,43 +25,17 @@ def quarantine() -> None:
     """Rejected records: an overview, the records themselves, and their way back after a rule or an alias changed."""
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """Which records of which lake are meant."""
+def _selecting(command: Callable[..., None]) -> Callable[..., None]:
+    """A decorator: the command has options that select records, and gets its places and a `Selection`."""
 
-    source: str | None
-    error_type: str | None
-    since: str | None
-    until: str | None
-    lake: str | None
-    conf: Path | None
-
-    @contextmanager
-    def open(self) -> Iterator[tuple[LakeReader, Selection, Config]]:
-        """The lake and what is selected of it; what is wrong with the choice is told before it is opened."""
-        from cloud_analytics.config import load
+    def with_selection(
+        places: Places, source: str | None, error_type: str | None, since: str | None, until: str | None, **others: Any
+    ) -> None:
         from cloud_analytics.reading.selection import select
 
-        selection = select(load(self.conf), self.source, self.error_type, self.since, self.until)
-        with open_lake(self.lake, self.conf) as (lake, _, config):
-            yield lake, selection, config
+        command(places, select(places.config, source, error_type, since, until), **others)
 
-
-def _choosing(command: Any) -> Any:
-    """The options that narrow what is meant; the command gets them as its `_Chosen`."""
-
-    @wraps(command)
-    def with_chosen(
-        source: str | None,
-        error_type: str | None,
-        since: str | None,
-        until: str | None,
-        lake: str | None,
-        conf: Path | None,
-        **others: Any,
-    ) -> None:
-        command(_Chosen(source, error_type, since, until, lake, conf), **others)
-
+    selecting: Callable[..., None] = wraps(command)(with_selection)
     for option in (
         options("lake", "conf"),
         click.option("--to", "until", metavar="DATE", help="Last date, included."),
@@ -80,60 +45,52 @@ def _choosing(command: Any) -> Any:
         click.option("--error-type", metavar="RULE", help="Only records rejected as this."),
         click.option("--source", metavar="SOURCE", help="Only records of one source."),
     ):
-        with_chosen = option(with_chosen)
-    return with_chosen
+        selecting = option(selecting)
+    return selecting
 
 
-@command("cloud-analytics quarantine list", "cloud-analytics quarantine list --source users --format json", name="list")
-@_choosing
-def _list(chosen: _Chosen) -> None:
+@quarantine.command(
+    "list",
+    examples=("cloud-analytics quarantine list", "cloud-analytics quarantine list --source users --format json"),
+)
+@_selecting
+def _list(places: Places, selection: Selection) -> None:
     """How many records were rejected, as what, and whether another rule or alias could let them pass."""
-    with chosen.open() as opened:
+    with open_lake(places) as (zones, _):
         from cloud_analytics.reading.quarantine import overview
 
-        groups = overview(*opened)
+        groups = overview(zones, selection, places.config)
     total = sum(group["records"] for group in groups)
-    emit(
-        lambda: _print_groups(groups, total),
-        f"{total:,} records in quarantine.",
-        json=lambda: as_json({"groups": groups, "records": total}),
-    )
+    data = {"groups": groups, "records": total}
+    emit(f"{total:,} records in quarantine.", data, lambda: _print_groups(groups, total))
 
 
 def _print_groups(groups: list[dict[str, Any]], total: int) -> None:
-    table = Table(title=f"Quarantine: {total:,} records", title_justify="left")
-    for name in ("source", "rejected as"):
-        table.add_column(name, overflow="fold")
-    table.add_column("records", justify="right")
-    for name in ("dates", "replay", "why"):
-        table.add_column(name)
+    rows = []
     for group in groups:
         dates = " – ".join(dict.fromkeys((group["first_date"], group["last_date"])))
-        replay = "yes" if group["replayable"] else "no"
-        table.add_row(
-            group["source"], group["error_type"], f"{group['records']:,}", dates, replay, escape(group["message"] or "")
-        )
-    console().print(table)
+        replay, why = "yes" if group["replayable"] else "no", escape(group["message"] or "")
+        rows.append((group["source"], group["error_type"], f"{group['records']:,}", dates, replay, why))
+    columns = ("source", "rejected as", "records", "dates", "replay", "why")
+    print_table(f"Quarantine: {total:,} records", columns, rows, right=("records",))
 
 
-@command(
-    "cloud-analytics quarantine show --limit 5",
-    "cloud-analytics quarantine show --error-type negative_cost --format json",
-    name="show",
+@quarantine.command(
+    "show",
+    examples=(
+        "cloud-analytics quarantine show --limit 5",
+        "cloud-analytics quarantine show --error-type negative_cost --format json",
+    ),
 )
-@_choosing
+@_selecting
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most N records.")
-def _show(chosen: _Chosen, limit: int) -> None:
+def _show(places: Places, selection: Selection, limit: int) -> None:
     """The rejected records as they came, each with its file and everything that is wrong with it."""
-    with chosen.open() as opened:
+    with open_lake(places) as (zones, _):
         from cloud_analytics.reading.quarantine import show
 
-        found = show(*opened, limit)
-    emit(
-        lambda: _print_records(found, limit),
-        f"{len(found):,} records shown.",
-        json=lambda: as_json({"records": found}),
-    )
+        found = show(zones, selection, places.config, limit)
+    emit(f"{len(found):,} records shown.", {"records": found}, lambda: _print_records(found, limit))
 
 
 def _print_records(found: list[dict[str, Any]], limit: int) -> None:
@@ -148,31 +105,26 @@ def _print_records(found: list[dict[str, Any]], limit: int) -> None:
         click.echo(f"the first {limit}; --limit shows more, `quarantine list` counts all")
 
 
-@command("cloud-analytics quarantine replay", fails="the audit afterwards does not balance", name="replay")
+@quarantine.command(
+    "replay", examples=("cloud-analytics quarantine replay",), fails="the audit afterwards does not balance"
+)
 @options("landing", "lake", "conf")
-def _replay(landing: str | None, lake: str | None, conf: Path | None) -> None:
+def _replay(places: Places) -> None:
     """Judge everything again after a rule or an alias changed: records that pass now flow into Silver and Gold.
 
     The same steps as `reconcile`, then the audit.
     """
-    with open_pipeline(landing, lake, conf) as (pipeline, config):
-        from cloud_analytics.reading.audit import audit
-        from cloud_analytics.reading.lake import LakeReader
+    with open_pipeline(places) as pipeline:
         from cloud_analytics.replay import replay
 
         done = replay(pipeline)
-        logger.debug("audit")
-        result = audit(LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing), config)
+        result = audit_pipeline(pipeline)
 
     def show() -> None:
         _print_replay(done)
         print_audit(result)
 
-    emit(
-        show,
-        f"{_passed(done)} {audit_line(result)}",
-        json=lambda: as_json({**done.as_json(), "audit": result.as_json()}),
-    )
+    emit(f"{_passed(done)} {audit_line(result)}", {**done.as_json(), "audit": result.as_json()}, show)
     if not result.holds:
         sys.exit(1)
 
@@ -192,23 +144,16 @@ def _print_replay(done: Replay) -> None:
             click.echo(f"{rejected:,} records of Silver are rejected now.")
         if done.outcome.gold:
             click.echo("Next: cloud-analytics serve")
-    table = Table(title="Quarantine, judged again", title_justify="left")
-    for name in ("source", "rejected as"):
-        table.add_column(name, overflow="fold")
-    for name in ("before", "pass now", "rejected now"):
-        table.add_column(name, justify="right")
+    rows = []
     for verdict in done.verdicts:
         passed = f"{verdict.passed:,}" if verdict.replayable else "cannot"
-        row = (f"{verdict.quarantined:,}", passed, f"{verdict.rejected_now:,}")
-        table.add_row(verdict.source, verdict.error_type, *row)
-    console().print(table)
+        figures = (f"{verdict.quarantined:,}", passed, f"{verdict.rejected_now:,}")
+        rows.append((verdict.source, verdict.error_type, *figures))
+    right = ("before", "pass now", "rejected now")
+    print_table("Quarantine, judged again", ("source", "rejected as", *right), rows, right)
     broken = sum(verdict.quarantined for verdict in done.verdicts if not verdict.replayable)
     if broken:
         click.echo(
             f"{broken:,} records cannot be replayed: their text itself is broken, and no rule can read it."
             " Correct the file in landing: `run` reads a changed file again."
         )
-
-
-for _command in (_list, _show, _replay):
-    quarantine.add_command(_command)

@@ -1,15 +1,14 @@
-"""What people ask: query."""
+"""Questions that the serving tables answer: query."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from cloud_analytics.cli.manners import as_json, command, emit, manner, progress
-from cloud_analytics.cli.options import console, options
+from cloud_analytics.cli.manners import command, emit, manner, progress
+from cloud_analytics.cli.options import Places, console, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.queries import option_of
 from cloud_analytics.serving.tables import tables
@@ -18,7 +17,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _options_of_keys(command: _Command) -> _Command:
-    """An option for each further column of a partition key whose value a question names."""
+    """Add an option for each column of a partition key whose value a question names, `org_id` apart."""
     names = {name: table.question for table in tables().values() for name in table.chosen_by if name != "org_id"}
     for name, question in sorted(names.items()):
         command = click.option(option_of(name), name, metavar="TEXT", help=f"For {question}: which {name}.")(command)
@@ -46,6 +45,7 @@ def _options_of_keys(command: _Command) -> _Command:
 @click.option("--explain", is_flag=True, help="Print the CQL, as cqlsh takes it, instead of running it.")
 @options("lake", "serving", "conf")
 def query(
+    places: Places,
     question: str,
     org: str | None,
     since: str | None,
@@ -53,9 +53,6 @@ def query(
     top: int | None,
     spreadsheet: bool,
     explain: bool,
-    lake: str | None,
-    serving: str | None,
-    conf: Path | None,
     **others: str | None,
 ) -> None:
     """Answer a question from its serving table, without Spark.
@@ -63,30 +60,28 @@ def query(
     Rows are newest first; top-services are by rank, and anomalies with --top by impact. DATE is YYYY-MM-DD, for
     revenue also YYYY-MM.
     """
-    from cloud_analytics.config import load
     from cloud_analytics.serving import queries
     from cloud_analytics.serving.target import keyspace_of, open_session
 
     if spreadsheet and manner().output != "csv":
         raise UsageError("--spreadsheet is for --format csv: a table, JSON or CQL is read by no spreadsheet")
     asked = queries.request(question, org, since, until, top, **others)
-    config = load(conf)
     if explain:
         if manner().output == "csv":
             raise UsageError("--explain prints CQL, which has no rows: leave --format csv out")
-        text = queries.explain(asked, keyspace_of(config, serving))
-        emit(lambda: click.echo(text), text, json=lambda: as_json({"cql": text}))
+        text = queries.explain(asked, keyspace_of(places.config, places.serving))
+        emit(text, {"cql": text})
         return
     from cloud_analytics.insight import answers
 
     with (
         progress("asking Cassandra"),
-        open_session(config, lake or config.pipeline.lake, serving) as session,
+        open_session(places.config, places.lake_folder, places.serving) as session,
     ):
         answer = queries.answer(session, asked)
     emit(
-        lambda: answers.print_table(answer, console(width=10_000)),
         f"{asked.about}: {len(answer.rows):,} rows.",
+        show=lambda: answers.print_table(answer, console(width=10_000)),
         json=lambda: answers.as_json(answer),
         csv=lambda: answers.as_csv(answer, spreadsheet),
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import open_lake, options
+from cloud_analytics.cli.manners import command, emit
+from cloud_analytics.cli.options import Places, open_lake, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime import output
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
     help="The page to write; an older one is replaced.",
 )
 @options("landing", "lake", "conf")
-def report(out: Path, landing: str | None, lake: str | None, conf: Path | None) -> None:
+def report(places: Places, out: Path) -> None:
     """Gold as one HTML page: cost, anomalies, revenue, support, GenAI, carbon, and how far to trust them.
 
     The page is one file that needs no network: mail it, print it, read it on a phone. It shows the lake as it is; run
@@ -41,13 +41,12 @@ def report(out: Path, landing: str | None, lake: str | None, conf: Path | None) 
     output.check(out)
     from cloud_analytics.insight.report import facts
 
-    with open_lake(lake, conf, landing) as (zones, files, config):
+    with open_lake(places) as (zones, landing):
         logger.debug("reading Gold")
-        found = facts.read(zones, files, config)
+        found = facts.read(zones, landing, places.config)
         logger.debug("drawing")
         text = page.render(found)
     with output.replacing(out) as path:
         path.write_text(text, encoding="utf-8")
     size = len(text.encode())
-    line = f"{out}: {size / 1024:,.0f} KiB; open it in a browser."
-    emit(lambda: click.echo(line), line, json=lambda: as_json({"file": str(out), "bytes": size}))
+    emit(f"{out}: {size / 1024:,.0f} KiB; open it in a browser.", {"file": str(out), "bytes": size})

@@ -1,4 +1,4 @@
-"""How a command ends when the system or a person asks it to."""
+"""The end of a command after SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_terminal = -1  # standard error as it was, after a stop was asked for
+_terminal = -1  # after SIGTERM: a copy of standard error, which itself is silent then
 
 
 def end_well_on_sigterm() -> None:
-    """SIGTERM ends a command as an error does: what it opened is closed, Spark and the embedded node included."""
+    """Let SIGTERM end a command like an error, so that it closes what it opened: also Spark and the embedded node."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGALRM, _end)
 
@@ -22,7 +22,7 @@ def end_well_on_sigterm() -> None:
 def _end(_number: int, _frame: FrameType | None) -> None:
     global _terminal
     if _terminal < 0:
-        # What is cut off complains at length (threads, finalizers, py4j, warnings), of which nobody learns anything.
+        # Threads, finalizers and py4j that are cut off print long complaints, which help nobody.
         _terminal = os.dup(2)
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
@@ -30,22 +30,23 @@ def _end(_number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-def tell_stop() -> None:
-    """The one line about a stop."""
+def print_stop() -> None:
+    """Print the one line about a stop on standard error."""
     line = "stopped; what was done stays, and the next start goes on from there\n"
     os.write(_terminal if _terminal >= 0 else 2, line.encode())
 
 
 def _try_again(dropped: sys.UnraisableHookArgs) -> None:
-    """A signal may arrive while Python runs a finalizer, which drops what the handler raises: once more, then."""
+    """Send the signal again: it arrived while Python ran a finalizer, which drops the exception of the handler."""
     if isinstance(dropped.exc_value, SystemExit):
         signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def stop_status(error: BaseException) -> int | None:
-    """The exit status if `error` is what became of a stop that was asked for: 130 (Ctrl-C) or 143 (SIGTERM).
+    """130 where `error` goes back to Ctrl-C, 143 where it goes back to SIGTERM, else None.
 
-    What was cut off, and what was closed after it, may have failed in ways of its own: the stop is in its context.
+    Work that a stop interrupts may fail with other errors, as may the closing after it. Then the stop is found among
+    the causes and contexts of the error.
     """
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
@@ -64,9 +65,9 @@ def stop_status(error: BaseException) -> int | None:
 
 @contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets; a second one interrupts at once.
+    """An event that the first SIGINT or SIGTERM sets, so that the current step can end; a second one interrupts it.
 
-    What fails after the first is the stop: a service manager signals Java as well, and the step ends with it.
+    Any error after the first signal counts as the stop: a service manager signals Java as well, and the step fails.
     """
     asked = threading.Event()
     number_asked = signal.SIGTERM

@@ -1,11 +1,10 @@
-"""Whatever the other commands do not ask: sql."""
+"""Questions that no other command answers: sql."""
 
 from __future__ import annotations
 
 import csv
 import io
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import console, open_lake, options
+from cloud_analytics.cli.options import Places, console, open_lake, options
 from cloud_analytics.untrusted import printable
 
 
@@ -25,17 +24,17 @@ from cloud_analytics.untrusted import printable
 )
 @click.argument("query")
 @options("lake", "conf")
-def sql(query: str, lake: str | None, conf: Path | None) -> None:
+def sql(places: Places, query: str) -> None:
     """Ask the lake by one SELECT of DuckDB's SQL, without Spark; nothing can be written.
 
     The zones are schemas: bronze.usage_events, silver.users, gold.revenue_by_org_month, quarantine.usage_events.
     """
-    with open_lake(lake, conf) as (zones, _, _config):
+    with open_lake(places) as (zones, _):
         columns, rows = zones.table(query)
     emit(
-        lambda: _print_rows(columns, rows),
         f"{len(rows):,} rows.",
-        json=lambda: as_json({"columns": columns, "rows": [dict(zip(columns, row)) for row in rows]}),
+        {"columns": columns, "rows": [dict(zip(columns, row)) for row in rows]},
+        lambda: _print_rows(columns, rows),
         csv=lambda: _as_csv(columns, rows),
     )
 
@@ -60,7 +59,7 @@ def _as_csv(columns: list[str], rows: list[tuple[Any, ...]]) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value in a cell: null is empty, lists and truth values are JSON."""
+    """The text of a cell: empty for null, JSON for lists, structs and booleans."""
     from cloud_analytics.insight.plain import plain
 
     if value is None:
