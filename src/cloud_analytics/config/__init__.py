@@ -1,7 +1,7 @@
-"""The configuration: YAML files in `conf/`, validated whole before anything runs.
+"""The configuration: YAML files in `conf/`, all validated before anything runs.
 
-Every problem is reported at once, each with its file, its key and what is allowed. Secrets are not configuration: they
-come from the environment where they are used.
+All problems are reported together, each with its file, its key and what is allowed. Secrets are no part of it: they are
+read from the environment where they are used.
 """
 
 from __future__ import annotations
@@ -25,21 +25,18 @@ from cloud_analytics.config.anomalies import (
     WeekdaySettings,
 )
 from cloud_analytics.config.budgets import Budgets
-from cloud_analytics.config.focus import FocusService, FocusSettings
+from cloud_analytics.config.focus import FocusSettings
 from cloud_analytics.config.pipeline import (
     KEYSPACE_NAME,
-    AstraSettings,
     CassandraSettings,
     CompactionSettings,
-    FxSettings,
     LandingSettings,
     PipelineSettings,
     ServingSettings,
-    StreamSettings,
 )
 from cloud_analytics.config.rules import EVENTS, Rule, RuleBook, inconsistencies
 from cloud_analytics.config.section import Section, parse_duration
-from cloud_analytics.config.sources import MASTERS, SourceContract
+from cloud_analytics.config.sources import MASTERS, SourceContract, Sources
 from cloud_analytics.config.spark import LEGACY, RESULT_SETTINGS, SparkSettings
 from cloud_analytics.config.taxonomy import Taxonomy
 from cloud_analytics.config.validation import read_yaml, validated
@@ -54,8 +51,6 @@ __all__ = [
     "LEGACY",
     "MASTERS",
     "RESULT_SETTINGS",
-    "AnomalySettings",
-    "AstraSettings",
     "Budgets",
     "CassandraSettings",
     "CompactionSettings",
@@ -63,18 +58,12 @@ __all__ = [
     "DailyAnomalySettings",
     "DailySignalSettings",
     "EventAnomalySettings",
-    "FocusService",
-    "FocusSettings",
-    "FxSettings",
     "LandingSettings",
     "LevelShiftSettings",
-    "PipelineSettings",
     "Rule",
     "ServingSettings",
     "SourceContract",
     "SparkSettings",
-    "StreamSettings",
-    "Taxonomy",
     "TrendSettings",
     "WeekdaySettings",
     "default_conf_dir",
@@ -84,7 +73,7 @@ __all__ = [
 
 
 class Config(Section):
-    """The whole configuration, valid."""
+    """The whole configuration."""
 
     pipeline: PipelineSettings
     taxonomy: Taxonomy
@@ -100,24 +89,23 @@ class Config(Section):
         return self.rules.of(source, list(contract.vocabularies) if contract else [])
 
     def with_files_per_trigger(self, files: int) -> Config:
-        """The same, with another number of files a micro-batch at most."""
+        """A copy in which a micro-batch takes at most so many files."""
         stream = self.pipeline.stream.model_copy(update={"max_files_per_trigger": files})
         return self.model_copy(update={"pipeline": self.pipeline.model_copy(update={"stream": stream})})
 
     def fingerprint(self) -> str:
-        """Hash of everything that decides what Silver and Gold hold; not where and how it runs, nor wording."""
+        """Hash of all settings on which the rows of Silver and Gold depend: not where and how it runs, nor wording."""
         decisive = self.model_dump(mode="json", exclude={"rules", "focus", "budgets"})
         decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
         decisive["rules"] = self.rules.without_messages()
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
-# A key that several rows share would multiply the events that are joined.
-_JOINED_BY = {"customers_orgs": "org_id", "resources": "resource_id", "users": "user_id"}
 _FILES: dict[str, type[BaseModel]] = {
     "pipeline": PipelineSettings,
     "taxonomy": Taxonomy,
     "anomalies": AnomalySettings,
+    "sources": Sources,
     "rules": RuleBook,
     "focus": FocusSettings,
     "budgets": Budgets,
@@ -135,7 +123,7 @@ def default_conf_dir() -> Path | Traversable:
 
 
 def load(conf_dir: Path | None = None) -> Config:
-    """Read and validate every file of `conf_dir`; ConfigError lists all problems at once."""
+    """Read and validate every file of `conf_dir`; ConfigError lists all problems."""
     folder = conf_dir or default_conf_dir()
     if not folder.is_dir():
         raise ConfigError([f"the folder {folder} cannot be read: give the one that holds pipeline.yaml with --conf"])
@@ -147,26 +135,11 @@ def load(conf_dir: Path | None = None) -> Config:
             parts[name] = validated(model, raw, f"{name}.yaml", problems)
         if raw is not None and name == "rules":
             problems += [f"rules.yaml: {problem}" for problem in inconsistencies(raw, MASTERS)]
-    if parts.get("focus") and parts.get("taxonomy"):
-        problems += [f"focus.yaml: {problem}" for problem in parts["focus"].unknown_words(parts["taxonomy"])]
-    raw_sources = read_yaml(folder / "sources.yaml", problems)
-    if raw_sources is not None:
-        for name in sorted(set(MASTERS) ^ set(raw_sources)):
-            problems.append(
-                f"sources.yaml: {name}: " + ("is missing" if name in MASTERS else f"allowed are {', '.join(MASTERS)}")
-            )
-        parts["sources"] = {
-            name: validated(SourceContract, raw, "sources.yaml", problems, prefix=f"{name}.")
-            for name, raw in raw_sources.items()
-        }
-        problems += [
-            f"sources.yaml: {name}.key: expected {key} alone, by which events are joined"
-            for name, key in _JOINED_BY.items()
-            if (contract := parts["sources"].get(name)) is not None and contract.key != [key]
-        ]
-    budgets, orgs = parts.get("budgets"), parts.get("sources", {}).get("customers_orgs")
-    if budgets and orgs:
-        tiers = orgs.vocabularies.get("plan_tier", [])
+    focus, taxonomy, sources, budgets = (parts.get(name) for name in ("focus", "taxonomy", "sources", "budgets"))
+    if focus and taxonomy:
+        problems += [f"focus.yaml: {problem}" for problem in focus.unknown_words(taxonomy)]
+    if budgets and sources:
+        tiers = sources.root["customers_orgs"].vocabularies.get("plan_tier", [])
         problems += [
             f"budgets.yaml: plan_tiers.{tier}: expected one of {', '.join(tiers)}"
             for tier in budgets.plan_tiers
@@ -174,4 +147,4 @@ def load(conf_dir: Path | None = None) -> Config:
         ]
     if problems:
         raise ConfigError(problems)
-    return Config(**parts)
+    return Config(**{**parts, "sources": parts["sources"].root})

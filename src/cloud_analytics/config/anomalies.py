@@ -37,7 +37,7 @@ class DailyAnomalySettings(Section):
 
 
 class WeekdaySettings(Section):
-    """When a day costs what its weekday usually does."""
+    """When the weekday explains the cost of a day: its usual cost on this weekday."""
 
     weeks: int = Field(8, ge=1, le=52)
     min_days: int = Field(3, ge=1)
@@ -45,7 +45,7 @@ class WeekdaySettings(Section):
 
 
 class LevelShiftSettings(Section):
-    """When the last days lie on a higher level than the days before them."""
+    """When the cost of the last days counts as a higher level than that of the days before."""
 
     recent_days: int = Field(7, ge=2)
     history_days: int = Field(28, ge=2)
@@ -56,7 +56,7 @@ class LevelShiftSettings(Section):
 
 
 class TrendSettings(Section):
-    """When costs have been drifting upwards."""
+    """When costs count as rising day by day."""
 
     days: int = Field(30, ge=6, le=366)
     min_days: int = Field(20, ge=6)
@@ -66,7 +66,7 @@ class TrendSettings(Section):
 
 
 class DailySignalSettings(Section):
-    """Parameters of the signals beside the daily verdict (docs/anomalies.md)."""
+    """Parameters of the signals that accompany the daily verdict (docs/anomalies.md)."""
 
     weekday: WeekdaySettings = WeekdaySettings()
     level_shift: LevelShiftSettings = LevelShiftSettings()

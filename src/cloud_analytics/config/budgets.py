@@ -1,4 +1,4 @@
-"""conf/budgets.yaml: what organisations mean to spend."""
+"""conf/budgets.yaml: the budgets of organisations."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Budgets(Section):
-    """USD a calendar month, by org_id, and for the organisations that have none of their own by plan_tier."""
+    """USD per calendar month: by org_id, and by plan_tier for organisations without a budget of their own."""
 
     organisations: dict[Word, Usd] = {}
     plan_tiers: dict[Word, Usd] = {}
 
     def of(self, org_id: str, plan_tier: str | None) -> Decimal | None:
-        """The budget of an organisation, USD a month; None where it has none."""
+        """The budget of an organisation in USD per month; None where it has none."""
         return self.organisations.get(org_id, self.plan_tiers.get(plan_tier or ""))

@@ -1,4 +1,4 @@
-"""conf/focus.yaml: what the FOCUS export says beyond the data."""
+"""conf/focus.yaml: facts in the FOCUS export that are not in the data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from cloud_analytics.config.section import Section
 from cloud_analytics.config.taxonomy import Taxonomy
 
-# The service categories of FOCUS 1.2, with their subcategories; each has `Other (<category>)`, too.
+# Service category of FOCUS 1.2 → its subcategories; every category also has `Other (<category>)`.
 SUBCATEGORIES: dict[str, tuple[str, ...]] = {
     "AI and Machine Learning": (
         "AI Platforms", "Bots", "Generative AI", "Machine Learning", "Natural Language Processing",
@@ -46,7 +46,7 @@ SUBCATEGORIES: dict[str, tuple[str, ...]] = {
 
 
 class FocusService(Section):
-    """What kind of service one is."""
+    """The FOCUS category and subcategory of a service."""
 
     category: str = "Other"
     subcategory: str = "Other (Other)"
@@ -62,14 +62,14 @@ class FocusService(Section):
 
 
 class FocusSettings(Section):
-    """conf/focus.yaml: who provides, the category of each service, and the unit of each metric."""
+    """conf/focus.yaml: the provider's name, the category of each service, and the unit of each metric."""
 
     provider: str = Field(min_length=1)
     services: dict[str, FocusService] = Field(default_factory=dict)
     units: dict[str, str] = Field(default_factory=dict)
 
     def unknown_words(self, taxonomy: Taxonomy) -> list[str]:
-        """What is wrong with the names: services and metrics that the taxonomy does not have."""
+        """A problem for each name of a service or metric that the taxonomy does not have."""
         metrics = taxonomy.metric_units()
         return [
             f"{section}.{name}: is not one of {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""conf/pipeline.yaml: where the data lies, how Spark runs, and where Gold is served."""
+"""conf/pipeline.yaml: where the data is, how Spark runs, and where Gold is served."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DatacenterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 class StreamSettings(Section):
-    """The speed layer: size of a micro-batch, what counts as late, and when small files are joined."""
+    """The speed layer: the size of a micro-batch, what counts as late, and when small files are merged."""
 
     max_files_per_trigger: int = Field(500, ge=1)
     watermark: Duration = timedelta(hours=2)
@@ -43,15 +43,15 @@ class FxSettings(Section):
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
-    except ValueError:  # a name, and what it stands for can change
+    except ValueError:  # a host name, which may be resolved to any address
         return host == "localhost"
 
 
 class CassandraSettings(Section):
-    """The target `cassandra`: a cluster, reached at its contact points; user name and password are secrets.
+    """The target `cassandra`: a cluster that is reached at its contact points. User name and password are secrets.
 
-    `replication` (data centre → number of replicas) creates a missing keyspace; without it a missing one is an error.
-    A password goes to other machines over TLS (`ca_file`), or in the clear where `plaintext` says so.
+    With `replication` (data centre → number of replicas) a missing keyspace is created; without it that is an error.
+    A password is sent to other machines over TLS (`ca_file`) only, unless `plaintext` allows more.
     """
 
     contact_points: list[str] = Field(["127.0.0.1"], min_length=1)
@@ -77,24 +77,24 @@ class CassandraSettings(Section):
 
     @property
     def is_local(self) -> bool:
-        """Whether all contact points are this machine itself."""
+        """Whether all contact points are on this machine."""
         return all(map(_is_loopback, self.contact_points))
 
     def strategy(self) -> dict[str, str] | None:
-        """The replication with which a missing keyspace is created, as CQL names it."""
+        """The replication of a keyspace that is created, in the words of CQL; None: none is created."""
         replicas = {name: str(number) for name, number in self.replication.items()}
         return {"class": "NetworkTopologyStrategy", **replicas} if replicas else None
 
 
 class AstraSettings(Section):
-    """The target `astra`: what it takes in a second, and how many writes a month are paid for."""
+    """The target `astra`: how many requests it takes per second, and how many writes per month are paid for."""
 
     requests_per_second: int = Field(4_000, ge=1)
     monthly_writes: int = Field(5_000_000, ge=1)
 
 
 class ServingSettings(Section):
-    """Where Gold is served, and for how long a store that does not answer is tried again."""
+    """Where Gold is served, and for how long requests to a store that does not answer are repeated."""
 
     target: Literal["embedded", "cassandra", "astra", "none"] = "embedded"
     patience: Duration = timedelta(minutes=1)
@@ -111,7 +111,7 @@ class LandingSettings(Section):
 
 
 def _as_landing(given: object) -> object:
-    """The folder alone says all where the rest is as usual."""
+    """`landing` may be the folder alone."""
     if isinstance(given, str):
         return {"folder": given}
     if not isinstance(given, dict | LandingSettings):

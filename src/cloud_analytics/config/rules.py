@@ -1,7 +1,7 @@
-"""conf/rules.yaml: which rules there are, in the order of their precedence. Knows nothing of Spark.
+"""conf/rules.yaml: the rules of quality, in the order of their precedence.
 
-What can be said of the rules without Spark is checked here; whether their conditions mean something, by
-`quality/conditions.py`, before anything is read.
+All that can be checked without Spark is checked here. Whether conditions are valid SQL is checked by
+quality/conditions.py, before any data is read.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import Field, RootModel, model_validator
+
+from cloud_analytics.config.section import Section
 
 EVENTS = "usage_events"
-SHARED = "masters"  # the group of rules that all CSV masters have
+SHARED = "masters"  # the group of rules that apply to all CSV masters
 Severity = Literal["reject", "nullify", "warn"]
 
-# Verdicts that steps of the pipeline give themselves: on lines that Bronze cannot read, and among copies of one key.
+# Verdicts that come from a step of the pipeline, not from a condition: of Bronze on lines that it cannot read, and of
+# Silver on copies of one key.
 BRONZE = ("malformed_json", "invalid_timestamp", "unreadable_file")
 COPIES: dict[str, tuple[str, ...]] = {EVENTS: ("duplicate_event", "conflicting_duplicate"), SHARED: ("duplicate_key",)}
 _STEPS: dict[str, dict[str, tuple[str, ...]]] = {"bronze": {EVENTS: BRONZE}, "copies": COPIES}
 # Checks in Python (quality/checks.py) → whether they are one rule for each closed vocabulary of a source.
 CHECKS = {"blank_key": False, "outside_vocabulary": True}
-# What the layers behind Silver rely on: these rules may be reworded, not removed or given a milder severity.
+# Later layers rely on these rules: they may be reworded, but neither removed nor given a milder severity.
 _ESSENTIAL = {
     EVENTS: ("missing_key", "unsupported_schema_version", "unknown_service", "unknown_metric", "invalid_cost"),
     SHARED: ("malformed_csv", "missing_key"),
@@ -31,16 +34,14 @@ _ESSENTIAL = {
     "nps_surveys": ("invalid_date",),
     "marketing_touches": ("invalid_date",),
 }
-# And the columns of events that no rule may set null.
+# Columns of events that no rule may set to null.
 _NEVER_NULL = ("event_id", "event_ts", "date", "org_id", "resource_id", "service", "metric", "cost_usd")
 
 
-class Rule(BaseModel):
-    """One rule: a condition that is true where a record breaks it, and what follows from that."""
+class Rule(Section):
+    """One rule: a condition that is true for a record that breaks it, and the consequence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    # It is a part of a folder's name (error_type=…), and `<column>` of its own.
+    # The id becomes part of a folder's name (error_type=…). `<column>` stands for the name of each column.
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*(<column>)?$", max_length=100)
     severity: Severity
     when: str | None = Field(None, min_length=1)
@@ -58,11 +59,11 @@ class Rule(BaseModel):
 
     @property
     def by_step(self) -> bool:
-        """Whether a step of the pipeline gives this verdict, and no condition on one record does."""
+        """Whether the verdict comes from a step of the pipeline instead of a condition on one record."""
         return self.check in _STEPS
 
     def of_column(self, column: str) -> Rule:
-        """The rule for one column, where the declared one stands for several."""
+        """The rule for one column, made from a rule that is declared for several columns."""
         texts = {"id": self.id.replace("<column>", column), "message": self.message.replace("<column>", column)}
         return self.model_copy(update={**texts, "column": column})
 
@@ -71,7 +72,7 @@ class RuleBook(RootModel[dict[str, list[Rule]]]):
     """conf/rules.yaml: group (a source, or `masters`) → its rules in the order of precedence."""
 
     def of(self, source: str, vocabularies: Sequence[str] = ()) -> list[Rule]:
-        """Every rule of a source, those of its copies last; `vocabularies` are its columns with a closed word list."""
+        """The rules of a source, those for copies last; `vocabularies` are its columns with a closed list of words."""
         declared = self.root.get(source, [])
         if source != EVENTS:
             declared = [*self.root.get(SHARED, []), *declared]
@@ -82,7 +83,7 @@ class RuleBook(RootModel[dict[str, list[Rule]]]):
         return sorted(rules, key=lambda rule: rule.check == "copies")
 
     def without_messages(self) -> dict[str, Any]:
-        """What decides verdicts: everything but the wording."""
+        """Everything on which verdicts depend: all but the messages."""
         return {
             group: [rule.model_dump(mode="json", exclude={"message"}) for rule in rules]
             for group, rules in self.root.items()
@@ -90,7 +91,7 @@ class RuleBook(RootModel[dict[str, list[Rule]]]):
 
 
 def inconsistencies(raw: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
-    """`key: problem` for what is wrong with the rules as a whole, in a file whose single rules may be wrong as well."""
+    """`key: problem` for each inconsistency among the rules; single rules of `raw` may be invalid, too."""
     allowed = (EVENTS, SHARED, *sources)
     found = [f"{group}: unknown source; allowed are {', '.join(allowed)}" for group in raw if group not in allowed]
     groups = {
@@ -115,7 +116,7 @@ def inconsistencies(raw: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
 
 
 def _misplaced(group: str, rule: dict[str, Any]) -> list[str]:
-    """A check that is unknown or gives no such verdict, and a column that must not be null."""
+    """Problems of one rule: an unknown check, one that does not give this verdict, a column that must not be null."""
     name, check, found = str(rule.get("id")), str(rule["check"]) if rule.get("check") is not None else None, []
     if check in _STEPS:
         verdicts = _STEPS[check].get(group, ())
@@ -135,7 +136,7 @@ def _misplaced(group: str, rule: dict[str, Any]) -> list[str]:
 
 
 def _out_of_order(group: str, rules: list[dict[str, Any]]) -> list[str]:
-    """Bronze speaks before any condition can, and copies are judged among the records that passed them all."""
+    """A problem where the order is not the one in which rules apply: Bronze, conditions, copies of what is left."""
     place = {"bronze": 0, "copies": 2}
     rejects = [rule for rule in rules if rule.get("severity") == "reject"]
     places = [place.get(str(rule.get("check")), 1) for rule in rejects]

@@ -1,4 +1,4 @@
-"""What every section of the configuration is made of."""
+"""The base class of all sections of the configuration, and durations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day)s?\s*$")
 
 
 def parse_duration(text: str) -> timedelta:
-    """`2 hours` → timedelta; ValueError says what is allowed."""
+    """`2 hours` → a timedelta; ValueError says what is allowed."""
     match = _DURATION.match(text)
     if not match:
         raise ValueError("expected a duration such as '30 seconds', '15 minutes', '2 hours' or '1 day'")
@@ -30,6 +30,6 @@ Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
 
 
 class Section(BaseModel):
-    """Part of the configuration: an unknown key is an error, and what is valid stays as it is."""
+    """A part of the configuration. It cannot be changed, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

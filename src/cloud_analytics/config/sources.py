@@ -1,8 +1,8 @@
-"""conf/sources.yaml: what each CSV master must hold."""
+"""conf/sources.yaml: the contract of each CSV master."""
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field, RootModel, model_validator
 
 from cloud_analytics.config.section import Section
 
@@ -17,8 +17,12 @@ MASTERS = (
 )
 
 
+# Events are joined by these keys; a key that several rows share would multiply them.
+_JOINED_BY = {"customers_orgs": "org_id", "resources": "resource_id", "users": "user_id"}
+
+
 class SourceContract(Section):
-    """One CSV master: natural key, columns its header must hold, closed vocabularies."""
+    """One CSV master: its natural key, the columns that its header must have, and its closed vocabularies."""
 
     key: list[str] = Field(min_length=1)
     required: list[str] = Field(min_length=1)
@@ -29,4 +33,23 @@ class SourceContract(Section):
         lacking = [column for column in {*self.key, *self.vocabularies} if column not in self.required]
         if lacking:
             raise ValueError(f"not among `required`: {', '.join(sorted(lacking))}")
+        return self
+
+
+class Sources(RootModel[dict[str, SourceContract]]):
+    """conf/sources.yaml: the contract of every master, by its name."""
+
+    @model_validator(mode="after")
+    def _all_masters(self) -> Sources:
+        problems = [
+            f"{name}: " + ("is missing" if name in MASTERS else f"allowed are {', '.join(MASTERS)}")
+            for name in sorted(set(MASTERS) ^ set(self.root))
+        ]
+        problems += [
+            f"{name}.key: expected {key} alone, by which events are joined"
+            for name, key in _JOINED_BY.items()
+            if name in self.root and self.root[name].key != [key]
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self

@@ -1,4 +1,4 @@
-"""The `spark` section of conf/pipeline.yaml, and the settings of Spark on which results depend."""
+"""The section `spark` of conf/pipeline.yaml, and the settings of Spark on which results depend."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from cloud_analytics.config.section import Section
 from cloud_analytics.config.validation import validated
 from cloud_analytics.errors import ConfigError
 
-# Another value of one of these gives other rows or stops a run. Spark's own defaults, but for the time zone and what
-# Parquet's timestamps are written as; named here because an environment, a cluster's defaults or a session that exists
-# already may say something else.
+# With another value for one of these, rows differ or a run stops. All but the time zone and the type of timestamps in
+# Parquet are Spark's defaults. They are set since a cluster, the environment or an existing session may change them.
 RESULT_SETTINGS = {
     "spark.sql.ansi.enabled": "false",
     "spark.sql.session.timeZone": "UTC",
@@ -48,7 +47,7 @@ RESULT_SETTINGS = {
     "spark.sql.legacy.charVarcharAsString": "true",
     "spark.sql.legacy.timeParserPolicy": "EXCEPTION",
 }
-LEGACY = "spark.sql.legacy."  # behind it: how earlier versions of Spark computed; none of these but those above
+LEGACY = "spark.sql.legacy."  # settings for the behaviour of earlier versions; only those above are allowed
 
 _MASTER = re.compile(r"^(local(\[(\*|[1-9]\d*)\])?|spark://.+:\d+|yarn|k8s://.+)$")
 _SET_ELSEWHERE = {
@@ -59,7 +58,7 @@ _SET_ELSEWHERE = {
 
 
 def _problem(key: str, value: str) -> str | None:
-    """What is wrong with a setting of `conf`."""
+    """The problem with a setting of `conf`; None where there is none."""
     if key in _SET_ELSEWHERE:
         return f"{key}: {_SET_ELSEWHERE[key]}"
     if not key.startswith("spark."):
@@ -73,7 +72,7 @@ def _problem(key: str, value: str) -> str | None:
 
 
 class SparkSettings(Section):
-    """How the Spark session is built; `conf` passes any further `spark.*` setting through."""
+    """How the Spark session is built; `conf` holds further `spark.*` settings."""
 
     master: str = "local[*]"
     app_name: str = "cloud-analytics"
@@ -83,12 +82,12 @@ class SparkSettings(Section):
 
     @property
     def is_local(self) -> bool:
-        """Whether driver and executors are one JVM."""
+        """Whether the executors run in the JVM of the driver."""
         return self.master.startswith("local")
 
     @property
     def driver_memory_mib(self) -> int:
-        """The most memory that the driver's heap may take."""
+        """The maximum size of the driver's heap."""
         return int(self.driver_memory[:-1]) * {"m": 1, "g": 1024}[self.driver_memory[-1].lower()]
 
     @field_validator("driver_memory")
@@ -114,8 +113,8 @@ class SparkSettings(Section):
         return conf
 
     def overridden(self, master: str | None, options: Sequence[str]) -> SparkSettings:
-        """With what the command line gives: a master URL, and KEY=VALUE settings; ConfigError holds all problems."""
-        # What follows the key may be a secret.
+        """A copy with a master URL and KEY=VALUE settings of the command line; ConfigError lists all problems."""
+        # Messages show the key alone: its value may be a secret.
         keys = [re.split(r"[\s:]", option.strip())[0] for option in options if "=" not in option]
         problems = [f"--spark {key}: expected KEY=VALUE" for key in keys]
         pairs = dict(option.split("=", 1) for option in options if "=" in option)

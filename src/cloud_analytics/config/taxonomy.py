@@ -12,24 +12,24 @@ from cloud_analytics.config.section import Section
 
 
 def _spellings(words: Sequence[str], aliases: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What may be written, as it is compared (lower-cased, without blanks around it), with the word it means."""
+    """(spelling, word that it means) for each accepted spelling, lower-cased and without surrounding blanks."""
     return [(text.strip().lower(), word) for text, word in [*zip(words, words), *aliases.items()]]
 
 
 class Metric(Section):
-    """The unit in which a metric is counted (null: count), and the largest value that one event may have."""
+    """The unit of a metric (null: `count`), and the largest value that one event may have."""
 
     unit: str | None = None
     max: Decimal | None = Field(None, gt=0, lt=10**12)
 
 
 def _as_metric(given: object) -> object:
-    """The unit alone says all of a metric that has no limit."""
+    """A metric without a limit may be its unit alone."""
     return {"unit": given} if given is None or isinstance(given, str) else given
 
 
 class Taxonomy(Section):
-    """conf/taxonomy.yaml: services, regions and metrics, with the aliases that may be written for them."""
+    """conf/taxonomy.yaml: services, regions and metrics, with aliases for services and regions."""
 
     services: list[str] = Field(min_length=1)
     service_aliases: dict[str, str] = Field(default_factory=dict)
@@ -61,17 +61,17 @@ class Taxonomy(Section):
         return self
 
     def service_words(self) -> dict[str, str]:
-        """Every accepted spelling of a service, lower-cased, with the service it means."""
+        """Accepted spelling, lower-cased → service."""
         return dict(_spellings(self.services, self.service_aliases))
 
     def region_words(self) -> dict[str, str]:
-        """Every accepted spelling of a region, lower-cased, with its region_code."""
+        """Accepted spelling, lower-cased → region_code."""
         return dict(_spellings(self.regions, self.region_aliases))
 
     def metric_units(self) -> dict[str, str]:
-        """Metric → its unit, both lower-cased; a metric without one is counted."""
+        """Metric → unit, both lower-cased; `count` for a metric without a unit."""
         return {name.strip().lower(): (metric.unit or "count").strip().lower() for name, metric in self.metrics.items()}
 
     def metric_limits(self) -> dict[str, Decimal]:
-        """Metric, lower-cased → the largest value of one event, in the metric's unit; only those that have a limit."""
+        """Metric with a limit, lower-cased → the largest value of one event, in the metric's unit."""
         return {name.strip().lower(): metric.max for name, metric in self.metrics.items() if metric.max is not None}

@@ -1,4 +1,4 @@
-"""Reading YAML and validating it: every problem with its file, its key and what is allowed."""
+"""Reads YAML and validates it; each problem names its file, its key and what is allowed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECRET = re.compile(r"secret|password|token|credential|access\.?key|AstraCS:", 
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is given twice is an error, and not the last one's."""
+    """A loader for which a repeated key is an error."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -28,16 +28,16 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] | None:
-    """The mapping that a file holds; None, and an entry in `problems`, where it holds none."""
+    """The mapping in a file; where there is none, an entry is added to `problems` and None returned."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror}); give the folder with --conf")
         return None
-    except (yaml.YAMLError, ValueError) as error:  # also of a date that is none
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
         where, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
         line = f" at line {where.line + 1}" if where else ""
-        ours = f": {problem}" if problem.endswith("stands twice") else ""  # YAML's own may show a value
+        ours = f": {problem}" if problem.endswith("stands twice") else ""  # PyYAML's own messages may show a value
         problems.append(f"{path}: is not valid YAML{line}{ours}")
         return None
     if not isinstance(raw, dict):
@@ -46,19 +46,19 @@ def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] |
     return raw
 
 
-def validated(model: type[BaseModel], raw: Any, file: str, problems: list[str], prefix: str = "") -> Any:
-    """`raw` as the model; None, and an entry in `problems` for each key that is wrong, where it is not valid."""
+def validated(model: type[BaseModel], raw: Any, file: str, problems: list[str]) -> Any:
+    """`raw` as the model; where it is not valid, an entry per wrong key is added to `problems` and None returned."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         for item in error.errors():
-            key = prefix + ".".join(_named(raw, item["loc"]))
-            problems.append(": ".join(filter(None, (file, key.rstrip("."), _allowed(key, item)))))
+            key = ".".join(_named(raw, item["loc"]))
+            problems.append(": ".join(filter(None, (file, key, _allowed(key, item)))))
         return None
 
 
 def _named(raw: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The parts of a key; an item of a list goes by its id, where it has one."""
+    """The parts of a key; an item of a list is named by its id, if it has one."""
     parts = []
     for part in location:
         try:
@@ -71,11 +71,10 @@ def _named(raw: Any, location: tuple[int | str, ...]) -> list[str]:
 
 
 def _allowed(key: str, item: Any) -> str:
+    """What is allowed for a key, and the value found, unless it is a whole section or may be a misplaced secret."""
     if item["type"] == "extra_forbidden":
         return "unknown key"
     message, found = str(item["msg"]).removeprefix("Value error, "), item["input"]
-    told = f"{message[0].lower()}{message[1:]}"
-    # Neither whole sections, nor what may be a secret in the wrong place.
-    if isinstance(found, dict | list) or _SECRET.search(f"{key} {found}"):
-        return told
-    return f"{told} (found {found!r})"
+    message = f"{message[0].lower()}{message[1:]}"
+    hidden = isinstance(found, dict | list) or _SECRET.search(f"{key} {found}")
+    return message if hidden else f"{message} (found {found!r})"
