@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.arrivals import DATE, EVENT_ID, arrive
 
 _WARM_UP = 3  # files that are not measured: the process starts with them
+_PAUSE = 2.0  # seconds before the next file
 _TIMEOUT = 300.0  # seconds
 
 
@@ -93,7 +94,6 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--files", type=int, default=20, metavar="N", help="How many files are measured.")
     parser.add_argument("--lines", type=int, default=1_000, metavar="N", help="How many lines a file has.")
-    parser.add_argument("--pause", type=float, default=2.0, metavar="S", help="Seconds between two files.")
     parser.add_argument("--serving", choices=("none", "embedded"), default="none")
     arguments = parser.parse_args()
     landing, lake = arguments.work / "landing", arguments.work / "lake"
@@ -115,7 +115,7 @@ def main() -> None:
             gold.append(_seconds_until(_has_newer, lake, before, arrived, process))
             if arguments.serving != "none":
                 cassandra.append(_seconds_until(_is_served, lake, _newest_log(lake), arrived, process))
-            time.sleep(arguments.pause)
+            time.sleep(_PAUSE)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()

@@ -1,11 +1,11 @@
 """Seconds of a micro-batch while a day fills up: `python -m benchmarks.live LANDING WORK [--samples N]`, JSON out.
 
-LANDING holds the files of one day. The lake also holds earlier days (`--history`), which are copies of this day under
-other dates and ids; `run` takes them in first. Then the day fills up in N steps of equal size. Each step ends with some
-files (`--each`) that are measured: they arrive one after the other, and each goes through Bronze, Silver and Gold like
-a micro-batch. The median of their seconds from arrival to Gold is the shortest trigger interval that would keep up at
-this time of the day. The other files of a step go into Bronze one by one, and then into Silver and Gold together. All
-share one Spark session; `stream --follow` would save about one second more, the start of its query.
+LANDING holds the files of one day. The lake also holds the day before, a copy under another date and other ids; `run`
+takes it in first. Then the day fills up in N steps of equal size. Each step ends with three files that are measured:
+they arrive one after the other, and each goes through Bronze, Silver and Gold like a micro-batch. The median of their
+seconds from arrival to Gold is the shortest trigger interval that would keep up at this time of the day. The other
+files of a step go into Bronze one by one, and then into Silver and Gold together. All share one Spark session; `stream
+--follow` would save about one second more, the start of its query.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.session import build_session
 
 
-def steps(files: Sequence[Path], samples: int, each: int) -> Iterator[tuple[Sequence[Path], Sequence[Path]]]:
-    """The files of the day, cut into steps: (files that only fill the day up, the last `each`, which are measured)."""
+MEASURED_FILES = 3  # of each step
+
+
+def steps(files: Sequence[Path], samples: int) -> Iterator[tuple[Sequence[Path], Sequence[Path]]]:
+    """The files of the day, cut into steps: (files that only fill the day up, the last ones, which are measured)."""
     ends = sorted({round(len(files) * number / samples) for number in range(1, samples + 1)} - {0})
     for begin, end in zip([0, *ends], ends):
-        cut = max(begin, end - each)
+        cut = max(begin, end - MEASURED_FILES)
         yield files[begin:cut], files[cut:end]
 
 
@@ -43,32 +46,26 @@ def _arrive(files: Sequence[Path], stream: Path) -> None:
         arrive(stream, file.name, file.read_text(encoding="utf-8"))
 
 
-def _moved_back(text: str, days: int) -> str:
-    """The lines of a file as events of so many days before, under ids of their own."""
+def _write_day_before(files: Sequence[Path], stream: Path) -> None:
+    """Write the events of the files under the date before theirs, and with other ids, into one file."""
 
-    def earlier(found: re.Match[str]) -> str:
-        return f"{found[1]}{date.fromisoformat(found[2]) - timedelta(days)}"
+    def day_before(found: re.Match[str]) -> str:
+        return f"{found[1]}{date.fromisoformat(found[2]) - timedelta(days=1)}"
 
-    return DATE.sub(earlier, EVENT_ID.sub(rf"\g<1>_{days}", text))
-
-
-def _write_earlier_days(files: Sequence[Path], stream: Path, days: int) -> None:
-    """Copy the day to each of the `days` days before it, one file per day."""
-    for number in range(1, days + 1):
-        with (stream / f"earlier_{number:03}.jsonl").open("w", encoding="utf-8") as target:
-            for file in files:
-                target.write(_moved_back(file.read_text(encoding="utf-8"), number))
+    with (stream / "earlier.jsonl").open("w", encoding="utf-8") as target:
+        for file in files:
+            target.write(DATE.sub(day_before, EVENT_ID.sub(r"\g<1>_1", file.read_text(encoding="utf-8"))))
 
 
 def day(
-    pipeline: Pipeline, files: Sequence[Path], stream: Path, samples: int, each: int
+    pipeline: Pipeline, files: Sequence[Path], stream: Path, samples: int
 ) -> Iterator[tuple[dict[str, Any], list[tuple[str, float]]]]:
     """One row per step, with the times at which the zones of its last micro-batch began.
 
     A row holds the lines of a micro-batch and of the day so far, and the micro-batch's seconds, also by zone.
     """
     filled = 0
-    for before, measured in steps(files, samples, each):
+    for before, measured in steps(files, samples):
         _arrive(before, stream)
         filled += sum(batch.input_rows for batch in pipeline.bronze().batches)
         pipeline.silver()
@@ -96,8 +93,6 @@ def main() -> None:
     parser.add_argument("landing", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--samples", type=int, default=8, metavar="N", help="How many steps the day has.")
-    parser.add_argument("--each", type=int, default=3, metavar="N", help="Measured micro-batches of a step.")
-    parser.add_argument("--history", type=int, default=1, metavar="DAYS", help="Earlier days in the lake.")
     arguments = parser.parse_args()
     config = configuration.load().with_files_per_trigger(1)
     landing = arguments.work / "landing"
@@ -110,12 +105,12 @@ def main() -> None:
         spark = build_session(config.pipeline.spark.overridden(None, jobs.options(Path(logs))))
         try:
             pipeline = Pipeline(Lake(spark, str(arguments.work / "lake")), str(landing), config)
-            _write_earlier_days(files, stream, arguments.history)
+            _write_day_before(files, stream)
             _arrive(files[:1], stream)
             pipeline.run()
             _arrive(files[1:2], stream)  # the first micro-batch warms everything up, and is no sample
             pipeline.stream()
-            looks = list(day(pipeline, files[2:], stream, arguments.samples, arguments.each))
+            looks = list(day(pipeline, files[2:], stream, arguments.samples))
         finally:
             spark.stop()
         last = jobs.by_stage(jobs.read(Path(logs)), looks[-1][1])

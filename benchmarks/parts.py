@@ -28,7 +28,6 @@ class Plan:
     landing: Path | None = None
     events: tuple[int, ...] = ()
     times: int = 3
-    batches: int | None = None
     samples: int = 8
 
     def generated(self, events: int, **settings: Any) -> Path:
@@ -102,7 +101,7 @@ def scale(plan: Plan) -> list[dict[str, Any]]:
 def live(plan: Plan) -> list[dict[str, Any]]:
     """Seconds of a micro-batch from its file to Gold, while a day fills up."""
     rows = []
-    days = tuple((events, plan.batches or min(288, events)) for events in plan.events) or LIVE
+    days = tuple((events, min(288, events)) for events in plan.events) or LIVE
     for events, batches in days:
         landing = plan.generated(events, days=1, files=batches)
         run = measured(

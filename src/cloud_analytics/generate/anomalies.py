@@ -1,4 +1,4 @@
-"""Labelled anomalies beyond price spikes: where they are planted, and what they do to an event."""
+"""Labelled anomalies other than price spikes: where they are planted, and how they change an event."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ BURST_DAYS = 2
 
 @dataclass(frozen=True)
 class Effect:
-    """What a label does to the events of one resource on one day."""
+    """How a label changes the events of one resource on one day."""
 
     label: Label
     usage: float = 1.0
     """Multiplier of the value, at the normal price."""
     negative: bool = False
-    """The cost changes its sign."""
+    """Whether the cost changes its sign."""
     replacement: int | None = None
-    """Another resource (its index) sends the event instead, and the label gets none."""
+    """The index of a resource that sends the event instead; the label then does not get the event."""
 
 
 Effects = list[dict[int, Effect]]
@@ -37,10 +37,9 @@ Effects = list[dict[int, Effect]]
 def plan_anomalies(
     settings: GeneratorSettings, resources: Sequence[Resource], calendar: Calendar, rng: Random, labels: list[Label]
 ) -> Effects:
-    """Place every kind and pattern `anomalies_per_kind` times, each on an (org, service) of its own, while those last.
+    """Place every kind and pattern `anomalies_per_kind` times, each on an (org, service) of its own, while groups last.
 
-    One group in four at least keeps out of every label: it is what the labelled ones stand out from. The labels are
-    added to `labels`.
+    At least one group in four gets no label: the labelled groups stand out from them. New labels go to `labels`.
     """
     days = settings.days
     effects: Effects = [{} for _ in range(days)]
@@ -59,7 +58,7 @@ def plan_anomalies(
         if kinds[-1] == "runaway_resource":
             members = [rng.choice(members)]
         busy = [day for day in range(days // 2, days) if any(calendar.is_active(day, r) for r in members)]
-        if not busy:  # the group sends nothing on the days that are needed: the kind goes to the next one
+        if not busy:  # the group sends no events in the second half: the kind goes to the next group
             continue
         kind = kinds.pop()
         planted, factor = _extent(kind, busy, days, rng)
@@ -72,21 +71,25 @@ def plan_anomalies(
             if kind == "slow_drift":
                 usage = 1 + (usage - 1) * number / len(planted)
             effects[day] |= {member: Effect(label, usage, kind == "negative_burst") for member in members}
-    free = [index for index in range(len(resources)) if index not in used]
-    for by_resource in effects:
-        for member, effect in by_resource.items():
-            if effect.label.kind == "missing_day":  # other resources send its events: totals stay as asked for
-                by_resource[member] = Effect(effect.label, replacement=rng.choice(free))
+    _replace_missing(effects, [index for index in range(len(resources)) if index not in used], rng)
     return effects
 
 
+def _replace_missing(effects: Effects, free: Sequence[int], rng: Random) -> None:
+    """Let free resources send the events of a `missing_day`, so that the number of events stays the same."""
+    for by_resource in effects:
+        for member, effect in by_resource.items():
+            if effect.label.kind == "missing_day":
+                by_resource[member] = Effect(effect.label, replacement=rng.choice(free))
+
+
 def _extent(kind: str, busy: Sequence[int], days: int, rng: Random) -> tuple[range, float | None]:
-    """The days of a label, and its usage multiplier."""
+    """The days of a label, and its multiplier of the usage."""
     first = rng.choice(busy)
     match kind:
         case "usage_spike":
             return range(first, first + 1), rng.uniform(6, 12)
-        case "level_shift":  # from the earlier half of the busy days, so that the new level lasts long enough
+        case "level_shift":  # it begins in the earlier half of the busy days, so that it lasts long enough
             return range(rng.choice(busy[: -(-len(busy) // 2)]), days), rng.uniform(2.5, 4)
         case "slow_drift":
             return range(days // 3, days), rng.uniform(3, 5)

@@ -1,4 +1,4 @@
-"""Invoices that follow the usage, and the leaks that are planted among them."""
+"""Invoices that follow the usage, but for planted leaks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import Leak
 
 LEAKS = ("skipped_invoice", "doubled_invoice", "wrong_currency", "wrong_amount")
-LEAST_USAGE_USD = 100.0  # of a month with a leak: a twentieth of it is more than any rounding or tolerance
+LEAST_USAGE_USD = 100.0  # in a month with a leak: so a leak is larger than any rounding or tolerance
 FOREIGN = tuple(currency for currency in c.CURRENCIES if currency != "USD")
 
 Usage = Mapping[tuple[str, str], float]
-"""USD that Silver should hold by (org_id, first day of the month)."""
+"""(org_id, first day of the month) → USD that Silver should hold."""
 
 
 def matched_invoices(settings: GeneratorSettings, usage: Usage, leaks: list[Leak]) -> Iterator[Row]:
     """One invoice for each month with usage, of its cost in the invoice's currency, but for the leaks.
 
-    The leaks are added to `leaks`. Those that are invoiced at all are so in USD, or pretend another currency: in
-    dollars alone their difference can be told from that of a rate.
+    The leaks are added to `leaks`. Their amounts are dollars, whatever currency the invoice names: in another currency
+    a leak could not be distinguished from a change of the rate.
     """
     rng, ids = topic_random(settings.seed, "matched-invoices"), master_keys(settings.seed, "inv")
     planted = _plan(settings, usage)
@@ -31,7 +31,7 @@ def matched_invoices(settings: GeneratorSettings, usage: Usage, leaks: list[Leak
         kind = planted.get((org_id, month))
         currency = "USD" if kind else weighted(rng, c.CURRENCIES)
         rate = _rate(rng, currency)
-        subtotal = cost if currency == "USD" else cost / rate  # a dollar is a dollar, whatever rate the file gives
+        subtotal = cost if currency == "USD" else cost / rate  # the rate of a USD invoice is not applied
         if kind == "wrong_currency":
             currency = rng.choice(FOREIGN)
             while abs((rate := _rate(rng, currency)) - 1) < 0.05:
@@ -52,7 +52,7 @@ def matched_invoices(settings: GeneratorSettings, usage: Usage, leaks: list[Leak
 
 
 def _plan(settings: GeneratorSettings, usage: Usage) -> dict[tuple[str, str], str]:
-    """The kind of leak of each month that has one; three months in four at least are billed as they should be."""
+    """(org_id, month) → kind of leak; at least three months in four have none."""
     months = sorted(month for month, cost in usage.items() if cost >= LEAST_USAGE_USD)
     topic_random(settings.seed, "leaks").shuffle(months)
     return dict(zip(months[: len(usage) // 4], LEAKS * settings.leaks_per_kind))

@@ -1,4 +1,4 @@
-"""The words, prices and shares of the reference data that the generator imitates."""
+"""The words, prices and shares of the reference data, which the generator imitates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METRIC_UNITS = {"requests": "count", "cpu_hours": "hours", "storage_gb_hours": "
 METRIC_TWENTIETHS = {"requests": 9, "cpu_hours": 5, "storage_gb_hours": 6}  # shares of the events, in 1/20
 
 CARBON_KG_PER_UNIT = 0.0002
-# Multipliers of it, of informative data only: power is cleaner in some regions, and some services need more of it.
+# Multipliers of it in informative data: power is cleaner in some regions, and some services need more of it.
 REGION_CARBON = {
     "ap-northeast": 1.2, "us-east": 1.0, "us-west": 0.6, "sa-east": 0.3, "ap-south": 1.9, "eu-west": 0.8,
     "eu-central": 0.9,
@@ -29,14 +29,14 @@ SERVICE_CARBON = {
     "compute": 1.0, "storage": 0.3, "database": 0.7, "networking": 0.2, "analytics": 1.3, "genai": 2.5,
 }  # fmt: skip
 
-# Shares of the ordinary events, as the reference shows them.
+# Shares of the ordinary events in the reference.
 NULL_VALUE_SHARE = 0.0203
 QUOTED_VALUE_SHARE = 0.0303
 NULL_UNIT_SHARE = 0.048
 NEGATIVE_COST_SHARE = 0.0052
-PRICE_SPIKE_SHARE = 0.0038  # before zero values are passed over
+PRICE_SPIKE_SHARE = 0.0038  # events with the value 0 among them get no spike
 PRICE_SPIKE_FACTOR = 20.0
-ROUNDING_NOISE_SHARE = 0.00008  # costs in [-0.01, 0), beside the small ones among the negative costs
+ROUNDING_NOISE_SHARE = 0.00008  # costs in [-0.01, 0); some negative costs are as small
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "customers_orgs": (
@@ -58,11 +58,11 @@ MASTERS = tuple(COLUMNS)
 
 ANOMALIES = ("usage_spike", "level_shift", "slow_drift", "runaway_resource", "missing_day", "negative_burst")
 PATTERNS = ("weekly_peak",)
-"""Labelled as well, but the ordinary way of a group: what a detector should not call an anomaly."""
+"""Labelled as well, but ordinary for their group: a detector should not flag them."""
 
 BILLING = "billing_monthly"
 EVENTS = "usage_events"  # the source's name in audits
-EVENTS_FOLDER = "usage_events_stream"  # and in the landing folder
+EVENTS_FOLDER = "usage_events_stream"  # its folder in the landing folder
 
 INDUSTRIES = {
     "Gaming": 12, "Education": 10, "Manufacturing": 10, "Government": 9, "Retail": 9, "Healthcare": 8, "Fintech": 7,

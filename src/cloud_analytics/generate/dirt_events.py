@@ -1,4 +1,4 @@
-"""Hostile usage events: lines for the ordinary files, and files that are hostile as a whole."""
+"""Hostile usage events: lines in the ordinary files, and files that are hostile as a whole."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import IGNORED, SILVER, Truth
 
 Pairs = list[tuple[str, object]]
-"""An event's fields in order; a list, because keys may repeat."""
+"""The fields of an event in order; a list, because keys may be repeated."""
 
 BOM = b"\xef\xbb\xbf"
-LINES_IN_TRUNCATED_FILE = 200  # enough that part of them can be read before the file breaks off
+LINES_IN_TRUNCATED_FILE = 200  # so many that some can be read before the file breaks off
 CRLF_FILE = "events_dirt_crlf.jsonl"
 
 
 @dataclass
 class EventDirt:
-    """All dirt of the event folder; small, whatever the number of events."""
+    """All dirt of the event folder. Its size does not depend on the number of events."""
 
     lines: defaultdict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
-    """Lines to mix into the ordinary files, by their index."""
+    """Index of an ordinary file → lines to mix into it."""
     files: dict[str, bytes] = field(default_factory=dict)
-    """Further files."""
+    """Name of a further file → its content."""
 
 
 def encode(pairs: Pairs) -> str:
-    """One JSON object, spelled as the reference spells it."""
+    """One JSON object, as the reference spells it."""
     return "{" + ", ".join(f'"{k}": {v if isinstance(v, Raw) else json.dumps(v)}' for k, v in pairs) + "}"
 
 
 def survivor_outcomes(copies: Sequence[tuple[str, bytes]]) -> list[str]:
-    """Outcomes of valid copies (file name, line) of one event_id, by the contract's rule of the smallest."""
+    """The outcomes of valid copies, each (file name, line), of one event_id: the smallest one survives."""
     keys = [(name, line.strip()) for name, line in copies]
     survivor = min(range(len(keys)), key=keys.__getitem__)
     return [
@@ -51,7 +51,7 @@ def survivor_outcomes(copies: Sequence[tuple[str, bytes]]) -> list[str]:
 
 
 class DirtMaker:
-    """Makes the dirt and enters each line's outcome in the truth book."""
+    """Makes the dirt, and enters the outcome of each line in the truth."""
 
     def __init__(self, settings: GeneratorSettings, resources: Sequence[Resource], truth: Truth) -> None:
         self._settings, self._resources, self._truth = settings, resources, truth
@@ -61,7 +61,7 @@ class DirtMaker:
         self._dirt = EventDirt()
 
     def make(self) -> EventDirt:
-        """All of it."""
+        """Make every kind of dirt."""
         for _ in range(self._settings.dirt_per_kind):
             self._field_cases()
             self._repeated_keys()
@@ -72,12 +72,12 @@ class DirtMaker:
         return self._dirt
 
     def _event(self, changes: Changes | None = None) -> Pairs:
-        """A good v2 event of an existing resource at the list price, with the changes."""
+        """A valid v2 event of an existing resource at the list price, with the changes."""
         rng, changes = self._rng, changes or {}
         resource = rng.choice(self._resources)
         metric = rng.choice(tuple(c.METRIC_UNITS))
         value = float(rng.randint(90, 150)) if metric == "requests" else round(rng.uniform(1, 8), 4)
-        # A service that is only spelled otherwise keeps its own price, so that the change alone is odd.
+        # A service in another spelling has its own price, so that only the spelling is odd.
         service = str(changes.get("service", "")).strip().lower()
         price = c.UNIT_PRICES.get(service, c.UNIT_PRICES[resource.service])
         day = rng.choice(self._settings.dates).isoformat()
@@ -105,7 +105,7 @@ class DirtMaker:
         return encode(self._event())
 
     def _put(self, kind: str, outcome: str, line: str | bytes) -> None:
-        """Put a line into an ordinary file, by chance."""
+        """Add a line to an ordinary file, chosen by chance."""
         self._dirt.lines[self._rng.randrange(self._settings.file_count)].append(_bytes(line))
         self._truth.dirt(c.EVENTS, kind, outcome)
 
@@ -152,41 +152,41 @@ class DirtMaker:
             self._put("blank_line", IGNORED, line)
 
     def _copies(self) -> None:
-        """Copies of one event_id: their fate depends on file names, so they are placed here, not by chance."""
-        truth, files = self._truth, self._settings.file_count
+        """Copies of one event_id. Their outcome depends on the names of their files, so the files are chosen here."""
+        dates = [day.isoformat() for day in self._settings.dates]
 
-        def place(kind: str, lines: Sequence[str]) -> None:
-            chosen = [self._rng.randrange(files) for _ in lines]
-            copies = [(self._settings.event_file(index), _bytes(line)) for index, line in zip(chosen, lines)]
-            for index, (_, line), outcome in zip(chosen, copies, survivor_outcomes(copies)):
+        def in_the_morning(pairs: Pairs) -> str:
+            return encode(_replace(pairs, "timestamp", f"{str(dict(pairs)['timestamp'])[:10]}T10:15:00Z"))
+
+        spellings: dict[str, tuple[Callable[[Pairs], str], ...]] = {
+            "copy_identical": (in_the_morning, in_the_morning),
+            "copy_with_blanks_around": (encode, lambda e: f" {encode(e)}  "),
+            "copy_conflicting": (encode, lambda e: encode(_replace(e, "cost_usd_increment", 0.0123))),
+            "copy_on_another_date": (
+                encode,
+                lambda e: encode(_replace(e, "timestamp", f"{self._rng.choice(dates)}T11:11:11Z")),
+            ),
+            "copy_with_blank_id": (encode, lambda e: encode(_replace(e, "event_id", f" {dict(e)['event_id']} "))),
+            "copies_of_both_sorts": (encode, lambda e: encode(_replace(e, "region", "us-west-2")), encode),
+        }
+        for kind, spell in spellings.items():
+            event = self._event()
+            lines = [_bytes(spelled(event)) for spelled in spell]
+            chosen = [self._rng.randrange(self._settings.file_count) for _ in lines]
+            copies = [(self._settings.event_file(index), line) for index, line in zip(chosen, lines)]
+            for index, line, outcome in zip(chosen, lines, survivor_outcomes(copies)):
                 self._dirt.lines[index].append(line)
-                truth.dirt(c.EVENTS, kind, outcome)
-
-        pairs = self._event({"timestamp": "{date}T10:15:00Z"})
-        line, dates = encode(pairs), [day.isoformat() for day in self._settings.dates]
-        place("copy_identical", [line, line])
-        pairs = self._event()
-        place("copy_with_blanks_around", [encode(pairs), f" {encode(pairs)}  "])
-        pairs = self._event()
-        place("copy_conflicting", [encode(pairs), encode(_replace(pairs, "cost_usd_increment", 0.0123))])
-        pairs = self._event()
-        other_day = f"{self._rng.choice(dates)}T11:11:11Z"
-        place("copy_on_another_date", [encode(pairs), encode(_replace(pairs, "timestamp", other_day))])
-        pairs = self._event()
-        blank_id = _replace(pairs, "event_id", f" {dict(pairs)['event_id']} ")
-        place("copy_with_blank_id", [encode(pairs), encode(blank_id)])
-        line, other = encode(pairs := self._event()), encode(_replace(pairs, "region", "us-west-2"))
-        place("copies_of_both_sorts", [line, other, line])
-        pairs = self._event()
-        self._put("copy_that_is_invalid", SILVER, encode(pairs))
-        self._put("copy_that_is_invalid", "invalid_cost", encode(_replace(pairs, "cost_usd_increment", None)))
+                self._truth.dirt(c.EVENTS, kind, outcome)
+        event = self._event()
+        self._put("copy_that_is_invalid", SILVER, encode(event))
+        self._put("copy_that_is_invalid", "invalid_cost", encode(_replace(event, "cost_usd_increment", None)))
 
     def _files(self) -> None:
         good = [_bytes(self._good()) for _ in range(30)]
         bad = b'{"event_id": "evt_half'
         long = _zip(_lines([_bytes(self._good()) for _ in range(LINES_IN_TRUNCATED_FILE)]))
         twice = _bytes(self._good())
-        self._dirt.lines[0].append(twice)  # its copy ends in \r\n, which is no part of the text
+        self._dirt.lines[0].append(twice)  # its copy in the CRLF file ends in \r\n, which is no part of the text
         self._truth.dirt(c.EVENTS, "file_crlf_copy", SILVER)
         self._truth.dirt(c.EVENTS, "file_crlf_copy", "duplicate_event")
         crlf = _lines([*good[0:1], b"", *good[1:2], b"  ", bad, twice], b"\r\n")
@@ -206,7 +206,7 @@ class DirtMaker:
         put("file_gzip", "events_dirt_gzip.jsonl.gz", _zip(_lines([*good[10:12], bad])), silver=2, malformed_json=1)
         put("file_gzip_bom_crlf", "events_dirt_gzip_bom_crlf.json.gz", zipped_crlf, silver=2)
         put("file_gzip_members", "events_dirt_gzip_members.jsonl.gz", members, silver=2)
-        # A name that must not be taken for a URL.
+        # A name that must not be read as a URL.
         put("file_odd_name", "events dirt 100%.jsonl", _lines(good[16:18]), silver=2)
         truncated = long[: len(long) * 3 // 5]
         put("file_truncated_gzip", "events_dirt_truncated.jsonl.gz", truncated, unreadable_file=1)

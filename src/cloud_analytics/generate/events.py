@@ -1,18 +1,18 @@
-"""The ordinary usage events, block by block: lines of JSON in no order of time, without keeping any."""
+"""The ordinary usage events, block by block: lines of JSON in no order of time. Only the current block is in memory."""
 
 from __future__ import annotations
 
 import sys
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import exp, lgamma, log
 from random import Random
 
 from cloud_analytics.generate import catalog as c
-from cloud_analytics.generate.anomalies import Effects
+from cloud_analytics.generate.anomalies import Effect, Effects
 from cloud_analytics.generate.calendar import Calendar, draw_days
-from cloud_analytics.generate.ids import ENDINGS, TRIPLES, EndingWalk, topic_random
+from cloud_analytics.generate.ids import TRIPLES, EndingWalk, topic_random
 from cloud_analytics.generate.masters import Resource
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import Label, Truth
@@ -20,16 +20,22 @@ from cloud_analytics.generate.truth import Label, Truth
 BLOCK = 8_192
 """Most events in memory at once."""
 
-POOL = 16_384  # values of each metric that events draw from; a power of two
-NOISE = 4_096  # a power of two
-WORD = 65_536  # random numbers of an event are 16-bit words ...
-WORDS = 10  # ... ten of them
-SMALLEST_VALUE = 0.005  # smaller ones would cost less than half a 0.0001 USD: their unit price would be noise
-NOISE_RANGE = (0.45, 1.6)  # keeps ordinary unit prices clear of any spike, rounding of small costs included
+POOL = 16_384  # values of each metric that events draw from
+NOISE = 4_096
+WORD = 65_536  # an event uses WORDS random numbers below WORD
+WORDS = 10
+SMALLEST_VALUE = 0.005  # a smaller one costs less than half of 0.0001 USD, so that its unit price would be noise
+NOISE_RANGE = (0.45, 1.6)  # keeps ordinary unit prices clear of any spike, also after small costs are rounded
 
-TOKENS_PER_USD = 120  # of informative data; about as many tokens in all as otherwise
+TOKENS_PER_USD = 120  # of informative data; the total is about the same as in other data
 
-PooledValue = tuple[float, str, str]  # value, its text, the text of carbon_kg
+# Random words below these numbers choose the oddities of an event.
+NULL_VALUE = int(c.NULL_VALUE_SHARE * WORD)
+QUOTED_VALUE = int((c.NULL_VALUE_SHARE + c.QUOTED_VALUE_SHARE) * WORD)
+NULL_UNIT = int(c.NULL_UNIT_SHARE * WORD)
+NEGATIVE_COST = int(c.NEGATIVE_COST_SHARE * WORD)
+ROUNDING_NOISE = NEGATIVE_COST + int(c.ROUNDING_NOISE_SHARE * WORD)
+PRICE_SPIKE = ROUNDING_NOISE + int(c.PRICE_SPIKE_SHARE * WORD)
 
 
 def _poisson(rng: Random, mean: float, count: int) -> list[float]:
@@ -44,29 +50,28 @@ def carbon_text(value: float) -> str:
     return repr(round(value * c.CARBON_KG_PER_UNIT, 6)) if value else "0"
 
 
-def value_pools(rng: Random) -> dict[str, list[PooledValue]]:
-    """Values of each metric: requests around 120, cpu hours and storage with about a tenth of zeros."""
+def value_pools(rng: Random) -> dict[str, list[float]]:
+    """Metric → values to draw from: requests around 120, cpu hours and storage with about a tenth of zeros."""
 
     def usage(mean: float, deviation: float) -> float:
         value = round(rng.gauss(mean, deviation), 4)
         return value if value >= SMALLEST_VALUE else 0.0
 
-    values = {
+    return {
         "requests": _poisson(rng, 120.0, POOL),
         "cpu_hours": [usage(1.8, 1.5) for _ in range(POOL)],
         "storage_gb_hours": [usage(10.0, 8.0) for _ in range(POOL)],
     }
-    return {metric: [(v, repr(v), carbon_text(v)) for v in drawn] for metric, drawn in values.items()}
 
 
 def clipped_noise(rng: Random) -> float:
-    """Multiplier of a cost: 1 on average, 15 % deviation."""
+    """A factor of a cost: 1 on average, with a deviation of 15 %."""
     low, high = NOISE_RANGE
     return min(high, max(low, rng.gauss(1.0, 0.15)))
 
 
 class EventStream:
-    """Writes each event of the calendar once; what it plants goes into the truth book."""
+    """Makes the lines of all events of the calendar, each once, and enters in the truth what it plants."""
 
     def __init__(
         self,
@@ -77,152 +82,120 @@ class EventStream:
         truth: Truth,
     ) -> None:
         rng = self._rng = topic_random(settings.seed, "events")
-        self._calendar, self._effects, self._truth, self._resources = calendar, effects, truth, resources
-        self._spike_range = (5.0, 30.0) if settings.anomalies else None
+        self._settings, self._calendar, self._truth, self._resources = settings, calendar, truth, resources
+        self._first_v2_day = settings.v1_day_count
+        self._effects: Effects = effects or [{} for _ in range(settings.days)]
         self._walk = EndingWalk(topic_random(settings.seed, "event-ids"))
         self._remaining = list(calendar.counts)
         self._dates = [date.isoformat() for date in settings.dates]
-        self._days = [
-            (f'", "timestamp": "{date}', day >= settings.v1_day_count) for day, date in enumerate(self._dates)
-        ]
+        self._usage: defaultdict[tuple[int, str], float] = defaultdict(float)  # (resource, month) → USD
+        # Parts of the lines that many events share.
         self._minutes = [f"T{m // 60:02}:{m % 60:02}:00Z" for m in range(1440)]
         self._heads = [
-            f'", "org_id": "{r.org_id}", "resource_id": "{r.resource_id}", "service": "{r.service}", '
-            f'"region": "{r.region}", "metric": "'
+            f'"org_id": "{r.org_id}", "resource_id": "{r.resource_id}", "service": "{r.service}"'
+            f', "region": "{r.region}", "metric": "'
             for r in resources
         ]
-        self._prices = [(c.UNIT_PRICES[r.service], r.service == "genai") for r in resources]
-        self._months = [f"{date[:7]}-01" for date in self._dates]
-        self._usage: defaultdict[tuple[int, str], float] | None = defaultdict(float) if settings.matched else None
-        self._informative = settings.informative
-        self._intensities = [c.REGION_CARBON[r.region] * c.SERVICE_CARBON[r.service] for r in resources]
+        self._prices = [c.UNIT_PRICES[r.service] for r in resources]
+        self._intensities = [
+            c.REGION_CARBON[r.region] * c.SERVICE_CARBON[r.service] if settings.informative else 1.0 for r in resources
+        ]
         self._starts = [rng.choice(TRIPLES) for _ in range(WORD)]
         self._noise = [clipped_noise(rng) for _ in range(NOISE)]
         self._tokens = [round(abs(rng.gauss(800, 470))) for _ in range(NOISE)]
-        pools = value_pools(rng)
-        self._metrics = [
-            (f'{metric}", "value": ', f'"{c.METRIC_UNITS[metric]}"', pools[metric], metric)
-            for metric, share in c.METRIC_TWENTIETHS.items()
-            for _ in range(share)
-        ]
+        self._values = value_pools(rng)
+        self._metrics = [metric for metric, share in c.METRIC_TWENTIETHS.items() for _ in range(share)]
 
     def usage(self) -> dict[tuple[str, str], float]:
-        """USD that Silver should hold of the lines so far, by (org_id, first day of the month); for invoices."""
+        """(org_id, first day of the month) → USD that Silver should hold of the lines so far; invoices follow it."""
         sums: defaultdict[tuple[str, str], float] = defaultdict(float)
-        for (resource, month), cost in (self._usage or {}).items():
-            sums[self._resources[resource].org_id, month] += cost
+        for (resource, month), cost in self._usage.items():
+            sums[self._resources[resource].org_id, f"{month}-01"] += cost
         return dict(sums)
 
     def block(self, size: int) -> list[str]:
-        """The next `size` lines, without line ends.
-
-        This is the one hot loop of the package: names are local, texts are made beforehand, and the random numbers
-        of a block come from one call, because each of these alone is worth a tenth of the time.
-        """
-        days, remaining, starts, minutes = self._days, self._remaining, self._starts, self._minutes
-        heads, prices, metrics, noise, tokens = self._heads, self._prices, self._metrics, self._noise, self._tokens
-        steps, offsets, active = self._calendar.steps, self._calendar.offsets, self._calendar.active
-        resource_count, triples, base = self._calendar.resources, TRIPLES, len(TRIPLES)
-        pool_mask, noise_mask, endings = POOL - 1, NOISE - 1, ENDINGS
-        ending, stride = self._walk.position, self._walk.step
-        effects, usage, months = self._effects, self._usage, self._months
-        informative, intensities = self._informative, self._intensities
-        null_value, quoted = int(c.NULL_VALUE_SHARE * WORD), int((c.NULL_VALUE_SHARE + c.QUOTED_VALUE_SHARE) * WORD)
-        null_unit, negative = int(c.NULL_UNIT_SHARE * WORD), int(c.NEGATIVE_COST_SHARE * WORD)
-        noise_cost = negative + int(c.ROUNDING_NOISE_SHARE * WORD)
-        odd_cost = noise_cost + int(c.PRICE_SPIKE_SHARE * WORD)
-        nulls = quotes = unit_nulls = rejected = rounding = negative_zeros = 0
-        order = draw_days(self._rng, remaining, size)
-        # draw_days took the whole block off `remaining`: the slots are counted down from where they stood before.
-        slots = list(remaining)
+        """The next `size` lines, without line ends. All random numbers of a block come from one call, for speed."""
+        order = draw_days(self._rng, self._remaining, size)
+        # draw_days took the whole block off `remaining`: slots are counted down from their number before.
+        slots = list(self._remaining)
         for day in order:
             slots[day] += 1
         words = array("H", self._rng.randbytes(2 * WORDS * size))
         if sys.byteorder == "big":
             words.byteswap()
         lines: list[str] = []
+        planted: Counter[str] = Counter()
         columns = (words[i::WORDS] for i in range(WORDS))
-        for day, id1, id2, at, which, nth, noisy, odd_value, odd_unit, cost_word, extra in zip(order, *columns):
-            slot = slots[day] = slots[day] - 1
-            r = (steps[day] * (slot % active) + offsets[day]) % resource_count
-            name, unit, pool, metric = metrics[which * 20 >> 16]
-            value, text, carbon = pool[nth & pool_mask]
-            ending = (ending + stride) % endings
-            high, low = divmod(ending, base)
-            event_id = f"evt_{starts[id1]}{starts[id2]}{triples[high]}{triples[low]}"
-            effect = effects[day].get(r) if effects is not None else None
+        for day, id1, id2, at, which, nth, noisy, odd_value, odd_unit, odd_cost, extra in zip(order, *columns):
+            slots[day] -= 1
+            resource, effect = self._sender(day, slots[day])
+            metric = self._metrics[which * 20 >> 16]
+            event_id = f"evt_{self._starts[id1]}{self._starts[id2]}{self._walk.next()}"
+            value = self._values[metric][nth % POOL]
             if effect is not None:
-                if effect.replacement is not None:
-                    r, effect = effect.replacement, None
-                else:
-                    effect.label.event_ids.append(event_id)
-                    value = round(value * effect.usage, 0 if metric == "requests" else 4)
-                    text, carbon = repr(value), carbon_text(value)
-            price, is_genai = prices[r]
-            cost = round(value * price * noise[noisy & noise_mask], 4)
-            token_count = tokens[extra & noise_mask]
-            if informative:
-                carbon = carbon_text(value * intensities[r])
-                token_count = round(cost * TOKENS_PER_USD * noise[extra & noise_mask])
-            spiked = False
-            if effect is not None:
-                if effect.negative:
-                    cost = -cost
-            elif cost_word < odd_cost:
-                if cost_word < negative:
-                    cost = -cost
-                elif cost_word < noise_cost:
-                    cost = -(1 + nth % 100) / 10_000
-                elif value:
-                    spiked = True
-                    cost = self._spike(value * price, event_id, r, day, metric)
-            if usage is not None and cost >= -0.01:
-                usage[r, months[day]] += cost
-            if cost <= 0:
-                if cost < -0.01:
-                    rejected += 1
-                elif cost < 0:
-                    rounding += 1
-                elif repr(cost) == "-0.0":
-                    negative_zeros += 1
-            if odd_value < null_value and not spiked:  # a spike without a value could not be told from usage
-                text, carbon = "null", "0"
-                nulls += 1
-            elif odd_value < quoted:
+                effect.label.event_ids.append(event_id)
+                value = round(value * effect.usage, 0 if metric == "requests" else 4)
+            list_cost = value * self._prices[resource]
+            cost = usual_cost = round(list_cost * self._noise[noisy % NOISE], 4)
+            if spiked := not effect and value != 0 and ROUNDING_NOISE <= odd_cost < PRICE_SPIKE:
+                cost = self._spike(list_cost, event_id, resource, day, metric)
+            elif effect or odd_cost < ROUNDING_NOISE:
+                cost = _odd_cost(cost, effect, odd_cost, nth)
+            self._count(cost, resource, day, planted)
+            text, unit = repr(value), f'"{c.METRIC_UNITS[metric]}"'
+            if odd_value < NULL_VALUE and not spiked:  # a spike without a value could not be told from high usage
+                text, value = "null", 0.0
+                planted["null_value"] += 1
+            elif odd_value < QUOTED_VALUE:
                 text = f'"{text}"'
-                quotes += 1
-            if odd_unit < null_unit:
+                planted["quoted_value"] += 1
+            if odd_unit < NULL_UNIT:
                 unit = "null"
-                unit_nulls += 1
-            prefix, is_v2 = days[day]
-            if not is_v2:
-                tail = "1}"
-            elif is_genai:
-                tail = f'2, "carbon_kg": {carbon}, "genai_tokens": {token_count}}}'
-            else:
-                tail = f'2, "carbon_kg": {carbon}}}'
+                planted["null_unit"] += 1
             lines.append(
-                f'{{"event_id": "{event_id}{prefix}{minutes[at * 1440 >> 16]}{heads[r]}{name}{text}, "unit": {unit}'
-                f', "cost_usd_increment": {cost!r}, "schema_version": {tail}'
+                f'{{"event_id": "{event_id}", "timestamp": "{self._dates[day]}{self._minutes[at * 1440 >> 16]}", '
+                f'{self._heads[resource]}{metric}", "value": {text}, "unit": {unit}, '
+                f'"cost_usd_increment": {cost!r}, {self._version(day, resource, value, usual_cost, extra)}}}'
             )
-        self._walk.position = ending
-        truth = self._truth
-        truth.row(c.EVENTS, count=size - rejected)
-        truth.row(c.EVENTS, "negative_cost", rejected)
-        truth.planted.update(
-            null_value=nulls,
-            quoted_value=quotes,
-            null_unit=unit_nulls,
-            negative_cost=rejected,
-            rounding_noise_cost=rounding,
-            negative_zero_cost=negative_zeros,
-        )
+        rejected = planted["negative_cost"]
+        self._truth.row(c.EVENTS, count=size - rejected)
+        self._truth.row(c.EVENTS, "negative_cost", rejected)
+        self._truth.planted.update(planted)
         return lines
 
+    def _sender(self, day: int, slot: int) -> tuple[int, Effect | None]:
+        """The resource that sends an event, and what a label does to the event."""
+        resource = self._calendar.resource(day, slot)
+        effect = self._effects[day].get(resource)
+        if effect is not None and effect.replacement is not None:
+            return effect.replacement, None
+        return resource, effect
+
+    def _count(self, cost: float, resource: int, day: int, planted: Counter[str]) -> None:
+        """Add the cost to the usage, if Silver keeps it, and count it as planted where it is odd."""
+        if cost >= -0.01:
+            self._usage[resource, self._dates[day][:7]] += cost
+        if cost < 0:
+            planted["negative_cost" if cost < -0.01 else "rounding_noise_cost"] += 1
+        elif cost == 0 and repr(cost) == "-0.0":
+            planted["negative_zero_cost"] += 1
+
+    def _version(self, day: int, resource: int, value: float, cost: float, extra: int) -> str:
+        """The schema version, with the fields that version 2 adds."""
+        if day < self._first_v2_day:
+            return '"schema_version": 1'
+        fields = f'"schema_version": 2, "carbon_kg": {carbon_text(value * self._intensities[resource])}'
+        if self._resources[resource].service != "genai":
+            return fields
+        tokens = self._tokens[extra % NOISE]
+        if self._settings.informative:
+            tokens = round(cost * TOKENS_PER_USD * self._noise[extra % NOISE])
+        return f'{fields}, "genai_tokens": {tokens}'
+
     def _spike(self, list_cost: float, event_id: str, resource: int, day: int, metric: str) -> float:
-        """The cost of a price spike, USD; registers it with the multiple of the list price that it came out at."""
-        if self._spike_range:
-            factor = self._rng.uniform(*self._spike_range)
+        """The cost (USD) of a price spike; its label gets the multiple of the list price after rounding."""
+        if self._settings.anomalies:
+            factor = self._rng.uniform(5.0, 30.0)
         else:
             factor = c.PRICE_SPIKE_FACTOR * min(1.5, max(0.65, self._rng.gauss(1.0, 0.15)))
         cost = round(list_cost * factor, 4)
@@ -230,3 +203,10 @@ class EventStream:
         spike = Label("price_spike", r.org_id, r.service, r.resource_id, (date, date), factor, metric, [event_id])
         self._truth.labels.append(spike)
         return cost
+
+
+def _odd_cost(cost: float, effect: Effect | None, odd_cost: int, nth: int) -> float:
+    """The cost under an effect, or the negative cost that the random word `odd_cost` chooses."""
+    if effect is not None:
+        return -cost if effect.negative else cost
+    return -cost if odd_cost < NEGATIVE_COST else -(1 + nth % 100) / 10_000

@@ -1,4 +1,4 @@
-"""Identifiers in the spelling of the reference data: a prefix and random-looking base-36 characters, never twice."""
+"""Unique identifiers as the reference data spells them: a prefix and base-36 characters that look random."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from random import Random
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 TRIPLES = tuple(a + b + c for a in ALPHABET for b in ALPHABET for c in ALPHABET)
-"""All 36^3 endings of three characters: four of them make an event_id."""
+"""All 36^3 texts of three characters; an event_id has four of them."""
 ENDINGS = len(TRIPLES) ** 2
-"""Different last six characters of a key; each is used once, so uniqueness needs no memory."""
+"""Number of different last six characters of a key. Each is used once, so keys are unique without being stored."""
 
 
 def topic_random(seed: int, topic: str) -> Random:
-    """A random source of its own for each topic, so that planting more of one thing changes nothing else."""
+    """A random generator for one topic only, so that more of one thing changes nothing else."""
     return Random(f"cloud-analytics/{seed}/{topic}")
 
 
 def stride(rng: Random, size: int) -> int:
-    """A random step that, added again and again modulo `size`, visits every number below `size` once."""
+    """A random step whose multiples modulo `size` are all numbers below `size`."""
     while True:
         step = rng.randrange(size) if size > 1 else 1
         if gcd(step, size) == 1:
@@ -27,10 +27,10 @@ def stride(rng: Random, size: int) -> int:
 
 
 class EndingWalk:
-    """Hands out each of the ENDINGS once, in an order that looks random."""
+    """Each of the ENDINGS once, in an order that looks random."""
 
     def __init__(self, rng: Random, skip: int = 0) -> None:
-        """Begin after the first `skip` endings, which another walk with the same seed uses."""
+        """Begin after the first `skip` endings, which another walk with the same seed hands out."""
         self.step = stride(rng, ENDINGS)
         self.position = (rng.randrange(ENDINGS) + self.step * skip) % ENDINGS
 
@@ -42,7 +42,7 @@ class EndingWalk:
 
 
 def keys(prefix: str, walk: EndingWalk, rng: Random, starts: Sequence[str]) -> Iterator[str]:
-    """Keys like `org_xaji0y6d`: the prefix, two random starts and the next ending."""
+    """Keys like `org_xaji0y6d`: the prefix, two random starts, and the next ending of the walk."""
     while True:
         yield f"{prefix}_{rng.choice(starts)}{rng.choice(starts)}{walk.next()}"
 

@@ -1,4 +1,4 @@
-"""Writing the masters' CSV files (RFC 4180), in the plain layout or in a hostile one."""
+"""Writes the CSV files of the masters (RFC 4180), in a plain or a hostile layout."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import IGNORED, Truth
 
 NOT_READ = "_half.csv"
-"""A half-written upload beside the parts of `users`."""
-ROWS_PER_NOTE = 10  # of the additional column
+"""A half-written upload among the parts of `users`."""
+ROWS_PER_NOTE = 10  # every tenth row has text in the additional column
 BLANK: Row = ()
-"""A blank line: no record."""
+"""A blank line, which is no record."""
 
 
 @contextmanager
 def arriving(path: Path) -> Iterator[Path]:
-    """A name to write to, which the pipeline ignores; the file gets its real name once it is complete."""
+    """A path to write to that the pipeline ignores; the file is renamed to `path` when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     upload = path.with_name(f"_{path.name.lstrip('.')}.upload")
     yield upload
@@ -38,7 +38,7 @@ def write_master(out: Path, source: str, rows: Iterable[Row], settings: Generato
     truth.row(source, count=len(rows))
     parts = [rows[part :: layout.parts or 1] for part in range(layout.parts or 1)]
     if settings.dirty and rows:
-        last = parts[-1]  # of two valid rows of a key, the last one of the last file survives
+        last = parts[-1]  # of two valid rows with one key, the last row of the last file survives
         last += [BLANK] * layout.blank_lines
         if layout.blank_lines:
             truth.dirt(source, "blank_line", IGNORED, layout.blank_lines)
@@ -56,9 +56,9 @@ def write_master(out: Path, source: str, rows: Iterable[Row], settings: Generato
 
 
 def soiled_rows(source: str, first_row: Row, times: int) -> list[tuple[Case, Row]]:
-    """Every case of a master `times` times, each made from the master's first row.
+    """(case, row) for every case of a master, `times` times; each row is made from the master's first row.
 
-    The new keys hold a second underscore, so they can never meet an ordinary one.
+    New keys have a second underscore, so they never equal an ordinary key.
     """
     columns = COLUMNS[source]
     prefix = first_row[0].partition("_")[0]
@@ -66,7 +66,7 @@ def soiled_rows(source: str, first_row: Row, times: int) -> list[tuple[Case, Row
     for case in MASTER_CASES[source] * times:
         row = dict(zip(columns, first_row))
         if source == "support_tickets":
-            row["resolved_at"] = ""  # or another case's created_at would also lie after it
+            row["resolved_at"] = ""  # otherwise a case that changes created_at could break a second rule
         if case.kind not in RIVAL:
             row[columns[0]] = f"{prefix}_dirt_{len(made)}"
         row |= {column: str(value) for column, value in case.changes.items()}

@@ -1,4 +1,4 @@
-"""The seven masters: rows in the column order of the reference, with its contradictions and blanks."""
+"""Rows of the seven masters in the column order of the reference, with its contradictions and blanks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloud_analytics.generate.ids import master_keys, topic_random
 from cloud_analytics.generate.settings import HISTORY_DAYS, GeneratorSettings
 
 Row = tuple[str, ...]
-"""Cells as they stand in the file, in the order of catalog.COLUMNS."""
+"""The cells of a row as texts, in the order of catalog.COLUMNS."""
 
 TICKETS_PER_ORG = 12.5
 TOUCHES_PER_ORG = 18.75
@@ -25,7 +25,7 @@ ORGS_PER_IMPOSSIBLE_NPS = 80
 
 @dataclass(frozen=True)
 class Resource:
-    """What events take over from the resource that sends them."""
+    """A resource, with the facts that its events repeat."""
 
     resource_id: str
     org_id: str
@@ -39,9 +39,9 @@ def weighted(rng: Random, words: Mapping[str, float]) -> str:
 
 
 class Masters:
-    """Rows of every master. Orgs and resources are kept, since the others refer to them; the rest is made on the way.
+    """Rows of every master. Only orgs and resources are kept, since the others refer to them.
 
-    Every oddity that is planted is counted in `quirks`.
+    Planted oddities are counted in `quirks`.
     """
 
     def __init__(self, settings: GeneratorSettings, quirks: Counter[str]) -> None:
@@ -57,7 +57,7 @@ class Masters:
         ]
 
     def rows(self, source: str) -> Iterator[Row]:
-        """The clean rows of a master, made while they are read."""
+        """The clean rows of a master, one by one."""
         rng = topic_random(self._settings.seed, source)
         makers: dict[str, Callable[[Random], Iterator[Row]]] = {
             "customers_orgs": self._org_rows,
@@ -71,14 +71,14 @@ class Masters:
         return makers[source](rng)
 
     def _owners(self, rng: Random, count: int) -> list[str]:
-        """An org for each of `count` things: every org gets one while they last, the rest by chance."""
+        """An org for each of `count` things: first every org once, as far as `count` reaches, then orgs by chance."""
         once = self.org_ids[:count]
         owners = once + [rng.choice(self.org_ids) for _ in range(count - len(once))]
         rng.shuffle(owners)
         return owners
 
     def _day(self, rng: Random, first: int, before_end: int = 0) -> date:
-        """A date from `first` days after the beginning of the history to `before_end` days before the last event."""
+        """A random date from `first` days after the begin of the history to `before_end` days before the last event."""
         begin = self._first + timedelta(days=first)
         return begin + timedelta(days=rng.randrange((self._settings.end_date - begin).days - before_end + 1))
 
@@ -159,7 +159,7 @@ class Masters:
         surveys = [0] * none + [1] * one + [2] * (orgs - none - one)
         rng.shuffle(surveys)
         for org_id, count in zip(self.org_ids, surveys):
-            taken: set[date] = set()  # the key is (org, date): two surveys of an org never share a date
+            taken: set[date] = set()  # two surveys of an org never share a date: the key is (org, date)
             while len(taken) < count:
                 day = self._day(rng, 20)
                 if day in taken:
@@ -179,12 +179,12 @@ class Masters:
 
 
 def credits_and_taxes(rng: Random, subtotal: float) -> tuple[str, str]:
-    """The two further amounts of an invoice, as they stand in the file."""
+    """The cells `credits` and `taxes` of an invoice."""
     return "" if rng.random() < 0.57 else repr(round(rng.expovariate(1 / 19), 2)), repr(round(0.21 * subtotal, 2))
 
 
 def billing_months(settings: GeneratorSettings) -> Sequence[str]:
-    """First days of the invoiced months: from the one before the first event to that of the last event."""
+    """First days of the invoiced months, from the month before the first event to the month of the last event."""
     day = (settings.start_date.replace(day=1) - timedelta(days=1)).replace(day=1)
     months = []
     while day <= settings.end_date:

@@ -1,4 +1,4 @@
-"""What to generate, checked before anything is written."""
+"""The settings of the generator, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ HISTORY_DAYS = 60  # the masters begin this long before the first event
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """Size and character of a landing folder; impossible values raise ValueError with one line.
+    """Size and character of a landing folder. The defaults imitate the reference data; ValueError names a wrong value.
 
-    `None` means "scaled": resources and users with orgs, files with events, v1_days with days. The defaults give the
-    shape of the reference data. The same settings always give the same bytes; `dirty` adds lines and rows to a clean
-    folder and changes none of its ordinary events. Keep `start_date + days` in the past: the pipeline quarantines
-    events that lie in the future, which the truth does not foresee.
+    None means that a number is derived: resources and users from orgs, files from events, v1_days from days. The same
+    settings always give the same bytes. `dirty` adds lines and rows, and changes no ordinary event. The last day
+    should not lie in the future: the pipeline quarantines such events, and the truth file does not say so.
     """
 
     events: int = 43_200
-    """Ordinary usage events (dirt comes on top)."""
+    """Ordinary usage events; `dirty` adds more."""
     days: int = 60
-    """Calendar days that the events cover."""
+    """Calendar days with events."""
     orgs: int = 80
     resources: int | None = None
     users: int | None = None
@@ -40,27 +39,27 @@ class GeneratorSettings:
     dirty: bool = False
     """Plant every kind of hostile input that the data contract names."""
     anomalies: bool = False
-    """Plant the richer labelled anomalies, not only price spikes."""
+    """Plant labelled anomalies of every kind, not only price spikes."""
     v1_days: int | None = None
-    """First days whose events have schema version 1 (scaled: a quarter of the days)."""
+    """Number of first days whose events have schema version 1; derived: a quarter of the days."""
     dirt_per_kind: int = 3
     """Lines or rows of each kind of dirt."""
     anomalies_per_kind: int = 3
-    """Labelled anomalies of each kind; fewer when the orgs are too few to keep them apart."""
+    """Labelled anomalies of each kind; fewer where there are too few orgs to keep them apart."""
     weekly: bool = False
     """Fewer events on Saturdays and Sundays."""
     growth: float = 0.0
-    """Growth of the daily events in 30 days, as a share: 0.1 is a tenth more. The total stays what `events` says."""
+    """Growth of the events per day within 30 days, as a share: 0.1 is a tenth more. Their total stays `events`."""
     billing: Literal["independent", "matched"] = "independent"
-    """Invoices as in the reference, whose amounts have nothing to do with usage, or as large as the month's usage."""
+    """Whether invoices have nothing to do with usage, as in the reference, or match the month's usage."""
     informative: bool = False
-    """Plant the signal that the reference's figures lack: GenAI tokens in proportion to the cost, a carbon intensity
-    of each region and service, matched invoices (so that amounts also differ by the size of the currency)."""
+    """Give figures the meaning that those of the reference lack: GenAI tokens follow the cost, carbon depends on region
+    and service, and invoices match, so that amounts also depend on the currency."""
     leaks_per_kind: int = 3
-    """Invoices of each kind that do not follow the usage, when invoices are matched; fewer with few org months."""
+    """With matched invoices: invoices of each kind that do not match; fewer where there are few months with usage."""
 
     def __post_init__(self) -> None:
-        """Check every value; the message names the setting and what it may be."""
+        """Raise ValueError for the first wrong value, with the setting and what is allowed."""
         at_least = {"events": 1, "days": 1, "orgs": 1, "resources": 1, "users": 1, "files": 1, "v1_days": 0}
         at_least |= {"dirt_per_kind": 1, "anomalies_per_kind": 1, "leaks_per_kind": 0}
         for name, least in at_least.items():
@@ -87,17 +86,17 @@ class GeneratorSettings:
 
     @property
     def resource_count(self) -> int:
-        """Resources, scaled from the orgs when not given."""
+        """Number of resources."""
         return RESOURCES_PER_ORG * self.orgs if self.resources is None else self.resources
 
     @property
     def user_count(self) -> int:
-        """Users, scaled from the orgs when not given."""
+        """Number of users."""
         return USERS_PER_ORG * self.orgs if self.users is None else self.users
 
     @property
     def file_count(self) -> int:
-        """Ordinary event files: about as full as the reference's up to 120 of them, then fuller, then more."""
+        """Number of ordinary event files: up to 120 as full as those of the reference, then fuller ones, then more."""
         if self.files is not None:
             return self.files
         small = min(FEW_FILES, max(1, self.events // EVENTS_PER_FILE))
@@ -105,17 +104,17 @@ class GeneratorSettings:
 
     @property
     def v1_day_count(self) -> int:
-        """Days of schema version 1, counted from the first."""
+        """Number of first days with schema version 1."""
         return self.days // 4 if self.v1_days is None else min(self.v1_days, self.days)
 
     @property
     def dates(self) -> list[date]:
-        """Every date that has events, in order (some are empty when there are fewer events than days)."""
+        """The dates of the days, in order; some have no event when there are fewer events than days."""
         return [self.start_date + timedelta(days=i) for i in range(self.days)]
 
     @property
     def end_date(self) -> date:
-        """The last of the dates."""
+        """The last date."""
         return self.start_date + timedelta(days=self.days - 1)
 
     def event_file(self, index: int) -> str:
@@ -124,7 +123,7 @@ class GeneratorSettings:
         return f"events_part_{index:0{width}}.jsonl"
 
     def as_dict(self) -> dict[str, object]:
-        """The settings with the scaled values filled in, ready for JSON."""
+        """The settings with all derived values, ready for JSON."""
         plain: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self)}
         plain["start_date"] = self.start_date.isoformat()
         scaled = {"resources": self.resource_count, "users": self.user_count, "files": self.file_count}

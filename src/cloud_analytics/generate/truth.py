@@ -1,4 +1,4 @@
-"""What was planted, and what the pipeline should make of it: `_truth.json`, which the pipeline itself never reads."""
+"""`_truth.json`: what was planted, and what the pipeline should make of it. The pipeline never reads it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloud_analytics.generate.settings import GeneratorSettings
 TRUTH_FILE = "_truth.json"
 SILVER = "silver"
 IGNORED = "ignored"
-"""Outcome of input that is no landing line at all: blank lines, files the pipeline passes over."""
+"""The outcome of input that does not count as landing lines: blank lines, and files that the pipeline ignores."""
 
 
 @dataclass
@@ -26,19 +26,19 @@ class Label:
     org_id: str
     service: str
     resource_id: str | None
-    """Null where all resources of the org's service take part."""
+    """None where all resources of the org and service take part."""
     dates: tuple[str, str]
     """First and last, both included."""
     factor: float | None
-    """Multiplier of the usage (of the last day for a drift) or of the list price; null where neither changes."""
+    """Multiplier of the usage (for a drift on its last day) or of the list price; None where neither changes."""
     metric: str | None = None
-    """Only of a price spike."""
+    """Of a price spike only."""
     event_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One invoice that does not follow the usage, and what a reconciliation should say of its month."""
+    """A month whose invoice does not match the usage, and what the reconciliation should say of it."""
 
     kind: str
     org_id: str
@@ -46,49 +46,49 @@ class Leak:
     """`YYYY-MM`."""
     usage_usd: float
     status: str
-    """Of billing_reconciliation."""
+    """The column of billing_reconciliation."""
     currency_suspect: bool
 
 
 class Truth:
-    """Counts and labels, entered while the landing is written. Memory grows with what is labelled, not with events."""
+    """Counts and labels, collected while the landing folder is written. Only labelled events take memory."""
 
     def __init__(self, settings: GeneratorSettings) -> None:
         self.settings = settings
         self.landing: Counter[str] = Counter({source: 0 for source in (*c.MASTERS, c.EVENTS)})
-        """Landing lines (records) by source."""
+        """Source → landing lines or records."""
         self.quarantine: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        """Rows that should be quarantined, by source and error_type."""
+        """Source → error_type → rows that should be quarantined."""
         self.planted: Counter[str] = Counter()
-        """Peculiarities of ordinary events and masters."""
+        """Kind of oddity in ordinary events and masters → how many."""
         self.labels: list[Label] = []
         self.leaks: list[Leak] = []
         self._dirt: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def row(self, source: str, outcome: str = SILVER, count: int = 1) -> None:
-        """Count landing lines of a source; the outcome is SILVER or their error_type."""
+        """Count landing lines of a source by their outcome: SILVER or an error_type."""
         self.landing[source] += count
         if outcome != SILVER and count:
             self.quarantine[source][outcome] += count
 
     def dirt(self, source: str, kind: str, outcome: str, count: int = 1) -> None:
-        """Count planted dirt: as landing lines (unless IGNORED), and by its kind."""
+        """Count planted dirt by its kind and, unless it is IGNORED, as landing lines."""
         if outcome != IGNORED:
             self.row(source, outcome, count)
         self._dirt[f"{source}.{kind}"][outcome] += count
 
     @property
     def silver(self) -> dict[str, int]:
-        """Rows that should reach Silver, by source."""
+        """Source → rows that should reach Silver."""
         return {source: lines - self.quarantine[source].total() for source, lines in self.landing.items()}
 
     @property
     def anomalies(self) -> Counter[str]:
-        """Labelled anomalies by kind."""
+        """Kind → labelled anomalies, patterns left out."""
         return Counter(label.kind for label in self.labels if label.kind not in c.PATTERNS)
 
     def write(self, path: Path) -> None:
-        """Write the truth: settings, expected audit figures, what was planted, and every label."""
+        """Write settings, expected figures of the audit, counts of what was planted, and every label."""
         silver = self.silver
         patterns = [label for label in self.labels if label.kind in c.PATTERNS]
         head = {

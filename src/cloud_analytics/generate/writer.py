@@ -1,4 +1,4 @@
-"""Writing a landing folder: masters, events, dirt and the truth, one file at a time and nothing kept."""
+"""Writes a landing folder file by file: masters, events, dirt and the truth."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from cloud_analytics.generate.truth import TRUTH_FILE, Truth
 def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite: bool = False) -> Truth:
     """Write a landing folder and its `_truth.json`; the same settings give the same bytes.
 
-    Raises FileExistsError when `out` already holds landing files and `overwrite` is false; with it they are removed
-    first. Each file appears under its name only when it is complete, so a stream may watch the folder meanwhile.
+    Landing files in `out` are a FileExistsError, or are removed first where `overwrite` is true. Files get their names
+    only when they are complete, so a stream may watch the folder meanwhile.
     """
     settings = settings or GeneratorSettings()
     _make_room(out, overwrite)
@@ -69,7 +69,7 @@ def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream
 
 
 def _make_room(out: Path, overwrite: bool) -> None:
-    """Refuse a folder with landing files, or remove them (files only: what else lies in the folder stays)."""
+    """Raise FileExistsError where there are landing files, or remove them; other files in the folder stay."""
     if out.exists() and not out.is_dir():
         raise FileExistsError(f"{out} is a file: name a folder to generate into")
     found = [path for name in MASTERS for path in (out / f"{name}.csv", *sorted((out / name).glob("*.csv")))]
@@ -80,4 +80,4 @@ def _make_room(out: Path, overwrite: bool) -> None:
     for path in found:
         path.unlink()
         if path.parent.name in MASTERS and not any(path.parent.iterdir()):
-            path.parent.rmdir()  # an empty folder of parts would stand for an empty master beside the new CSV
+            path.parent.rmdir()  # an empty folder of parts would count as an empty master
