@@ -29,7 +29,6 @@ from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.session import build_session
 
-
 MEASURED_FILES = 3  # of each step
 
 

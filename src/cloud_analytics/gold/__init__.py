@@ -1,4 +1,4 @@
-"""Gold: one module a mart, its declaration `TABLE` beside its pure `build`."""
+"""Gold: one module per mart, with its declaration `TABLE` and its pure function `build`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from importlib import import_module
 
 from cloud_analytics.tables import Mart
 
-_NOT_DECLARED = {"forecasting"}  # it imports NumPy
+_NO_MARTS = {"forecasting"}  # not imported here, since it imports NumPy
 
 
 @cache
 def marts() -> dict[str, Mart]:
-    """Every mart by name: what the modules of this package declare. Nothing else names them."""
+    """Name → mart, for every module of this package that declares one. Marts are listed nowhere else."""
     found = {}
     for info in pkgutil.iter_modules(__path__):
-        if info.name in _NOT_DECLARED:
+        if info.name in _NO_MARTS:
             continue
         module = import_module(f"{__name__}.{info.name}")
-        if hasattr(module, "TABLE"):  # others hold what several marts share
-            about = (module.__doc__ or info.name).splitlines()[0]  # Python leaves docstrings out under -OO
+        if hasattr(module, "TABLE"):
+            about = (module.__doc__ or info.name).splitlines()[0]  # with -OO there are no docstrings
             found[module.TABLE.name] = Mart(module.TABLE, module.build, about)
     return found

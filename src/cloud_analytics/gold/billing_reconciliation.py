@@ -52,9 +52,9 @@ TABLE = Table(
 
 
 def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rejected: DataFrame) -> DataFrame:
-    """Usage, revenue, invoices (silver/billing_monthly) and rejected costs → one row an (org, month).
+    """Usage, revenue, invoices (silver/billing_monthly) and rejected costs → one row per (org, month).
 
-    Every pair that has usage or an invoice is there. Amounts are USD; difference = invoiced − usage.
+    Rows are the months with usage or an invoice. Amounts are USD; difference = invoiced − usage.
     """
     usage = resource_days.groupBy("org_id", month("usage_date").alias("month")).agg(
         total_or_zero("cost_usd").alias("usage_cost_usd"),
@@ -69,7 +69,7 @@ def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rej
         "invoice_count",
         "currency_original",
     )
-    # The subtotals as they stand on the invoices, where all of them are in one currency that is not USD.
+    # The subtotals in the invoices' own currency, where all invoices of the month have the same one and it is not USD.
     unconverted = (
         invoices.groupBy("org_id", month("month").alias("month"))
         .agg(total("subtotal").alias("_unconverted"), F.min("currency").alias("_from"), F.max("currency").alias("_to"))
@@ -110,8 +110,8 @@ def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rej
 
 
 def tolerance(charge_rows: SparkColumn) -> SparkColumn:
-    """max(1.00, 0.005 × √charge_rows) USD, rounded half-up to 6 decimals: each charge is rounded somewhere."""
-    # In millionths: below 25 million rows √(25·10⁶ n) is so far from any half that a DOUBLE rounds as exact digits do.
+    """max(1.00, 0.005 × √charge_rows) USD, rounded half-up to 6 decimals: every charge may have been rounded."""
+    # In millionths of a dollar: up to 25 million rows, √(25·10⁶ n) is never so close to a half that DOUBLE errs.
     millionths = F.round(F.sqrt(charge_rows * 25_000_000)).cast("bigint")
     return (F.greatest(millionths, F.lit(1_000_000)) * F.lit("0.000001").cast("decimal(6,6)")).cast(MONEY)
 

@@ -25,15 +25,12 @@ TABLE = Table(
 
 
 def build(touches: DataFrame) -> DataFrame:
-    """silver/marketing_touches → one row a (campaign, channel, month). Rates are shares 0–1 of the touches."""
+    """silver/marketing_touches → one row per (campaign, channel, month). Rates are shares (0–1) of the touches."""
     sums = touches.groupBy(or_unknown("campaign"), or_unknown("channel"), month("timestamp").alias("month")).agg(
         F.count("*").alias("touches"),
         count_if(F.col("clicked")).alias("clicks"),
         count_if(F.col("converted")).alias("conversions"),
     )
-    touched = F.col("touches")
-    return TABLE.select(
-        sums.withColumn("click_rate", ratio(F.col("clicks"), touched)).withColumn(
-            "conversion_rate", ratio(F.col("conversions"), touched)
-        ),
-    )
+    counts = {"click_rate": "clicks", "conversion_rate": "conversions"}
+    rates = {rate: ratio(F.col(count), F.col("touches")) for rate, count in counts.items()}
+    return TABLE.select(sums.withColumns(rates))

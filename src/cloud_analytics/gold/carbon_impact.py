@@ -38,15 +38,15 @@ TABLE = Table(
 
 
 def build(usage: DataFrame) -> DataFrame:
-    """gold/resource_daily_usage → one row an (org, day). `coverage` is the share (0–1) of events that report carbon."""
+    """gold/resource_daily_usage → one row per (org, day). `coverage` is the share (0–1) of events with carbon."""
     sums = usage.groupBy("org_id", "usage_date").agg(
         total("total_carbon_kg").alias("total_carbon_kg"),
         F.sum("events").alias("events"),
         F.sum("events_with_carbon").alias("events_with_carbon"),
         total_or_zero("cost_usd").alias("_cost"),
     )
-    return TABLE.select(
-        sums.withColumn("coverage", ratio(F.col("events_with_carbon"), F.col("events"))).withColumn(
-            "carbon_kg_per_usd", ratio(F.col("total_carbon_kg"), F.col("_cost"))
-        ),
-    )
+    ratios = {
+        "coverage": ratio(F.col("events_with_carbon"), F.col("events")),
+        "carbon_kg_per_usd": ratio(F.col("total_carbon_kg"), F.col("_cost")),
+    }
+    return TABLE.select(sums.withColumns(ratios))

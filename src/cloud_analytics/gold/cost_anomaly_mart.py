@@ -53,9 +53,9 @@ _COUNTS = [column.name for column in FLAGGED_EVENTS]
 
 
 def build(daily: DataFrame, usage: DataFrame) -> DataFrame:
-    """The daily mart, and gold/resource_daily_usage of the same dates → the daily mart's anomalous rows.
+    """The daily mart and gold/resource_daily_usage of the same dates → one row per anomalous (org, day, service).
 
-    USD; impact_pct in percent. top_resource_id is the resource with the highest cost that day (ties: the smallest id).
+    Amounts are USD. top_resource_id is the resource with the highest cost of the day; of several, the smallest id.
     """
     resources = usage.groupBy(*TABLE.key, "resource_id").agg(
         *[F.sum(name).alias(name) for name in (*_COUNTS, "cost_usd", "anomalous_cost_usd")]
@@ -68,12 +68,13 @@ def build(daily: DataFrame, usage: DataFrame) -> DataFrame:
     )
     actual, expected = F.col("total_cost_usd"), F.col("expected_cost_usd")
     impact = (actual - expected).cast("decimal(28,8)")
-    # Both have 8 decimals; a hundred times as much fits the 6 that a ratio is taken of.
+    # `ratio` takes 6 decimals and these have 8: the factor 100 on both sides keeps them.
     percent = ratio(impact * 100, expected * 100, factor=100)
     joined = daily.join(causes, [*TABLE.key]).where(F.col("is_anomaly") | (F.col("anomalous_events") > 0))
-    return TABLE.select(
-        joined.withColumn("actual_cost_usd", actual)
-        .withColumn("impact_usd", impact)
-        .withColumn("impact_pct", percent)
-        .withColumn("is_daily_anomaly", F.col("is_anomaly"))
-    )
+    named = {
+        "actual_cost_usd": actual,
+        "impact_usd": impact,
+        "impact_pct": percent,
+        "is_daily_anomaly": F.col("is_anomaly"),
+    }
+    return TABLE.select(joined.withColumns(named))

@@ -1,4 +1,4 @@
-"""What each organisation's month will cost, as foreseen on the last usage date; kept as it was said."""
+"""Forecast of each organisation's cost of the month, made on the last usage date and never replaced."""
 
 from __future__ import annotations
 
@@ -52,13 +52,12 @@ _FORECAST = (
 
 
 def build(daily: DataFrame, orgs: DataFrame, budgets: Budgets) -> DataFrame:
-    """Daily costs and organisations → one row an organisation with usage, as of the last usage date.
+    """Daily costs and silver/customers_orgs → one row per organisation with usage, as of the last usage date; USD.
 
-    Days without usage cost 0. Forecasts are estimates, so they are reckoned in floating point, organisation by
-    organisation in the order of the days, and rounded to money at the end; what was spent is summed exactly.
+    Days without usage cost 0. Forecasts are estimates, so they are computed in floating point, by organisation and in
+    the order of the days, and rounded at the end. The cost so far is an exact sum.
     """
     days = daily.groupBy("org_id", "usage_date").agg(F.sum("total_cost_usd").alias("cost_usd"))
-    # The last usage date is the same for all: one row, sent to every task.
     days = days.crossJoin(F.broadcast(daily.agg(F.max("usage_date").alias("as_of_date"))))
     is_of_month = F.col("usage_date") >= F.trunc(F.date_add("as_of_date", 1), "month")
     spent = F.sum(F.when(is_of_month, F.col("cost_usd"))).over(Window.partitionBy("org_id"))
@@ -72,7 +71,7 @@ def build(daily: DataFrame, orgs: DataFrame, budgets: Budgets) -> DataFrame:
     )
 
     def of_one(rows: pd.DataFrame) -> pd.DataFrame:
-        return _foresee(rows, budgets)
+        return _forecast_row(rows, budgets)
 
     money = {name: F.col(f"{name}_usd").cast(MONEY) for name in ("forecast", "half_width")}
     spent_and = F.col("actual_to_date_usd") + money["forecast"]
@@ -91,8 +90,8 @@ def build(daily: DataFrame, orgs: DataFrame, budgets: Budgets) -> DataFrame:
     )
 
 
-def _foresee(rows: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
-    """The days with usage of one organisation → its one row of `_FORECAST`."""
+def _forecast_row(rows: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
+    """The days with usage of one organisation → one row of `_FORECAST`."""
     import pandas as pd
 
     from cloud_analytics.gold.forecasting import forecast

@@ -1,6 +1,7 @@
 """Days on which the cost of a service has shifted to a higher level, drifts up, or stands out from the days before.
 
-A mart of its own: a filter over the signals as they are computed makes Spark compute each array once for each use.
+It is a mart of its own: if the signals were filtered where they are computed, Spark would compute each array again for
+every use.
 """
 
 from __future__ import annotations
@@ -27,5 +28,5 @@ TABLE = Table(
 
 
 def build(signals: DataFrame) -> DataFrame:
-    """gold/daily_cost_signals → its rows on which a signal or the daily verdict stands."""
+    """gold/daily_cost_signals → its rows with a level shift, a trend or an anomalous day."""
     return TABLE.select(signals.where("is_anomaly OR is_level_shift OR is_trend"))

@@ -27,7 +27,7 @@ _GOOD_CSAT = 4
 
 
 def build(tickets: DataFrame) -> DataFrame:
-    """silver/support_tickets → one row an (org, month). A response is a valid csat; rates are shares 0–1."""
+    """silver/support_tickets → one row per (org, month). A response is a valid csat; rates are shares (0–1)."""
     sums = tickets.groupBy("org_id", month("created_at").alias("month")).agg(
         F.count("csat").alias("responses"),
         ratio(F.sum("csat"), F.count("csat")).alias("avg_csat"),

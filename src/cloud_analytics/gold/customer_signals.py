@@ -1,4 +1,4 @@
-"""The facts that a customer team looks at, side by side for each organisation. No score is made of them."""
+"""Facts about each organisation for customer success, side by side and without a score."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ TABLE = Table(
 def build(
     organisations: DataFrame, daily: DataFrame, tickets: DataFrame, surveys: DataFrame, reconciliation: DataFrame
 ) -> DataFrame:
-    """Masters, daily usage and the billing reconciliation → one row an organisation that is known or has usage.
+    """Masters, daily usage and the billing reconciliation → one row per organisation that is known or has usage.
 
-    Amounts are USD. Windows are calendar days that end on as_of_date, the last usage date of all data. A window that
-    the usage data do not reach back to is null, not 0.
+    Amounts are USD. Windows are calendar days that end on as_of_date, the last usage date of all data. The cost of a
+    window that begins before the first usage date is null, not 0.
     """
     dates = daily.agg(F.max("usage_date").alias("as_of_date"), F.min("usage_date").alias("_first_date"))
     known = organisations.select(
@@ -93,11 +93,11 @@ def build(
         "enterprise_flag": F.col("_enterprise_flag"),
     }
     words = F.array(*[F.when(condition, F.lit(word)) for word, condition in contradictions.items()])
-    return TABLE.select(
-        found.withColumn("cost_ratio", ratio(F.col("cost_28d_usd"), F.col("cost_previous_28d_usd"))).withColumn(
-            "contradictions", F.array_compact(words)
-        )
-    )
+    derived = {
+        "cost_ratio": ratio(F.col("cost_28d_usd"), F.col("cost_previous_28d_usd")),
+        "contradictions": F.array_compact(words),
+    }
+    return TABLE.select(found.withColumns(derived))
 
 
 def _usage(daily: DataFrame, dates: DataFrame) -> DataFrame:

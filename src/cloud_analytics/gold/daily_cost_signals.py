@@ -1,4 +1,4 @@
-"""Daily costs against their weekday, their recent level and their trend: what the daily verdict alone cannot tell."""
+"""Daily costs compared with their weekday, their recent level and their trend, beside the daily verdict."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ TABLE = Table(
 
 
 def build(daily: DataFrame, settings: DailySignalSettings) -> DataFrame:
-    """The daily mart over the whole history → one row an (org, day, service) with its signals; levels are USD a day."""
+    """The daily mart with its whole history → one row per (org, day, service) with its signals; levels in USD."""
     return TABLE.select(signals.score(daily, settings))

@@ -1,8 +1,8 @@
-"""Forecasts of daily cost: four simple candidates, their rolling-origin backtest, and an interval from its errors.
+"""Forecasts of daily cost: four simple candidates, a rolling-origin backtest, and an interval from its errors.
 
-Arithmetic alone, on one series of daily costs without gaps. What each candidate would have said on each day of the past
-(an origin) is held against what came: the candidate with the smallest error is the method, and the spread of its own
-errors gives the interval.
+The input is one series of daily costs without gaps. The forecast that each candidate would have made on each day of the
+past (an origin) is compared with the actual costs: the candidate with the smallest error becomes the method, and the
+spread of its errors gives the interval.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 METHODS = ("mean_all_days", "mean_28_days", "mean_weekday", "week_before")
-"""The candidates; of two that err alike the first is chosen."""
+"""The candidates; of two with the same error the first is chosen."""
 LEAST_HISTORY_DAYS = 28
-"""With fewer days the forecast is the mean, and there is no backtest."""
+"""With fewer days the forecast is the mean of all days, and there is no backtest."""
 FIRST_ORIGIN = 7
-"""Days before the first forecast of the backtest: each weekday was there once."""
+"""Days before the first origin of the backtest, so that each weekday has occurred."""
 BACKTEST_DAYS = 14
-"""The days after an origin that the candidates are judged by."""
+"""Days after an origin on which the candidates are compared."""
 LONGEST_SUM = 28
-"""The longest sums whose errors the interval is made of: longer ones were seen too seldom."""
+"""Days of the longest sums from whose errors the interval is made: there are too few longer ones."""
 COVERAGE = 0.8
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Cost of the days ahead, USD. The last three are null where the history is too short for a backtest."""
+    """The cost of the days ahead (USD). The last three are None where the history is too short for a backtest."""
 
     method: str
     expected: float
     half_width: float | None
-    """Half of the 80 % interval's width."""
+    """Half the width of the 80 % interval."""
     wape: float | None
-    """Sum of the daily errors of the method in the backtest / sum of the cost; also null if there was no cost."""
+    """Sum of the method's absolute daily errors in the backtest / sum of the costs; also None where the costs are 0."""
     seasonal_naive_wape: float | None
-    """The same of the week before."""
+    """The same for the week before as the forecast."""
 
 
 def forecast(costs: Floats, days: int) -> Forecast:
-    """Daily costs, oldest first → the cost of the next `days` days (at least one)."""
+    """Daily costs, oldest first → the cost of the next `days` days (1 or more)."""
     if len(costs) < LEAST_HISTORY_DAYS:
         return Forecast(METHODS[0], days * float(costs.mean()), None, None, None)
-    origins = np.arange(FIRST_ORIGIN, len(costs) + 1)  # the last one is now
+    origins = np.arange(FIRST_ORIGIN, len(costs) + 1)  # the last one is the present
     said = candidates(costs, origins, max(days, BACKTEST_DAYS, LONGEST_SUM))
     came = _ahead(costs, origins[:-1], said.shape[2])
-    errors = came - said[:, :-1]  # NaN where a day has not come yet
+    errors = came - said[:, :-1]  # NaN for days in the future
     absolute = np.nansum(np.abs(errors[:, :, :BACKTEST_DAYS]), axis=(1, 2))
     best = int(absolute.argmin())
     cost = float(np.nansum(came[:, :BACKTEST_DAYS]))
@@ -64,9 +64,9 @@ def forecast(costs: Floats, days: int) -> Forecast:
 
 
 def candidates(costs: Floats, origins: Days, days: int) -> Floats:
-    """What each candidate, knowing the days before an origin only, says of the `days` days from it on.
+    """The forecasts of each candidate for the `days` days from each origin on, made from the days before the origin.
 
-    Axes: candidate, origin, day. Origins are counted in days from the first one, and are 7 at least.
+    The axes are candidate, origin, day. An origin is the number of days before it, 7 or more.
     """
     ahead = np.arange(days)
     origin = origins[:, np.newaxis]
@@ -90,18 +90,18 @@ def candidates(costs: Floats, origins: Days, days: int) -> Floats:
 
 
 def _ahead(costs: Floats, origins: Days, days: int) -> Floats:
-    """The `days` days from each origin on, as they came: one row an origin, NaN for days that have not come."""
+    """The actual costs of the `days` days from each origin on, one row per origin; NaN for days in the future."""
     padded = np.concatenate([costs, np.full(days, np.nan)])
     came: Floats = padded[origins[:, np.newaxis] + np.arange(days)]
     return came
 
 
 def _half_width(errors: Floats, origins: Days, method: int, days: int) -> float:
-    """Half the width of the interval for the sum of `days` days: a conformal quantile of the backtest's errors of sums.
+    """Half the width of the interval for the sum of `days` days: a conformal quantile of the errors of sums.
 
-    Sums of all lengths up to `days` are made comparable by the standard error that independent days would give them:
-    that of the days themselves, and that of the level, which was estimated from `known` days. Neighbouring origins
-    share most of their days, so two of them count as one observation in the quantile's correction for few of them.
+    Errors of sums over 1 to `days` days are divided by their standard error, so that they can be compared. It assumes
+    independent days, and includes the error of the level, which is estimated from the `known` days. The quantile is
+    corrected for a small number of observations; two origins count as one, since neighbours share most of their days.
     """
     known = np.array([origins, np.minimum(origins, 28), origins, np.full_like(origins, 7)])[method]
     length = np.arange(1, min(days, LONGEST_SUM) + 1)
@@ -111,5 +111,5 @@ def _half_width(errors: Floats, origins: Days, method: int, days: int) -> float:
 
 
 def _standard_error(length: Any, known: Any) -> Any:
-    """Of the error of a sum of so many days, in units of one day's standard deviation."""
+    """The standard error of a sum of so many days, in units of the standard deviation of one day."""
     return np.sqrt(length + length**2 / known)

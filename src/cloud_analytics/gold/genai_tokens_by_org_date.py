@@ -37,11 +37,11 @@ TABLE = Table(
 
 
 def build(totals: DataFrame) -> DataFrame:
-    """Daily totals → one row an (org, day) with usage of the service genai. Cost per million tokens in USD."""
+    """gold/org_daily_usage_by_service → one row per (org, day) with usage of the service genai. Costs are USD."""
     genai = totals.where("service = 'genai'").withColumn("total_tokens", F.col("total_genai_tokens"))
     tokens, cost = F.col("total_tokens"), F.col("total_cost_usd")
-    return TABLE.select(
-        genai.withColumn("avg_tokens_per_request", ratio(tokens, F.col("total_requests"))).withColumn(
-            "cost_per_million_tokens", ratio(cost, tokens, 1_000_000)
-        ),
-    )
+    ratios = {
+        "avg_tokens_per_request": ratio(tokens, F.col("total_requests")),
+        "cost_per_million_tokens": ratio(cost, tokens, 1_000_000),
+    }
+    return TABLE.select(genai.withColumns(ratios))

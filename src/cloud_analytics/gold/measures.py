@@ -1,4 +1,4 @@
-"""Sums and ratios as every mart computes them: exact decimals, nothing divided by zero."""
+"""The sums and ratios of all marts: exact decimals, and null instead of a division by zero."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from cloud_analytics.tables.columns import LONGEST_KEY, MONEY, RATIO
 
 
 def ratio(numerator: Column, denominator: Column, factor: int = 1) -> Column:
-    """factor × numerator / denominator with 10 decimals, rounded half-up; null where there is nothing to divide by."""
-    # A quotient gets 38 − (digits before the point) decimals: 22 + 6 of those here leave the 10 that are promised.
+    """factor × numerator / denominator, rounded half-up to 10 decimals; null where the denominator is null or 0."""
+    # Spark gives a quotient 38 − (digits before the point) decimals: the 22 + 6 digits of these types leave 10.
     top = (numerator.cast("decimal(28,6)") * F.lit(factor).cast("decimal(9,0)")).cast("decimal(28,6)")
     return F.when(denominator != 0, (top / denominator.cast("decimal(28,6)")).cast(RATIO))
 
 
 def total(column: Column | str, kind: str = MONEY) -> Column:
-    """Sum that ignores nulls; null when there is nothing but nulls."""
+    """The sum without nulls; null where all values are null."""
     return F.sum(column).cast(kind)
 
 
 def total_or_zero(column: Column | str, kind: str = MONEY) -> Column:
-    """Sum that ignores nulls; 0 when there is nothing but nulls."""
+    """The sum without nulls; 0 where all values are null."""
     return F.coalesce(F.sum(column), F.lit(0)).cast(kind)
 
 
 def count_if(condition: Column) -> Column:
-    """How many rows meet the condition (BIGINT)."""
+    """The number of rows for which the condition is true (BIGINT)."""
     return F.sum(F.coalesce(condition, F.lit(False)).cast("bigint"))
 
 
@@ -34,5 +34,5 @@ def month(day: str) -> Column:
 
 
 def or_unknown(name: str, longest: int = LONGEST_KEY) -> Column:
-    """A text that is part of a mart's key: null reads `unknown`, and what is too long (Cassandra takes neither)."""
+    """A text for a mart's key: `unknown` where it is null or has more bytes than `longest`. Cassandra takes neither."""
     return F.when(F.octet_length(name) <= longest, F.col(name)).otherwise(F.lit("unknown")).alias(name)

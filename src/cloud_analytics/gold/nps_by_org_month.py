@@ -21,7 +21,7 @@ TABLE = Table(
 
 
 def build(surveys: DataFrame) -> DataFrame:
-    """silver/nps_surveys → one row an (org, month); avg_nps (−100..100) over the surveys that hold a score."""
+    """silver/nps_surveys → one row per (org, month); avg_nps (−100 to 100) is the mean of the surveys with a score."""
     sums = surveys.groupBy("org_id", month("survey_date").alias("month")).agg(
         F.count("*").alias("surveys"), ratio(F.sum("nps_score"), F.count("nps_score")).alias("avg_nps")
     )

@@ -43,7 +43,7 @@ _SCORES = ["is_anomaly", "anomaly_score", "expected_cost_usd"]
 
 
 def totals(usage: DataFrame) -> DataFrame:
-    """gold/resource_daily_usage → one row an (org, day, service), without scores. USD, hours, GB hours, kg, tokens."""
+    """gold/resource_daily_usage → one row per (org, day, service), without scores. USD, hours, GB hours, kg, tokens."""
     of_metric = {name: F.when(F.col("metric") == name, F.col("quantity")) for name in _METRICS}
     sums = usage.groupBy(*TABLE.key).agg(
         F.sum("events").alias("total_events"),
@@ -59,9 +59,9 @@ def totals(usage: DataFrame) -> DataFrame:
 
 
 def build(usage: DataFrame, earlier: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
-    """The usage of some days, and this mart's rows of all days before → its rows of all of them.
+    """gold/resource_daily_usage of some days, and this mart's rows of all days before → this mart's rows of all days.
 
-    Each day is judged against its previous days.
+    Each day is compared with the days before it.
     """
     history = totals(usage).unionByName(earlier.drop(*_SCORES))
     return TABLE.select(detector.score(history, settings))

@@ -9,17 +9,23 @@ from cloud_analytics.tables.columns import MONEY, ORG_ID, RANK, SERVICE, USD
 
 _DAYS_BEFORE = 13
 
+SUMMARY_DATE = Column("summary_date", "date", "last day of the windows")
+COSTS = (
+    Column("cost_1d", MONEY, "cost of the date itself", USD),
+    Column("cost_7d", MONEY, "cost of the 7 days up to the date", USD),
+    Column("cost_14d", MONEY, "cost of the 14 days up to the date", USD),
+)
+RANK_14D = Column("rank_14d", "int", "1: the highest cost_14d", RANK)
+
 TABLE = Table(
     "org_service_cost_summary",
     key=("org_id", "summary_date", "service"),
     columns=(
         ORG_ID,
-        Column("summary_date", "date", "last day of the windows"),
+        SUMMARY_DATE,
         SERVICE,
-        Column("cost_1d", MONEY, "cost of the date itself", USD),
-        Column("cost_7d", MONEY, "cost of the 7 days up to the date", USD),
-        Column("cost_14d", MONEY, "cost of the 14 days up to the date", USD),
-        Column("rank_14d", "int", "1: the highest cost_14d", RANK),
+        *COSTS,
+        RANK_14D,
     ),
     reads=(Days("gold/org_daily_usage_by_service", before=_DAYS_BEFORE),),
     partition="summary_date",
@@ -35,12 +41,13 @@ TABLE = Table(
 
 
 def build(daily: DataFrame) -> DataFrame:
-    """The daily mart → one row an (org, date, service) with usage in the 14 days up to the date (USD).
+    """gold/org_daily_usage_by_service → one row per (org, date, service) with usage in the 14 days up to the date; USD.
 
-    rank_14d: 1 is the highest cost, ties by service name. The windows go on for 13 days after the last usage date;
-    which dates the mart has is for who calls.
+    rank_14d 1 is the highest cost; ties are ranked by service name. Rows go on for 13 days after the last usage date:
+    the caller selects the dates that the mart has.
     """
-    # Each day's cost counts in the windows of that day and the 13 after it: one explode and one sum, no range join.
+    # The cost of a day counts in the windows of this day and of the 13 days after it. So a row per window and one sum
+    # replace a range join.
     age = F.explode(F.sequence(F.lit(0), F.lit(_DAYS_BEFORE)))
     spread = daily.select("org_id", "usage_date", "service", "total_cost_usd").withColumn("_age", age)
     spread = spread.withColumn("summary_date", F.date_add("usage_date", F.col("_age")))

@@ -47,7 +47,7 @@ TABLE = Table(
 
 
 def build(daily: DataFrame) -> DataFrame:
-    """gold/org_daily_usage_by_service → one row a (day, service): the sums of its organisations."""
+    """gold/org_daily_usage_by_service → one row per (day, service): the sums over all organisations."""
     sums = daily.groupBy("usage_date", "service").agg(
         F.count("*").alias("organisations"),
         F.sum("total_events").alias("events"),

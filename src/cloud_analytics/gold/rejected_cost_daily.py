@@ -23,9 +23,10 @@ TABLE = Table(
 
 
 def build(rejects: DataFrame) -> DataFrame:
-    """quarantine/usage_events → one row an (org, day, error_type), of the records with a usable timestamp.
+    """quarantine/usage_events → one row per (org, day, error_type) of the records with a usable timestamp.
 
-    The original text is read once more: `cost_usd` (USD) sums what is a finite number under 10^12, null if nothing is.
+    The original text is parsed again. `cost_usd` (USD) is the sum of the costs that are finite numbers under 10^12, or
+    null where there is none.
     """
     from cloud_analytics.landing.events import parse_lines  # imports Spark
     from cloud_analytics.landing.text import decimal, trimmed

@@ -1,4 +1,4 @@
-"""Usage and cost of each resource, region and metric on a day: the grain that every mart of the events is made of."""
+"""Usage and cost of each resource, region and metric on a day: the source of every other mart of the events."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ _FLAGS = {
 
 
 def build(events: DataFrame, metric_units: Mapping[str, str]) -> DataFrame:
-    """silver/usage_events → one row an (org, day, resource, service, region, metric): counts and exact sums."""
+    """silver/usage_events → one row per (org, day, resource, service, region, metric) with counts and exact sums.
+
+    Costs are USD, quantities in the unit of the metric.
+    """
     date, region = F.col("date"), F.coalesce("region_code", F.lit("unknown"))
     renamed = date.alias("usage_date"), region.alias("region_code")
     sums = events.groupBy("org_id", "resource_id", "service", "metric", *renamed).agg(

@@ -1,4 +1,4 @@
-"""The tags of each resource, one row a key."""
+"""The tags of each resource, one row per key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
 
 CONFLICTING = "(conflicting)"
-LONGEST_TAG_KEY = 5_000  # bytes: with an org_id of the greatest length it still fits a partition key of Cassandra
+LONGEST_TAG_KEY = 5_000  # bytes; together with the longest org_id it fits a partition key of Cassandra
 
 TABLE = Table(
     "resource_tags",
@@ -25,10 +25,10 @@ TABLE = Table(
 
 
 def build(resources: DataFrame) -> DataFrame:
-    """silver/resources → one row a (resource_id, tag_key); a tag with several values is `(conflicting)`.
+    """silver/resources → one row per (resource_id, tag_key); a tag with several values is `(conflicting)`.
 
-    `tags_json` is an array of `key:value` (without a colon the value is `true`) or an object. Keys are trimmed and in
-    lower case, values trimmed. Null, a blank key, and what is nested inside an array name no tag.
+    `tags_json` is an object, or an array of `key:value` (without a colon, the value is `true`). Keys are trimmed and
+    lower-cased, values trimmed. Null values, blank keys, and what is nested in an array are left out.
     """
     text = F.col("tags_json")
     pairs = F.when(text.startswith("{"), _of_object(text)).otherwise(_of_array(text))
@@ -46,7 +46,7 @@ def build(resources: DataFrame) -> DataFrame:
 
 
 def _of_object(text: SparkColumn) -> SparkColumn:
-    """`{"key": value}` → its (key, value); values that are no texts as JSON writes them, of a repeated key the last."""
+    """`{"key": value}` → its (key, value) pairs. Values that are no texts are JSON; the last of equal keys counts."""
     entries = F.map_entries(listed(text, "map<string,string>").getField("r").getItem(0))
     return F.filter(
         entries,
@@ -60,7 +60,7 @@ def _of_object(text: SparkColumn) -> SparkColumn:
 
 
 def _of_array(text: SparkColumn) -> SparkColumn:
-    """`["key:value"]` → its (key, value)."""
+    """`["key:value"]` → its (key, value) pairs."""
     elements = listed(text, "array<string>").getField("r").getItem(0)
     flat = F.filter(elements, lambda element: ~F.substring(element, 1, 1).isin("{", "["))
     return F.transform(

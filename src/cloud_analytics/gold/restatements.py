@@ -1,4 +1,4 @@
-"""What the figures of closed months would be today, as differences from what they were closed with."""
+"""Changes to the figures of closed months since they were closed."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ _MEASURES = {column.name: column.type for column in USAGE_TOTALS}
 def build(
     events: DataFrame, frozen: DataFrame, before: DataFrame, metric_units: Mapping[str, str], open_month: str
 ) -> DataFrame:
-    """silver/usage_events, the daily mart as it was closed, and this table as it is → a row an (org, day, service).
+    """silver/usage_events, the daily mart as it was closed, and this table as it is → one row per (org, day, service).
 
-    A row says clean − frozen where that is not 0, clean being what the mart would hold now. What was booked in a month
-    that is closed by now stays; what has come since is booked in `open_month`, unless it is booked in an open one.
+    A row holds the difference between the figures that the events give now and those of the closing, where it is not 0.
+    Rows that are booked in a month that has been closed since stay. The rest of the difference is booked in
+    `open_month`, unless it is booked already in an open month.
     """
     clean = org_daily_usage_by_service.totals(resource_daily_usage.build(events, metric_units))
     is_settled = F.col("booked_month") < open_month

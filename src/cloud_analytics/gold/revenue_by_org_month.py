@@ -49,10 +49,10 @@ TABLE = Table(
 
 
 def build(invoices: DataFrame, usd_rate: Literal["identity", "as_billed"]) -> DataFrame:
-    """silver/billing_monthly → one row an (org, month) in USD.
+    """silver/billing_monthly → one row per (org, month) in USD.
 
-    Each amount is converted and rounded half-up to 6 decimals per invoice, then summed. `identity` converts USD
-    invoices at 1; the file's rates for USD are not 1.
+    The amounts of each invoice are converted and rounded half-up to 6 decimals, then summed. `identity` converts USD
+    invoices at the rate 1, since the rates for USD in the files are not 1; `as_billed` uses the rates of the files.
     """
     rate = F.col("exchange_rate_to_usd")
     if usd_rate == "identity":
@@ -67,7 +67,7 @@ def build(invoices: DataFrame, usd_rate: Literal["identity", "as_billed"]) -> Da
         F.count("*").alias("invoice_count"),
     )
     net = F.col("gross_revenue_usd") - F.col("credits_applied_usd")
-    return TABLE.select(sums.withColumn("net_revenue_usd", net).withColumn("total_due_usd", net + F.col("taxes_usd")))
+    return TABLE.select(sums.withColumns({"net_revenue_usd": net, "total_due_usd": net + F.col("taxes_usd")}))
 
 
 def _converted(name: str) -> SparkColumn:

@@ -25,7 +25,7 @@ TABLE = Table(
 
 
 def build(tickets: DataFrame) -> DataFrame:
-    """silver/support_tickets → one row an (org, month, severity). Days are from creation to resolution."""
+    """silver/support_tickets → one row per (org, month, severity). Days are counted from creation to resolution."""
     days = F.datediff("resolved_at", "created_at")
     sums = tickets.groupBy("org_id", month("created_at").alias("month"), or_unknown("severity")).agg(
         F.count("*").alias("total_tickets"),

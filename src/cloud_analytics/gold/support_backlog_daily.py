@@ -1,4 +1,4 @@
-"""Support tickets that were opened, resolved and still open on each day, and how long they had waited."""
+"""Support tickets that were opened, resolved and still open on each day, and the age of the open ones."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ TABLE = Table(
 
 
 def build(tickets: DataFrame) -> DataFrame:
-    """silver/support_tickets → one row an (org, day, severity) on which a ticket was opened, resolved or open.
+    """silver/support_tickets → one row per (org, day, severity) with a ticket that was opened, resolved or open.
 
-    Days run to the last creation date of all tickets: what happened after it is not known.
+    Days end with the last creation date of all tickets: later days are not known.
     """
     last = tickets.agg(F.max("created_at").alias("last"))
-    # A ticket counts on each day from its creation to its resolution.
+    # A ticket has a row for each day from its creation to its resolution.
     until = F.least(F.coalesce("resolved_at", "last"), "last")
     days = tickets.crossJoin(F.broadcast(last)).select(
         "org_id",

@@ -1,4 +1,4 @@
-"""Cost of each organisation and day by the tags of its resources, with what carries no tag beside it."""
+"""Cost of each organisation and day by the tags of its resources, including the cost of untagged resources."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ TABLE = Table(
 
 
 def build(resource_days: DataFrame, tags: DataFrame) -> DataFrame:
-    """resource_daily_usage and resource_tags → one row an (org, day, tag_key, tag_value); USD.
+    """gold/resource_daily_usage and gold/resource_tags → one row per (org, day, tag_key, tag_value); USD.
 
-    Each key that occurs on any resource divides the whole cost of each organisation and day: a resource without it is
-    `(untagged)`, one with several values of it `(conflicting)`.
+    For each key that any resource has, the values divide the whole cost of each organisation and day. Resources without
+    the key have the value `(untagged)`, resources with several values of it `(conflicting)`.
     """
     cost = total_or_zero("cost_usd").alias("cost_usd")
     costs = resource_days.groupBy("org_id", "usage_date", "resource_id").agg(cost)

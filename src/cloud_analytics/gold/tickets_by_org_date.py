@@ -33,7 +33,7 @@ TABLE = Table(
 
 
 def build(tickets: DataFrame) -> DataFrame:
-    """silver/support_tickets → one row an (org, day, severity). Rates are shares 0–1; csat 1–5, valid scores only."""
+    """silver/support_tickets → one row per (org, day, severity). Rates are shares (0–1); csat: valid scores, 1–5."""
     sums = tickets.groupBy("org_id", F.col("created_at").alias("ticket_date"), or_unknown("severity")).agg(
         F.count("*").alias("total_tickets"),
         count_if(F.col("resolved_at").isNull()).alias("open_tickets"),

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from cloud_analytics.gold.measures import total_or_zero
+from cloud_analytics.gold.org_service_cost_summary import COSTS, RANK_14D, SUMMARY_DATE
 from cloud_analytics.spark import DataFrame, F, Window
-from cloud_analytics.tables import Column, SameDate, Serving, Table
-from cloud_analytics.tables.columns import MONEY, ORG_ID, RANK, USD
-
-_COSTS = ("cost_1d", "cost_7d", "cost_14d")
+from cloud_analytics.tables import SameDate, Serving, Table
+from cloud_analytics.tables.columns import ORG_ID
 
 TABLE = Table(
     "top_organisations",
     key=("summary_date", "org_id"),
     columns=(
-        Column("summary_date", "date", "last day of the windows"),
+        SUMMARY_DATE,
         ORG_ID,
-        Column("cost_1d", MONEY, "cost of the date itself", USD),
-        Column("cost_7d", MONEY, "cost of the 7 days up to the date", USD),
-        Column("cost_14d", MONEY, "cost of the 14 days up to the date", USD),
-        Column("rank_14d", "int", "1: the highest cost_14d", RANK),
+        *COSTS,
+        RANK_14D,
     ),
     reads=(SameDate("gold/org_service_cost_summary"),),
     partition="summary_date",
@@ -33,10 +30,11 @@ TABLE = Table(
 
 
 def build(summary: DataFrame) -> DataFrame:
-    """gold/org_service_cost_summary → one row a (date, organisation) with usage in the 14 days up to it (USD).
+    """gold/org_service_cost_summary → one row per (date, organisation) with usage in the 14 days up to the date; USD.
 
-    rank_14d: 1 is the highest cost of all organisations, ties by org_id.
+    rank_14d 1 is the highest cost of all organisations; ties are ranked by org_id.
     """
-    sums = summary.groupBy("summary_date", "org_id").agg(*[total_or_zero(name).alias(name) for name in _COSTS])
+    costs = [total_or_zero(column.name).alias(column.name) for column in COSTS]
+    sums = summary.groupBy("summary_date", "org_id").agg(*costs)
     order = Window.partitionBy("summary_date").orderBy(F.desc("cost_14d"), "org_id")
     return TABLE.select(sums.withColumn("rank_14d", F.row_number().over(order)))
