@@ -35,8 +35,12 @@ class Measured:
     def as_dict(self) -> dict[str, float]:
         return {"seconds": round(self.seconds, 2), **self.surroundings()}
 
+    def printed(self, line: int = -1) -> dict[str, Any]:
+        """The JSON object in a line of the output, with memory and spin: for a process that measures itself."""
+        return {**json.loads(self.output.splitlines()[line]), **self.surroundings()}
+
     def surroundings(self) -> dict[str, float]:
-        """Memory and spin alone, for a process that measured its seconds itself."""
+        """Memory and spin."""
         return {"peak_gib": round(self.peak_gib, 2), "spin": round(self.spin, 2)}
 
 

@@ -39,6 +39,10 @@ class Plan:
             generate(folder, GeneratorSettings(events=events, **{"days": DAYS, **settings}))
         return folder
 
+    def reference(self) -> Path:
+        """The landing folder of the option, else one of the reference's size."""
+        return self.landing or self.generated(self.events[0] if self.events else 43_200)
+
     def empty(self, name: str) -> Path:
         """The path of a folder in `work` that does not exist yet, or no more."""
         folder = self.work / name
@@ -53,14 +57,12 @@ def _medians(found: Sequence[Measured]) -> dict[str, float]:
 
 def _yardstick(plan: Plan, landing: Path) -> dict[str, Any]:
     """Seconds that it measured itself, without the start of Python, and its peak memory."""
-    run = measured("-m", "benchmarks.yardstick", str(landing), str(plan.empty("yardstick")))
-    found: dict[str, Any] = json.loads(run.output.splitlines()[0])
-    return {**found, **run.surroundings()}
+    return measured("-m", "benchmarks.yardstick", str(landing), str(plan.empty("yardstick"))).printed(line=0)
 
 
 def reference(plan: Plan) -> dict[str, Any]:
     """The reference run, a second one with nothing new, one by stage with its Spark jobs, and the yardstick."""
-    landing = plan.landing or plan.generated(plan.events[0] if plan.events else 43_200)
+    landing = plan.reference()
     first, again = [], []
     # All lakes are deleted before the first run: for some seconds after a large deletion, ext4 is slow to create files.
     *lakes, last = [plan.empty(f"lake-{number}") for number in range(plan.times + 1)]
@@ -104,18 +106,10 @@ def live(plan: Plan) -> list[dict[str, Any]]:
     days = tuple((events, min(288, events)) for events in plan.events) or LIVE
     for events, batches in days:
         landing = plan.generated(events, days=1, files=batches)
-        run = measured(
-            *("-m", "benchmarks.live", str(landing), str(plan.empty("live")), "--samples", str(plan.samples))
-        )
-        rows.append(
-            {
-                "events": events,
-                "micro_batches": batches,
-                "trigger_seconds": 86_400 / batches,
-                **run.surroundings(),
-                **json.loads(run.output.splitlines()[-1]),
-            }
-        )
+        places = str(landing), str(plan.empty("live"))
+        run = measured("-m", "benchmarks.live", *places, "--samples", str(plan.samples))
+        about = {"events": events, "micro_batches": batches, "trigger_seconds": 86_400 / batches}
+        rows.append({**about, **run.printed()})
     return rows
 
 
@@ -125,7 +119,7 @@ def late(plan: Plan) -> list[dict[str, Any]]:
     for events in plan.events or FULL_SIZES[:2]:
         landing = plan.generated(events)
         run = measured("-m", "benchmarks.late", str(landing), str(plan.empty("late")))
-        rows.append({"events": events, **run.surroundings(), **json.loads(run.output.splitlines()[-1])})
+        rows.append({"events": events, **run.printed()})
     return rows
 
 
@@ -140,9 +134,9 @@ def serving(plan: Plan) -> dict[str, Any]:
 
 def follow(plan: Plan) -> dict[str, Any]:
     """Seconds from a file to Gold and to Cassandra under `stream --follow`."""
-    landing = plan.landing or plan.generated(plan.events[0] if plan.events else 43_200)
+    landing = plan.reference()
     run = measured("-m", "benchmarks.follow", str(landing), str(plan.empty("follow")), "--serving", "embedded")
-    return {"landing": landing.name, **json.loads(run.output.splitlines()[-1]), **run.surroundings()}
+    return {"landing": landing.name, **run.printed()}
 
 
 def forecasts(plan: Plan) -> list[dict[str, Any]]:

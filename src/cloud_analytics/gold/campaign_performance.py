@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.gold.measures import count_if, month, or_unknown, ratio
+from cloud_analytics.gold.measures import month, or_unknown, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
 from cloud_analytics.tables.columns import COUNT, MONTH, RATIO, SHARE
@@ -28,9 +28,8 @@ def build(touches: DataFrame) -> DataFrame:
     """silver/marketing_touches → one row per (campaign, channel, month). Rates are shares (0–1) of the touches."""
     sums = touches.groupBy(or_unknown("campaign"), or_unknown("channel"), month("timestamp").alias("month")).agg(
         F.count("*").alias("touches"),
-        count_if(F.col("clicked")).alias("clicks"),
-        count_if(F.col("converted")).alias("conversions"),
+        F.count_if("clicked").alias("clicks"),
+        F.count_if("converted").alias("conversions"),
     )
-    counts = {"click_rate": "clicks", "conversion_rate": "conversions"}
-    rates = {rate: ratio(F.col(count), F.col("touches")) for rate, count in counts.items()}
+    rates = {"click_rate": ratio("clicks", "touches"), "conversion_rate": ratio("conversions", "touches")}
     return TABLE.select(sums.withColumns(rates))

@@ -46,7 +46,7 @@ def build(usage: DataFrame) -> DataFrame:
         total_or_zero("cost_usd").alias("_cost"),
     )
     ratios = {
-        "coverage": ratio(F.col("events_with_carbon"), F.col("events")),
-        "carbon_kg_per_usd": ratio(F.col("total_carbon_kg"), F.col("_cost")),
+        "coverage": ratio("events_with_carbon", "events"),
+        "carbon_kg_per_usd": ratio("total_carbon_kg", "_cost"),
     }
     return TABLE.select(sums.withColumns(ratios))

@@ -83,7 +83,7 @@ def build(daily: DataFrame, orgs: DataFrame, budgets: Budgets) -> DataFrame:
                 "forecast_month": F.date_format(F.date_add("as_of_date", 1), "yyyy-MM"),
                 "low_usd": F.when(F.col("half_width_usd").isNotNull(), low),  # greatest() passes over nulls
                 "high_usd": F.col("expected_usd") + money["half_width"],
-                "budget_used_pct": ratio(F.col("actual_to_date_usd"), F.col("budget_usd"), 100),
+                "budget_used_pct": ratio("actual_to_date_usd", "budget_usd", 100),
                 "expected_over_budget": F.col("expected_usd") > F.col("budget_usd"),
             }
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.gold.measures import count_if, month, ratio
+from cloud_analytics.gold.measures import month, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
 from cloud_analytics.tables.columns import COUNT, CSAT, MONTH, ORG_ID, RATIO, SHARE
@@ -32,7 +32,7 @@ def build(tickets: DataFrame) -> DataFrame:
         F.count("csat").alias("responses"),
         ratio(F.sum("csat"), F.count("csat")).alias("avg_csat"),
         F.count("*").alias("tickets"),
-        ratio(count_if(F.col("csat") >= _GOOD_CSAT), F.count("csat")).alias("top_2_box_rate"),
+        ratio(F.count_if(F.col("csat") >= _GOOD_CSAT), F.count("csat")).alias("top_2_box_rate"),
         F.count(F.when(F.col("resolved_at").isNull(), F.col("csat"))).alias("responses_unresolved"),
     )
-    return TABLE.select(sums.withColumn("response_rate", ratio(F.col("responses"), F.col("tickets"))))
+    return TABLE.select(sums.withColumn("response_rate", ratio("responses", "tickets")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.gold.measures import count_if, ratio, total_or_zero
+from cloud_analytics.gold.measures import ratio, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Serving, Table, Whole
 from cloud_analytics.tables.columns import COUNT, CSAT, MONEY, NPS, ORG_ID, RATIO, USD, Unit
@@ -94,7 +94,7 @@ def build(
     }
     words = F.array(*[F.when(condition, F.lit(word)) for word, condition in contradictions.items()])
     derived = {
-        "cost_ratio": ratio(F.col("cost_28d_usd"), F.col("cost_previous_28d_usd")),
+        "cost_ratio": ratio("cost_28d_usd", "cost_previous_28d_usd"),
         "contradictions": F.array_compact(words),
     }
     return TABLE.select(found.withColumns(derived))
@@ -125,8 +125,8 @@ def _tickets(tickets: DataFrame, dates: DataFrame) -> DataFrame:
         tickets.crossJoin(F.broadcast(dates))
         .groupBy("org_id")
         .agg(
-            count_if(F.col("resolved_at").isNull()).alias("open_tickets"),
-            count_if(recent & F.col("sla_breached")).alias("sla_breaches_90d"),
+            F.count_if(F.col("resolved_at").isNull()).alias("open_tickets"),
+            F.count_if(recent & F.col("sla_breached")).alias("sla_breaches_90d"),
             ratio(F.sum(scores), F.count(scores)).alias("avg_csat_90d"),
         )
     )

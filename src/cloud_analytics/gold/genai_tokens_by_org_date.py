@@ -39,9 +39,8 @@ TABLE = Table(
 def build(totals: DataFrame) -> DataFrame:
     """gold/org_daily_usage_by_service → one row per (org, day) with usage of the service genai. Costs are USD."""
     genai = totals.where("service = 'genai'").withColumn("total_tokens", F.col("total_genai_tokens"))
-    tokens, cost = F.col("total_tokens"), F.col("total_cost_usd")
     ratios = {
-        "avg_tokens_per_request": ratio(tokens, F.col("total_requests")),
-        "cost_per_million_tokens": ratio(cost, tokens, 1_000_000),
+        "avg_tokens_per_request": ratio("total_tokens", "total_requests"),
+        "cost_per_million_tokens": ratio("total_cost_usd", "total_tokens", 1_000_000),
     }
     return TABLE.select(genai.withColumns(ratios))

@@ -6,11 +6,12 @@ from cloud_analytics.spark import Column, F
 from cloud_analytics.tables.columns import LONGEST_KEY, MONEY, RATIO
 
 
-def ratio(numerator: Column, denominator: Column, factor: int = 1) -> Column:
+def ratio(numerator: Column | str, denominator: Column | str, factor: int = 1) -> Column:
     """factor × numerator / denominator, rounded half-up to 10 decimals; null where the denominator is null or 0."""
     # Spark gives a quotient 38 − (digits before the point) decimals: the 22 + 6 digits of these types leave 10.
-    top = (numerator.cast("decimal(28,6)") * F.lit(factor).cast("decimal(9,0)")).cast("decimal(28,6)")
-    return F.when(denominator != 0, (top / denominator.cast("decimal(28,6)")).cast(RATIO))
+    top, bottom = (F.col(part) if isinstance(part, str) else part for part in (numerator, denominator))
+    scaled = (top.cast("decimal(28,6)") * F.lit(factor).cast("decimal(9,0)")).cast("decimal(28,6)")
+    return F.when(bottom != 0, (scaled / bottom.cast("decimal(28,6)")).cast(RATIO))
 
 
 def total(column: Column | str, kind: str = MONEY) -> Column:
@@ -21,11 +22,6 @@ def total(column: Column | str, kind: str = MONEY) -> Column:
 def total_or_zero(column: Column | str, kind: str = MONEY) -> Column:
     """The sum without nulls; 0 where all values are null."""
     return F.coalesce(F.sum(column), F.lit(0)).cast(kind)
-
-
-def count_if(condition: Column) -> Column:
-    """The number of rows for which the condition is true (BIGINT)."""
-    return F.sum(F.coalesce(condition, F.lit(False)).cast("bigint"))
 
 
 def month(day: str) -> Column:

@@ -55,7 +55,7 @@ def totals(usage: DataFrame) -> DataFrame:
         total("total_genai_tokens").alias("total_genai_tokens"),
         total_or_zero("cost_usd_capped").alias("total_cost_usd_capped"),
     )
-    return sums.withColumn("avg_cost_per_request", ratio(F.col("total_cost_usd"), F.col("total_requests")))
+    return sums.withColumn("avg_cost_per_request", ratio("total_cost_usd", "total_requests"))
 
 
 def build(usage: DataFrame, earlier: DataFrame, settings: DailyAnomalySettings) -> DataFrame:

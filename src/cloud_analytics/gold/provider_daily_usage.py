@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.gold.measures import count_if, month, total, total_or_zero
+from cloud_analytics.gold.measures import month, total, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Serving, Table
 from cloud_analytics.tables.columns import (
@@ -54,6 +54,6 @@ def build(daily: DataFrame) -> DataFrame:
         F.sum("total_requests").alias("total_requests"),
         *[total_or_zero(name).alias(name) for name in ("total_cost_usd", "total_cpu_hours", "total_storage_gb_hours")],
         *[total(name).alias(name) for name in ("total_carbon_kg", "total_genai_tokens")],
-        count_if(F.col("is_anomaly")).alias("anomalous_days"),
+        F.count_if("is_anomaly").alias("anomalous_days"),
     )
     return TABLE.select(sums.withColumn("month", month("usage_date")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloud_analytics.gold.measures import count_if, total, total_or_zero
+from cloud_analytics.gold.measures import total, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Table
 from cloud_analytics.tables.columns import (
@@ -74,7 +74,7 @@ def build(events: DataFrame, metric_units: Mapping[str, str]) -> DataFrame:
         total("genai_tokens").alias("total_genai_tokens"),
         F.count("carbon_kg").alias("events_with_carbon"),
         total("cost_usd_capped").alias("cost_usd_capped"),
-        *[count_if(F.col(flag)).alias(name) for name, flag in _FLAGS.items()],
+        *[F.count_if(flag).alias(name) for name, flag in _FLAGS.items()],
         total_or_zero(F.when(F.col("is_anomaly"), F.col("cost_usd"))).alias("anomalous_cost_usd"),
     )
     units = F.create_map(*[F.lit(text) for pair in sorted(metric_units.items()) for text in pair])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.gold.measures import count_if, month, or_unknown, ratio
+from cloud_analytics.gold.measures import month, or_unknown, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole
 from cloud_analytics.tables.columns import COUNT, DAYS, MONTH, ORG_ID, RATIO, SEVERITY, SHARE
@@ -29,8 +29,8 @@ def build(tickets: DataFrame) -> DataFrame:
     days = F.datediff("resolved_at", "created_at")
     sums = tickets.groupBy("org_id", month("created_at").alias("month"), or_unknown("severity")).agg(
         F.count("*").alias("total_tickets"),
-        count_if(F.col("sla_breached")).alias("sla_breach_count"),
+        F.count_if("sla_breached").alias("sla_breach_count"),
         F.median(days).alias("median_resolution_days"),
-        count_if(F.col("resolved_at").isNull()).alias("unresolved_tickets"),
+        F.count_if(F.col("resolved_at").isNull()).alias("unresolved_tickets"),
     )
-    return TABLE.select(sums.withColumn("sla_breach_rate", ratio(F.col("sla_breach_count"), F.col("total_tickets"))))
+    return TABLE.select(sums.withColumn("sla_breach_rate", ratio("sla_breach_count", "total_tickets")))

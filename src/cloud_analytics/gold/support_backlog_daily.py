@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.gold.measures import count_if, or_unknown
+from cloud_analytics.gold.measures import or_unknown
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Serving, Table, Unit, Whole
 from cloud_analytics.tables.columns import COUNT, ORG_ID, SEVERITY
@@ -52,10 +52,10 @@ def build(tickets: DataFrame) -> DataFrame:
     is_open = F.col("resolved_at").isNull() | (F.col("resolved_at") > day)
     age = F.datediff(day, "created_at")
     sums = days.groupBy("org_id", "backlog_date", "severity").agg(
-        count_if(F.col("created_at") == day).alias("opened"),
-        count_if(F.col("resolved_at") == day).alias("resolved"),
-        count_if(is_open).alias("open_tickets"),
+        F.count_if(F.col("created_at") == day).alias("opened"),
+        F.count_if(F.col("resolved_at") == day).alias("resolved"),
+        F.count_if(is_open).alias("open_tickets"),
         F.max(F.when(is_open, age)).alias("oldest_open_days"),
-        count_if(is_open & (age > _OLD_DAYS)).alias("open_over_7_days"),
+        F.count_if(is_open & (age > _OLD_DAYS)).alias("open_over_7_days"),
     )
     return TABLE.select(sums)

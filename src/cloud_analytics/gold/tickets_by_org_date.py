@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.gold.measures import count_if, or_unknown, ratio
+from cloud_analytics.gold.measures import or_unknown, ratio
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Serving, Table, Whole
 from cloud_analytics.tables.columns import COUNT, CSAT, ORG_ID, RATIO, SEVERITY, SHARE
@@ -36,8 +36,8 @@ def build(tickets: DataFrame) -> DataFrame:
     """silver/support_tickets → one row per (org, day, severity). Rates are shares (0–1); csat: valid scores, 1–5."""
     sums = tickets.groupBy("org_id", F.col("created_at").alias("ticket_date"), or_unknown("severity")).agg(
         F.count("*").alias("total_tickets"),
-        count_if(F.col("resolved_at").isNull()).alias("open_tickets"),
-        count_if(F.col("sla_breached")).alias("sla_breach_count"),
+        F.count_if(F.col("resolved_at").isNull()).alias("open_tickets"),
+        F.count_if("sla_breached").alias("sla_breach_count"),
         ratio(F.sum("csat"), F.count("csat")).alias("avg_csat"),
     )
-    return TABLE.select(sums.withColumn("sla_breach_rate", ratio(F.col("sla_breach_count"), F.col("total_tickets"))))
+    return TABLE.select(sums.withColumn("sla_breach_rate", ratio("sla_breach_count", "total_tickets")))
