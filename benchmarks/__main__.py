@@ -29,6 +29,7 @@ def main() -> int:
         "--landing", type=Path, metavar="DIR", help="reference, follow, forecasts: measure this folder."
     )
     parser.add_argument("--times", type=int, default=3, metavar="N", help="reference, serving: how many runs.")
+    parser.add_argument("--batches", type=int, metavar="N", help="live: micro-batches of the day.")
     parser.add_argument("--samples", type=int, default=8, metavar="N", help="live: how many steps the day has.")
     parser.add_argument(
         "--work", type=Path, default=Path("build/benchmarks"), metavar="DIR", help="For data and lakes."
@@ -40,6 +41,7 @@ def main() -> int:
         arguments.landing.absolute() if arguments.landing else None,
         tuple(arguments.events),
         arguments.times,
+        arguments.batches,
         arguments.samples,
     )
     about = measure.machine()

@@ -28,6 +28,7 @@ class Plan:
     landing: Path | None = None
     events: tuple[int, ...] = ()
     times: int = 3
+    batches: int | None = None
     samples: int = 8
 
     def generated(self, events: int, **settings: Any) -> Path:
@@ -103,7 +104,7 @@ def scale(plan: Plan) -> list[dict[str, Any]]:
 def live(plan: Plan) -> list[dict[str, Any]]:
     """Seconds of a micro-batch from its file to Gold, while a day fills up."""
     rows = []
-    days = tuple((events, min(288, events)) for events in plan.events) or LIVE
+    days = tuple((events, plan.batches or min(288, events)) for events in plan.events) or LIVE
     for events, batches in days:
         landing = plan.generated(events, days=1, files=batches)
         places = str(landing), str(plan.empty("live"))
