@@ -18,7 +18,9 @@ from cloud_analytics.lake.uris import local_folder
 logger = logging.getLogger(__name__)
 
 
-def _folder(out: str) -> Path:
+def _folder(context: click.Context, option: click.Parameter, value: str) -> Path:
+    """The local folder that --out names; a UsageError for a URI of a store."""
+    out = str(not_blank(context, option, value))
     folder = local_folder(out)
     if folder is None:
         raise UsageError(f"--out {out}: data are generated into a local folder; copy them to the store from there")
@@ -31,11 +33,7 @@ def _folder(out: str) -> Path:
     "cloud-analytics generate --out signals --events 5000 --orgs 10 --weekly --growth 0.1 --informative",
 )
 @click.option(
-    "--out",
-    required=True,
-    type=click.Path(),
-    callback=lambda *given: _folder(not_blank(*given)),
-    help="Local folder to fill; must hold no landing data.",
+    "--out", required=True, type=click.Path(), callback=_folder, help="Local folder to fill; must hold no landing data."
 )
 @click.option("--events", type=int, default=43_200, show_default=True, help="Usage events.")
 @click.option("--days", type=int, default=60, show_default=True, help="Days of usage.")
