@@ -43,12 +43,12 @@ def open_lake() -> tuple[Pipeline, LakeReader]:
     """A pipeline, which starts Spark when there is something to build, and the reader of its lake (`lake.sql`).
 
     The folders are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else those of the configuration. The generator
-    fills a landing folder that holds no data. From here on Jupyter shows frames as `table` does.
+    fills the landing folder of a new lake that holds no data. From here on Jupyter shows frames as `table` does.
     """
     config = load().with_files_per_trigger(_FILES_PER_TRIGGER)
     landing = os.environ.get("CLOUD_ANALYTICS_LANDING", config.pipeline.landing.folder)
     lake = os.environ.get("CLOUD_ANALYTICS_LAKE", config.pipeline.lake)
-    ensure_landing(landing)
+    ensure_landing(landing, lake)
     _show_log()
     _show_frames()
 
@@ -140,10 +140,13 @@ def _show_log() -> None:
         package.setLevel(logging.INFO)
 
 
-def ensure_landing(landing: str, settings: GeneratorSettings = CLEAN) -> None:
-    """Generate landing data into a local folder, unless it holds some."""
-    folder = local_folder(landing)
-    if folder is not None:
+def ensure_landing(landing: str, lake: str, settings: GeneratorSettings = CLEAN) -> None:
+    """Generate landing data for a new lake, both in local folders, unless the landing folder holds some.
+
+    Where the lake holds data, an empty landing folder is one that is away: files of the same names would replace those.
+    """
+    folder, built = local_folder(landing), local_folder(lake)
+    if folder is not None and built is not None and not (built / "_state" / "last_transaction.json").exists():
         with suppress(FileExistsError):  # the generator refuses a folder with data
             generate(folder, settings)
 

@@ -164,10 +164,16 @@ def test_every_notebook_is_set_up_alike() -> None:
     assert len(set_up) == 1
 
 
-def test_landing_data_are_made_once_and_never_over_others(tmp_path: Path) -> None:
-    ensure_landing(str(tmp_path / "landing"), GeneratorSettings(events=10, days=2, orgs=1))
-    made = {path: path.read_bytes() for path in (tmp_path / "landing").rglob("*.*")}
+def test_landing_data_are_made_once_for_a_new_lake_and_never_over_others(tmp_path: Path) -> None:
+    landing, lake = tmp_path / "landing", tmp_path / "lake"
+    few = GeneratorSettings(events=10, days=2, orgs=1)
+    ensure_landing(str(landing), str(lake), few)
+    made = {path: path.read_bytes() for path in landing.rglob("*.*")}
     assert made
-    ensure_landing(str(tmp_path / "landing"))
-    assert {path: path.read_bytes() for path in (tmp_path / "landing").rglob("*.*")} == made
-    ensure_landing("s3a://bucket/landing")
+    ensure_landing(str(landing), str(lake))
+    assert {path: path.read_bytes() for path in landing.rglob("*.*")} == made
+    ensure_landing("s3a://bucket/landing", str(lake))
+    (lake / "_state").mkdir(parents=True)
+    (lake / "_state" / "last_transaction.json").write_text("1")
+    ensure_landing(str(tmp_path / "away"), str(lake), few)  # the folder of a lake that holds data is away
+    assert not (tmp_path / "away").exists()
