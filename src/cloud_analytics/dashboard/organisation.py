@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import distrust, only_row, organisation, question, show_answer
+from cloud_analytics.dashboard.show import distrust, organisation, show_answer
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.serving.tables import tables
@@ -39,12 +39,8 @@ def _asker(found: ServingTable) -> str:
 
 def _answer(answer: Answer) -> DeltaGenerator:
     """Show an answer, and return a container below it for notes."""
-    if answer.rows and not answer.request.table.clustering_key:
-        question(answer)
-        only_row(answer)
-    else:
-        nothing = "Nothing: the table holds no row of this organisation."
-        show_answer(answer, nothing, lambda rows, columns: _draw(answer.request.table, rows, columns))
+    nothing = "Nothing: the table holds no row of this organisation."
+    show_answer(answer, nothing, lambda rows, columns: _draw(answer.request.table, rows, columns))
     return st.container()
 
 

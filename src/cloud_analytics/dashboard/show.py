@@ -18,6 +18,7 @@ from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
 from cloud_analytics.insight import answers, caveats
 from cloud_analytics.insight.numbers import Value
+from cloud_analytics.serving.connect import Row
 from cloud_analytics.serving.queries import Answer
 from cloud_analytics.tables import Column
 from cloud_analytics.untrusted import printable
@@ -50,19 +51,21 @@ def frame(answer: Answer) -> tuple[pd.DataFrame, dict[str, Column]]:
 
 
 def show_answer(answer: Answer, otherwise: str, draw: Callable[[pd.DataFrame, dict[str, Column]], None]) -> None:
-    """Show a question, a drawing of its rows, and the rows; where there are none, the sentence `otherwise`."""
+    """Show a question, a drawing of its rows, and the rows; where there are none, the sentence `otherwise`.
+
+    The answer of a table with one row a partition is that row, with one line a column. Columns that the question has
+    chosen are left out: they are the same in every row.
+    """
     question(answer)
     rows, columns = frame(answer)
+    shown = [column for name, column in columns.items() if name not in answer.request.chosen]
     if rows.empty:
         say(otherwise)
-    else:
+    elif answer.request.table.clustering_key:
         draw(rows, columns)
-        table(rows, _unasked(answer))
-
-
-def _unasked(answer: Answer) -> list[Column]:
-    """The columns of an answer without those that the question has chosen, which are the same in every row."""
-    return [column for name, column in answer.request.table.declared.items() if name not in answer.request.chosen]
+        table(rows, shown)
+    else:
+        _lines(answer.rows[0], shown)
 
 
 def table(rows: pd.DataFrame, columns: Iterable[Column], lines: int = 1) -> None:
@@ -78,10 +81,9 @@ def table(rows: pd.DataFrame, columns: Iterable[Column], lines: int = 1) -> None
     )
 
 
-def only_row(answer: Answer) -> None:
-    """Show the one row of an answer as a table with one line a column."""
-    (row,) = answer.rows
-    told = [(heading(c), answers.readable(c.unit, row[c.name]) or "–") for c in _unasked(answer)]
+def _lines(row: Row, columns: Iterable[Column]) -> None:
+    """Show a row as a table with one line a column."""
+    told = [(heading(column), answers.readable(column.unit, row[column.name]) or "–") for column in columns]
     shown = pd.DataFrame(told, columns=["what", "figure"])
     st.dataframe(shown, hide_index=True, width=600, height=_ROW * (1 + len(told)) + 3)
 
