@@ -61,6 +61,8 @@ _DEFAULTS = {
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "100000",
 }
 _ONE_JVM = {
+    # Everybody with an account on the machine reaches the ports that the driver opens for executors.
+    "spark.authenticate": "true",
     # What the pipeline writes lies in a staging folder until its own commit, and local mode never runs a task twice:
     # the faster committer is safe.
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",

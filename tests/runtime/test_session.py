@@ -7,9 +7,11 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyspark
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import RESULT_SETTINGS, SparkSettings
@@ -58,6 +60,21 @@ def test_a_session_that_exists_already_gets_them_too(spark: SparkSession) -> Non
     assert spark.range(1).selectExpr("lower('NETWORKİNG I')").collect()[0][0] != "networking ı"
     shown = spark.sql("SELECT CAST(TIMESTAMP '2025-07-01T00:00:00Z' AS string), CAST('no date' AS date)").collect()[0]
     assert tuple(shown) == ("2025-07-01 00:00:00", None)
+
+
+@pytest.mark.spark
+def test_who_has_no_secret_does_not_talk_to_the_driver(spark: SparkSession) -> None:
+    jvm: Any = spark.sparkContext._jvm
+    conf = jvm.org.apache.spark.SparkConf(False).set("spark.rpc.lookupTimeout", "20s")
+    secret_file = getattr(jvm.org.apache.spark.internal.config, "package$").__getattr__("MODULE$").AUTH_SECRET_FILE()
+    security = jvm.org.apache.spark.SecurityManager(conf, jvm.scala.Option.empty(), secret_file)
+    stranger = jvm.org.apache.spark.rpc.RpcEnv.create("stranger", "127.0.0.1", 0, conf, security, True)
+    driver = jvm.org.apache.spark.rpc.RpcAddress("127.0.0.1", int(spark.conf.get("spark.driver.port")))
+    try:
+        with pytest.raises(Py4JJavaError, match="(?i)sasl|authenticat"):
+            stranger.setupEndpointRef(driver, "BlockManagerMaster")
+    finally:
+        stranger.shutdown()
 
 
 @pytest.mark.spark
