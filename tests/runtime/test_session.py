@@ -69,7 +69,7 @@ def test_who_has_no_secret_does_not_talk_to_the_driver(spark: SparkSession) -> N
     secret_file = getattr(jvm.org.apache.spark.internal.config, "package$").__getattr__("MODULE$").AUTH_SECRET_FILE()
     security = jvm.org.apache.spark.SecurityManager(conf, jvm.scala.Option.empty(), secret_file)
     stranger = jvm.org.apache.spark.rpc.RpcEnv.create("stranger", "127.0.0.1", 0, conf, security, True)
-    driver = jvm.org.apache.spark.rpc.RpcAddress("127.0.0.1", int(spark.conf.get("spark.driver.port")))
+    driver = jvm.org.apache.spark.rpc.RpcAddress("127.0.0.1", int(spark.conf.get("spark.driver.port") or 0))
     try:
         with pytest.raises(Py4JJavaError, match="(?i)sasl|authenticat"):
             stranger.setupEndpointRef(driver, "BlockManagerMaster")
