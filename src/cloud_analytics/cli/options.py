@@ -109,7 +109,7 @@ class Places:
         return self.lake or self.config.pipeline.lake
 
     def need_spark(self, is_reached: Callable[[str], bool]) -> bool:
-        """Whether Spark has to be started to find landing and lake, or to reach what `is_reached` denies."""
+        """Whether only Spark can find the landing folder and the lake, or `is_reached` is false for one of them."""
         moved = "spark.hadoop.fs.defaultFS" in self.config.pipeline.spark.conf or "HADOOP_CONF_DIR" in os.environ
         return submitted() or moved or not all(map(is_reached, (self.landing_folder, self.lake_folder)))
 

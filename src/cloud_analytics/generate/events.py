@@ -172,7 +172,7 @@ class EventStream:
         return resource, effect
 
     def _count(self, cost: float, resource: int, day: int, planted: Counter[str]) -> None:
-        """Add the cost to the usage, if Silver keeps it, and count it as planted where it is odd."""
+        """Add the cost to the usage, if Silver keeps it, and to the planted oddities, if it is negative."""
         if cost >= -0.01:
             self._usage[resource, self._dates[day][:7]] += cost
         if cost < 0:
