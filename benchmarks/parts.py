@@ -56,9 +56,9 @@ def _medians(found: Sequence[Measured]) -> dict[str, float]:
     return {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
 
 
-def _yardstick(plan: Plan, landing: Path) -> dict[str, Any]:
+def _yardstick(landing: Path) -> dict[str, Any]:
     """Seconds that it measured itself, without the start of Python, and its peak memory."""
-    return measured("-m", "benchmarks.yardstick", str(landing), str(plan.empty("yardstick"))).printed(line=0)
+    return measured("-m", "benchmarks.yardstick", str(landing)).printed(line=0)
 
 
 def reference(plan: Plan) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def reference(plan: Plan) -> dict[str, Any]:
         "run": _medians(first),
         "nothing_new": _medians(again),
         **json.loads(staged.output.splitlines()[-1]),
-        "yardstick": _yardstick(plan, landing),
+        "yardstick": _yardstick(landing),
     }
 
 
@@ -87,7 +87,7 @@ def scale(plan: Plan) -> list[dict[str, Any]]:
         landing = plan.generated(events)
         size = sum(path.stat().st_size for path in (landing / "usage_events_stream").iterdir())
         run = pipeline_run(landing, plan.empty("lake"))
-        yardstick = _yardstick(plan, landing)
+        yardstick = _yardstick(landing)
         rows.append(
             {
                 "events": events,

@@ -24,7 +24,7 @@ from cloud_analytics.cli import cli
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving import queries, target
 from cloud_analytics.serving.queries import Answer, Request
-from cloud_analytics.untrusted import PrintableConsole, printable, spreadsheet_text
+from cloud_analytics.untrusted import PrintableConsole, csv_text, printable, spreadsheet_text
 
 # Clears the screen, renames the window, rings; C1's CSI; turns the order of letters round; ends the line.
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202eb\r\n"
@@ -92,6 +92,18 @@ def ask(*words: str) -> Result:
     done = CliRunner().invoke(cli, ["query", "anomalies", "--org", HOSTILE, *words])
     assert done.exit_code == 0, done.output
     return done
+
+
+def test_csv_for_a_spreadsheet_defuses_texts_and_lists_but_no_number() -> None:
+    row = [-5, Decimal("-0.5"), None, "=1", ["+1"], 'a"b\r', "x,y"]
+
+    def text(value: object) -> str:
+        return "" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
+
+    plain = csv_text("abcdefg", [row], text)
+    assert plain == 'a,b,c,d,e,f,g\n-5,-0.5,,=1,+1,"a""b\r","x,y"\n'
+    assert csv_text("abcdefg", [row], text, spreadsheet=True) == plain.replace("=1,+1", "'=1,'+1")
+    assert csv_text("a", [[None]], text) == 'a\n""\n'
 
 
 @pytest.mark.usefixtures("answered")

@@ -1,7 +1,7 @@
-"""Quarantine judged again, after a rule or an alias changed or a date came: `reconcile` does it.
+"""Quarantined records are judged again, because a rule or an alias changed, or a date in the future has come.
 
-Events that were rejected as `future_timestamp` are judged by the time of the replay. What is added is the comparison:
-every record that was in quarantine before is either in Silver now, or still rejected.
+`reconcile` does the work; events that were rejected as `future_timestamp` are judged by the time of the replay. This
+module compares quarantine before and after: each record is in Silver now, or still rejected.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from cloud_analytics.pipeline import Outcome, Pipeline
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.reading.quarantine import in_reach_of_rules, records
-from cloud_analytics.reading.selection import Selection
+from cloud_analytics.reading.quarantine import Selection, in_reach_of_rules, records
 
 # (source, file, hash of the text) → how many records of it are rejected, and as what (copies of a text may differ)
 _Rejected = dict[tuple[str, str, str], tuple[int, str]]
@@ -20,9 +19,9 @@ _Rejected = dict[tuple[str, str, str], tuple[int, str]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Records of one source and error_type: how many were in quarantine, how many of them are in Silver now.
+    """Records of one source and error_type: how many were in quarantine, and how many of them are in Silver now.
 
-    `rejected_now` are records that Silver held before (or that are new), and that this error_type keeps out now.
+    `rejected_now` counts records that have this error_type now, and were in Silver before or are new.
     """
 
     source: str
@@ -39,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Replay:
-    """What judging again changed; the verdicts name each (source, error_type) that was or is in quarantine."""
+    """What a replay changed, with a verdict for each (source, error_type) that is or was in quarantine."""
 
     outcome: Outcome
     verdicts: list[Verdict]
@@ -61,7 +60,7 @@ class Replay:
 
 
 def replay(pipeline: Pipeline) -> Replay:
-    """Reconcile, and say what became of the quarantined records; where nothing can have another verdict, do nothing."""
+    """Reconcile, and compare quarantine before and after. If nothing can be judged differently, nothing is done."""
     lake = LakeReader(pipeline.lake.files)
     before = _rejected(lake)
     outcome = pipeline.reconcile(replay=True)
@@ -79,11 +78,7 @@ def _rejected(lake: LakeReader) -> _Rejected:
 
 
 def _compared(before: _Rejected, now: _Rejected) -> list[Verdict]:
-    quarantined, passed, rejected_now = (
-        Counter[tuple[str, str]](),
-        Counter[tuple[str, str]](),
-        Counter[tuple[str, str]](),
-    )
+    quarantined, passed, rejected_now = (Counter[tuple[str, str]]() for _ in range(3))
     for text in before.keys() | now.keys():
         (was, was_type), (still, type_now) = before.get(text, (0, "")), now.get(text, (0, ""))
         if was:

@@ -23,11 +23,17 @@ from pyspark.sql import SparkSession
 from cloud_analytics.config import LEGACY, RESULT_SETTINGS, SparkSettings
 from cloud_analytics.errors import UsageError, cause_line
 from cloud_analytics.lake.uris import local_folder
-from cloud_analytics.runtime.environment import jvm_flags, require_environment, spark_variables, utf8_locale
-from cloud_analytics.runtime.jars import connector_jars, file_system_jars, object_store_jars
+from cloud_analytics.runtime.environment import (
+    jvm_flags,
+    require_environment,
+    spark_variables,
+    submitted,
+    utf8_locale,
+)
+from cloud_analytics.runtime.jars import ensure, object_store_jars
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.lockfile import FILE_SYSTEM, SPARK
 from cloud_analytics.runtime.lookups import remember_lookups
-from cloud_analytics.runtime.submit import submitted
 from cloud_analytics.runtime.temporary import temporary_folder
 from cloud_analytics.runtime.versions import PYSPARK
 
@@ -66,7 +72,7 @@ _ONE_JVM = {
     # What the pipeline writes lies in a staging folder until its own commit, and local mode never runs a task twice:
     # the faster committer is safe.
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
-    # Neither a .crc twin beside each file nor a forked process for its permissions (see runtime/jars.py).
+    # Neither a .crc twin beside each file nor a forked process for its permissions (see runtime/lockfile.py).
     "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.NakedLocalFileSystem",
 }
 _CLUSTER = {
@@ -259,11 +265,11 @@ def _added(options: dict[str, str], conf: dict[str, str]) -> dict[str, str]:
 
 def _class_path(settings: SparkSettings, uris: Sequence[str]) -> dict[str, str]:
     """The project's jars, before those of the configuration. Executors fetch theirs from the driver."""
-    jars = [*connector_jars(), *object_store_jars(uris)]
+    jars = [*ensure(SPARK), *object_store_jars(uris)]
     key = "spark.driver.extraClassPath"
     # File systems are looked up before spark.jars are loaded, so the driver's class path has to name them.
     if settings.is_local:
-        return {key: _joined(":", [*file_system_jars(), *jars], settings.conf.get(key))}
+        return {key: _joined(":", [*ensure(FILE_SYSTEM), *jars], settings.conf.get(key))}
     return {
         key: _joined(":", jars, settings.conf.get(key)),
         "spark.jars": _joined(",", jars, settings.conf.get("spark.jars")),

@@ -7,6 +7,8 @@ spreadsheet computes what begins like a formula. Files and JSON keep every byte:
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -29,6 +31,24 @@ def printable(text: str, keep: str = "") -> str:
 def spreadsheet_text(text: str) -> str:
     """The text, behind an apostrophe where a spreadsheet would take it for a formula."""
     return f"'{text}" if text.startswith(_BEGINS_FORMULA) else text
+
+
+def csv_text(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], as_text: Callable[[Any], str], spreadsheet: bool = False
+) -> str:
+    """Rows of values as CSV (RFC 4180) with a header and `\\n` line ends; `as_text` says how a value is written.
+
+    With `spreadsheet` texts that begin like a formula get an apostrophe in front; numbers stay as they are.
+    """
+
+    def cell(value: Any) -> str:
+        text = as_text(value)
+        if spreadsheet and not isinstance(value, int | float | Decimal):
+            text = spreadsheet_text(text)
+        return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
+
+    lines = (",".join(map(cell, row)) for row in (columns, *rows))
+    return "".join((line or '""') + "\n" for line in lines)  # an empty line would be no row
 
 
 class PrintableConsole(Console):

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from cloud_analytics.config import Config
 from cloud_analytics.dashboard.app import PAGES
 from cloud_analytics.dashboard.source import Source
-from cloud_analytics.reading.figures import Signal
+from cloud_analytics.reading.checks import Check, Verdict
 from cloud_analytics.serving.tables import tables
 from tests.dashboard.browser import BROWSER, dashboard, opened
 from tests.dashboard.conftest import NAMES, Served
@@ -178,7 +178,9 @@ def test_an_error_shows_a_name_as_text(source: Source) -> None:
 
 
 def test_what_the_data_do_not_carry_is_marked(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    signal = Signal("F3", "Invoices follow usage", False, "r = 0", {}, "single differences say nothing")
+    signal = Check(
+        "F3", "Invoices follow usage", Verdict.NOT_INFORMATIVE, "r = 0", {}, "single differences say nothing"
+    )
     monkeypatch.setattr(source, "signals", lambda: [signal])
     warning = f"⚠ {signal.warning}"
     assert warning in sentences(page("Billing", "org_a"))

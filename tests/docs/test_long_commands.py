@@ -17,7 +17,7 @@ SMALL = [
     "-m tests.crash.soak --kills 1 --seed 7 --follow",
     "-m benchmarks reference --landing LANDING --times 1 --work WORK --results RESULTS",
     "-m benchmarks forecasts --events 2000 --work WORK --results RESULTS",
-    "-m benchmarks.yardstick LANDING OUT --check LAKE",
+    "-m benchmarks.yardstick LANDING --check LAKE",
     "benchmarks/serving_load.py --rows 300 --orgs 20 --times 1",
 ]
 

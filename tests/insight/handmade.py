@@ -12,7 +12,7 @@ import pandas as pd
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.reading.audit import Audit, SourceAudit
-from cloud_analytics.reading.figures import Signal
+from cloud_analytics.reading.checks import Check, Verdict
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast
 from cloud_analytics.reading.freshness import Freshness
 from cloud_analytics.reading.periods import Month
@@ -188,8 +188,22 @@ def facts() -> Facts:
         ],
         kept_forecasts=[KeptForecast(date(2025, 7, 9), "2025-07", 2, Decimal(90), Decimal(100), 0.15, 0.5)],
         signals=[
-            Signal("F1", "GenAI cost follows tokens", False, "rank correlation 0.04", {}, "prices say nothing"),
-            Signal("F2", "Carbon is more than a multiple of the quantity", True, "12 % unexplained", {}, "nothing"),
+            Check(
+                "F1",
+                "GenAI cost follows tokens",
+                Verdict.NOT_INFORMATIVE,
+                "rank correlation 0.04",
+                {},
+                "prices say nothing",
+            ),
+            Check(
+                "F2",
+                "Carbon is more than a multiple of the quantity",
+                Verdict.INFORMATIVE,
+                "12 % unexplained",
+                {},
+                "nothing",
+            ),
         ],
         profile=profiles(),
         closed=[CLOSED],

@@ -16,7 +16,7 @@ from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.page import code, render
 from cloud_analytics.insight.report.view import Table
 from cloud_analytics.reading.audit import Audit, SourceAudit
-from cloud_analytics.reading.figures import Signal
+from cloud_analytics.reading.checks import Check, Verdict
 from cloud_analytics.reading.profile import ColumnProfile, SourceProfile
 from tests.insight.handmade import facts, nothing
 from tests.insight.pages import Page
@@ -115,7 +115,14 @@ class TestFigures:
 
     def test_leaks_are_of_covered_months_and_doubted_where_invoices_do_not_follow_usage(self) -> None:
         known = facts()
-        doubt = Signal("F3", "Invoices follow usage", False, "rank correlation 0.10", {}, "differences say nothing")
+        doubt = Check(
+            "F3",
+            "Invoices follow usage",
+            Verdict.NOT_INFORMATIVE,
+            "rank correlation 0.10",
+            {},
+            "differences say nothing",
+        )
         covered = replace(known, billing=known.billing.assign(covers_month=True), signals=[doubt])
         page = Page.read(render(covered))
         assert page.tiles["used and not invoiced"] == "10"

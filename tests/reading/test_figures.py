@@ -10,7 +10,8 @@ import pytest
 
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.lake.files import LocalFileSystem
-from cloud_analytics.reading.figures import Signal, figures_to_distrust
+from cloud_analytics.reading.checks import Check, Verdict
+from cloud_analytics.reading.figures import figures_to_distrust
 from cloud_analytics.reading.lake import LakeReader
 
 # The few columns that are looked at, as the pipeline makes them of clean data.
@@ -33,7 +34,7 @@ TABLES = {
 }
 
 
-def signals(folder: Path, **settings: Any) -> dict[str, Signal]:
+def signals(folder: Path, **settings: Any) -> dict[str, Check]:
     generate(folder / "landing", GeneratorSettings(**{"events": 12_000, "days": 50, "orgs": 80, **settings}))
     connection = duckdb.connect()
     fields = (
@@ -55,7 +56,7 @@ def signals(folder: Path, **settings: Any) -> dict[str, Signal]:
 
 def test_what_has_no_signal_is_not_informative(tmp_path: Path) -> None:
     found = signals(tmp_path)
-    assert {signal.informative for signal in found.values()} == {False}
+    assert {check.verdict for check in found.values()} == {Verdict.NOT_INFORMATIVE}
     assert abs(found["F1"].figures["rank_correlation"]) < 0.2
     assert found["F2"].figures["unexplained_variance"] == pytest.approx(0, abs=1e-6)
     assert all(signal.evidence and signal.consequence for signal in found.values())
@@ -63,7 +64,7 @@ def test_what_has_no_signal_is_not_informative(tmp_path: Path) -> None:
 
 def test_a_planted_signal_is_found(tmp_path: Path) -> None:
     found = signals(tmp_path, informative=True)
-    assert {signal.informative for signal in found.values()} == {True}
+    assert {check.verdict for check in found.values()} == {Verdict.INFORMATIVE}
     assert found["F1"].figures["rank_correlation"] > 0.9
     assert found["F3"].figures["rank_correlation"] > 0.7  # but for the leaks
     assert found["F4"].figures["share_of_expected_change"] == pytest.approx(1, abs=0.2)
@@ -71,12 +72,12 @@ def test_a_planted_signal_is_found(tmp_path: Path) -> None:
 
 def test_matched_invoices_alone_tell_nothing_of_tokens_and_carbon(tmp_path: Path) -> None:
     found = signals(tmp_path, billing="matched")
-    assert [name for name, signal in found.items() if signal.informative] == ["F3", "F4"]
+    assert [name for name, check in found.items() if check.verdict is Verdict.INFORMATIVE] == ["F3", "F4"]
 
 
 def test_too_few_observations_have_no_verdict(tmp_path: Path) -> None:
     found = signals(tmp_path, events=60, days=2, orgs=1)
-    assert found["F1"].informative is found["F3"].informative is found["F4"].informative is None
+    assert {found[name].verdict for name in ("F1", "F3", "F4")} == {Verdict.NOT_CHECKED}
     (tmp_path / "empty").mkdir()
     nothing = figures_to_distrust(LakeReader(LocalFileSystem(str(tmp_path / "empty"))))
-    assert {signal.informative for signal in nothing} == {None}
+    assert {check.verdict for check in nothing} == {Verdict.NOT_CHECKED}

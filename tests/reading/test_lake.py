@@ -210,6 +210,8 @@ def test_sql_answers_people_and_scripts(lake: Path) -> None:
     assert json.loads(ask("--format", "json"))["rows"][0] == first
     assert "0.200000" in ask()
     assert ask("--quiet") == "2 rows.\n"
+    refused = CliRunner().invoke(cli, ["sql", query, "--lake", str(lake), "--spreadsheet"])
+    assert "--spreadsheet is for --format csv" in str(refused.exception)
 
 
 def test_to_read_a_lake_no_spark_is_imported() -> None:

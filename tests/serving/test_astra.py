@@ -11,8 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.config import Config
 from cloud_analytics.errors import StoreUnavailable, UsageError
+from cloud_analytics.reading.served import plan
 from cloud_analytics.serving.access import Bundle, Login
-from cloud_analytics.serving.load import plan, serve
+from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.queries import ask
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target

@@ -20,9 +20,10 @@ from cloud_analytics.engine.refresh import CHANGE_LOG
 from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.served import plan
 from cloud_analytics.serving import ownership
 from cloud_analytics.serving.access import Direct
-from cloud_analytics.serving.load import plan, serve
+from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.node import HOST, EmbeddedNode
 from cloud_analytics.serving.ownership import Owner
 from cloud_analytics.serving.schema import found_tables
@@ -98,6 +99,24 @@ def test_a_table_that_somebody_emptied_is_loaded_again(open_lake: OpenLake, targ
     assert set(open_lake().serve().served) == {"revenue_monthly"}
     assert unequal(open_lake()) == []
     assert open_lake().serve().served == {}
+
+
+def test_what_a_load_would_write_is_told_without_spark(open_lake: OpenLake, target: Target, config: Config) -> None:
+    def refused() -> SparkSession:
+        raise AssertionError("a dry run starts Spark")
+
+    def planned() -> dict[str, int]:
+        found = plan(Lake(refused, open_lake().lake.root), target)
+        return {part.table: part.rows for part in found.tables if part.partitions}
+
+    assert planned() == open_lake().serve().served
+    assert planned() == {}
+    corrected = open_lake(without_storage(config))
+    corrected.target = None
+    corrected.run()
+    expected = planned()
+    assert expected["finops_daily_usage"] > 0
+    assert open_lake().serve().served == expected
 
 
 class Reader:
@@ -193,7 +212,7 @@ def test_of_two_lakes_that_find_a_keyspace_empty_one_has_it(
     lakes = [open_lake().lake, other_lake(open_lake, tmp_path).lake]
     with target.writing_session() as session:
         mine, others = (Owner(f"of {lake.root}", lake.root, 1) for lake in lakes)
-        assert ownership.check(session, {}, lambda _document, default: default, str(target)) is None
+        assert ownership.expect_own(session, {}, lambda _document, default: default, str(target)) is None
         ownership.claim(session, others, None, str(target))
         with pytest.raises(UsageError, match="another lake since a moment ago"):
             ownership.claim(session, mine, None, str(target))

@@ -26,7 +26,7 @@ from cloud_analytics.errors import PipelineError, StoreDamaged, UsageError
 from cloud_analytics.serving import daemon
 from cloud_analytics.serving.access import Login
 from cloud_analytics.serving.connect import Row, connect, connected, disconnect, readable_errors
-from cloud_analytics.serving.node import EmbeddedNode, NodeSettings
+from cloud_analytics.serving.node import EmbeddedNode
 
 pytestmark = pytest.mark.cassandra
 
@@ -229,7 +229,7 @@ def test_a_node_of_an_older_version_keeps_its_rows_and_gets_a_password(
     as_before = {"authenticator": "AllowAllAuthenticator", "authorizer": None, "role_manager": None}
     with monkeypatch.context() as patch:
         patch.setattr(EmbeddedNode, "_secure", lambda *_: None)
-        old = EmbeddedNode(home, NodeSettings(extra_yaml=as_before))
+        old = EmbeddedNode(home, extra_yaml=as_before)
         anybody = replace(old.start(), login=None)
     with connected(anybody) as session:
         for statement in SCHEMA:
@@ -357,7 +357,7 @@ def test_a_keyspace_that_does_not_exist_is_named(node: EmbeddedNode) -> None:
 
 def test_a_node_that_hangs_is_reported_and_stopped(node: EmbeddedNode) -> None:
     os.kill(node.status()["pid"], signal.SIGSTOP)
-    impatient = EmbeddedNode(node.home, NodeSettings(start_timeout=1, stop_timeout=1))
+    impatient = EmbeddedNode(node.home, start_timeout=1, stop_timeout=1)
     with pytest.raises(PipelineError, match="does not answer after 1 s: see .*system.log"):
         impatient.start()
     assert impatient.stop() is True
@@ -366,7 +366,7 @@ def test_a_node_that_hangs_is_reported_and_stopped(node: EmbeddedNode) -> None:
 
 def test_a_start_that_fails_says_where_to_look(node: EmbeddedNode) -> None:
     node.stop()
-    wrong = EmbeddedNode(node.home, NodeSettings(extra_yaml={"no_such_option": 1}))
+    wrong = EmbeddedNode(node.home, extra_yaml={"no_such_option": 1})
     with pytest.raises(PipelineError, match="ended while it started: see .*system.log") as failure:
         wrong.start()
     assert "\n" not in str(failure.value)

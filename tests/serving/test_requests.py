@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from cloud_analytics.cli import cli
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight import answers
-from cloud_analytics.serving.queries import QUESTIONS, Answer, explain, range_statement, request
+from cloud_analytics.serving.queries import QUESTIONS, Answer, explain, request, rows_statement
 from cloud_analytics.serving.tables import tables
 
 
@@ -76,7 +76,7 @@ def test_a_question_that_does_not_exist() -> None:
 
 
 def test_the_statement_and_its_values() -> None:
-    statement = range_statement(request("tickets", "o'x", "2025-01-02", date(2025, 2, 3), 5))
+    statement = rows_statement(request("tickets", "o'x", "2025-01-02", date(2025, 2, 3), 5))
     assert statement.text == (
         "SELECT org_id, ticket_date, severity, total_tickets, open_tickets, sla_breach_count, sla_breach_rate, avg_csat"
         " FROM support_tickets_summary WHERE org_id = ? AND ticket_date >= ? AND ticket_date <= ? LIMIT ?"

@@ -13,10 +13,10 @@ import pytest
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.checks import Check, Verdict
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.target import local_target
-from cloud_analytics.validation.checks import Check, Verdict
 from cloud_analytics.validation.questions import QUESTIONS, answered
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]

@@ -18,8 +18,8 @@ from cloud_analytics.insight.plain import plain
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.checks import Verdict
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.validation.checks import Verdict
 from cloud_analytics.validation.independent import compare
 from cloud_analytics.validation.known_rules import known_rules
 from cloud_analytics.validation.rehearsal import what_a_run_would_change
@@ -41,7 +41,7 @@ def contents(folder: str) -> dict[str, str]:
 class TestValidation:
     def test_verdicts_and_figures(self, pipeline: Pipeline) -> None:
         before = contents(pipeline.lake.root), contents(pipeline.landing)
-        found = {check.id: check for check in validate(*read_only(pipeline)).checks}
+        found = {check.id: check for check in validate(*read_only(pipeline))}
         assert (contents(pipeline.lake.root), contents(pipeline.landing)) == before, "validate changes nothing"
         assert list(found) == IDS
         verdicts = {name: check.verdict.value for name, check in found.items()}
@@ -155,7 +155,7 @@ class TestIndependentRoute:
         assert found.rejected == {"negative_cost": 1}
         assert found.not_compared == {"nps_by_org_month": "invalid_date of nps_surveys"}
         assert len(found.marts) == 4
-        (check,) = (check for check in validate(*read_only(made)).checks if check.id == "M3")
+        (check,) = (check for check in validate(*read_only(made)) if check.id == "M3")
         assert check.verdict is Verdict.HOLDS
         assert "not checked: 3 records that huge_cost rejects" in check.evidence
         assert "not checked: nps_by_org_month, because of invalid_date of nps_surveys" in check.evidence

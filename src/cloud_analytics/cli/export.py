@@ -33,7 +33,7 @@ def _focus(places: Places, out: Path, month: str | None) -> None:
     """
     from cloud_analytics.reading import focus
 
-    focus.check(out, month)
+    focus.expect_writable(out, month)
     with open_lake(places) as (zones, _):
         written = focus.export(zones, places.config, out, month)
     line = f"{written.rows:,} charges, {written.billed_cost_usd:,.6f} USD: {out}"

@@ -131,7 +131,7 @@ def serve(places: Places, check: bool, dry_run: bool, schema: bool, take_over: b
         if pipeline.target is None:
             raise UsageError("the serving target is `none`: choose another one with --serving")
         if dry_run:
-            from cloud_analytics.serving.load import plan
+            from cloud_analytics.reading.served import plan
 
             _emit_plan(plan(pipeline.lake, pipeline.target))
             return

@@ -18,9 +18,9 @@ from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
+    from cloud_analytics.reading.checks import Check
     from cloud_analytics.reading.profile import SourceProfile
     from cloud_analytics.reading.trace import Place, Trace
-    from cloud_analytics.validation.checks import Validation
 
 
 @command("cloud-analytics profile", "cloud-analytics profile --source users --format json")
@@ -94,7 +94,7 @@ def _print_trace(found: Trace) -> None:
     for check in found.checks:
         lines = "" if check.from_lines is None else f" = {check.from_lines:,f} in the landing lines"
         restated = "" if check.restated is None else f" {check.restated:+,} restated"
-        sign = "=" if check.told == check.events else "≠"
+        sign = "=" if check.total == check.events else "≠"
         verdict = "ok" if check.equal else "DIFFERS"
         mart, events = ("none" if value is None else f"{value:,}" for value in (check.mart, check.events))
         click.echo(f"  {verdict}  {check.figure}: Gold {mart}{restated} {sign} {events} events{lines}")
@@ -125,14 +125,15 @@ def validate(places: Places, strict: bool) -> None:
         )
         ask = (lambda: open_session(places.config, lake, places.serving)) if served else None
         found = check(zones, landing, places.config, ask)
-    line = f"False: {', '.join(found.false)}." if found.false else "None of them is false."
-    checks = [{**vars(item), "verdict": item.verdict.value} for item in found.checks]
-    emit(line, {"checks": checks, "false": found.false}, lambda: _print_validation(found, line))
-    if strict and found.false:
+    false = [item.id for item in found if item.verdict.value == "false"]
+    line = f"False: {', '.join(false)}." if false else "None of them is false."
+    checks = [{**vars(item), "verdict": item.verdict.value} for item in found]
+    emit(line, {"checks": checks, "false": false}, lambda: _print_validation(found, line))
+    if strict and false:
         sys.exit(1)
 
 
-def _print_validation(found: Validation, line: str) -> None:
+def _print_validation(found: list[Check], line: str) -> None:
     words = {
         "holds": "[green]holds[/green]",
         "false": "[red]FALSE[/red]",
@@ -144,7 +145,7 @@ def _print_validation(found: Validation, line: str) -> None:
     for name, width in (("", 2), ("statement", 24), ("verdict", 11)):
         table.add_column(name, width=width)
     table.add_column("evidence")
-    for check in found.checks:
+    for check in found:
         evidence = escape(check.evidence)
         if check.verdict.value in ("false", "not_informative"):
             evidence += f"\n[bold]consequence:[/bold] {escape(check.consequence)}"

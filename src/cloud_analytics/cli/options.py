@@ -16,7 +16,7 @@ from rich.table import Table
 
 from cloud_analytics.cli.manners import manner, progress
 from cloud_analytics.errors import UsageError
-from cloud_analytics.runtime.submit import submitted
+from cloud_analytics.runtime.environment import submitted
 from cloud_analytics.untrusted import PrintableConsole
 
 if TYPE_CHECKING:
@@ -63,6 +63,17 @@ _OPTIONS = {
         " [default: pipeline.yaml's, embedded].",
     ),
 }
+
+
+spreadsheet_option = click.option(
+    "--spreadsheet", is_flag=True, help="With --format csv: texts that begin like a formula are no formula."
+)
+
+
+def expect_csv(spreadsheet: bool) -> None:
+    """UsageError if --spreadsheet was given without --format csv."""
+    if spreadsheet and manner().output != "csv":
+        raise UsageError("--spreadsheet is for --format csv: a table, JSON or CQL is read by no spreadsheet")
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def audit(places: Places) -> None:
 @options("lake", "conf")
 def rules(places: Places, source: str | None) -> None:
     """Every rule of quality: severity, message, and how many records of this lake break it."""
-    from cloud_analytics.reading.selection import check_source
+    from cloud_analytics.reading.quarantine import check_source
 
     check_source(source)
     with open_lake(places, needs=()) as (zones, _):

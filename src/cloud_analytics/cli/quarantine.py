@@ -16,7 +16,7 @@ from cloud_analytics.cli.quality import audit_line, audit_pipeline, print_audit
 from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
-    from cloud_analytics.reading.selection import Selection
+    from cloud_analytics.reading.quarantine import Selection
     from cloud_analytics.replay import Replay
 
 
@@ -31,7 +31,7 @@ def _selecting(command: Callable[..., None]) -> Callable[..., None]:
     def with_selection(
         places: Places, source: str | None, error_type: str | None, since: str | None, until: str | None, **others: Any
     ) -> None:
-        from cloud_analytics.reading.selection import select
+        from cloud_analytics.reading.quarantine import select
 
         command(places, select(places.config, source, error_type, since, until), **others)
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from cloud_analytics.cli.manners import command, emit, manner, progress
-from cloud_analytics.cli.options import Places, console, options
+from cloud_analytics.cli.options import Places, console, expect_csv, options, spreadsheet_option
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.queries import option_of
 from cloud_analytics.serving.tables import tables
@@ -41,7 +41,7 @@ def _options_of_keys(command: _Command) -> _Command:
     help="Last date or month, included; of top-services and the like: the date [newest].",
 )
 @click.option("--top", type=int, metavar="N", help="At most N rows: the newest, highest rank or largest impact.")
-@click.option("--spreadsheet", is_flag=True, help="With --format csv: texts that begin like a formula are no formula.")
+@spreadsheet_option
 @click.option("--explain", is_flag=True, help="Print the CQL, as cqlsh takes it, instead of running it.")
 @options("lake", "serving", "conf")
 def query(
@@ -63,8 +63,7 @@ def query(
     from cloud_analytics.serving import queries
     from cloud_analytics.serving.target import keyspace_of, open_session
 
-    if spreadsheet and manner().output != "csv":
-        raise UsageError("--spreadsheet is for --format csv: a table, JSON or CQL is read by no spreadsheet")
+    expect_csv(spreadsheet)
     asked = queries.request(question, org, since, until, top, **others)
     if explain:
         if manner().output == "csv":

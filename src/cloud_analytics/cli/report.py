@@ -38,7 +38,7 @@ def report(places: Places, out: Path) -> None:
         from cloud_analytics.insight.report import page
     except ModuleNotFoundError as error:
         raise UsageError(f"`report` needs {error.name}: pip install 'cloud-analytics[report]'") from None
-    output.check(out)
+    output.expect_writable(out)
     from cloud_analytics.insight.report import facts
 
     with open_lake(places) as (zones, landing):

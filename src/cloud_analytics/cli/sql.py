@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cloud_analytics.cli.manners import as_json, command, emit
-from cloud_analytics.cli.options import Places, console, open_lake, options
-from cloud_analytics.untrusted import printable
+from cloud_analytics.cli.options import Places, console, expect_csv, open_lake, options, spreadsheet_option
+from cloud_analytics.untrusted import csv_text, printable
 
 
 @command(
@@ -23,19 +21,21 @@ from cloud_analytics.untrusted import printable
     formats=("json", "csv"),
 )
 @click.argument("query")
+@spreadsheet_option
 @options("lake", "conf")
-def sql(places: Places, query: str) -> None:
+def sql(places: Places, query: str, spreadsheet: bool) -> None:
     """Ask the lake by one SELECT of DuckDB's SQL, without Spark; nothing can be written.
 
     The zones are schemas: bronze.usage_events, silver.users, gold.revenue_by_org_month, quarantine.usage_events.
     """
+    expect_csv(spreadsheet)
     with open_lake(places) as (zones, _):
         columns, rows = zones.table(query)
     emit(
         f"{len(rows):,} rows.",
         {"columns": columns, "rows": [dict(zip(columns, row)) for row in rows]},
         lambda: _print_rows(columns, rows),
-        csv=lambda: _as_csv(columns, rows),
+        csv=lambda: csv_text(columns, rows, _text, spreadsheet),
     )
 
 
@@ -47,15 +47,6 @@ def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
     for row in rows:
         table.add_row(*(Text(printable(_text(value))) for value in row))
     console().print(table)
-
-
-def _as_csv(columns: list[str], rows: list[tuple[Any, ...]]) -> str:
-    """RFC 4180 with a header and `\\n` line ends."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(map(_text, row) for row in rows)
-    return written.getvalue()
 
 
 def _text(value: Any) -> str:

@@ -14,8 +14,7 @@ from cloud_analytics.insight.numbers import number
 from cloud_analytics.reading.freshness import Freshness, freshness
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.lateness import micro_batches
-from cloud_analytics.reading.quarantine import overview
-from cloud_analytics.reading.selection import Selection
+from cloud_analytics.reading.quarantine import Selection, overview
 from cloud_analytics.tables import Column, Unit
 from cloud_analytics.tables.columns import COUNT, SHARE
 

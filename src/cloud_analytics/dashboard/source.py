@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.files import is_read_by_python, open_files
-from cloud_analytics.reading.figures import Signal, figures_to_distrust
+from cloud_analytics.reading.checks import Check
+from cloud_analytics.reading.figures import figures_to_distrust
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving import queries
 from cloud_analytics.serving.target import open_session
@@ -64,7 +65,7 @@ class Source(ExitStack):
             raise UsageError(f"the lake {self.folder} is reached by Spark alone: see `cloud-analytics lateness`")
         return LakeReader(open_files(self.folder, conf))
 
-    def signals(self) -> list[Signal]:
+    def signals(self) -> list[Check]:
         """Whether tokens, carbon, invoices and currencies mean anything (F1 to F4)."""
         return self._keep(None, lambda: figures_to_distrust(self.lake()))
 

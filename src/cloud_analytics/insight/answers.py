@@ -26,7 +26,7 @@ from cloud_analytics.insight.alerts import reason
 from cloud_analytics.serving.queries import Answer, Request
 from cloud_analytics.tables import Unit
 from cloud_analytics.tables.columns import COUNT
-from cloud_analytics.untrusted import printable, spreadsheet_text
+from cloud_analytics.untrusted import csv_text, printable
 
 _HEADER_WIDTH = 10  # headings longer than this go on in a second line
 _SHORT = {"pct": "%", "hours": "h"}  # words of names, as units write them
@@ -63,12 +63,8 @@ def as_csv(answer: Answer, spreadsheet: bool = False) -> str:
 
     With `spreadsheet`, texts that begin like a formula get an apostrophe in front; numbers stay as they are.
     """
-
-    def shown(value: Any) -> str:
-        return spreadsheet_text(value) if spreadsheet and isinstance(value, str) else _plain(value)
-
-    lines = [answer.columns, *([shown(row[name]) for name in answer.columns] for row in answer.rows)]
-    return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
+    rows = ([row[name] for name in answer.columns] for row in answer.rows)
+    return csv_text(answer.columns, rows, _plain, spreadsheet)
 
 
 def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -> None:
@@ -177,7 +173,3 @@ def _json_value(value: Any) -> str:
         return f"[{', '.join(map(_json_value, value))}]"
     text = _plain(value)
     return json.dumps(text) if isinstance(value, str | date) else text or "null"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
-from cloud_analytics.reading.figures import Signal
+from cloud_analytics.reading.checks import Check
 
 
-def distrust(signals: Iterable[Signal], ids: Collection[str]) -> list[str]:
-    """A warning for each of the signals with these ids (F1 to F4) that the data do not carry."""
-    return [signal.warning for signal in signals if signal.id in ids and signal.warning]
+def distrust(checks: Iterable[Check], ids: Collection[str]) -> list[str]:
+    """A warning for each of the figures with these ids (F1 to F4) that says nothing."""
+    return [check.warning for check in checks if check.id in ids and check.warning]
 
 
 def uncovered_months(billing: pd.DataFrame) -> list[str]:

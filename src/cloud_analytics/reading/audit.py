@@ -1,10 +1,10 @@
 """The conservation law, source by source: landing lines = Silver rows + quarantined rows (contract 2 and 9).
 
-Beside it, of months that finance has closed: figures as closed + restatements = what Silver holds (law 7).
+For the months that finance has closed there is a second law: closed figures + restatements = what Silver holds (law 7).
 
-Landing is counted from its own files, Silver and quarantine from their Parquet; no figure is taken from the pipeline.
-Event files that were archived after they were ingested can only be counted as Bronze holds them; so is a master whose
-latest snapshot stays because its files left landing, or cannot be taken in.
+Lines are counted in the landing files, rows in the Parquet of Silver and quarantine; no figure is taken from the
+pipeline. Two things can only be counted in Bronze: event files that were archived after their ingest, and a master
+whose latest snapshot stays because its files left landing or cannot be taken in.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cloud_analytics.bronze import ledger
-from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.config.rules import BRONZE
 from cloud_analytics.lake.files import FileInfo, ReadableFiles
 from cloud_analytics.landing.csv_files import parse_master
 from cloud_analytics.landing.folder import UnreadableFile, has_text, lines, look
 from cloud_analytics.reading.lake import LakeReader, each_source
 from cloud_analytics.reading.periods import Month, closed_months
-
-SOURCES = (EVENTS, *MASTERS)
+from cloud_analytics.reading.tables import SOURCES
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class SourceAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """The audit of a lake against its landing folder; `archived` event files have left it since they were ingested."""
+    """The audit of a lake against its landing folder; `archived` is how many event files left it after their ingest."""
 
     sources: dict[str, SourceAudit]
     archived: int = 0
@@ -52,11 +51,11 @@ class Audit:
 
     @property
     def holds(self) -> bool:
-        """Whether it is balanced, and closed months and their restatements add up."""
+        """Whether all sources are balanced, and the closed months add up with their restatements."""
         return self.balanced and all(month.agrees for month in self.closed)
 
     def as_json(self) -> dict[str, object]:
-        """The shape that `audit --format json` prints; it tells of closed months where there are some."""
+        """The shape that `audit --format json` prints; it has closed months only where there are some."""
         sources = {
             name: {
                 "landing": source.landing,
@@ -90,7 +89,7 @@ def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
 
 
 def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]) -> int:
-    """Non-blank lines; a file that cannot be read to its end is one, and one that went meanwhile has none."""
+    """Non-blank lines; a file that cannot be read to its end counts as one line, one that is gone as none."""
     query = "SELECT source_file FROM quarantine.usage_events WHERE error_type = 'unreadable_file'"
     broken = {row["source_file"] for row in lake.rows(query)}
     counts: list[int] = []
@@ -108,7 +107,7 @@ def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]
 
 
 def _archived_lines(lake: LakeReader, names: list[str]) -> int:
-    """Lines of these files as Bronze holds or rejected them, so that the law still binds what follows Bronze."""
+    """How many lines of these files Bronze took in or rejected: the law then still holds from Bronze on."""
     if not names:
         return 0
     query = """

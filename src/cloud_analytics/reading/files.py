@@ -11,12 +11,12 @@ from cloud_analytics.lake.files import FileInfo, ReadableFiles
 
 
 def as_fsspec(files: ReadableFiles) -> AbstractFileSystem:
-    """The same files under the scheme of their root (`s3a://…`), as fsspec has them."""
+    """A file system of fsspec with the same files, under the scheme of their root (`s3a://…`)."""
     return _Files(files)
 
 
 class _Files(AbstractFileSystem):  # type: ignore[misc]
-    """What DuckDB asks for: a file's size and time, and its bytes. It lists nothing: files are named one by one."""
+    """What DuckDB needs of a file system: size, time and bytes of files that it names. Nothing is listed."""
 
     cachable = False
 

@@ -8,17 +8,19 @@ from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.gold import marts
 from cloud_analytics.reading.audit import Audit
 from cloud_analytics.reading.lake import LakeReader, each_source
+from cloud_analytics.reading.tables import SOURCES
 
 
 def flow(lake: LakeReader, law: Audit) -> pd.DataFrame:
-    """An audit and the other zones → `zone`, `part` (events, masters or all), `tables`, `rows`, in the order of flow.
+    """How many tables and rows each zone holds, in the order of the flow; `law` is the audit of the same lake.
 
-    Bronze holds each snapshot of a master. The serving tables hold the rows of their marts (law 6), which are counted.
+    Columns: `zone`, `part` (events, masters or all), `tables`, `rows`. Bronze holds every snapshot of a master. Serving
+    tables are not asked: they hold the rows of their marts (law 6).
     """
-    held = {
-        zone: {row["name"]: row["rows"] for row in lake.rows(each_source(_count(zone), names))}
-        for zone, names in (("bronze", (EVENTS, *MASTERS)), ("gold", tuple(marts())))
-    }
+    held = {}
+    for zone, names in (("bronze", SOURCES), ("gold", tuple(marts()))):
+        counts = each_source(f"SELECT '{{source}}' AS name, count(*) AS rows FROM {zone}.{{source}}", names)
+        held[zone] = {row["name"]: row["rows"] for row in lake.rows(counts)}
     served = [name for name, mart in marts().items() if mart.table.serving]
     rows: list[tuple[str, str, int, int]] = []
     for part, names in (("events", (EVENTS,)), ("masters", MASTERS)):
@@ -34,7 +36,3 @@ def flow(lake: LakeReader, law: Audit) -> pd.DataFrame:
         ("serving", "all", len(served), sum(held["gold"][name] for name in served)),
     ]
     return pd.DataFrame(rows, columns=["zone", "part", "tables", "rows"])
-
-
-def _count(zone: str) -> str:
-    return f"SELECT '{{source}}' AS name, count(*) AS rows FROM {zone}.{{source}}"

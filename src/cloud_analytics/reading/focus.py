@@ -1,4 +1,4 @@
-"""The Cost and Usage dataset of FOCUS 1.2, as a file for whoever reads bills of several providers (docs/focus.md)."""
+"""The Cost and Usage dataset of FOCUS 1.2 as a file, to be read beside bills of other providers (docs/focus.md)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WRITERS: dict[str, Callable[[str, pa.Schema], Any]] = {
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: the file, the recency file beside it, rows, and the sum of BilledCost (USD)."""
+    """What was written: the file, the recency file beside it, its rows, and the sum of their BilledCost (USD)."""
 
     path: Path
     recency: Path
@@ -49,21 +49,21 @@ class Export:
         }
 
 
-def check(out: Path, month: str | None) -> None:
-    """UsageError where the path or the month could not work, whatever the lake holds."""
+def expect_writable(out: Path, month: str | None) -> None:
+    """UsageError for a path or a month that is wrong, whatever the lake holds."""
     if out.suffix.lower() not in _WRITERS:
         raise UsageError(f"{out}: the ending says what is written: {' or '.join(_WRITERS)}")
-    output.check(out)
+    output.expect_writable(out)
     if month is not None and not _MONTH.fullmatch(month):
         raise UsageError(f"--month {month}: expected YYYY-MM")
 
 
 def export(lake: LakeReader, config: Config, out: Path, month: str | None = None) -> Export:
-    """Write the charges of a billing month, or all of them, and when each month changed last.
+    """Write the charges of one billing month (None: of all), and beside them when each month changed last.
 
-    A file that is there is replaced when the new one is complete. UsageError where there is nothing to write.
+    An older file is replaced when the new one is complete. UsageError if there is nothing to write.
     """
-    check(out, month)
+    expect_writable(out, month)
     recency = _recency(lake)
     charges = lake.batches(_QUERY, _parameters(config, month), lambda batches: _write(batches, out))
     if not charges.rows:
@@ -88,7 +88,7 @@ def _parameters(config: Config, month: str | None) -> dict[str, Any]:
 
 
 def _recency(lake: LakeReader) -> dict[str, dict[str, object]]:
-    """Billing month → whether it is complete (closed: its rows never change again), and when its files changed last."""
+    """Billing month → whether it is complete (closed: its rows never change), and when its files last changed."""
     closed = lake.state("_state/periods", {"closed": {}})["closed"]
     booked = {row["month"] for row in lake.rows("SELECT DISTINCT booked_month AS month FROM gold.restatements")}
     changed = [

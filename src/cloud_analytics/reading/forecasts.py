@@ -1,4 +1,4 @@
-"""What Gold says of the months to come: the newest forecasts, budgets that will not do, and how old forecasts held."""
+"""Forecasts in Gold: budgets that will not do by the newest ones, and how well old ones came true."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloud_analytics.untrusted import printable
 
 @dataclass(frozen=True)
 class BudgetAlert:
-    """A budget that is used up, or will be by the end of the month as forecast. Money in USD."""
+    """A budget that is used up, or will be by the end of the month if the forecast is right. Money in USD."""
 
     org_id: str
     forecast_month: str
@@ -39,7 +39,7 @@ class BudgetAlert:
 
 @dataclass(frozen=True)
 class KeptForecast:
-    """The forecasts of one day, held against the cost of their month, which is over. Money in USD, shares 0-1."""
+    """The forecasts of one day for a month that is over, compared with its cost. Money in USD, shares 0-1."""
 
     as_of_date: date
     forecast_month: str
@@ -52,22 +52,20 @@ class KeptForecast:
     """Share of the 80 % intervals that held the cost; null where no history was long enough for one."""
 
 
-_NEWEST = "as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)"
-
-
 def budget_alerts(lake: LakeReader) -> list[BudgetAlert]:
-    """Of the newest forecasts: used-up budgets first, then by how far the expected cost lies above."""
-    query = f"""
+    """The alerts of the newest forecasts: used-up budgets first, then those that are exceeded by most."""
+    query = """
         SELECT org_id, forecast_month, as_of_date, budget_usd, actual_to_date_usd, expected_usd, budget_used_pct
         FROM gold.cost_forecast
-        WHERE {_NEWEST} AND (expected_over_budget OR actual_to_date_usd >= budget_usd)
+        WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
+            AND (expected_over_budget OR actual_to_date_usd >= budget_usd)
         ORDER BY actual_to_date_usd >= budget_usd DESC, expected_usd - budget_usd DESC, org_id
     """
     return [BudgetAlert(**row) for row in lake.rows(query)]
 
 
 def kept_forecasts(lake: LakeReader) -> list[KeptForecast]:
-    """Each day's forecasts of a month that usage has gone through since, oldest first."""
+    """One row a day on which forecasts were made for a month that is over by now; the oldest first."""
     query = """
         WITH usage AS (
             SELECT org_id, strftime(usage_date, '%Y-%m') AS month, sum(total_cost_usd) AS cost

@@ -11,7 +11,10 @@ from cloud_analytics.lake.folder import LakeFolder
 
 @dataclass(frozen=True)
 class Freshness:
-    """Moments are UTC; None: never. `snapshots`: master → the ingest date of its latest snapshot."""
+    """The times of the newest event and of the last change, in UTC (None: there was none).
+
+    `snapshots` maps a master to the ingest date of its latest snapshot; one that never arrived is not in it.
+    """
 
     newest_event: datetime | None
     changed: datetime | None
@@ -19,7 +22,7 @@ class Freshness:
 
 
 def freshness(lake: LakeFolder) -> Freshness:
-    """From the state documents of a lake."""
+    """Read it from the state documents of a lake."""
     return Freshness(
         newest_event=_moment(lake.state(ledger.CLOCK, None)),
         changed=_moment(lake.state("_state/last_transaction", None)),

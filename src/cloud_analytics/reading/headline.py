@@ -9,7 +9,7 @@ from cloud_analytics.reading.lake import LakeReader
 
 @dataclass(frozen=True)
 class Headline:
-    """(figure, value with its unit), and the organisation whose usage cost the most (None where there is no usage)."""
+    """Pairs of a figure's name and its value with unit; and the organisation with the highest cost (None: no usage)."""
 
     figures: list[tuple[str, str]]
     top_org: str | None
@@ -28,7 +28,7 @@ _QUERY = """
 
 
 def headline(lake: LakeReader) -> Headline:
-    """Read from the two marts of Gold that hold the figures."""
+    """Read the figures from the daily usage and the revenue in Gold."""
     row = lake.row(_QUERY)
     figures = [
         ("cost of usage", f"{row['cost'] or 0:,.2f} USD"),

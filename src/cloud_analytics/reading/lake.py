@@ -1,8 +1,8 @@
-"""The lake for who only reads it: its zones as schemas of DuckDB (`gold.revenue_by_org_month`), its state documents.
+"""A lake that is only read: its zones as schemas of DuckDB (`gold.revenue_by_org_month`), and its state documents.
 
-A table is a view over the files that lie in it now, with the declared columns and types. Where a writer replaces one of
-them while a query runs, the query begins anew with the files that are there then. Nothing can be written, and no file
-outside the zones be read: DuckDB itself refuses it, whatever the query.
+A table is a view over the files that lie in it now, with the declared columns and types. If a writer replaces one of
+them while a query runs, the query is run again with the files that are there then. DuckDB itself refuses to write
+anything, and to read a file outside the zones, whatever the query says.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import duckdb
 
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ATTEMPTS = 20  # while writers replace files under a query
-_CALM = 3  # attempts to ask while no file changes
+_CALM = 3  # attempts that wait for a query during which no file changes
 _BATCH = 100_000  # rows
-_PAUSE = 0.02  # seconds, and so much more after each attempt
+_PAUSE = 0.02  # seconds by which each pause between attempts is longer than the one before
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 
 Found = TypeVar("Found")
+Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 
 class LakeReader(LakeFolder):
@@ -46,12 +47,12 @@ class LakeReader(LakeFolder):
         super().__init__(files)
         self._turn = threading.RLock()
         self._connection = _connect(files)
-        self._shown: dict[str, list[FileInfo]] = {}  # table → its files, of which its view is made
-        # Files of one table differ in their columns where another version wrote some: then each is asked for its own.
+        self._shown: dict[str, list[FileInfo]] = {}  # table → the files of which its view is made
+        # Whether each file is asked for its columns: they differ in a table that several versions have written.
         self._by_name = False
 
-    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """The rows of a SELECT by the names of their columns; `?` stands for each of the parameters in turn."""
+    def rows(self, query: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
+        """The rows of a SELECT as dicts by column name; `?` stands for a parameter, `$name` for one of that name."""
         return self._answer(query, parameters, lambda found: [dict(zip(found.columns, r)) for r in found.fetchall()])
 
     def row(self, query: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
@@ -60,18 +61,16 @@ class LakeReader(LakeFolder):
         return found
 
     def frame(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
-        """The rows of a SELECT for pandas: decimals and dates as Python's own, which keep every digit."""
+        """The rows of a SELECT for pandas; decimals and dates are Python's own, so that they keep every digit."""
         found: pd.DataFrame = self.arrow(query, parameters).to_pandas()
         return found
 
-    def batches(
-        self, query: str, parameters: Mapping[str, Any], take: Callable[[pa.RecordBatchReader], Found]
-    ) -> Found:
-        """What `take` makes of the rows of a SELECT, which come in batches of Arrow; `$name` stands for a parameter."""
+    def batches(self, query: str, parameters: Parameters, take: Callable[[pa.RecordBatchReader], Found]) -> Found:
+        """Give the rows of a SELECT to `take` in batches of Arrow, and return its result."""
         return self._answer(query, parameters, lambda found: take(found.to_arrow_reader(_BATCH)))
 
     def arrow(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """The rows of a SELECT for another DuckDB, or whatever else takes Arrow."""
+        """The rows of a SELECT for what takes Arrow, such as another DuckDB."""
         return self._answer(query, parameters, lambda found: found.to_arrow_table())
 
     def sql(self, query: str) -> pd.DataFrame:
@@ -83,12 +82,12 @@ class LakeReader(LakeFolder):
             return self.frame(query)
 
     def table(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The same as names of columns and rows, of which names may be equal."""
+        """The answer to such a query as column names and rows; names may be equal. Errors: see `sql`."""
         with self._one_select(query):
             return self._answer(query, (), lambda found: (found.columns, found.fetchall()))
 
     def stored(self, table: str) -> dict[str, str]:
-        """Column → DuckDB's type, as the files of a table hold them; every file is asked. Empty without a file.
+        """Column → DuckDB's type, as all files of a table hold them; empty if there is no file.
 
         duckdb.Error for files whose columns contradict each other.
         """
@@ -109,7 +108,7 @@ class LakeReader(LakeFolder):
         except duckdb.Error as error:
             raise UsageError(" ".join(str(error).split("\n\n")[0].split())) from None
 
-    def _answer(self, query: str, parameters: Sequence[Any] | Mapping[str, Any], take: Callable[[Any], Found]) -> Found:
+    def _answer(self, query: str, parameters: Parameters, take: Callable[[Any], Found]) -> Found:
         with self._turn:
             for attempt in range(_ATTEMPTS):
                 time.sleep(attempt * _PAUSE)
@@ -123,21 +122,21 @@ class LakeReader(LakeFolder):
                             raise
                         self._by_name, self._shown = True, {}
                     continue
-                # An answer of some files as they were and of others as they are has whole partitions: it will do where
-                # the lake never stands still.
+                # If some files were replaced meanwhile, each partition is still whole. That is good enough for a lake
+                # that never stands still.
                 if attempt >= _CALM or self._is_as(listed):
                     return answer
         raise PipelineError("the lake is written to at every moment: ask again when that is over")
 
     def _listed(self, table: str) -> list[FileInfo]:
-        """The files of a table now; the newest first, for it is asked for the columns, and knows those of today."""
+        """The files of a table now. The newest comes first, since columns are taken from the first one."""
         return sorted(self.files.files(table), key=lambda info: -info.modified)
 
     def _is_as(self, listed: dict[str, list[FileInfo]]) -> bool:
         return all(self._listed(table) == found for table, found in listed.items())
 
     def _show(self, listed: dict[str, list[FileInfo]]) -> None:
-        """Make each table's view one of these files, where it is not yet."""
+        """Create the view of each table over these files, unless it is over them already."""
         for table, found in listed.items():
             if self._shown.get(table) != found:
                 self._connection.execute(self._view(table, declared(table) or {}, found))
@@ -151,7 +150,7 @@ class LakeReader(LakeFolder):
             return f"{view} * FROM {_parquet(columns, found, by_name=True)}"
         source = _parquet(columns, found, self._by_name)
         there = self._connection.sql(f"FROM {source} LIMIT 0").columns
-        if not columns.keys() <= set(there):  # of the first file: others may have what it lacks
+        if not columns.keys() <= set(there):  # these are of the first file: others may have what it lacks
             source = _parquet(columns, found, by_name=True)
             there = self._connection.sql(f"FROM {source} LIMIT 0").columns
         selected = f"SELECT {_selected(columns, there)} FROM {source}"
@@ -164,7 +163,7 @@ class LakeReader(LakeFolder):
 
 
 def _parquet(columns: dict[str, str], found: Sequence[FileInfo], by_name: bool) -> str:
-    """These files as one table; `by_name`: each is asked for its own columns, not the first one for all."""
+    """SQL for these files as one table. `by_name`: each file is asked for its columns, not only the first one."""
     paths = ", ".join(_literal(info.path.removeprefix("file:")) for info in found)
     partitions = {part.partition("=")[0] for part in found[0].path.split("/") if "=" in part} & columns.keys()
     kinds = ", ".join(f"{_name(name)}: {columns[name]}" for name in sorted(partitions))
@@ -179,7 +178,7 @@ def _named(query: str) -> list[str]:
 
 
 def _selected(columns: dict[str, str], there: Iterable[str]) -> str:
-    """The declared columns in their types; those that are not `there` are null."""
+    """SQL for the declared columns in their types; columns that are not `there` are null."""
     found = set(there)
     return ", ".join(
         f"CAST({_name(name) if name in found else 'NULL'} AS {kind}) AS {_name(name)}" for name, kind in columns.items()
@@ -187,12 +186,12 @@ def _selected(columns: dict[str, str], there: Iterable[str]) -> str:
 
 
 def each_source(select: str, sources: Sequence[str]) -> str:
-    """A SELECT in which `{source}` stands for a source, as one query over several of them."""
+    """One query over several sources, from a SELECT in which `{source}` stands for the name of a source."""
     return " UNION ALL ".join(select.replace("{source}", source) for source in sources)
 
 
 def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
-    """DuckDB in memory, which may read these zones and nothing else; neither network nor variables of Python."""
+    """DuckDB in memory. It can read these zones, but no other file, no network and no variable of Python."""
     options: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

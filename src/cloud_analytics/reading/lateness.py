@@ -22,8 +22,8 @@ _COLUMNS = ["ingest_ts", *(field.name for field in fields(MicroBatch))]
 def micro_batches(lake: LakeFolder, newest: int = 0) -> pd.DataFrame:
     """One row a micro-batch, in the order of ingest: rows, files, late rows, lateness in seconds, alert, duration.
 
-    `watermark_would_drop` counts the events that a plain watermark of the configured length would have lost. `newest`:
-    only of so many, as they were written last; 0: of all.
+    `watermark_would_drop` counts the events that a plain watermark of the configured length would have lost. With
+    `newest` there are only so many rows, of the micro-batches that were written last; 0: all of them.
     """
     files = sorted(lake.files.files(METRICS), key=lambda info: info.modified)[-newest:]
     documents = lake.files.contents(files).values()
@@ -32,11 +32,11 @@ def micro_batches(lake: LakeFolder, newest: int = 0) -> pd.DataFrame:
 
 
 def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int]) -> pd.DataFrame:
-    """What a plain watermark would lose of the events in Bronze, by the files of a micro-batch: one row a size.
+    """How many events in Bronze a plain watermark would lose if micro-batches had other sizes.
 
-    `files_per_batch`, `events`, `lost`. Files come as Spark's file source takes them, by modification time. Losses are
-    counted as `watermark_would_drop` is: events further behind the newest one of the earlier micro-batches than
-    `watermark`, where events later than their ingest do not advance that clock.
+    One row a size: `files_per_batch`, `events`, `lost`. Files are taken by modification time, as Spark's file source
+    does. As in `watermark_would_drop`, an event is lost if it lies further behind the clock than `watermark`. The clock
+    is the newest event of all earlier micro-batches, without events that lie after their ingest.
     """
     in_time = "SELECT source_file, max(epoch_us(event_ts)) FILTER (event_ts <= ingest_ts) AS newest"
     rows = lake.rows(f"{in_time} FROM bronze.usage_events GROUP BY source_file")
@@ -44,7 +44,7 @@ def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int
     entries = ledger.entries(lake)
     files = sorted(entries, key=lambda name: (entries[name][1], name))
     clocks = list(accumulate((newest.get(name) or _NEVER for name in files), max))
-    # What the clock showed before each file's micro-batch, less the watermark: earlier events are lost.
+    # The clock before the micro-batch of each file, less the watermark: events before that time are lost.
     length = watermark // timedelta(microseconds=1)
     limits = [
         [clocks[at // size * size - 1] - length if at >= size else _NEVER for at in range(len(files))] for size in sizes

@@ -10,40 +10,41 @@ from cloud_analytics.config import Config
 from cloud_analytics.lake import periods
 from cloud_analytics.reading.lake import LakeReader
 
+# The months with usage, restatements or a closing ($closed). The invoices of a month in Silver less those in Gold are
+# what came after it was closed; nothing restates them.
 _QUERY = """
-    SELECT month, sum(rows)::BIGINT AS rows, sum(cost_usd) AS cost_usd, sum(restated_rows)::BIGINT AS restated_rows,
-        sum(restated_usd) AS restated_usd, sum(silver_usd) AS silver_usd
-    FROM (
-        SELECT strftime(usage_date, '%Y-%m') AS month, count(*) AS rows, sum(total_cost_usd) AS cost_usd,
-            0 AS restated_rows, 0.000000 AS restated_usd, 0.000000 AS silver_usd
+    WITH months AS (
+        SELECT strftime(usage_date, '%Y-%m') AS month, count(*) AS rows, sum(total_cost_usd) AS cost_usd
         FROM gold.org_daily_usage_by_service GROUP BY month
-        UNION ALL
-        SELECT closed_month, 0, 0, count(*), sum(total_cost_usd), 0 FROM gold.restatements GROUP BY closed_month
-        UNION ALL
-        SELECT strftime(date, '%Y-%m') AS month, 0, 0, 0, 0, sum(cost_usd) FROM silver.usage_events GROUP BY month
-    )
-    GROUP BY month
-"""
-# Invoices in Silver that the closed figures do not hold, or hold with another amount: nothing restates them.
-_INVOICES = """
-    SELECT month, sum(usd) AS usd
-    FROM (
+        UNION ALL BY NAME
+        SELECT closed_month AS month, count(*) AS restated_rows, sum(total_cost_usd) AS restated_usd
+        FROM gold.restatements GROUP BY month
+        UNION ALL BY NAME
+        SELECT strftime(date, '%Y-%m') AS month, sum(cost_usd) AS silver_usd FROM silver.usage_events GROUP BY month
+        UNION ALL BY NAME
+        SELECT unnest($closed::VARCHAR[]) AS month
+    ), invoices AS (
         SELECT strftime(month, '%Y-%m') AS month,
-            round(subtotal * if(currency = 'USD' AND ?, 1, exchange_rate_to_usd), 6) AS usd
+            round(subtotal * if(currency = 'USD' AND $usd_is_1, 1, exchange_rate_to_usd), 6) AS usd
         FROM silver.billing_monthly
         UNION ALL
         SELECT billing_month, -gross_revenue_usd FROM gold.revenue_by_org_month
     )
-    GROUP BY month
+    SELECT month, coalesce(sum(rows), 0)::BIGINT AS rows, coalesce(sum(cost_usd), 0) AS cost_usd,
+        coalesce(sum(restated_rows), 0)::BIGINT AS restated_rows, coalesce(sum(restated_usd), 0) AS restated_usd,
+        coalesce(sum(silver_usd), 0) AS silver_usd, coalesce(any_value(usd), 0) AS invoiced_since_usd
+    FROM months LEFT JOIN (SELECT month, sum(usd) AS usd FROM invoices GROUP BY month) USING (month)
+    GROUP BY month ORDER BY month
 """
 
 
 @dataclass(frozen=True)
 class Month:
-    """A month: rows and cost (USD) of the daily mart, as closed where it is, and what was restated of it since.
+    """A month: rows and cost (USD) of the daily mart, and the rows and cost of its restatements.
 
-    `silver_usd` is the cost of its events as Silver has them now: what the two have to sum to. `invoiced_since_usd` is
-    what invoices changed after it was closed, which is not restated.
+    The figures of a closed month are those that it was closed with (`closed_at`; None: it is open). `silver_usd` is the
+    cost of its events in Silver now, to which cost and restatements have to add up. `invoiced_since_usd` is by how much
+    invoices changed after the closing; that is not restated.
     """
 
     month: str
@@ -57,20 +58,20 @@ class Month:
 
     @property
     def clean_usd(self) -> Decimal:
-        """What a clean run over everything would give."""
+        """The cost that a clean run over everything would give."""
         return self.cost_usd + self.restated_usd
 
     @property
     def agrees(self) -> bool:
-        """Whether figures and restatements sum to what Silver holds (not between two steps of a run)."""
+        """Whether cost and restatements sum to what Silver holds. Between two steps of a run they may not."""
         return self.clean_usd == self.silver_usd
 
     def as_json(self) -> dict[str, Any]:
-        """Its figures, and whether they add up."""
+        """All fields, their sum, and whether it agrees with Silver."""
         return {**asdict(self), "clean_usd": self.clean_usd, "agrees": self.agrees}
 
     def words(self) -> str:
-        """How its figures and restatements add up."""
+        """The sum of cost and restatements as a line, and whether Silver holds the same."""
         verdict = "as Silver has it" if self.agrees else f"but Silver has {self.silver_usd:,.6f} USD"
         return (
             f"{self.month}: {self.cost_usd:,.6f} USD as closed {self.restated_usd:+,.6f} restated"
@@ -98,23 +99,8 @@ def closed_months(lake: LakeReader, config: Config) -> list[Month]:
 def overview(lake: LakeReader, config: Config) -> Overview:
     """Every month that has usage, is closed or was restated."""
     known = periods.load(lake)
-    found = {row["month"]: row for row in lake.rows(_QUERY)}
-    invoices = lake.rows(_INVOICES, [config.pipeline.fx.usd_rate == "identity"])
-    invoiced = {row["month"]: row["usd"] for row in invoices}
-    zero = Decimal("0.000000")
-    nothing = {"rows": 0, "cost_usd": zero, "restated_rows": 0, "restated_usd": zero, "silver_usd": zero}
+    months = lake.rows(_QUERY, {"closed": sorted(known.closed), "usd_is_1": config.pipeline.fx.usd_rate == "identity"})
+    closed_at = {month: closing.closed_at for month, closing in known.closed.items()}
     return Overview(
-        [
-            Month(
-                **{**nothing, **found.get(month, {}), "month": month},
-                closed_at=_closed_at(known, month),
-                invoiced_since_usd=invoiced.get(month, zero),
-            )
-            for month in sorted({*found, *known.closed})
-        ],
-        [dict(entry) for entry in known.log],
+        [Month(**row, closed_at=closed_at.get(row["month"])) for row in months], [dict(entry) for entry in known.log]
     )
-
-
-def _closed_at(known: periods.Periods, month: str) -> str | None:
-    return known.closed[month].closed_at if month in known.closed else None

@@ -1,15 +1,15 @@
 """The profile of each source: rows, nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates.
 
-Read from Silver, with the counts of quarantine beside it; for usage events also the words as they were written, from
-Bronze, because Silver holds only those that a rule accepted.
+It is read from Silver, and counts what is in quarantine. For usage events it also tells the words as they were written;
+those are read from Bronze, because Silver holds only words that a rule accepted.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
+from itertools import islice, pairwise
 from typing import Any
 
 from cloud_analytics.config import EVENTS, Config
@@ -38,10 +38,10 @@ _DATES = {
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """One column. `type` is Spark's name of it.
+    """One column; `type` is Spark's name of its type.
 
-    `lowest`, `highest` and `mean` of numbers, dates and times (no mean); `vocabulary`: word → rows, most frequent
-    first, of columns with a closed set of words; `other_words` counts the rows of words beyond the first 50.
+    Numbers have `lowest`, `highest` and `mean`; dates and times have no mean. A column with a closed set of words has
+    its `vocabulary`: the 50 most frequent words, each with its rows; `other_words` counts the rows of all others.
     """
 
     type: str
@@ -63,13 +63,13 @@ class Match:
 
     @property
     def rate(self) -> float | None:
-        """Share 0-1; None where no row names a key."""
+        """The share of matched rows, 0-1; None where no row names a key."""
         return self.matched / self.of if self.of else None
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Days (or months, by their first day) without a row between days that have some; both ends included."""
+    """Days (or months, by their first day) without rows between days with rows; `first` and `last` have none."""
 
     first: date
     last: date
@@ -78,7 +78,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class DateProfile:
-    """The dates of a source: first and last, how many have rows, and the gaps between."""
+    """The dates of a source: the first and last one, how many have rows, and the gaps between them."""
 
     column: str
     step: str
@@ -90,9 +90,9 @@ class DateProfile:
 
 @dataclass(frozen=True)
 class SourceProfile:
-    """One source as Silver holds it. `quarantined` and `warnings` count rows by their name.
+    """One source as Silver holds it; `quarantined` and `warnings` count rows by the id of the rule.
 
-    `as_written` (usage events): the same of the columns as Bronze holds them, rejected rows included.
+    `as_written` (usage events only) profiles columns of Bronze, so that rejected rows count, too.
     """
 
     rows: int
@@ -104,76 +104,76 @@ class SourceProfile:
     as_written: dict[str, ColumnProfile] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Table:
-    """What is profiled together: the columns of a table that are shown, and which of them hold words."""
-
-    name: str
-    columns: dict[str, str]  # name → Spark's type
-    words: Sequence[str]
-    date: str | None = None
-
-
-_Words = dict[str, dict[str, int]]  # column → word → rows, most frequent first
-
-
 def profile(lake: LakeReader, config: Config, sources: Iterable[str] = SOURCES) -> dict[str, SourceProfile]:
     """Profile these sources of a lake."""
     return {source: _profile(lake, config, source) for source in sources}
 
 
 def _profile(lake: LakeReader, config: Config, source: str) -> SourceProfile:
-    types = spark_types(f"silver/{source}")
-    flags = [name for name, kind in types.items() if kind == "boolean"]
+    columns = {name: kind for name, kind in spark_types(f"silver/{source}").items() if name != "warnings"}
+    flags = [name for name, kind in columns.items() if kind == "boolean"]
     closed = _EVENT_WORDS if source == EVENTS else tuple(config.sources[source].vocabularies)
     day, step = _DATES[source]
-    columns = {name: kind for name, kind in types.items() if name != "warnings"}
-    table = _Table(f"silver.{source}", columns, (*closed, *flags), day)
-    figures, words = _figures(lake, table), _words(lake, table)
-    as_written = {}
+    rows, profiles, counts = _columns(lake, f"silver.{source}", columns, (*closed, *flags), (day,))
+    as_written: dict[str, ColumnProfile] = {}
     if source == EVENTS:
         in_bronze = spark_types(f"bronze/{EVENTS}")
         written = {name: kind for name, kind in in_bronze.items() if name in (*_AS_WRITTEN, *_QUANTITIES)}
-        bronze = _Table(f"bronze.{EVENTS}", written, _AS_WRITTEN)
-        as_written = _columns(bronze, _figures(lake, bronze), _words(lake, bronze))
+        _, as_written, _ = _columns(lake, f"bronze.{EVENTS}", written, _AS_WRITTEN)
     return SourceProfile(
-        rows=figures["rows"],
+        rows=rows,
         quarantined=_counts(lake, f"SELECT error_type AS word FROM quarantine.{source}"),
         warnings=_counts(lake, f"SELECT unnest(warnings) AS word FROM silver.{source}"),
-        columns=_columns(table, figures, words),
+        columns=profiles,
         matches=_matches(lake, source),
-        dates=_dates(day, step, [date.fromisoformat(word) for word in words[day]]),
+        dates=_dates(day, step, map(date.fromisoformat, counts[day])),
         as_written=as_written,
     )
 
 
-def _figures(lake: LakeReader, table: _Table) -> dict[str, Any]:
-    """`rows`, and of each column its nulls, distinct values, lowest and highest as text, and mean."""
-    columns = ", ".join(_aggregate(table, name) for name in table.columns)
-    return lake.row(f"SELECT count(*) AS rows, {columns} FROM {table.name}")
+def _columns(
+    lake: LakeReader, table: str, columns: dict[str, str], words: Sequence[str], counted: Sequence[str] = ()
+) -> tuple[int, dict[str, ColumnProfile], dict[str, dict[str, int]]]:
+    """The rows of a table, the profiles of these columns (name → Spark's type), and the rows of each word.
+
+    The words are those of the columns `words`, which have a vocabulary, and `counted`.
+    """
+    aggregates = ", ".join(_aggregate(name, kind, name in words) for name, kind in columns.items())
+    figures = lake.row(f"SELECT count(*) AS rows, {aggregates} FROM {table}")
+    counts = _word_counts(lake, table, [*words, *counted])
+    profiles = {}
+    for name, kind in columns.items():
+        found = {"type": kind, **figures[name]}
+        if name in words:
+            shown = dict(islice(counts[name].items(), MOST_WORDS))
+            others = sum(counts[name].values()) - sum(shown.values())
+            found |= {"distinct": len(counts[name]), "vocabulary": shown, "other_words": others}
+        profiles[name] = ColumnProfile(**found)
+    return figures["rows"], profiles, counts
 
 
-def _aggregate(table: _Table, name: str) -> str:
-    column, kind = f'"{name}"', table.columns[name]
+def _aggregate(name: str, kind: str, has_words: bool) -> str:
+    """SQL: nulls, distinct values, lowest and highest as text, and mean of a column, as one struct of its name."""
+    column = f'"{name}"'
     is_number = kind in ("double", "int", "bigint") or kind.startswith("decimal")
     ordered = f"{column} AT TIME ZONE 'UTC'" if kind == "timestamp" else column
+    has_range = is_number or kind in _ORDERED
     fields = {
         "nulls": f"count(*) - count({column})",
-        "distinct": "NULL" if name in table.words else f"count(DISTINCT {column})",  # `_words` counts those
-        "lowest": f"min({ordered})::VARCHAR" if is_number or kind in _ORDERED else "NULL",
-        "highest": f"max({ordered})::VARCHAR" if is_number or kind in _ORDERED else "NULL",
+        "distinct": "NULL" if has_words else f"count(DISTINCT {column})",  # words are counted one by one
+        "lowest": f"min({ordered})::VARCHAR" if has_range else "NULL",
+        "highest": f"max({ordered})::VARCHAR" if has_range else "NULL",
         "mean": f"{'favg' if kind == 'double' else 'avg'}({column})" if is_number else "NULL",
     }
     return "{" + ", ".join(f"'{key}': {value}" for key, value in fields.items()) + f"}} AS {column}"
 
 
-def _words(lake: LakeReader, table: _Table) -> _Words:
-    """Each column of words, and the dates, with their rows: all counted in one pass over the table."""
-    columns = [*table.words, *([table.date] if table.date else [])]
+def _word_counts(lake: LakeReader, table: str, columns: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Column → word → rows, most frequent first. All columns are counted in one pass over the table."""
     sets = ", ".join(f'("{name}")' for name in columns)
     names = ", ".join(f'"{name}"::VARCHAR AS "{name}", grouping("{name}") AS "other {name}"' for name in columns)
-    rows = lake.rows(f"SELECT {names}, count(*) AS rows FROM {table.name} GROUP BY GROUPING SETS ({sets})")
-    found: _Words = defaultdict(dict)
+    rows = lake.rows(f"SELECT {names}, count(*) AS rows FROM {table} GROUP BY GROUPING SETS ({sets})")
+    found = {}
     for name in columns:
         of_it = [row for row in rows if not row[f"other {name}"] and row[name] is not None]
         found[name] = {row[name]: row["rows"] for row in sorted(of_it, key=lambda row: (-row["rows"], row[name]))}
@@ -181,43 +181,25 @@ def _words(lake: LakeReader, table: _Table) -> _Words:
 
 
 def _counts(lake: LakeReader, words: str) -> dict[str, int]:
-    """Word → rows, most frequent first, of a SELECT of `word`."""
+    """Word → rows, most frequent first; `words` is a SELECT of one column `word`."""
     rows = lake.rows(f"SELECT word, count(*) AS rows FROM ({words}) GROUP BY word ORDER BY rows DESC, word")
     return {row["word"]: row["rows"] for row in rows}
 
 
-def _columns(table: _Table, figures: dict[str, Any], words: _Words) -> dict[str, ColumnProfile]:
-    found = {}
-    for name, kind in table.columns.items():
-        vocabulary = words[name] if name in table.words else None
-        shown = None if vocabulary is None else dict(list(vocabulary.items())[:MOST_WORDS])
-        column = figures[name]
-        found[name] = ColumnProfile(
-            type=kind,
-            nulls=column["nulls"],
-            distinct=column["distinct"] if vocabulary is None else len(vocabulary),
-            lowest=column["lowest"],
-            highest=column["highest"],
-            mean=column["mean"],
-            vocabulary=shown,
-            other_words=sum((vocabulary or {}).values()) - sum((shown or {}).values()),
-        )
-    return found
-
-
 def _matches(lake: LakeReader, source: str) -> dict[str, Match]:
-    """master → how many rows find it, of those that name a key of it."""
+    """Master → how many rows find it, of those that name a key of it."""
+    keys = {"customers_orgs": "org_id"}
     if source == EVENTS:
-        keys = {"customers_orgs": "org_id", "resources": "resource_id", "users": "user_id"}
-    else:
-        keys = {"customers_orgs": "org_id"} if source != "customers_orgs" else {}
+        keys |= {"resources": "resource_id", "users": "user_id"}
+    query = (
+        "SELECT count(*) FILTER ({key} IN (SELECT {key} FROM silver.{master})) AS matched, count({key}) AS of"
+        " FROM silver.{source}"
+    )
     return {
-        master: Match(**lake.row(
-            f"SELECT count(*) FILTER ({key} IN (SELECT {key} FROM silver.{master})) AS matched, count({key}) AS of"
-            f" FROM silver.{source}"
-        ))
+        master: Match(**lake.row(query.format(key=key, master=master, source=source)))
         for master, key in keys.items()
-    }  # fmt: skip
+        if master != source
+    }
 
 
 def _dates(column: str, step: str, found: Iterable[date]) -> DateProfile:
@@ -226,23 +208,18 @@ def _dates(column: str, step: str, found: Iterable[date]) -> DateProfile:
 
 
 def gaps(days: Sequence[date], step: str) -> list[Gap]:
-    """The runs of days (step "day") or months ("month", given by first days) between sorted ones that are not there."""
-    found = []
-    for before, after in zip(days, days[1:]):
-        first, last = _next(before, step), _previous(after, step)
-        if first <= last:
-            length = (last - first).days + 1 if step == "day" else _month(last) - _month(first) + 1
-            found.append(Gap(first, last, length))
-    return found
+    """The runs of days (step "day") or months ("month", given by first days) that lack between these sorted ones."""
+    if step == "day":
+        numbers, day_of = [day.toordinal() for day in days], date.fromordinal
+    else:
+        numbers, day_of = [day.year * 12 + day.month - 1 for day in days], _first_day
+    return [
+        Gap(day_of(before + 1), day_of(after - 1), after - before - 1)
+        for before, after in pairwise(numbers)
+        if after > before + 1
+    ]
 
 
-def _month(day: date) -> int:
-    return day.year * 12 + day.month - 1
-
-
-def _next(day: date, step: str) -> date:
-    return day + timedelta(days=1) if step == "day" else date((_month(day) + 1) // 12, (_month(day) + 1) % 12 + 1, 1)
-
-
-def _previous(day: date, step: str) -> date:
-    return day - timedelta(days=1) if step == "day" else date((_month(day) - 1) // 12, (_month(day) - 1) % 12 + 1, 1)
+def _first_day(month: int) -> date:
+    """The first day of a month that is counted from the year 0 on."""
+    return date(month // 12, month % 12 + 1, 1)

@@ -1,19 +1,60 @@
-"""Rejected records as people ask for them: an overview, and the records themselves. One quarantined record a row."""
+"""Rejected records as people ask for them: which ones, an overview of them, and the records themselves."""
 
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.config.rules import BRONZE
+from cloud_analytics.days import calendar_day
+from cloud_analytics.errors import UsageError
 from cloud_analytics.reading.lake import LakeReader, each_source
-from cloud_analytics.reading.selection import Selection
 from cloud_analytics.reading.tables import SOURCES
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which quarantined records are meant; None does not narrow.
+
+    Dates are those of the quarantine: of the event, else of the ingest. Both bounds are included.
+    """
+
+    source: str | None = None
+    error_type: str | None = None
+    since: date | None = None
+    until: date | None = None
+
+
+def select(
+    config: Config, source: str | None, error_type: str | None, since: str | None, until: str | None
+) -> Selection:
+    """The selection that was typed; UsageError says what is allowed, before anything is read."""
+    sources = check_source(source)
+    rules = [rule for one in sources for rule in config.rules_of(one) if rule.severity == "reject"]
+    allowed = list(dict.fromkeys(rule.id for rule in rules))
+    if error_type is not None and error_type not in allowed:
+        raise UsageError(f"--error-type {error_type!r}: choose one of {', '.join(allowed)}")
+    first = calendar_day("--from", since) if since is not None else None
+    last = calendar_day("--to", until) if until is not None else None
+    if first is not None and last is not None and first > last:
+        raise UsageError(f"--from {first} is after --to {last}")
+    return Selection(source, error_type, first, last)
+
+
+def check_source(source: str | None) -> tuple[str, ...]:
+    """The sources that are meant: the named one, or all of them for None. UsageError for one that does not exist."""
+    if source is None:
+        return SOURCES
+    if source not in SOURCES:
+        raise UsageError(f"--source {source!r}: choose one of {', '.join(SOURCES)}")
+    return (source,)
+
+
 def records(selection: Selection) -> tuple[str, list[Any]]:
-    """A SELECT of the quarantined records that are meant, of all sources, with its parameters."""
+    """A SELECT of the selected records, one a row with the columns of quarantine, and its parameters."""
     sources = [selection.source] if selection.source is not None else SOURCES
     conditions = {
         "error_type = ?": selection.error_type,
@@ -26,12 +67,12 @@ def records(selection: Selection) -> tuple[str, list[Any]]:
 
 
 def in_reach_of_rules(source: str, error_type: str) -> bool:
-    """Whether another rule, alias or vocabulary could accept a record; a text that Bronze could not read, none can."""
+    """Whether another rule, alias or vocabulary could accept a record. None can if Bronze could not read its text."""
     return not (source == EVENTS and error_type in BRONZE) and error_type != "malformed_csv"
 
 
 def overview(lake: LakeReader, selection: Selection, config: Config) -> list[dict[str, Any]]:
-    """(source, error_type) with its message → how many records, their dates, and whether a rule could accept them."""
+    """One row a (source, error_type): its records, their dates, whether a rule could accept them, and its message."""
     chosen, parameters = records(selection)
     groups = lake.rows(
         "SELECT source, error_type, count(*) AS records, min(date)::VARCHAR AS first_date,"
@@ -50,7 +91,7 @@ def overview(lake: LakeReader, selection: Selection, config: Config) -> list[dic
 
 
 def show(lake: LakeReader, selection: Selection, config: Config, limit: int) -> list[dict[str, Any]]:
-    """The first records by source, date, error_type and file, as they came, each with all that is wrong with it.
+    """The first `limit` records by source, date, error_type and file: their original text, and every error of each.
 
     `raw_base64` holds the bytes of a text that is no UTF-8, and is null otherwise.
     """
@@ -65,7 +106,7 @@ def show(lake: LakeReader, selection: Selection, config: Config, limit: int) -> 
 
 
 def messages(config: Config) -> dict[tuple[str, str], str]:
-    """(source, id of a rule) → what it tells people."""
+    """(source, id of a rule) → the message of the rule."""
     return {(source, rule.id): rule.message for source in SOURCES for rule in config.rules_of(source)}
 
 

@@ -1,4 +1,4 @@
-"""Every rule with what it found on a lake: records in quarantine, and warnings in Silver."""
+"""Every rule with the number of records that break it: those in quarantine, and those with a warning in Silver."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cloud_analytics.reading.tables import SOURCES
 def catalogue(lake: LakeReader, config: Config) -> list[dict[str, Any]]:
     """Rules by source, in the order of precedence, each with `records`: how many records of the lake break it.
 
-    A record that breaks several counts with each of them. A rule that only warns is counted in Silver: what quarantine
-    holds is not asked whether it would have been warned of.
+    A record that breaks several rules counts for each of them. Rules that only warn are counted in Silver alone:
+    records in quarantine have no warnings.
     """
     found = _counts(lake)
     return [

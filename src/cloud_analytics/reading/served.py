@@ -1,15 +1,22 @@
-"""Law 6, checked: every serving table holds exactly the rows of its Gold mart. Reads both sides whole."""
+"""The serving tables beside Gold: whether they hold its rows (law 6), and what a load would write. Without Spark."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.serving import ownership
 from cloud_analytics.serving.connect import readable_errors
+from cloud_analytics.serving.loader import Loader
+from cloud_analytics.serving.plan import Plan
 from cloud_analytics.serving.tables import tables
+from cloud_analytics.serving.target import Target
+from cloud_analytics.serving.write import Keys
 from cloud_analytics.tables.cql import ServingTable
 
 if TYPE_CHECKING:
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One table against its mart: rows on each side, and how many of them the other side has not got as they are."""
+    """A table and its mart: the rows of each side, and how many of them the other side does not have as they are."""
 
     table: str
     mart: str
@@ -34,8 +41,30 @@ class Comparison:
 
 
 def compare(lake: LakeReader, session: Session) -> list[Comparison]:
-    """Each table with its mart: through the Python driver, and by DuckDB (the load used Spark for both)."""
+    """Compare each table with its mart, row by row: read through the Python driver and by DuckDB."""
     return [_compare(lake, session, table) for table in tables().values()]
+
+
+def plan(lake: Lake, target: Target) -> Plan:
+    """What `serve` would write now; nothing is written, and nothing created. Errors: `Target.looking_session`."""
+    zones = LakeReader(lake.files)
+
+    def keys_in_gold(table: ServingTable, partitions: Sequence[str], columns: Sequence[str]) -> Keys:
+        day = table.source.partition
+        chosen = f" WHERE list_contains(?, {day}::VARCHAR)" if day else ""
+        query = f"SELECT DISTINCT {', '.join(columns)} FROM gold.{table.mart}{chosen}"
+        return {tuple(row.values()) for row in zones.rows(query, [list(partitions)] if day else [])}
+
+    with target.looking_session() as (session, found):
+        owner = ownership.expect_own(session, found, lake.state, str(target), target.take_over)
+        loader = Loader(lake, target, session, found, owner, keys_in_gold=keys_in_gold)
+        unseen, versions = loader.unseen(), dict[tuple[str, str], int]()
+        for text in lake.files.contents(unseen).values():
+            for record in map(json.loads, text.splitlines()):
+                key = record["mart"], record["partition"]
+                versions[key] = max(record["version"], versions.get(key, 0))
+        due, again = loader.due(versions) if unseen else {}, loader.due_again()
+        return loader.plan({mart: {**again.get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
 
 
 def _compare(lake: LakeReader, session: Session, table: ServingTable) -> Comparison:

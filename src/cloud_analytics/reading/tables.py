@@ -1,4 +1,4 @@
-"""The tables of a lake, each with its columns and their types in DuckDB's words."""
+"""The tables of a lake, with their columns and types, for DuckDB."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloud_analytics.tables.zones import (
 
 ZONES = ("bronze", "silver", "gold", "quarantine")
 SOURCES = (EVENTS, *MASTERS)
-# What every master of Bronze holds beside the columns of its files, which are text.
+# The columns that a master in Bronze has beside those of its files, which are text.
 _BRONZE_MASTER = {
     "raw": "string", "raw_bytes": "binary", "fits_header": "boolean", "record_number": "bigint",
     "ingest_ts": "timestamp", "source_file": "string", "batch_id": "string", "ingest_date": "date",
@@ -39,27 +39,27 @@ def tables() -> Iterator[str]:
 
 
 def declared(table: str) -> dict[str, str] | None:
-    """Column → DuckDB's type, in order; None for a table that no zone has."""
+    """Column → DuckDB's type, in order; None for a table that does not exist."""
     zone, _, name = table.partition("/")
     columns = _tables(zone).get(name)
     return columns and {column: _TYPES.get(kind, kind.upper()) for column, kind in columns.items()}
 
 
 def spark_types(table: str) -> dict[str, str]:
-    """Column → Spark's type, in order, of a table that there is."""
+    """Column → Spark's type, in order, of an existing table."""
     zone, _, name = table.partition("/")
     return _tables(zone)[name]
 
 
 def figures(table: str) -> tuple[str, ...]:
-    """The columns to be added, of a table that is kept in parts; of any other table none."""
+    """The columns whose values are added, if a table is kept in parts; no column for any other table."""
     zone, _, name = table.partition("/")
     mart = marts().get(name) if zone == "gold" else None
     return tuple(column.name for column in mart.table.figures) if mart and mart.table.in_parts else ()
 
 
 def is_open(table: str) -> bool:
-    """Whether the files of a table may hold columns beyond the declared ones: what came with a master is kept."""
+    """Whether files of a table may have further columns than the declared ones, as those of masters in Bronze may."""
     zone, _, name = table.partition("/")
     return zone == "bronze" and name in MASTERS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -23,7 +23,8 @@ from cloud_analytics.landing.folder import BLANKS, UnreadableFile, event_files, 
 from cloud_analytics.reading.lake import LakeReader
 
 _WIDE = Context(prec=100, rounding=ROUND_HALF_UP)
-# figure of the mart → the events' column, the metric it is of, and what the sum of nothing is
+# figure of the mart → the column of the events that it sums, the metric whose events count (None: all metrics), and
+# what the sum of no events is
 _SUMS: dict[str, tuple[str, str | None, Decimal | None]] = {
     "total_cost_usd": ("cost_usd", None, Decimal(0)),
     "total_requests": ("value", "requests", Decimal(0)),
@@ -41,7 +42,7 @@ _EVENT = """
 
 @dataclass(frozen=True)
 class Place:
-    """Where a line stands: file name, and line number from 1 on, blank lines counted (of the decompressed text).
+    """Where a line stands in landing: its file, and its number from 1 on. Blank lines count, and gzip is unpacked.
 
     `line` is None where it cannot be shown; `note` says why (the file was archived, has changed, cannot be read).
     """
@@ -70,10 +71,10 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Check:
-    """A figure of the mart beside the same one from the events; `from_lines`: from the landing lines themselves.
+class ComparedFigure:
+    """A figure of the mart, the same figure summed from the events, and (`from_lines`) from the landing lines.
 
-    `restated` is what of a closed month has come to the mart's figure since (gold/restatements).
+    `restated` is what was added to the figure of a closed month since (gold/restatements).
     """
 
     figure: str
@@ -83,31 +84,31 @@ class Check:
     restated: Any = None
 
     @property
-    def told(self) -> Any:
-        """The mart's figure, with what was restated of it."""
+    def total(self) -> Any:
+        """The mart's figure plus its restatements."""
         return self.mart if self.restated is None else (self.mart or 0) + self.restated
 
     @property
     def equal(self) -> bool:
-        """Whether all that is known agrees."""
-        return bool(self.told == self.events) and (self.from_lines is None or bool(self.from_lines == self.told))
+        """Whether the figures that are known agree."""
+        return bool(self.total == self.events) and (self.from_lines is None or bool(self.from_lines == self.total))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A row of gold/org_daily_usage_by_service (None: it has none) with everything that it comes from."""
+    """A row of gold/org_daily_usage_by_service (`mart`; None: there is no such row), and all that it comes from."""
 
     org_id: str
     usage_date: date
     service: str
     mart: dict[str, Any] | None
-    checks: list[Check]
+    checks: list[ComparedFigure]
     events: list[Traced]
     rejected: list[Rejected]
 
     @property
     def agrees(self) -> bool:
-        """Whether every figure of the mart, with what was restated of it, is the sum of the events."""
+        """Whether every figure of the mart plus its restatements is the sum of the events."""
         return all(check.equal for check in self.checks)
 
 
@@ -121,9 +122,10 @@ class _Line:
 
 
 def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, day: date, service: str) -> Trace:
-    """Follow one figure back: one date of each zone, and the named landing files.
+    """Follow the figures of one organisation, day and service back to their events, landing files and lines.
 
-    UsageError where the lake knows nothing of this organisation, day and service; it says what there is.
+    Reads one date of each zone, and the landing files that the events name. UsageError where the lake knows nothing of
+    this organisation, day and service; it says what there is.
     """
     name = config.taxonomy.service_words().get(service.strip().lower())
     if name is None:
@@ -144,23 +146,22 @@ def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, da
             f"nothing of {org} on {day} for {name}: "
             + (f"that day has {there}" if there else "that organisation has no usage on that day")
         )
-    places = _Places(lake, landing, config.pipeline.landing.follow_links, found)
     # What is not in quarantine became Silver. Of equal lines the first ones did: they are the same record.
     accepted: dict[tuple[str, str | None], deque[_Line]] = defaultdict(deque)
     refused: list[tuple[_Line, list[str]]] = []
-    held = Counter(found)
-    for line in dict.fromkeys(found):
+    for line, copies in Counter(found).items():
         causes = rejects[line.source_file, line.raw]
-        for number in range(held[line]):
-            if number < held[line] - len(causes):
-                accepted[line.source_file, line.event_id].append(line)
-            else:
-                refused.append((line, causes[number - (held[line] - len(causes))]))
+        passed = copies - len(causes)
+        accepted[line.source_file, line.event_id].extend([line] * passed)
+        refused += [(line, errors) for errors in causes[max(0, -passed) :]]
+    place_of = _place_finder(lake, landing, config.pipeline.landing.follow_links, found)
     traced = []
     for event in events:
-        chosen = accepted[event["source_file"], event["event_id"]]
-        traced.append(Traced(event, places.of(chosen.popleft()) if chosen else _nowhere(event["source_file"])))
-    rejected = [Rejected(errors, line.event_id, places.of(line)) for line, errors in refused]
+        name_of_file = event["source_file"]
+        lines_of_it = accepted[name_of_file, event["event_id"]]
+        lost = Place(name_of_file, None, "Bronze holds no such line", "")
+        traced.append(Traced(event, place_of(lines_of_it.popleft()) if lines_of_it else lost))
+    rejected = [Rejected(errors, line.event_id, place_of(line)) for line, errors in refused]
     restated = _restated(lake, org, day, name) if f"{day:%Y-%m}" in periods.load(lake).closed else None
     return Trace(org, day, name, mart, _checks(mart, traced, restated), traced, rejected)
 
@@ -178,7 +179,7 @@ def _bronze_lines(lake: LakeReader, config: Config, org: str, day: date, service
 
 
 def _rejects(lake: LakeReader, day: date, found: Iterable[_Line]) -> Mapping[tuple[str, str], list[list[str]]]:
-    """(file, text) → the errors of each quarantined copy of such a line, among these lines."""
+    """(file, text) → for each quarantined copy of that line its errors, of the lines `found`."""
     errors: dict[tuple[str, str], list[list[str]]] = defaultdict(list)
     texts = {(line.source_file, line.raw) for line in found}
     # Rejects without a timestamp lie under the date of their ingest, and Bronze holds none of them.
@@ -193,47 +194,43 @@ def _rejects(lake: LakeReader, day: date, found: Iterable[_Line]) -> Mapping[tup
     return errors
 
 
-class _Places:
-    """The line numbers of these lines in their landing files, each given out once.
+def _place_finder(
+    lake: LakeReader, landing: ReadableFiles, follow_links: bool, found: Iterable[_Line]
+) -> Callable[[_Line], Place]:
+    """A function that gives the next place in landing of one of the lines `found`: each place is given once.
 
     Lines are counted as editors, `sed -n 12p` and `zcat` count them.
     """
+    texts: dict[str, set[bytes]] = defaultdict(set)
+    for line in found:
+        texts[line.source_file].add(_without_return(line.raw.encode()))
+    files = {info.name: info for info in event_files(landing, follow_links) if info.name in texts}
+    notes = {info.name: "changed since it was ingested" for info in ledger.changed(lake, files.values())}
+    notes |= {name: "not in landing any more (archived)" for name in texts.keys() - files.keys()}
+    numbers: dict[tuple[str, bytes], deque[int]] = defaultdict(deque)
+    for name, info in files.items():
+        try:
+            for number, text in enumerate(map(_without_return, lines(landing, info)), start=1):
+                if text in texts[name]:
+                    numbers[name, text].append(number)
+        except (UnreadableFile, FileNotFoundError):
+            notes[name] = "cannot be read any more"
 
-    def __init__(self, lake: LakeReader, landing: ReadableFiles, follow_links: bool, found: Iterable[_Line]) -> None:
-        texts: dict[str, set[bytes]] = defaultdict(set)
-        for line in found:
-            texts[line.source_file].add(_bare(line.raw.encode()))
-        files = {info.name: info for info in event_files(landing, follow_links) if info.name in texts}
-        self._notes = {info.name: "changed since it was ingested" for info in ledger.changed(lake, files.values())}
-        self._notes |= {name: "not in landing any more (archived)" for name in texts.keys() - files.keys()}
-        self._numbers: dict[tuple[str, bytes], deque[int]] = defaultdict(deque)
-        for name, info in files.items():
-            try:
-                for number, text in enumerate(map(_bare, lines(landing, info)), start=1):
-                    if text in texts[name]:
-                        self._numbers[name, text].append(number)
-            except (UnreadableFile, FileNotFoundError):
-                self._notes[name] = "cannot be read any more"
-
-    def of(self, line: _Line) -> Place:
-        """The next place of such a line."""
-        numbers = self._numbers[line.source_file, _bare(line.raw.encode())]
-        note = self._notes.get(line.source_file)
-        if not numbers:
+    def next_place(line: _Line) -> Place:
+        left, note = numbers[line.source_file, _without_return(line.raw.encode())], notes.get(line.source_file)
+        if not left:
             return Place(line.source_file, None, note or "the file holds no such line", line.raw)
-        return Place(line.source_file, numbers.popleft(), note, line.raw)
+        return Place(line.source_file, left.popleft(), note, line.raw)
+
+    return next_place
 
 
-def _bare(line: bytes) -> bytes:
+def _without_return(line: bytes) -> bytes:
     return line.rstrip(b"\r")
 
 
-def _nowhere(name: str) -> Place:
-    return Place(name, None, "Bronze holds no such line", "")
-
-
 def _restated(lake: LakeReader, org: str, day: date, service: str) -> dict[str, Any]:
-    """What was restated of each figure of a closed day; null where nothing was. The capped cost is not restated."""
+    """Figure → the sum of its restatements on a closed day (None without any). The capped cost is never restated."""
     sums = ", ".join(f"sum({figure}) AS {figure}" for figure in _SUMS if figure != "total_cost_usd_capped")
     query = f"SELECT {sums} FROM gold.restatements WHERE usage_date = ? AND org_id = ? AND service = ?"
     return lake.row(query, [day, org, service])
@@ -241,15 +238,15 @@ def _restated(lake: LakeReader, org: str, day: date, service: str) -> dict[str, 
 
 def _checks(
     mart: Mapping[str, Any] | None, traced: Sequence[Traced], restated: Mapping[str, Any] | None
-) -> list[Check]:
-    """Count and sums of the events against the mart; the cost against the landing lines, too, where all were found.
+) -> list[ComparedFigure]:
+    """The mart's count and sums beside those of the events, and the cost beside that of the lines if all were found.
 
-    Of a closed day only what is `restated` is compared.
+    Of a closed day only those figures are compared that can be restated.
     """
     if mart is None and restated is None:
-        return [Check("total_events", 0, len(traced))]
+        return [ComparedFigure("total_events", 0, len(traced))]
     frozen = mart or {figure: nothing for figure, (_, _, nothing) in _SUMS.items()}
-    checks = [Check("total_events", frozen["total_events"], len(traced))] if restated is None else []
+    checks = [ComparedFigure("total_events", frozen["total_events"], len(traced))] if restated is None else []
     for figure, (column, metric, nothing) in _SUMS.items():
         if restated is not None and figure not in restated:
             continue
@@ -262,12 +259,12 @@ def _checks(
         if figure == "total_requests" and total is not None:
             total = total.quantize(Decimal(1), context=_WIDE)
         lines = _cost_of_lines(traced) if figure == "total_cost_usd" else None
-        checks.append(Check(figure, frozen[figure], total, lines, restated and restated[figure]))
+        checks.append(ComparedFigure(figure, frozen[figure], total, lines, restated and restated[figure]))
     return checks
 
 
 def _cost_of_lines(traced: Sequence[Traced]) -> Decimal | None:
-    """The cost as the landing lines spell it; None where one of them was not found."""
+    """The sum of the costs that stand in the landing lines; None where a line was not found."""
     if any(item.place.line is None for item in traced):
         return None
     costs = [json.loads(item.place.raw, parse_float=str, parse_int=str)["cost_usd_increment"] for item in traced]

@@ -6,8 +6,9 @@ import logging
 import sys
 
 from cloud_analytics.errors import CloudAnalyticsError
-from cloud_analytics.runtime.jars import cache_folder, cassandra_classpath, connector_jars, file_system_jars
+from cloud_analytics.runtime.jars import cache_folder, ensure
 from cloud_analytics.runtime.java import ensure_java
+from cloud_analytics.runtime.lockfile import CASSANDRA, FILE_SYSTEM, SPARK
 
 
 def main() -> int:
@@ -15,7 +16,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         java = ensure_java()
-        jars = [*file_system_jars(), *connector_jars(), *cassandra_classpath()]
+        jars = [jar for jar_set in (FILE_SYSTEM, SPARK, CASSANDRA) for jar in ensure(jar_set)]
     except CloudAnalyticsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

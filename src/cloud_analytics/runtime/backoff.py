@@ -1,4 +1,4 @@
-"""Trying again: pauses that grow, until a store that does not answer has been waited for long enough."""
+"""Trying again after pauses that grow, for as long as one wants to wait for a store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def pauses(first: float, longest: float) -> Iterator[float]:
-    """Seconds without end: each pause is twice the one before, up to the longest."""
+    """Endless pauses in seconds: each is twice the one before, up to the longest."""
     pause = first
     while True:
         yield pause
@@ -21,18 +21,18 @@ def pauses(first: float, longest: float) -> Iterator[float]:
 
 
 class Backoff:
-    """Pauses of 1, 2, 4 … 30 s; `patience` counts from the start, or from the last progress."""
+    """Pauses of 1, 2, 4 … 30 s, until `patience` is over; it counts from the start, or from the last progress."""
 
     def __init__(self, patience: timedelta) -> None:
         self._patience = patience.total_seconds()
         self.progress()
 
     def progress(self) -> None:
-        """The store did something: the next failure is a first one."""
+        """Begin anew, with the first pause and full patience, because the store did something."""
         self._pauses, self._give_up = pauses(1.0, 30.0), time.monotonic() + self._patience
 
     def wait(self, error: StoreUnavailable) -> None:
-        """Pause, or raise `error` when patience would be over before the next try."""
+        """Pause; or raise `error`, if patience would be over before the next try."""
         pause = next(self._pauses)
         if time.monotonic() + pause > self._give_up:
             raise error

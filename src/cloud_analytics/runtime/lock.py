@@ -1,8 +1,8 @@
-"""Writing the lock files anew after a change in `versions.py`: `python -m cloud_analytics.runtime.lock`.
+"""Writes the lock files again after a change of versions: `python -m cloud_analytics.runtime.lock`.
 
-Apache Ivy, the resolver that ships inside PySpark, reads the poms of Maven Central and checks what it fetches. It has
-settings of its own: with Spark's it believes a `~/.m2` that holds poms without jars, and fails. Behind a proxy it needs
-what every Java needs, for example `JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…`.
+Apache Ivy, the resolver inside PySpark, reads the poms of Maven Central and checks what it downloads. It gets settings
+of its own, because with those of Spark it fails on a `~/.m2` that holds poms without jars. Behind a proxy it needs what
+every Java needs, for example `JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SETTINGS = """\
 
 
 def relock() -> list[str]:
-    """Resolve and write every lock; one line about each."""
+    """Resolve and write every lock; returns one line about each."""
     return [f"{jar_set.lock_path.name}: {_relock(jar_set)} jars" for jar_set in JAR_SETS]
 
 
@@ -47,7 +47,7 @@ def _relock(jar_set: JarSet) -> int:
 
 
 def _resolve(jar_set: JarSet, work: Path) -> None:
-    """Put the packages and all they need, less what is provided, below `work/jars`."""
+    """Download the packages and all they need, except what is provided, into folders below `work/jars`."""
     (work / "settings.xml").write_text(_SETTINGS, encoding="utf-8")
     (work / "ivy.xml").write_text(
         '<ivy-module version="2.0"><info organisation="cloud_analytics" module="jars"/>\n'

@@ -1,4 +1,4 @@
-"""The file that a command writes for somebody: it appears whole, in the place of an older file and of nothing else."""
+"""Files that a command writes for people: they appear complete, and replace nothing but an older file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from cloud_analytics.errors import UsageError
 
 
-def check(out: Path) -> None:
-    """UsageError where no file can be written at `out`: a folder, a device or a pipe is never replaced by one."""
+def expect_writable(out: Path) -> None:
+    """UsageError if no file can be written at `out`. A folder, a device or a pipe is never replaced."""
     if out.is_dir():
         problem = "is a folder"
     elif out.exists() and not out.is_file():
@@ -25,11 +25,11 @@ def check(out: Path) -> None:
 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """A path to write to; what was written there takes the place of `out` at the end, unless it is gone.
+    """A path to write to; at the end the file there replaces `out`. If the path was not written, `out` stays.
 
-    A link stays one: the file that it leads to is replaced. Errors: see `check`.
+    A link stays a link: the file that it leads to is replaced. Errors: see `expect_writable`.
     """
-    check(out)
+    expect_writable(out)
     target = out.resolve()
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""One private folder for all temporary files of a process; what a killed one left behind is swept by the next."""
+"""One private folder for the temporary files of a process. The next process removes the folder of a killed one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LOCK = "owner.lock"
 
 @lru_cache(maxsize=1)
 def temporary_folder() -> Path:
-    """The folder of this process (mode 0700), below TMPDIR; it goes when the process ends."""
+    """The folder of this process, below TMPDIR; only its owner can enter it. It goes when the process ends."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).absolute()
     except OSError as error:
         raise UsageError(f"no folder for temporary files ({error.strerror}): set TMPDIR to one that is there") from None
     lock = FileLock(folder / f"new.{_LOCK}")
-    lock.__enter__()  # for as long as the process lives: the kernel takes it back, however it ends
+    lock.__enter__()  # never released: the kernel takes it back when the process ends, in whatever way
     os.rename(folder / f"new.{_LOCK}", folder / _LOCK)  # so that nobody sees the lock before it is held
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _sweep(folder.parent)

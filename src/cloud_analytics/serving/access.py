@@ -1,6 +1,6 @@
 """The ways to a Cassandra: what the Python driver and the Spark connector each have to be told to get there.
 
-Both classes answer the same questions, so that nobody else asks which one it is.
+Both classes have the same methods, so that no caller asks which one it has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 _AUTH = "spark.cassandra.auth."
 _CONNECTION = "spark.cassandra.connection."
@@ -25,39 +25,19 @@ _PUBLIC = "not-a-secret"  # Java wants a password for a file that holds nothing 
 
 @dataclass(frozen=True)
 class Login:
-    """A user name and a password, and where they come from: who has to mend them looks there."""
+    """A user name and a password; `source` tells people where they come from, and so where to correct them."""
 
     username: str
     password: str = field(repr=False)
     source: str
 
 
-class Access(Protocol):
-    """How to get to a store."""
-
-    @property
-    def login(self) -> Login | None:
-        """None: the store asks for none."""
-
-    @property
-    def local_dc(self) -> str:
-        """The data centre whose replicas are asked; empty: that of the node which is found first."""
-
-    def cluster_options(self, connect_timeout: float) -> dict[str, Any]:
-        """Arguments of the driver's Cluster; making it may already ask the store."""
-
-    def connector_options(self) -> dict[str, str]:
-        """Options of a write or read through the Spark Cassandra Connector."""
-
-    def diagnose(self) -> None:
-        """Called when the store does not answer: StoreDamaged where it is known that waiting for it is in vain."""
-
-
 @dataclass(frozen=True)
 class Direct:
-    """Nodes that are asked directly. `ca_file`: TLS, with certificates that this authority signed (PEM).
+    """Nodes that are connected to directly; `login` is None where they ask for none.
 
-    `doctor` knows more of the store than that it does not answer: see `Access.diagnose`.
+    `local_dc` is the data centre whose replicas are asked. With `ca_file` the connection is TLS, to certificates that
+    this authority (PEM) signed. `doctor` is asked when the store does not answer: see `diagnose`.
     """
 
     hosts: tuple[str, ...]
@@ -71,7 +51,7 @@ class Direct:
         return f"Cassandra at {', '.join(self.hosts)}, port {self.port}"
 
     def cluster_options(self, connect_timeout: float) -> dict[str, Any]:
-        """Contact points, and TLS where a certificate authority is given."""
+        """Arguments of the driver's Cluster: contact points, and TLS where a certificate authority is given."""
         options: dict[str, Any] = {"contact_points": list(self.hosts), "port": self.port}
         if self.ca_file is not None:
             import ssl
@@ -84,7 +64,7 @@ class Direct:
         return options
 
     def connector_options(self) -> dict[str, str]:
-        """The same for the connector, which wants the authority as a Java trust store."""
+        """Options of a read or write through the Spark connector, which wants the authority as a Java trust store."""
         options = {
             f"{_CONNECTION}host": ",".join(self.hosts),
             f"{_CONNECTION}port": str(self.port),
@@ -100,7 +80,7 @@ class Direct:
         return options | _auth(self.login)
 
     def diagnose(self) -> None:
-        """Ask the doctor."""
+        """Called when the store does not answer: StoreDamaged where it is known that waiting is in vain."""
         if self.doctor is not None:
             self.doctor()
 
@@ -119,14 +99,17 @@ class Bundle:
     """AstraDB's secure connect bundle: a metadata service tells where the nodes are, behind a proxy."""
 
     path: Path
-    login: Login | None
-    local_dc: str = ""  # the metadata service knows
+    login: Login
+    local_dc: str = ""  # empty: that of the node which is found first
 
     def __str__(self) -> str:
         return f"AstraDB through {self.path.name}"
 
     def cluster_options(self, connect_timeout: float) -> dict[str, Any]:
-        """The bundle; the driver unpacks it into the system's temporary folder, not beside it."""
+        """Arguments of the driver's Cluster, which asks the metadata service when it is made.
+
+        The driver unpacks the bundle into the system's temporary folder, not beside it.
+        """
         bundle = {
             "secure_connect_bundle": str(self.path),
             "use_default_tempdir": True,
@@ -135,11 +118,17 @@ class Bundle:
         return {"cloud": bundle}
 
     def connector_options(self) -> dict[str, str]:
-        """The bundle as a URL: the connector takes a bare path for the name of a file that Spark distributed."""
+        """Options of a read or write through the Spark connector.
+
+        The bundle is a URL, since the connector takes a bare path for a file that Spark distributed.
+        """
         return {f"{_CONNECTION}config.cloud.path": self.path.absolute().as_uri()} | _auth(self.login)
 
     def diagnose(self) -> None:
-        """Nothing is known of it."""
+        """Does nothing: of this store nothing more is known."""
+
+
+Access: TypeAlias = Direct | Bundle
 
 
 def _auth(login: Login | None) -> dict[str, str]:

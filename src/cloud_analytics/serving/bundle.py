@@ -1,4 +1,4 @@
-"""What can be told of a secure connect bundle without asking anybody: its files, their certificates and their dates."""
+"""Checks of a secure connect bundle that need no connection: its files, its certificates and their dates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEW = "download a new one from the Astra console"
 
 
 def problems(path: Path, now: datetime | None = None) -> list[str]:
-    """Everything that is wrong with the bundle, each with what to do; none: both drivers can use it now."""
+    """Every problem of the bundle, with what to do; an empty list if both drivers can use it now."""
     if not path.is_file():
         return [f"{path} is no file: give the path of the bundle that the Astra console offers (Connect)"]
     try:
@@ -28,10 +28,13 @@ def problems(path: Path, now: datetime | None = None) -> list[str]:
     missing = [name for name in MEMBERS if name not in files]
     if missing:
         return [f"{path} lacks {', '.join(missing)}: {_NEW}, as it is, not unpacked and packed again"]
-    return [f"{path}: {problem}: {_NEW}" for problem in (*_of_config(files["config.json"]), *_of_keys(files, now))]
+    return [
+        f"{path}: {problem}: {_NEW}"
+        for problem in (*_config_problems(files["config.json"]), *_key_problems(files, now))
+    ]
 
 
-def _of_config(text: bytes) -> list[str]:
+def _config_problems(text: bytes) -> list[str]:
     try:
         config = json.loads(text)
     except ValueError:
@@ -40,7 +43,7 @@ def _of_config(text: bytes) -> list[str]:
     return [f"config.json lacks {', '.join(lacking)}"] if lacking else []
 
 
-def _of_keys(files: dict[str, bytes], now: datetime | None) -> list[str]:
+def _key_problems(files: dict[str, bytes], now: datetime | None) -> list[str]:
     moment = now or datetime.now(timezone.utc)
     found = []
     certificates = {}

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
 from cloud_analytics.serving.access import Access, Login
 
-if TYPE_CHECKING:  # the driver takes 0.2 s to import: only who connects pays
+if TYPE_CHECKING:  # the driver takes 0.2 s to import, so it is imported only where something connects
     from cassandra.cluster import Session
 
 Row = dict[str, Any]
 
 
 class StoreWaking(StoreUnavailable):
-    """The store answers that it is about to be there: whoever waits a little will get an answer."""
+    """The store says that it is starting: it will answer in a while."""
 
 
 def connect(
@@ -51,7 +51,7 @@ def _connect(access: Access, keyspace: str | None, connect_timeout: float, reque
             connect_timeout=connect_timeout,
             control_connection_timeout=connect_timeout,
             reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, 10.0),
-            schema_metadata_enabled=False,  # nobody here asks the driver about tables; reading them all costs 0.1 s
+            schema_metadata_enabled=False,  # the driver is never asked about tables, and reading them all takes 0.1 s
         )
     try:
         with readable_errors(f"cannot reach {access}", login):
@@ -83,10 +83,11 @@ def connected(access: Access, **options: Any) -> Iterator[Session]:
 
 @contextmanager
 def readable_errors(doing: str, login: Login | None = None) -> Iterator[None]:
-    """Turn what the driver raises inside into a PipelineError of one line that begins with `doing`.
+    """Turn what the driver raises inside into an error of one line that begins with `doing`.
 
-    It is a StoreUnavailable where trying again may help: no node answers, or they are too busy. StoreWaking: the store
-    says itself that it is on its way. A login that is refused is a UsageError that says where it comes from.
+    StoreUnavailable where trying again may help, because no node answers or all are too busy; StoreWaking if the store
+    says that it is starting. UsageError for a login that is refused, which says where the login comes from, and for
+    certificates that do not fit. PipelineError for anything else.
     """
     _driver()
     from cassandra import AuthenticationFailed, DriverException, OperationTimedOut, RequestExecutionException
@@ -113,7 +114,7 @@ def readable_errors(doing: str, login: Login | None = None) -> Iterator[None]:
     except RequestExecutionException as error:  # timeouts, unavailable replicas, overload
         raise StoreUnavailable(f"{doing}: {_line(error)}") from error
     except DriverException as error:
-        raise _of_metadata_service(doing, error) from error
+        raise _metadata_service_error(doing, error) from error
 
 
 def _refused(doing: str, login: Login | None) -> UsageError:
@@ -122,8 +123,8 @@ def _refused(doing: str, login: Login | None) -> UsageError:
     return UsageError(f"{doing}: user {login.username!r} with this password is refused: check {login.source}")
 
 
-def _of_metadata_service(doing: str, error: Exception) -> CloudAnalyticsError:
-    """What a DriverException means: its own message hides which answer, or none, the metadata service gave."""
+def _metadata_service_error(doing: str, error: Exception) -> CloudAnalyticsError:
+    """The error behind a DriverException. Its message does not tell whether and what the metadata service answered."""
     import ssl
     from urllib.error import HTTPError, URLError
 
@@ -136,13 +137,13 @@ def _of_metadata_service(doing: str, error: Exception) -> CloudAnalyticsError:
             f"{doing}: the bundle's certificates and the metadata service's do not go together ({_line(reason)}):"
             " download a new bundle"
         )
-    if isinstance(cause, OSError):  # HTTPError, URLError and time-outs are
+    if isinstance(cause, OSError):  # as HTTPError, URLError and time-outs are
         return StoreUnavailable(f"{doing}: its metadata service does not answer ({_line(cause)})")
     return PipelineError(f"{doing}: {_line(error)}")
 
 
 def _driver() -> tuple[Any, Any]:
-    """The driver's modules, quiet: what matters is raised, and its log lines would only repeat it."""
+    """The driver's modules. Its log is silenced, since its lines only repeat what is raised."""
     log = logging.getLogger("cassandra")
     if log.level == logging.NOTSET:
         log.setLevel(logging.CRITICAL)

@@ -19,7 +19,7 @@ _PROC = Path("/proc/self/cmdline").exists()  # macOS has none: there `ps` is ask
 
 
 def answers(host: str, port: int) -> bool:
-    """Whether a CQL server answers OPTIONS there: what a driver asks first, without the import of a driver."""
+    """Whether a CQL server answers the request OPTIONS there. It is sent without importing a driver."""
     try:
         with socket.create_connection((host, port), timeout=2.0) as connection:
             connection.settimeout(5.0)
@@ -31,7 +31,7 @@ def answers(host: str, port: int) -> bool:
 
 
 def free_ports(host: str, wanted: Sequence[int | None]) -> list[int]:
-    """A free port for each of `wanted`: that port itself if nobody has it, else another."""
+    """A free port for each of `wanted`: the port itself if it is free, else another one."""
     chosen: list[int] = []
     for port in wanted:
         while port is None or port in chosen or not _is_free(host, port):
@@ -63,7 +63,7 @@ def _pids() -> list[int]:
 
 
 def _command(pid: int) -> str:
-    """A process's command line between blanks; empty if it is gone."""
+    """The command line of a process, with a blank before and after each word; empty if it is gone."""
     if not _PROC:
         return f" {_ps('-p', str(pid), '-o', 'command=').strip()} "
     try:
@@ -83,9 +83,9 @@ def send(pid: int, sign: signal.Signals) -> None:
 
 
 def environment() -> dict[str, str]:
-    """The daemon's environment: what finding programs and libraries takes, and no secret that ours may hold.
+    """The environment of the daemon: what it needs to find programs and libraries, and none of our secrets.
 
-    A UTF-8 locale, so that Java can open paths with any letters, and few memory arenas.
+    The locale is UTF-8, so that Java can open paths with any letters; few memory arenas save memory.
     """
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
     return {**inherited, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}

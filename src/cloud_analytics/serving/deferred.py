@@ -1,4 +1,4 @@
-"""Serving beside a stream: while the store is away the lake moves on, and what was missed is loaded when it is back."""
+"""Serving beside a stream: if the store is away the stream goes on, and what was missed is loaded later."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ def _pauses() -> Iterator[float]:
 
 @dataclass
 class Deferred:
-    """Calls `load`, but not before the pause that a failure asks for is over; the pause doubles up to two minutes."""
+    """Calls `load`, with a pause after each failure in a row. The pause doubles, up to two minutes.
+
+    `behind_since` is when the store failed first, in seconds since 1970; None while it is up to date.
+    """
 
     load: Callable[[], dict[str, int]]
-    behind_since: float | None = field(default=None, init=False)  # seconds since 1970
+    behind_since: float | None = field(default=None, init=False)
     _pauses: Iterator[float] = field(default_factory=_pauses, init=False)
     _not_before: float = field(default=0.0, init=False)
 
     def __call__(self) -> dict[str, int]:
-        """Rows loaded by table; none when it was not tried, or the store is away."""
+        """Load, and return table → rows; an empty dict during a pause, or where the store is away."""
         if time.monotonic() < self._not_before:
             return {}
         try:

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 
 def trust_store(pem: bytes, password: str) -> bytes:
-    """The certificates of a PEM file, to be trusted; ValueError where one cannot be read."""
+    """A store that trusts the certificates of a PEM file; ValueError where one cannot be read."""
     return _trusting(x509.load_pem_x509_certificates(pem), password)
 
 
 def identity(name: str, password: str) -> tuple[bytes, bytes]:
-    """A key with its certificate, and a trust store that trusts this certificate alone."""
+    """A store with a new key and its certificate, and a store that trusts this certificate alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(timezone.utc)

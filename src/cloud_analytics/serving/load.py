@@ -1,10 +1,10 @@
-"""Gold → the serving tables: a streaming query over Gold's change log whose `foreachBatch` loads what changed.
+"""Gold → the serving tables: a streaming query over Gold's change log, whose `foreachBatch` loads what changed.
 
 A load has a version T, higher than that of any load before it. The rows of a changed partition are written through the
-Spark Cassandra Connector at writetime T, then the slices that it covers are deleted at T - 1: what a correction
-removed or moved to another key (a rank!) goes, and no reader finds a slice empty on the way. Loading again, or a late
-write of an earlier load, changes nothing. What was loaded, and at which T, stands in the lake (`_state/serving_…`),
-one document for each set of tables: a checkpoint that is lost or delivers twice makes no second load.
+Spark Cassandra Connector at writetime T; then the slices that the partition covers are deleted at T - 1. So those rows
+go that a correction removed or moved to another key (a rank!), and no reader finds a slice empty on the way. Loading
+again changes nothing, nor does a late write of an earlier load. The lake remembers what was loaded at which T, in one
+document for each set of tables (`_state/serving_…`): a checkpoint that is lost or delivers twice loads nothing twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from cloud_analytics.runtime.backoff import Backoff
 from cloud_analytics.serving import ownership
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.loader import Loader, Written
-from cloud_analytics.serving.plan import Plan
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import forget_connections, pace_connector
@@ -34,8 +33,8 @@ _LOG_SCHEMA = "version bigint, mart string, partition string, rows bigint"
 def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dict[str, int]:
     """Load every partition of Gold that the target does not hold yet; returns table → rows written.
 
-    While the store does not answer it tries again, at growing intervals; StoreUnavailable when for `patience` not even
-    one more table could be loaded. What was not acknowledged is loaded the next time.
+    While the store does not answer the load is tried again, at growing intervals. StoreUnavailable if in the time of
+    `patience` no further table could be loaded. What was not acknowledged is loaded the next time.
     """
     backoff, written = Backoff(patience), Written()
     while True:
@@ -49,24 +48,13 @@ def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dic
             if written.tables > before:
                 backoff.progress()
             if lake.has_spark:
-                forget_connections(lake.spark)  # also for who tries again later, in a call of its own
+                forget_connections(lake.spark)  # also for a later call that tries again
             backoff.wait(error)
-
-
-def plan(lake: Lake, target: Target) -> Plan:
-    """What `serve` would write now; nothing is written, and nothing created."""
-    with target.looking_session() as (session, found):
-        owner = ownership.check(session, found, lake.state, str(target), target.take_over)
-        loader = Loader(lake, target, session, found, owner)
-        log = lake.spark.read.schema(_LOG_SCHEMA).json(escape_glob(lake.path(CHANGE_LOG))) if loader.behind() else None
-        due = loader.due(log) if log is not None else {}
-        again = loader.due_again()
-        return loader.plan({mart: {**again.get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
 
 
 def _serve(lake: Lake, target: Target, written: Written) -> None:
     with target.looking_session() as (session, found):
-        owner = ownership.check(session, found, lake.state, str(target), target.take_over)
+        owner = ownership.expect_own(session, found, lake.state, str(target), target.take_over)
         target.create(session, found)
         with readable_errors(f"cannot look at keyspace {target.keyspace}"):
             found = found_tables(session, target.keyspace)
@@ -74,7 +62,7 @@ def _serve(lake: Lake, target: Target, written: Written) -> None:
         checkpoint = loader.document.replace("_state/", "_checkpoints/")
         if owner is None and not loader.starts_anew:  # it was filled before keyspaces had an identity
             loader.adopt()
-        if loader.behind():
+        if loader.unseen():
             pace_connector(lake.spark, target.requests_per_second)
             if loader.starts_anew:
                 lake.files.delete(checkpoint)
@@ -91,7 +79,7 @@ def _stream(lake: Lake, checkpoint: str, loader: Loader) -> None:
 
     def foreach_batch(batch: DataFrame, _number: int) -> None:
         try:
-            loader.take(batch)
+            loader.load_changes(batch)
         except BaseException as error:
             failures.append(error)
             raise

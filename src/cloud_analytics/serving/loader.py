@@ -1,10 +1,10 @@
-"""The loader of one set of tables: which partitions of Gold they lack, how they get them, and what is remembered."""
+"""Which partitions of Gold the serving tables lack, how they are loaded, and what is remembered of that."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -20,24 +20,28 @@ from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving import ownership
 from cloud_analytics.serving.ownership import Owner
 from cloud_analytics.serving.plan import Plan, TablePlan
+from cloud_analytics.serving.schema import is_empty
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
-from cloud_analytics.serving.write import Keys, delete, is_empty, partition_keys, slices, upsert
+from cloud_analytics.serving.write import Keys, delete, partition_keys, slices, upsert
 from cloud_analytics.tables.cql import ServingTable
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
+    from cloud_analytics.lake.files import FileInfo
     from cloud_analytics.serving.schema import Found
 
 logger = logging.getLogger(__name__)
 
 Partitions = dict[str, dict[str, int]]  # mart → partition → version of its content in Gold
+# of a table, partitions of its mart and some key columns → the values of these columns that Gold holds there
+KeysInGold = Callable[[ServingTable, Sequence[str], Sequence[str]], Keys]
 
 
 @dataclass
 class Written:
-    """What was written so far: rows by table, and how often a table was done."""
+    """What was written so far: rows by table, and how many times a table was loaded to its end."""
 
     rows: dict[str, int] = field(default_factory=dict)
     tables: int = 0
@@ -45,7 +49,11 @@ class Written:
 
 @dataclass(frozen=True)
 class _Part:
-    """What a load does to one table: rows of these partitions, then deletions under these keys of `columns`."""
+    """What a load does to one table.
+
+    It writes the `frame`, the rows of these partitions of the mart, and deletes what lay under the `stale` values of
+    `columns`.
+    """
 
     table: ServingTable
     partitions: dict[str, int]
@@ -60,13 +68,20 @@ class _Part:
 
 
 class Loader:
-    """Loads partitions of Gold, and keeps what was loaded.
+    """Loads partitions of Gold into the tables of a keyspace, and remembers what was loaded.
 
-    The state: `clock`, the highest T; `complete`, the marts whose first load has ended; `log`, the newest record seen;
-    `partitions`, mart → partition → [version of its content, T of its load]; `writes`, month → how many were begun.
+    Its state document holds:
 
-    `owner` is whose rows the tables hold. Where that is another lake, or this one after a later load than it remembers
-    (its folder was copied, or restored from a backup), what is remembered holds no more: everything is due.
+    * `clock`: the highest T of all loads;
+    * `complete`: the marts whose first load has ended;
+    * `log`: the newest record of the change log that was seen;
+    * `partitions`: mart → partition → [version of its content, T of its load];
+    * `writes`: month → the number of writes that were begun.
+
+    `owner` is the lake whose rows the tables hold. If that is another lake, or this one after a load that it does not
+    remember (its folder is a copy, or came from a backup), the state is not true any more, and everything is due.
+
+    With `keys_in_gold`, which reads Gold without Spark, a loader can plan a load but not carry it out.
     """
 
     def __init__(
@@ -77,10 +92,12 @@ class Loader:
         found: Mapping[str, Found],
         owner: Owner | None,
         written: Written | None = None,
+        keys_in_gold: KeysInGold | None = None,
     ) -> None:
         self.lake, self.target, self.session, self.present, self.owner = lake, target, session, set(found), owner
         self.document, self.written = ownership.document_of(found), written or Written()
         self.marts = {table.mart: table for table in tables().values()}
+        self._keys_in_gold = keys_in_gold
         new: dict[str, Any] = {"clock": 0, "complete": [], "log": 0, "partitions": {}, "writes": {}}
         self.state = lake.state(self.document, None) or new
         self.identity = lake.state(ownership.IDENTITY, None) or {"id": uuid4().hex}
@@ -89,63 +106,57 @@ class Loader:
             self.state = {**new, "clock": owner.version, "writes": self.state["writes"]}
         self.starts_anew = outdated or not self.state["clock"]  # tables that nobody has loaded, or nobody remembers to
 
-    def behind(self) -> bool:
-        """Whether the change log holds a record that was never seen."""
+    def unseen(self) -> list[FileInfo]:
+        """The files of the change log whose records were never seen."""
         log = self.lake.files.files(CHANGE_LOG)
-        return any(int(info.name.partition(".")[0]) > self.state["log"] for info in log)
+        return [info for info in log if int(info.name.partition(".")[0]) > self.state["log"]]
 
-    def due(self, records: DataFrame) -> Partitions:
-        """The partitions that these records of the change log name, unless they are loaded.
+    def due(self, versions: Mapping[tuple[str, str], int]) -> Partitions:
+        """Of these changes of Gold, (mart, partition) → its newest version, those that are not loaded.
 
-        A first load goes over the whole table, so that rows which are not this lake's go also where Gold has none.
+        A mart whose first load has not ended is always due: its whole table is cleared of rows that Gold does not have.
         """
         due: Partitions = {mart: {} for mart in self.marts if mart not in self.state["complete"]}
-        for row in records.groupBy("mart", "partition").agg(F.max("version").alias("version")).collect():
-            loaded = self.state["partitions"].get(row.mart, {}).get(row.partition, [0, 0])[0]
-            if row.mart in self.marts and row.version > loaded:
-                due.setdefault(row.mart, {})[row.partition] = row.version
+        for (mart, partition), version in versions.items():
+            loaded = self.state["partitions"].get(mart, {}).get(partition, [0, 0])[0]
+            if mart in self.marts and version > loaded:
+                due.setdefault(mart, {})[partition] = version
         return due
 
-    def take(self, records: DataFrame) -> None:
+    def load_changes(self, records: DataFrame) -> None:
         """Load what these records of the change log name, unless that was done."""
-        newest = records.agg(F.max("version").alias("version")).first()
-        self.load(self.due(records))
-        seen = newest.version if newest is not None and newest.version is not None else 0
-        self._keep(log=max(self.state["log"], seen))
-
-    def expiring(self) -> Partitions:
-        """Partitions with rows that were written more than half their TTL ago."""
-        now, rows = time.time_ns() // 1_000, self._gold_rows()
-        due: Partitions = {}
-        for mart, partitions in self.state["partitions"].items():
-            limit = now - self.marts[mart].ttl_seconds * 1_000_000 // 2
-            old = {name: version for name, (version, at) in partitions.items() if at < limit and (mart, name) in rows}
-            due.update({mart: old} if old else {})
-        return due
-
-    def emptied(self) -> Partitions:
-        """All partitions with rows of the tables that hold none any more: somebody else truncated them."""
-        due: Partitions = {}
-        rows = self._gold_rows()
-        for mart in self.state["complete"]:
-            table = self.marts[mart]
-            held = {
-                name: v for name, (v, _) in self.state["partitions"].get(mart, {}).items() if rows.get((mart, name))
-            }
-            if held and table.name in self.present and is_empty(self.session, table):
-                due[mart] = held
-        return due
+        newest = records.groupBy("mart", "partition").agg(F.max("version").alias("version")).collect()
+        self.load(self.due({(row.mart, row.partition): row.version for row in newest}))
+        self._keep(log=max([self.state["log"], *(row.version for row in newest)]))
 
     def due_again(self) -> Partitions:
-        """The partitions that are written once more though Gold did not change."""
-        return {**self.expiring(), **self.emptied()}
+        """The partitions that are written once more though Gold did not change.
+
+        Those are partitions whose last write is older than half their TTL, and all partitions of a table that somebody
+        else has emptied. A partition without rows is never written again.
+        """
+        due: Partitions = {}
+        now, rows = time.time_ns() // 1_000, self._gold_rows()
+        for mart, loaded in self.state["partitions"].items():
+            table = self.marts[mart]
+            with_rows = {name: entry for name, entry in loaded.items() if (mart, name) in rows}
+            loadable = bool(with_rows) and mart in self.state["complete"] and table.name in self.present
+            emptied = loadable and is_empty(self.session, table)
+            limit = now - table.ttl_seconds * 1_000_000 // 2
+            again = {name: version for name, (version, at) in with_rows.items() if emptied or at < limit}
+            if again:
+                due[mart] = again
+        return due
 
     def plan(self, due: Mapping[str, dict[str, int]]) -> Plan:
         """What a load of these partitions would write."""
         return self._plan(self._parts(due))
 
     def load(self, due: Partitions) -> None:
-        """Make the slices of these partitions what Gold holds now. A table that is done stays so, whatever follows."""
+        """Load these partitions: their slices of the tables then hold what Gold holds now.
+
+        What a table was given stays, also where another table fails; the first failure is raised at the end.
+        """
         if not due:
             return
         logger.debug("serving: %d partitions of %d marts", sum(map(len, due.values())), len(due))
@@ -187,7 +198,7 @@ class Loader:
         self.owner = mine
 
     def _pool(self) -> ThreadPoolExecutor:
-        """Tables at once; where the store takes so many requests and no more, they take turns."""
+        """Several tables are loaded at once, unless the store limits the requests: then one after the other."""
         return ThreadPoolExecutor(4 if self.target.requests_per_second is None else 1)
 
     def _parts(self, due: Mapping[str, dict[str, int]]) -> list[_Part]:
@@ -201,14 +212,17 @@ class Loader:
         if table.name in self.present and (partitions or not complete):
             pace = self.target.requests_per_second
             stale = slices(self.session, table, partitions, pace) if complete else partition_keys(self.session, table)
-        frame, gold_rows = None, self._gold_rows()
-        if partitions:
+        # An earlier load may have left rows that no reader sees yet (a replica that was away): those go, too.
+        loaded_before, frame = self.state["partitions"].get(table.mart, {}).keys() & due.keys(), None
+        if self._keys_in_gold is not None:
+            stale = stale | (self._keys_in_gold(table, partitions, columns) if loaded_before else set())
+        elif partitions:
             day = table.source.partition
             paths = [f"{day}={partition}" for partition in partitions] if day else None
             frame = self.lake.read(table.source.path, table.source.schema, paths)
-            if self.state["partitions"].get(table.mart, {}).keys() & due.keys():
-                # An earlier load may have left rows that no reader sees yet (a replica that was away): those go, too.
+            if loaded_before:
                 stale = stale | {tuple(row) for row in frame.select(*columns).distinct().collect()}
+        gold_rows = self._gold_rows()
         rows = sum(gold_rows.get((table.mart, partition), 0) for partition in partitions)
         return _Part(table, due, frame, rows, columns, stale)
 

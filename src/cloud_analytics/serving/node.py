@@ -1,12 +1,12 @@
-"""The embedded node: a real Apache Cassandra of one lake, started from Maven jars; it outlives who starts it.
+"""The embedded node: a real Apache Cassandra of one lake, from Maven jars. It outlives the process that starts it.
 
 Everything lies in `<lake>/_cassandra`, which only its owner may enter: `conf/` (written at each start), `data/`,
-`logs/`, `password`, and `node.json` with the ports that were chosen at the first start. Whether it lives is known from
-a lock that the daemon itself holds (it inherits the open file): the kernel takes it back at the moment of death, so no
-stale pid file and no reused pid lies.
+`logs/`, `password`, and `node.json` with the ports that were chosen at the first start. A lock tells whether the node
+lives: the daemon itself holds it (it inherits the open file), and the kernel releases it when the daemon dies. So no
+stale pid file and no reused pid misleads anybody.
 
-Loopback is open to everybody who has an account on the machine. So the node asks for a password that is made at the
-first start, its port for other nodes for a key that nobody has, and it has no port for JMX.
+Everybody with an account on the machine can connect to loopback. So the node asks for a password, which is made at the
+first start; its port for other nodes asks for a key that nobody has; and it has no port for JMX.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,9 @@ import yaml
 
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreDamaged, StoreUnavailable, UsageError
 from cloud_analytics.runtime.filelock import FileLock, is_locked
-from cloud_analytics.runtime.jars import cache_folder, cassandra_classpath
+from cloud_analytics.runtime.jars import cache_folder, ensure
 from cloud_analytics.runtime.java import require_java
+from cloud_analytics.runtime.lockfile import CASSANDRA
 from cloud_analytics.serving import daemon
 from cloud_analytics.serving.access import Direct, Login
 from cloud_analytics.serving.connect import connected, readable_errors
@@ -42,40 +43,47 @@ logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 USER = "cloud_analytics"
-# Whom a node without any role makes at its start, and everybody knows.
+# The user that Cassandra creates in a node without roles; everybody knows its password.
 _DEFAULT = Login("cassandra", "cassandra", "the node's defaults")
 _CACHED = 0.1  # seconds for which the node remembers a login or a role: the `…_validity` of cassandra.yaml
-# What the node's log says when files of it are broken, at its start or when they are read. A broken end of the commit
-# log it forgives, and rows that were acknowledged are gone (a kill -9 leaves none: what is not synced has no mark yet).
+# What the node's log says if files of it are broken, at its start or when they are read. The node forgives a broken end
+# of the commit log, but acknowledged rows are lost by it. (A kill -9 breaks none: what is not synced has no mark yet.)
 _DAMAGE = re.compile(
     r"CorruptSSTableException|CorruptBlockException|FSReadError|Unable to seek to position .*\.db"
     r"|error while processing commit log|Ignoring commit log replay error|Exception in thread Thread\[ReadStage"
 )
-_LOGGED = 1.0  # seconds in which an error of the node stands in its log; its answer may come before
+_LOGGED = 1.0  # seconds after which an error of the node stands in its log; its answer may come earlier
 _MARKER = "-Dcloud_analytics.home="
 
 
-@dataclass(frozen=True)
-class NodeSettings:
-    """How the node runs; `extra_yaml` extends and overrides cassandra.yaml, where None removes a key."""
-
-    start_timeout: float = 120.0
-    stop_timeout: float = 30.0
-    extra_yaml: Mapping[str, Any] = field(default_factory=dict)
-
-
 class EmbeddedNode:
-    """The node of one lake; any number of processes may start, use and stop it."""
+    """The node of one lake; any number of processes may start, use and stop it.
 
-    def __init__(self, home: Path, settings: NodeSettings | None = None) -> None:
+    `password_file` holds the password of the node's only user; only the owner of the lake can read it. `extra_yaml`
+    extends and overrides cassandra.yaml; a value of None removes a key. Timeouts are in seconds.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        start_timeout: float = 120.0,
+        stop_timeout: float = 30.0,
+        extra_yaml: Mapping[str, Any] | None = None,
+    ) -> None:
         self.home = Path(home).absolute()
-        self.settings = settings or NodeSettings()
+        self.password_file = self.home / "password"
+        self._start_timeout, self._stop_timeout, self._extra_yaml = start_timeout, stop_timeout, extra_yaml or {}
+        self._patience = 2 * start_timeout + stop_timeout  # for another process that starts or stops it
+        self._log, self._output = self.home / "logs" / "system.log", self.home / "logs" / "output.log"
+        # Both go with the data: what the log said of broken files, which the next start may not say again; and a file
+        # that is there when nobody but the node's own user can log in.
+        self._damage, self._secured = self.home / "data" / "damaged", self.home / "data" / "secured"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Direct:
-        """Have the node running until `stop`, and return the way to it; returns at once if it runs already.
+        """Start the node, unless it runs already, and return the way to it. It runs until `stop`.
 
-        Raises PipelineError if it does not answer in time, UsageError if Java or the jars cannot be had.
+        PipelineError if it does not answer in time, UsageError if Java or the jars cannot be had.
         """
         access = self._running()
         self._keep(stays=True)
@@ -83,7 +91,7 @@ class EmbeddedNode:
 
     @contextmanager
     def in_use(self) -> Iterator[Direct]:
-        """Have the node running meanwhile, to be reached this way. Its last user ends it, unless `start` was called."""
+        """The way to the node, which runs meanwhile. Its last user ends it, unless `start` was called."""
         users = FileLock(self.home / "users.lock", shared=True)
         with contextlib.ExitStack() as using:
             with self._writable():
@@ -92,7 +100,7 @@ class EmbeddedNode:
                 yield self._running()
             except StoreUnavailable:
                 time.sleep(_LOGGED)
-                self._tell_damage()
+                self._expect_undamaged()
                 raise
             finally:
                 if not self._kept().get("stays") and users.take(alone=True):  # nobody else uses it
@@ -113,16 +121,16 @@ class EmbeddedNode:
         with self._writable():
             for folder in ("conf/triggers", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
-        self._tell_damage()  # an earlier command may have ended before the node's log told of it
+        self._expect_undamaged()  # an earlier command may have ended before the node's log told of it
         if not (self._secured.exists() and self._answers()):
             self._start()
         return self.access
 
     def _start(self) -> None:
-        java, classpath = require_java().home / "bin" / "java", cassandra_classpath()
-        # The second lock is for the nodes of other lakes: until this one answers, none may choose the same ports.
+        java, classpath = require_java().home / "bin" / "java", ensure(CASSANDRA)
+        # The second lock keeps nodes of other lakes from choosing the same ports before this one answers.
         with self._one_starter(), FileLock(cache_folder() / "ports.lock", self._patience):
-            deadline = time.monotonic() + self.settings.start_timeout
+            deadline = time.monotonic() + self._start_timeout
             if self._alive() and not self._asks_for_a_password():
                 self._end()  # an older version started it
             for _ in range(3):
@@ -135,18 +143,18 @@ class EmbeddedNode:
                         f"{self.home}/node.json was lost: run `cloud-analytics cassandra stop`, then start"
                     )
                 if self._wait_until_it_answers(deadline):
-                    self._tell_damage()
+                    self._expect_undamaged()
                     if not self._secured.exists():
                         self._secure(deadline)
                     return
-                if launched and self._free_ports() == self._ports():  # one that was just dying is started anew
+                if launched and self._free_ports() == self._ports():
                     break
-                # Someone took a port between its choice and its use: choose again.
-        self._tell_damage()
+                # A port was taken between its choice and its use, or the node that lived was just dying: try again.
+        self._expect_undamaged()
         raise PipelineError(f"the Cassandra node ended while it started: see {self._log} and {self._output}")
 
     def stop(self) -> bool:
-        """End the node (SIGTERM, later SIGKILL); False if none ran. No acknowledged write is lost either way."""
+        """End the node by SIGTERM, and later by SIGKILL; False if it did not run. Acknowledged writes are not lost."""
         if not self.home.is_dir():
             return self._end_orphan()
         with self._one_starter():
@@ -155,7 +163,7 @@ class EmbeddedNode:
             return self._end() if self._alive() else self._end_orphan()
 
     def reset(self) -> None:
-        """End the node, and remove what it holds: the next start makes a new one, and the next load fills it."""
+        """End the node and remove what it holds. The next start creates a new one, and the next load fills it."""
         self.stop()
         if self.home.is_dir():
             with self._one_starter():
@@ -164,8 +172,8 @@ class EmbeddedNode:
                 for name in ("password", "node.json"):
                     (self.home / name).unlink(missing_ok=True)
 
-    def _tell_damage(self) -> None:
-        """StoreDamaged where the node's log has said, since some start of it, that files of it are broken."""
+    def _expect_undamaged(self) -> None:
+        """StoreDamaged if the node's log ever said that files of the node are broken."""
         if not self._damage.exists():
             logs = [path.read_text("utf-8", "replace") for path in (self._log, self._output) if path.exists()]
             found = next((line for line in "\n".join(logs).splitlines() if _DAMAGE.search(line)), None)
@@ -178,7 +186,7 @@ class EmbeddedNode:
         )
 
     def _end(self) -> bool:
-        for sign, patience in ((signal.SIGTERM, self.settings.stop_timeout), (signal.SIGKILL, 10.0)):
+        for sign, patience in ((signal.SIGTERM, self._stop_timeout), (signal.SIGKILL, 10.0)):
             pid = self._pid()
             if pid is not None:
                 daemon.send(pid, sign)
@@ -190,7 +198,7 @@ class EmbeddedNode:
         raise PipelineError(f"the Cassandra node (process {self._pid()}) does not end: end it by hand, then try again")
 
     def status(self) -> dict[str, Any]:
-        """Whether it answers, where, its process and its user; `port` and `pid` are None where they are not known."""
+        """Whether it answers, its address, its process and its user; `port` and `pid` are None if unknown."""
         return {
             "running": self._answers(),
             "host": HOST,
@@ -201,13 +209,8 @@ class EmbeddedNode:
         }
 
     @property
-    def password_file(self) -> Path:
-        """The password of the node's one user, readable by the owner of the lake alone."""
-        return self.home / "password"
-
-    @property
     def access(self) -> Direct:
-        """The way to the node, where it was started last. UsageError where the password cannot be read."""
+        """The way to the node, at the port of its last start. UsageError if the password cannot be read."""
         try:
             password = self.password_file.read_text(encoding="ascii")
         except FileNotFoundError:
@@ -218,24 +221,12 @@ class EmbeddedNode:
                 f" ({error.strerror})"
             ) from None
         login = Login(USER, password, str(self.password_file))
-        return Direct((HOST,), self._kept()["native_port"], login=login, doctor=self._tell_damage)
+        return Direct((HOST,), self._kept()["native_port"], login=login, doctor=self._expect_undamaged)
 
     @property
     def has_data(self) -> bool:
         """Whether the node was ever started."""
         return (self.home / "data").is_dir()
-
-    @property
-    def _log(self) -> Path:
-        return self.home / "logs" / "system.log"
-
-    @property
-    def _output(self) -> Path:
-        return self.home / "logs" / "output.log"
-
-    @property
-    def _patience(self) -> float:
-        return 2 * self.settings.start_timeout + self.settings.stop_timeout
 
     def _one_starter(self) -> FileLock:
         return FileLock(self.home / "start.lock", self._patience)
@@ -246,23 +237,13 @@ class EmbeddedNode:
     def _free_ports(self) -> list[int]:
         return daemon.free_ports(HOST, self._ports())
 
-    @property
-    def _damage(self) -> Path:
-        """What the log said of broken files, which the next start may forgive; it goes with the data."""
-        return self.home / "data" / "damaged"
-
-    @property
-    def _secured(self) -> Path:
-        """There when nobody but its own user can log in; it goes with the data."""
-        return self.home / "data" / "secured"
-
     def _asks_for_a_password(self) -> bool:
-        """Whether the configuration of the last start says so."""
+        """Whether it was started with a configuration that asks for a password."""
         path = self.home / "conf" / "cassandra.yaml"
         return path.exists() and "PasswordAuthenticator" in path.read_text(encoding="utf-8")
 
     def _answers(self) -> bool:
-        """Whether it is up. It says so itself first: while it is not, anybody may answer on its port."""
+        """Whether it is up. Its own log has to say so, too: before, another process may answer on its port."""
         port = self._kept().get("native_port")
         if port is None or not self._alive() or b"Startup complete" not in self._output.read_bytes():
             return False
@@ -274,11 +255,11 @@ class EmbeddedNode:
         return is_locked(self.home / "daemon.lock")
 
     def _pid(self) -> int | None:
-        """The daemon's process, recognised by its command line: from the state, else looked for among all."""
+        """The daemon's process: the one that was noted if its command line fits, else the one of all that fits."""
         return daemon.find(_MARKER + str(self.home), self._kept().get("pid"))
 
     def _end_orphan(self) -> bool:
-        """End a daemon whose home was deleted under it: it lives, holds memory and ports, and nobody can use it."""
+        """End a daemon whose home was deleted: it still holds memory and ports, and nobody can use it."""
         pid = daemon.find(_MARKER + str(self.home))
         if pid is None or self._alive():
             return False
@@ -304,7 +285,7 @@ class EmbeddedNode:
         self.home.chmod(0o700)  # older versions left it open
         if not (self._secured.exists() or self.password_file.exists()):
             self._write_privately("password", secrets.token_urlsafe(32).encode())
-        with contextlib.suppress(FileNotFoundError):  # what it says is of this start
+        with contextlib.suppress(FileNotFoundError):  # so that the log tells of this start alone
             os.replace(self._log, self._log.with_name("system.previous.log"))
         ports = self._free_ports()
         new = self._kept().get("new", not (self.home / "data" / "data").exists())
@@ -313,7 +294,8 @@ class EmbeddedNode:
         shutil.rmtree(self.home / "tmp", ignore_errors=True)  # native libraries that a killed process left behind
         (self.home / "tmp").mkdir()
         command = [
-            *(str(java), *_jvm_options()),
+            str(java),
+            *(line for line in _template("jvm.options").splitlines() if line.startswith("-")),
             f"-Dcassandra.config={(self.home / 'conf' / 'cassandra.yaml').as_uri()}",
             f"-Dlogback.configurationFile={(self.home / 'conf' / 'logback.xml').as_uri()}",
             f"-Dcassandra.logdir={self.home / 'logs'}",
@@ -339,7 +321,7 @@ class EmbeddedNode:
             self._keep(pid=self._process.pid)
 
     def _write_privately(self, name: str, content: bytes) -> Path:
-        """Replace a file of the node in one step; only its owner may read it."""
+        """Replace a file of the node in one step, and return it; only its owner may read it."""
         path = self.home / name
         aside = path.with_name(f"{path.name}.part")
         aside.unlink(missing_ok=True)
@@ -349,7 +331,7 @@ class EmbeddedNode:
         return path
 
     def _configure(self, native_port: int, storage_port: int) -> None:
-        from cloud_analytics.serving import keystores  # takes 0.1 s, which a node that runs already need not cost
+        from cloud_analytics.serving import keystores  # takes 0.1 s, and is not needed if the node runs already
 
         data, internode = self.home / "data", secrets.token_urlsafe(32)
         identity, trust = keystores.identity("internode", internode)
@@ -363,7 +345,7 @@ class EmbeddedNode:
                     "parameters": [{"seeds": f"{HOST}:{storage_port}"}],
                 }
             ],
-            # Other nodes speak past all roles, so none is let in: the key is new at each start, and only trusts itself.
+            # Roles do not bind other nodes, so none is let in: the key is new at each start, and trusts only itself.
             "server_encryption_options": {
                 "internode_encryption": "all",
                 "optional": False,
@@ -376,7 +358,7 @@ class EmbeddedNode:
             },
             "data_file_directories": [str(data / "data")],
             **{f"{name}_directory": str(data / name) for name in ("commitlog", "hints", "saved_caches", "cdc_raw")},
-            **self.settings.extra_yaml,
+            **self._extra_yaml,
         }
         configuration = {key: value for key, value in configuration.items() if value is not None}
         text = yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True)
@@ -386,8 +368,8 @@ class EmbeddedNode:
     def _secure(self, deadline: float) -> None:
         """Give a new node its own user instead of the one that everybody knows.
 
-        Somebody else may have been quicker. Whoever was has left a role, a keyspace or a connection behind, once the
-        node has forgotten what it remembered: PipelineError, and the node is ended.
+        Somebody else may have logged in before. That shows in a role, a keyspace or a connection, as soon as the node
+        has forgotten the logins that it remembers: then the node is ended, with a PipelineError.
         """
         try:
             self._make_user(deadline)
@@ -418,7 +400,7 @@ class EmbeddedNode:
                 with connected(replace(own, login=_DEFAULT)) as session, readable_errors("cannot make the node's user"):
                     session.execute(f"{create} AND SUPERUSER = true AND LOGIN = true")
                 return
-            except UsageError:  # the node makes its default user a moment after its start; or it is gone already
+            except UsageError:  # the default user is created a moment after the start; or it is gone already
                 with contextlib.suppress(UsageError), connected(own):
                     return
                 if time.monotonic() > deadline:
@@ -426,13 +408,13 @@ class EmbeddedNode:
                 time.sleep(0.05)
 
     def _wait_until_it_answers(self, deadline: float) -> bool:
-        """True once CQL answers, False if the daemon died; PipelineError if it does neither in time."""
+        """Wait until CQL answers (True) or the daemon dies (False); PipelineError if neither happens in time."""
         while self._alive():
             if self._answers():
                 return True
             if time.monotonic() > deadline:
                 raise PipelineError(
-                    f"the Cassandra node does not answer after {self.settings.start_timeout:.0f} s:"
+                    f"the Cassandra node does not answer after {self._start_timeout:.0f} s:"
                     f" see {self._log}, then `cloud-analytics cassandra stop` and start it again"
                 )
             time.sleep(0.05)
@@ -441,7 +423,3 @@ class EmbeddedNode:
 
 def _template(name: str) -> str:
     return (importlib.resources.files(__package__) / "node_templates" / name).read_text(encoding="utf-8")
-
-
-def _jvm_options() -> list[str]:
-    return [line for line in _template("jvm.options").splitlines() if line.startswith("-")]

@@ -1,8 +1,8 @@
 """Whose rows a keyspace holds: it carries the identity of its lake, and no other lake's load may replace them.
 
 The identity is made at a lake's first load and kept in its state documents; a copy of the lake, or a backup that was
-restored, has the same. Each load writes it, with the load's version, before its first row: with a condition, so that of
-two lakes which find a keyspace empty one has it. It lives 90 days from then, as the rows do.
+restored, has the same one. Each load writes it with the load's version before its first row. The write is conditional:
+of two lakes that find a keyspace empty only one gets it. The identity lives 90 days from then, as the rows do.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.connect import readable_errors
+from cloud_analytics.serving.schema import Found, is_empty
 from cloud_analytics.serving.tables import tables
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
-
-    from cloud_analytics.serving.schema import Found
 
 IDENTITY = "_state/identity"
 _CREATE = """CREATE TABLE IF NOT EXISTS lake_identity (
@@ -42,31 +41,35 @@ class Owner:
 
 
 def document_of(found: Mapping[str, Found]) -> str:
-    """The state document that says what a lake has loaded into these very tables."""
+    """The state document that says what a lake has loaded into exactly these tables."""
     fingerprints = sorted((name, table.fingerprint) for name, table in found.items())
     return f"_state/serving_{sha256(repr(fingerprints).encode()).hexdigest()[:12]}"
 
 
-def check(
+def expect_own(
     session: Session, found: Mapping[str, Found], read_state: ReadState, where: str, take_over: bool = False
 ) -> Owner | None:
-    """The lake whose rows the keyspace holds, None where it is nobody's yet; `where`: the keyspace, for people.
+    """The lake whose rows the keyspace holds; None if it is nobody's yet. `where` names the keyspace to people.
 
-    UsageError where it is another lake than the one with these state documents, unless it may be taken over.
-    A keyspace that was filled before identities were written is this lake's if its documents tell of these tables.
+    UsageError if it is another lake than the one with these state documents, unless the keyspace may be taken over.
+    A keyspace that was filled before identities were written is this lake's if its documents know these tables.
     """
     owner = _owner(session)
     if not take_over:
         mine, loaded = read_state(IDENTITY, None), read_state(document_of(found), None)
         if owner is not None and owner.lake_id != (mine or {}).get("id"):
             raise _refused(where, f"the rows of another lake ({owner.lake})")
-        if owner is None and not (loaded or {}).get("clock") and _holds_rows(session, found):
+        if (
+            owner is None
+            and not (loaded or {}).get("clock")
+            and not all(is_empty(session, tables()[name]) for name in found)
+        ):
             raise _refused(where, "rows, and nothing says that they are this lake's")
     return owner
 
 
 def claim(session: Session, mine: Owner, before: Owner | None, where: str) -> None:
-    """Write that the keyspace is this lake's, as of this version; UsageError where it is not `before`'s any more."""
+    """Write that the keyspace belongs to `mine`; UsageError if it does not belong to `before` any more."""
     with readable_errors(f"cannot write the lake's identity into {where}"):
         session.execute(_CREATE)
         if before is None:
@@ -89,11 +92,6 @@ def _owner(session: Session) -> Owner | None:
     except InvalidRequest:  # there is no such table
         return None
     return Owner(**row) if row else None
-
-
-def _holds_rows(session: Session, found: Mapping[str, Found]) -> bool:
-    queries = (f"SELECT {tables()[name].partition_key[0]} FROM {name} LIMIT 1" for name in found)
-    return any(session.execute(query).one() is not None for query in queries)
 
 
 def _refused(where: str, what: str) -> UsageError:

@@ -1,4 +1,4 @@
-"""What a load is going to write, and how much of a month's allowance that is."""
+"""What a load will write, and how much of a month's allowance that is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TablePlan:
-    """One table: the partitions of its mart that are due, their rows, and the slices that are cleared below them."""
+    """One table: the partitions of its mart that are due, their rows, and the slices that are deleted."""
 
     table: str
     partitions: int
@@ -22,7 +22,7 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A load; `written` and `allowance`: the writes of this month so far, and those that are paid for (None: all)."""
+    """A load. `written` are the writes of this month so far, `allowance` those that it includes (None: no limit)."""
 
     tables: tuple[TablePlan, ...]
     written: int

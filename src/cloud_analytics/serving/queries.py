@@ -1,8 +1,8 @@
-"""The questions, each answered from one partition by prepared statements; none scans or filters a table.
+"""The questions, each answered by prepared statements that read one partition; none scans or filters a table.
 
-`ask(session, "daily-costs", "org_x", since="2025-01-01", top=10)` is the whole of it. The command line makes the
-`Request` first, so that a wrong call is told before anything is connected to. What a question can be asked with, and
-which partitions answer it, follows from the key of its table (tables/table.py).
+To ask one: `ask(session, "daily-costs", "org_x", since="2025-01-01", top=10)`. The command line makes the `Request`
+first, so that a wrong call is told before anything is connected to. The key of a table says what its question can be
+asked with, and which partitions answer it (tables/table.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ORG = "org_id"
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _MISSING = re.compile(r"(keyspace|table) \S+ does not exist|unconfigured table [\w.]+", re.IGNORECASE)
 _MOST_ROWS = 2**31 - 1  # LIMIT is an int
-_MOST_NAMES = 10_000  # of each table, when an unknown organisation's nearest names are looked for
+_MOST_NAMES = 10_000  # organisations of each table, among which the nearest names of an unknown one are looked for
 _NEAREST = 5
 
 
@@ -45,9 +45,9 @@ class NothingServed(PipelineError):
 
 @dataclass(frozen=True)
 class Request:
-    """A question that was found to be answerable; `request` makes it. Bounds are dates, or months ('YYYY-MM').
+    """A question that can be answered, as `request` makes it. Bounds are dates, or months ('YYYY-MM').
 
-    `chosen`: the value of each column of the partition key that the question names.
+    `chosen` maps each column of the partition key that the question names to its value.
     """
 
     table: ServingTable
@@ -68,13 +68,13 @@ class Request:
 
     @property
     def ranked(self) -> bool:
-        """Whether `top` asks for the highest values: no clustering order has them, so they are ranked here."""
+        """Whether `top` asks for the highest values. No clustering order has them, so rows are ranked here."""
         return self.table.top_by is not None and self.top is not None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows by column name, and the statements that were run for them."""
+    """Rows as dicts by column name, and the statements that were run for them."""
 
     request: Request
     rows: list[Row]
@@ -94,9 +94,10 @@ def request(
     top: int | None = None,
     **others: str | None,
 ) -> Request:
-    """Check a question and its range, `since` (--from) and `until` (--to) included; UsageError says what is allowed.
+    """Check a question and its range; UsageError says what is allowed.
 
-    `others`: the further columns of the partition key that it names.
+    The range includes both `since` (--from) and `until` (--to). `others` are the values of further columns of the
+    partition key.
     """
     table = _table(question)
     if top is not None and top < 1:
@@ -136,7 +137,7 @@ def _chosen(table: ServingTable, given: Mapping[str, str | None]) -> dict[str, s
 
 
 def option_of(column: str) -> str:
-    """The option that names a value of a column of the partition key: `tag_key` → `--tag-key`."""
+    """The option that takes the value of a column of the partition key: `tag_key` → `--tag-key`."""
     if column == _ORG:
         return "--org"
     return f"--{column.replace('_', '-')}"
@@ -151,22 +152,23 @@ def ask(
     top: int | None = None,
     **others: str | None,
 ) -> Answer:
-    """`request`, then `answer`."""
+    """The answer to a question; see `request` for what it is asked with and `answer` for what comes back."""
     return answer(session, request(question, org, since, until, top, **others))
 
 
 def answer(session: Session, asked: Request) -> Answer:
-    """Run a request on a session with dict rows and its keyspace set.
+    """Run a request on a session whose keyspace is set and whose rows are dicts (`Target.session`).
 
-    No rows: UsageError with the nearest names if nothing at all is known of the organisation, else an empty answer.
+    Where there are no rows the answer is empty, unless no table knows the organisation: that is a UsageError with the
+    nearest names.
     """
     with served():
         if asked.table.date_column:
-            statements, rows = _of_one_date(session, asked)
+            statements, rows = _answer_of_one_date(session, asked)
         elif asked.table.bucket_column:
-            statements, rows = _of_months(session, asked)
+            statements, rows = _answer_of_months(session, asked)
         else:
-            statements = (range_statement(asked),)
+            statements = (rows_statement(asked),)
             (rows,) = _read(session, statements)
         if asked.ranked:
             rows = heapq.nsmallest(asked.top or 0, rows, key=lambda row: _rank(asked.table, row))
@@ -176,9 +178,10 @@ def answer(session: Session, asked: Request) -> Answer:
 
 
 def partitions(session: Session, question: str, column: str, **chosen: str) -> list[Any]:
-    """The values that a column of a partition key has (for what else of it is `chosen`), newest or last first.
+    """The values of one column of a table's partition keys, the newest or last first.
 
-    Which months `provider` has, which tags an organisation: Cassandra knows its partitions without reading rows.
+    `chosen` narrows them to keys with these values in other columns. This tells which months `provider` has, or which
+    tags an organisation uses, without reading rows.
     """
     with served():
         return _partitions(session, _table(question), column, chosen)
@@ -186,7 +189,7 @@ def partitions(session: Session, question: str, column: str, **chosen: str) -> l
 
 @contextmanager
 def served() -> Iterator[None]:
-    """Failures inside as one line; a table that does not exist is one that `serve` makes."""
+    """Tell failures inside in one line. If a table does not exist, it says that `serve` creates it."""
     try:
         with readable_errors("cannot ask Cassandra"):
             yield
@@ -203,7 +206,7 @@ def served() -> Iterator[None]:
 
 
 def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
-    """What `answer` would run, as CQL that cqlsh takes; as comments the question, the table, its key and its units."""
+    """The CQL that `answer` would run, as cqlsh takes it; comments tell the question, the table, its key and units."""
     table = asked.table
     order = ", ".join(f"{name} {direction.upper()}" for name, direction in table.clustering_order)
     units = (f"{name} [{column.unit.name}]" if column.unit else name for name, column in table.declared.items())
@@ -214,76 +217,64 @@ def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
         + (f"; rows lie in the order {order}" if order else ""),
         *wrap(", ".join(units), 118, initial_indent="-- columns: ", subsequent_indent="--   ", break_on_hyphens=False),
     ]
+    steps: list[tuple[str, Statement]]
     if table.bucket_column:
         name = table.bucket_column.name
-        lines += [
-            f"-- 1. which months there are: {name} is part of the partition key",
-            partitions_statement(table).typed(keyspace),
-            "-- 2. each of them that the range touches",
-            range_statement(asked, f"<{name}>").typed(keyspace),
+        steps = [
+            (f"which months there are: {name} is part of the partition key", partitions_statement(table)),
+            ("each of them that the range touches", rows_statement(asked, f"<{name}>")),
         ]
-    elif table.date_column is None:
-        lines.append(range_statement(asked).typed(keyspace))
-    elif asked.until is not None:
-        lines.append(date_statement(asked, asked.until).typed(keyspace))
+    elif table.date_column is None or asked.until is not None:
+        steps = [("", rows_statement(asked, asked.until))]
     elif table.newest:
         days = table.newest[1]
-        lines += [
-            "-- 1. the organisation's newest usage date",
-            newest_statement(asked).typed(keyspace),
-            f"-- 2. its newest summary: <date> is that date or one of the {days} days after it; these"
-            f" {days + 1} partitions are read at once,\n--    and the newest that has rows is the answer",
-            date_statement(asked, "<date>").typed(keyspace),
+        steps = [
+            ("the organisation's newest usage date", newest_statement(asked)),
+            (
+                f"its newest summary: <date> is that date or one of the {days} days after it; these {days + 1}"
+                " partitions are read at once,\n--    and the newest that has rows is the answer",
+                rows_statement(asked, "<date>"),
+            ),
         ]
     else:
-        lines += [
-            "-- 1. which dates there are",
-            partitions_statement(table).typed(keyspace),
-            "-- 2. the newest of them",
-            date_statement(asked, "<date>").typed(keyspace),
+        steps = [
+            ("which dates there are", partitions_statement(table)),
+            ("the newest of them", rows_statement(asked, "<date>")),
         ]
+    for number, (what, statement) in enumerate(steps, start=1):
+        lines += [*([f"-- {number}. {what}"] if what else []), statement.typed(keyspace)]
     if asked.ranked:
         lines.append(f"-- then, of these rows, the {asked.top} with the highest {table.top_by}")
     return "\n".join(lines)
 
 
-def range_statement(asked: Request, month: str | None = None) -> Statement:
-    """The partition that is asked about (of this month), in its order, within the bounds."""
+def rows_statement(asked: Request, part: Value | None = None) -> Statement:
+    """The rows of one partition, in its order and within the bounds; `part`: its date or month, if its key has one."""
     table = asked.table
-    bounds: list[tuple[str, str, Value | None]] = [(name, "=", value) for name, value in asked.chosen.items()]
-    if table.bucket_column:
-        bounds.append((table.bucket_column.name, "=", month))
-    if table.range_column:
+    bounds = [(name, "=", asked.chosen.get(name, part)) for name in table.partition_key]
+    if table.range_column and not table.date_column:
         bounds += [(table.range_column.name, ">=", asked.since), (table.range_column.name, "<=", asked.until)]
     conditions = tuple((name, operator, value) for name, operator, value in bounds if value is not None)
     return Statement(table.name, tuple(table.columns), conditions, None if asked.ranked else asked.top)
 
 
-def date_statement(asked: Request, day: Value) -> Statement:
-    """The partition of one date, in its order."""
-    table = asked.table
-    assert table.date_column is not None  # who calls has looked
-    key = {**asked.chosen, table.date_column.name: day}
-    conditions = tuple((name, "=", key[name]) for name in table.partition_key)
-    return Statement(table.name, tuple(table.columns), conditions, None if asked.ranked else asked.top)
-
-
 def newest_statement(asked: Request) -> Statement:
     """The newest date on which an organisation used anything."""
-    assert asked.table.newest is not None  # who calls has looked
+    assert asked.table.newest is not None  # the caller has checked it
     usage = tables()[asked.table.newest[0]]
     conditions = tuple((name, "=", value) for name, value in asked.chosen.items())
     return Statement(usage.name, usage.clustering_key[:1], conditions, limit=1)
 
 
 def partitions_statement(table: ServingTable) -> Statement:
-    """Which partitions the table has: Cassandra knows them without reading rows."""
+    """The keys of all partitions of a table; Cassandra knows them without reading rows."""
     return Statement(table.name, table.partition_key, distinct=True)
 
 
-def _of_one_date(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
+def _answer_of_one_date(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
+    """The partition of the date that is asked about, else of the newest date: statements and rows."""
     table = asked.table
-    assert table.date_column is not None  # who calls has looked
+    assert table.date_column is not None  # the caller has checked it
     first: tuple[Statement, ...] = ()
     days: list[Value] = []
     if asked.until is not None:
@@ -296,13 +287,14 @@ def _of_one_date(session: Session, asked: Request) -> tuple[tuple[Statement, ...
     else:
         first = (partitions_statement(table),)
         days = _partitions(session, table, table.date_column.name, asked.chosen)[:1]
-    reads = tuple(date_statement(asked, day) for day in days)
+    reads = tuple(rows_statement(asked, day) for day in days)
     return (*first, *reads), next((rows for rows in _read(session, reads) if rows), [])
 
 
-def _of_months(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
+def _answer_of_months(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
+    """The partitions of the months that the range touches, in the order of the table: statements and rows."""
     table = asked.table
-    assert table.bucket_column is not None  # who calls has looked
+    assert table.bucket_column is not None  # the caller has checked it
     first = partitions_statement(table)
     since, until = (str(bound)[:7] if bound is not None else None for bound in (asked.since, asked.until))
     months = [
@@ -312,7 +304,7 @@ def _of_months(session: Session, asked: Request) -> tuple[tuple[Statement, ...],
     ]
     if table.clustering_order[0][1] == "asc":
         months.reverse()
-    reads = tuple(range_statement(asked, month) for month in months)
+    reads = tuple(rows_statement(asked, month) for month in months)
     rows = [row for rows in _read(session, reads) for row in rows]
     return (first, *reads), rows if asked.ranked else rows[: asked.top]
 
@@ -324,14 +316,14 @@ def _partitions(session: Session, table: ServingTable, column: str, chosen: Mapp
 
 
 def _read(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
-    """The rows of each statement; all run at once."""
+    """The rows of each statement; all statements run at once."""
     prepared = {text: session.prepare(text) for text in {statement.text for statement in statements}}
     pending = [session.execute_async(prepared[statement.text], statement.values) for statement in statements]
     return [list(future.result()) for future in pending]
 
 
 def _expect_known(session: Session, asked: Request) -> None:
-    """An empty answer is one only about something that is known: else UsageError, or NothingServed."""
+    """UsageError for an organisation that no table knows; NothingServed where the tables hold nothing at all."""
     if asked.org is None:
         table = asked.table
         if not any(_read(session, [Statement(table.name, table.partition_key, limit=1)])):

@@ -1,4 +1,4 @@
-"""The tables that a keyspace holds, against those that the marts declare."""
+"""The tables that a keyspace holds, compared with those that the marts declare."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.serving.connect import Row
+from cloud_analytics.serving.connect import Row, readable_errors
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables.cql import ServingTable
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Found:
-    """A serving table as the store has it. `fingerprint` changes with anything that could have cost it rows or values:
-    a table that was dropped and made anew, a column that went and came back, another TTL.
+    """A serving table as the store has it.
+
+    `fingerprint` changes with everything by which the table may have lost rows or values: it was dropped and created
+    again, a column was dropped and added again, its TTL is another one.
     """
 
     partition_key: tuple[str, ...]
@@ -56,8 +58,8 @@ def found_tables(session: Session, keyspace: str) -> dict[str, Found]:
     return found
 
 
-def check(found: dict[str, Found], keyspace: str) -> None:
-    """UsageError where a table is not what its mart declares: what differs, and the statements that mend it."""
+def expect_declared(found: dict[str, Found], keyspace: str) -> None:
+    """UsageError where tables are not what their marts declare: the differences, and the statements that mend them."""
     problems = [
         f"{keyspace}.{name} {what}: {statement}"
         for name, table in found.items()
@@ -70,8 +72,14 @@ def check(found: dict[str, Found], keyspace: str) -> None:
         )
 
 
+def is_empty(session: Session, table: ServingTable) -> bool:
+    """Whether the table holds no row at all."""
+    with readable_errors(f"cannot read {table.name}"):
+        return session.execute(f"SELECT {table.partition_key[0]} FROM {table.name} LIMIT 1").one() is None
+
+
 def _differences(declared: ServingTable, found: Found, name: str) -> list[tuple[str, str]]:
-    """What differs, each with the CQL that mends it. A table that is dropped is made anew and loaded by `serve`."""
+    """Each difference with the CQL that mends it. The next `serve` creates and loads a table that was dropped."""
     drop = f"DROP TABLE {name};"
     key = (declared.partition_key, declared.clustering_order)
     if (found.partition_key, found.clustering_order) != key:

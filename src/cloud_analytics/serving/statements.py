@@ -10,9 +10,9 @@ Value = str | int | date
 
 @dataclass(frozen=True)
 class Statement:
-    """`SELECT columns FROM table WHERE conditions [LIMIT limit]`; a condition is a column, an operator and a value.
+    """`SELECT [DISTINCT] columns FROM table [WHERE conditions] [LIMIT limit]`.
 
-    `distinct`: of the columns of the partition key, without conditions: which partitions there are.
+    A condition is a column, an operator and a value. CQL takes DISTINCT for the columns of the partition key alone.
     """
 
     table: str
@@ -36,8 +36,9 @@ class Statement:
 
     def typed(self, keyspace: str) -> str:
         """The CQL with its values filled in, as cqlsh takes it."""
-        told = (f"{name} {operator} {_literal(value)}" for name, operator, value in self.conditions)
-        conditions = "\n  AND ".join(told)
+        conditions = "\n  AND ".join(
+            f"{name} {operator} {_literal(value)}" for name, operator, value in self.conditions
+        )
         where = f"\nWHERE {conditions}" if conditions else ""
         limit = "" if self.limit is None else f"\nLIMIT {self.limit}"
         return f"{self._selected}\nFROM {keyspace}.{self.table}{where}{limit};"

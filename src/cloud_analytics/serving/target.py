@@ -1,7 +1,7 @@
-"""Where Gold is served: a store, the keyspace in it, and what this store can take.
+"""Where Gold is served: a store, a keyspace in it, and the limits of the store.
 
-The configuration names one: the lake's own node, a Cassandra cluster, or AstraDB. All problems of a target are told at
-once, before anything is connected to. Secrets come from the environment alone.
+The configuration chooses one: the lake's own node, a Cassandra cluster, or AstraDB. All problems of a target are told
+together, before anything is connected to. Secrets come from the environment alone.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ _ASTRA_REFUSES = frozenset({"compaction"})  # AstraDB keeps its own, whatever a 
 
 @dataclass(frozen=True)
 class Target:
-    """A store, and what of it differs from others: nobody asks which one it is, only what it can do."""
+    """A store with its properties, so that no caller has to know which kind of store it is."""
 
     access: Access
     keyspace: str = KEYSPACE
-    replication: Mapping[str, str] | None = None  # a missing keyspace is created with it; None: it never is
-    where_to_create: str = "create it there"  # told where the keyspace is missing and is not created
+    replication: Mapping[str, str] | None = None  # of a keyspace that is created; None: a missing one is an error
+    where_to_create: str = "create it there"  # what that error advises
     left_out: frozenset[str] = frozenset()  # table options that the store would refuse
-    requests_per_second: int | None = None  # what it takes; None: as much as comes
-    monthly_writes: int | None = None  # how many are paid for
+    requests_per_second: int | None = None  # the most that it takes; None: no limit
+    monthly_writes: int | None = None  # how many are paid for; None: no limit
     take_over: bool = False  # whether a load may replace the rows of another lake
 
     def __str__(self) -> str:
@@ -60,9 +60,9 @@ class Target:
 
     @contextmanager
     def session(self, patience: timedelta = timedelta(0)) -> Iterator[Session]:
-        """A driver session in the keyspace, to ask. A store that wakes up is waited for.
+        """A driver session in the keyspace, for questions. Waits for a store that is starting, at most `patience`.
 
-        NothingServed if nothing ever was.
+        NothingServed if there is no keyspace yet.
         """
         backoff = Backoff(patience)
         while True:
@@ -81,13 +81,13 @@ class Target:
 
     @contextmanager
     def writing_session(self) -> Iterator[Session]:
-        """A driver session in the keyspace, with all tables; what is missing is created. Errors: `looking_session`."""
+        """A driver session in the keyspace; what is missing of it is created. Errors: see `looking_session`."""
         with self.looking_session() as (session, found):
             self.create(session, found)
             yield session
 
     def create(self, session: Session, found: Collection[str]) -> None:
-        """Create the keyspace, and the tables that are not among the `found`; the session is in the keyspace then."""
+        """Create the keyspace if it is missing, and the tables that are not in `found`. The session then uses it."""
         with readable_errors(f"cannot create the tables in keyspace {self.keyspace}"):
             if session.keyspace is None:
                 options = ", ".join(f"'{name}': '{value}'" for name, value in (self.replication or {}).items())
@@ -99,18 +99,18 @@ class Target:
 
     @contextmanager
     def looking_session(self) -> Iterator[tuple[Session, dict[str, schema.Found]]]:
-        """A driver session that creates nothing, and the tables that are there.
+        """A driver session that creates nothing, and the serving tables that are there.
 
-        UsageError where a table is not what its mart declares, or the keyspace has to be created elsewhere.
+        UsageError where a table is not what its mart declares, or the keyspace is missing and cannot be created.
         """
         with connected(self.access) as session:
             with readable_errors(f"cannot look at keyspace {self.keyspace}"):
                 found = schema.found_tables(session, self.keyspace) if self._use(session) else {}
-                schema.check(found, self.keyspace)
+                schema.expect_declared(found, self.keyspace)
             yield session, found
 
     def connector_options(self) -> dict[str, str]:
-        """What a write or read through the Spark Cassandra Connector needs to get here."""
+        """Options of a read or write of the keyspace through the Spark Cassandra Connector."""
         return {
             "keyspace": self.keyspace,
             "spark.cassandra.input.consistency.level": "LOCAL_QUORUM",
@@ -119,7 +119,7 @@ class Target:
         }
 
     def _use(self, session: Session) -> bool:
-        """Make the keyspace the session's; False if it is not there and may be created."""
+        """Make the session use the keyspace; False if it is missing and can be created."""
         query = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s"
         if session.execute(query, [self.keyspace]).one() is not None:
             session.set_keyspace(self.keyspace)
@@ -130,12 +130,12 @@ class Target:
 
 
 def local_target(access: Direct, keyspace: str = KEYSPACE) -> Target:
-    """An embedded node."""
+    """The target of an embedded node."""
     return Target(access, keyspace, {"class": "SimpleStrategy", "replication_factor": "1"})
 
 
 def cassandra(settings: ServingSettings, environment: Mapping[str, str]) -> Target:
-    """A Cassandra cluster; ConfigError lists what is wrong."""
+    """The target of a Cassandra cluster; ConfigError lists every problem of its settings and secrets."""
     chosen = settings.cassandra
     username, password = environment.get(_USERNAME, ""), environment.get(_PASSWORD, "")
     problems = []
@@ -162,7 +162,7 @@ def cassandra(settings: ServingSettings, environment: Mapping[str, str]) -> Targ
 
 
 def astra(settings: ServingSettings, environment: Mapping[str, str]) -> Target:
-    """An AstraDB; ConfigError lists what is wrong with its bundle, token and keyspace."""
+    """The target of an AstraDB; ConfigError lists every problem of its bundle, token and keyspace."""
     from cloud_analytics.serving import bundle  # and what it needs to check certificates
 
     path, token, keyspace = (environment.get(name, "").strip() for name in (_BUNDLE, _TOKEN_NAME, _KEYSPACE))
@@ -207,11 +207,11 @@ def _problems_of_authority(path: Path) -> list[str]:
 def open_target(
     config: Config, lake: str, choice: str | None = None, take_over: bool = False
 ) -> Iterator[Target | None]:
-    """The target that `choice`, or else the configuration, names, ready to be loaded; None for `none`.
+    """The target that `choice` names, or else the configuration, ready to be loaded; None for `none`.
 
-    What can be wrong with it is told now, not after hours of work: settings and secrets, a login that is refused, a
-    keyspace that is missing or holds another lake's rows, tables of another schema. A store that is away is no error
-    yet: a load waits for it. `take_over`: another lake's rows may be replaced.
+    Errors are told now, not after hours of work: wrong settings and secrets, a login that is refused, a keyspace that
+    is missing or holds another lake's rows, tables of another schema. A store that is away is no error yet, since a
+    load waits for it. With `take_over` the rows of another lake may be replaced.
     """
     with _chosen(config, lake, choice) as target:
         if target is None:
@@ -221,13 +221,13 @@ def open_target(
         with contextlib.suppress(StoreUnavailable), target.looking_session() as (session, found):
             if local_folder(lake) is not None:  # the documents of a lake elsewhere can be read when Spark runs
                 read_state = LakeFolder(open_files(lake)).state
-                ownership.check(session, found, read_state, str(target), target.take_over)
+                ownership.expect_own(session, found, read_state, str(target), target.take_over)
         yield target
 
 
 @contextmanager
 def open_session(config: Config, lake: str, choice: str | None = None) -> Iterator[Session]:
-    """A driver session for questions; UsageError or NothingServed where nothing is or was served."""
+    """A driver session for questions. UsageError if the target is `none`, NothingServed if nothing was served yet."""
     if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).has_data:
         raise NothingServed  # a node would have to start only to say the same
     with _chosen(config, lake, choice) as target:
@@ -241,7 +241,7 @@ def open_session(config: Config, lake: str, choice: str | None = None) -> Iterat
 
 @contextmanager
 def _chosen(config: Config, lake: str, choice: str | None) -> Iterator[Target | None]:
-    """The embedded node is started when it does not run, and ends with its last user."""
+    """The chosen target. An embedded node is started if it does not run, and is ended by its last user."""
     settings = config.pipeline.serving
     name = choice or settings.target
     if name == "none":
@@ -254,7 +254,7 @@ def _chosen(config: Config, lake: str, choice: str | None) -> Iterator[Target | 
 
 
 def keyspace_of(config: Config, choice: str | None = None) -> str:
-    """The keyspace of a target, for who only wants to name it."""
+    """The name of a target's keyspace, found without looking at the target."""
     settings = config.pipeline.serving
     names = {"cassandra": settings.cassandra.keyspace, "astra": os.environ.get(_KEYSPACE)}
     return names.get(choice or settings.target) or KEYSPACE

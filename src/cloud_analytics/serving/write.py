@@ -1,4 +1,4 @@
-"""One load of a serving table: rows upserted at a writetime, and what its slices held before deleted just below it."""
+"""How rows come into a serving table at a writetime, and how what was there before is deleted just below it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ Keys = set[tuple[Any, ...]]
 def upsert(
     rows: DataFrame, table: ServingTable, target: Target, writetime: int, session: Session | None = None
 ) -> None:
-    """Write the rows through the Spark Cassandra Connector; StoreUnavailable when it does not take them.
+    """Write rows of a mart through the Spark Cassandra Connector; StoreUnavailable if it fails.
 
-    With a session the store is looked at meanwhile: the connector itself would try one that is away for ever.
+    With a session the store is watched meanwhile, since the connector would never give up on a store that is away.
     """
     by_key = rows.repartition(*map(F.col, table.partition_key)).sortWithinPartitions(*table.primary_key)
     options = {**target.connector_options(), **TUNING, **_MEANING}
@@ -67,7 +67,7 @@ def upsert(
 
 @contextmanager
 def _given_up_when_away(spark: SparkSession, session: Session | None, name: str) -> Iterator[None]:
-    """Cancel the Spark jobs that are started inside when the store no longer answers `session`: StoreUnavailable."""
+    """Cancel the Spark jobs that were started inside if the store no longer answers the session: StoreUnavailable."""
     if session is None:
         yield
         return
@@ -101,10 +101,10 @@ def _given_up_when_away(spark: SparkSession, session: Session | None, name: str)
 
 
 def pace_connector(spark: SparkSession, requests_per_second: int | None) -> None:
-    """Have the sessions that the connector opens from now on send at most so many requests a second.
+    """Limit the requests a second of sessions that the connector opens from now on; None takes the limit away.
 
-    The connector's own limit counts bytes and begins after the first megabyte; the driver below it has a real one,
-    which it reads from the JVM. (Executors of a Spark cluster take it from `spark.executor.extraJavaOptions`.)
+    The connector's own limit counts bytes and begins after the first megabyte. The driver below it limits requests, as
+    system properties of the JVM say. (Executors of a Spark cluster take them from `spark.executor.extraJavaOptions`.)
     """
     jvm: Any = spark.sparkContext._jvm
     system = jvm.java.lang.System
@@ -122,26 +122,20 @@ def pace_connector(spark: SparkSession, requests_per_second: int | None) -> None
 
 
 def forget_connections(spark: SparkSession) -> None:
-    """Have the connector open new sessions: those it keeps know the nodes and tables of before."""
+    """Make the connector open new sessions: those that it keeps know the nodes and tables as they were before."""
     jvm: Any = spark.sparkContext._jvm
     jvm.com.datastax.spark.connector.cql.CassandraConnector.evictCache()
 
 
 def partition_keys(session: Session, table: ServingTable) -> Keys:
-    """Every partition of the table."""
+    """The keys of all partitions of the table."""
     with readable_errors(f"cannot read {table.name}"):
         rows = session.execute(f"SELECT DISTINCT {', '.join(table.partition_key)} FROM {table.name}")
         return {tuple(row.values()) for row in rows}
 
 
-def is_empty(session: Session, table: ServingTable) -> bool:
-    """Whether the table holds no row at all."""
-    with readable_errors(f"cannot read {table.name}"):
-        return session.execute(f"SELECT {table.partition_key[0]} FROM {table.name} LIMIT 1").one() is None
-
-
 def slices(session: Session, table: ServingTable, partitions: Sequence[str], pace: int | None = None) -> Keys:
-    """The slices of these partitions of the mart that the table holds: its `slice_key` values."""
+    """The slices (values of `slice_key`) that the table holds of these partitions of its mart."""
     keys = sorted(partition_keys(session, table))
     day = table.source.partition
     if day is None:
@@ -158,7 +152,7 @@ def slices(session: Session, table: ServingTable, partitions: Sequence[str], pac
 def delete(
     session: Session, table: ServingTable, columns: Sequence[str], keys: Keys, writetime: int, pace: int | None = None
 ) -> None:
-    """Delete what lies under these values of `columns` (the first columns of the key), as of `writetime`."""
+    """Delete what was written under these values of `columns`, the first columns of the key, up to `writetime`."""
     where = " AND ".join(f"{column} = ?" for column in columns)
     with readable_errors(f"cannot delete from {table.name}"):
         statement = session.prepare(f"DELETE FROM {table.name} USING TIMESTAMP ? WHERE {where}")
@@ -168,14 +162,15 @@ def delete(
 def _concurrently(
     session: Session, statement: Any, parameters: Sequence[tuple[Any, ...]], pace: int | None
 ) -> list[Any]:
-    """The rows for each of the parameters, at most `pace` statements a second.
+    """The rows for each of the parameters; at most `pace` statements are sent a second.
 
-    What an overrun store refuses is sent again after a pause, fewer at once, until it takes nothing for ten seconds.
+    What an overloaded store refuses is sent again after a pause, fewer at once, until the pause exceeds five seconds.
     """
     from cassandra.concurrent import execute_concurrent_with_args
 
     found: list[Any] = [[] for _ in parameters]
-    todo, size, pause = list(range(len(parameters))), _at_once(pace) or len(parameters), _TICK
+    todo, pause = list(range(len(parameters))), _TICK
+    size = max(1, round(pace * _TICK)) if pace else len(parameters)
     while todo:
         began, now, todo = time.monotonic(), todo[:size], todo[size:]
         results = execute_concurrent_with_args(
@@ -198,12 +193,8 @@ def _concurrently(
     return found
 
 
-def _at_once(pace: int | None) -> int:
-    return max(1, round(pace * _TICK)) if pace else 0
-
-
 def _overrun(error: BaseException | None) -> bool:
-    """Whether the store refuses the request for now, because there are too many."""
+    """Whether the store refuses a request because it has too many at the moment."""
     from cassandra.cluster import NoHostAvailable
     from cassandra.protocol import OverloadedErrorMessage
 
@@ -212,7 +203,7 @@ def _overrun(error: BaseException | None) -> bool:
 
 
 def _answers(error: BaseException | None) -> bool:
-    """Whether there is somebody who gave this error."""
+    """Whether a node gave this error, so that the store is not away."""
     from cassandra import RequestExecutionException
 
     return isinstance(error, RequestExecutionException) or _overrun(error)

@@ -9,10 +9,10 @@ from typing import Any
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading.audit import Audit
+from cloud_analytics.reading.checks import Check, verdict
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.lateness import micro_batches
 from cloud_analytics.reading.tables import SOURCES
-from cloud_analytics.validation.checks import Check, verdict
 from cloud_analytics.validation.rehearsal import what_a_run_would_change
 
 EVENTS_A_DAY = 10_000_000

@@ -1,7 +1,7 @@
-"""Gold once more, by another route: DuckDB over the landing files, sharing no code with the pipeline.
+"""Gold computed again by an independent route: DuckDB over the landing files, which shares no code with the pipeline.
 
-Python cuts the files into lines (the bytes that are no UTF-8 cannot enter DuckDB); parsing, rules, duplicates and sums
-are SQL (independent.sql). Both sides are then compared row by row, exactly: no rounding, no tolerance.
+Python cuts the files into lines, since bytes that are no UTF-8 cannot enter DuckDB. Parsing, rules, duplicates and sums
+are SQL (independent.sql). The two sides are compared row by row and exactly: without rounding, without tolerance.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _FOLDER = "usage_events_stream"
 _ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 _BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 _MASTERS = ("billing_monthly", "support_tickets", "nps_surveys", "marketing_touches")
-# mart → (view of independent.sql, the source it is made of, its key, the columns that are compared)
-_MARTS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
+# mart → its view in independent.sql, the source it is made of, its key, and the columns that are compared
+MARTS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "org_daily_usage_by_service": (
         "daily",
         EVENTS,
@@ -58,7 +58,7 @@ _MARTS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class MartComparison:
-    """A mart on both routes: rows, the rows that differ, and of each column its sum in Gold and from landing."""
+    """A mart on both routes: its rows, the rows that differ, and for each column its sums in Gold and from landing."""
 
     mart: str
     gold_rows: int
@@ -75,11 +75,12 @@ class MartComparison:
 
 @dataclass(frozen=True)
 class IndependentRoute:
-    """What DuckDB made of the landing files: marts compared with Gold, and what was rejected and why, on both sides.
+    """What DuckDB made of the landing files: the marts compared with Gold, and the rejected lines of both sides.
 
-    Left out of both are the lines that somebody's own rules rejected (`set_aside`: rule → records). `not_compared` says
-    by mart which rules keep it from being compared. Without `same_order` of the rules the reasons are not compared.
-    Of `closed` months figures and restatements together are compared, and invoices are not: they are not restated.
+    `rejected` and `rejected_by_pipeline` map error_type → lines. Both leave out the lines that a user's own rules
+    rejected (`set_aside`: rule → records). `not_compared` maps a mart to the rules that keep it from being compared.
+    Reasons are compared only if the rules stand in the contract's order (`same_order`). In `closed` months the sum of
+    figures and restatements is compared; invoices of these months are not compared, because they are not restated.
     """
 
     marts: list[MartComparison]
@@ -93,24 +94,27 @@ class IndependentRoute:
 
     @property
     def equal(self) -> bool:
-        """Whether the two routes agree in what is compared."""
+        """Whether the two routes agree in everything that is compared."""
         here, there = self.rejected, self.rejected_by_pipeline
         same = here == there if self.same_order else sum(here.values()) == sum(there.values())
         return same and all(mart.equal for mart in self.marts)
 
 
 def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute:
-    """Compute the marts from the landing files and compare them with the lake's; landing is a local folder."""
+    """Compute the marts from the files of a local landing folder, and compare them with those of the lake."""
     rules = known_rules(config)
     with duckdb.connect() as connection:
-        connection.execute("SET threads = 2; SET TimeZone = 'UTC'")
-        unreadable = _load_lines(connection, landing)
+        connection.execute("SET threads = 2")
+        unreadable = load(connection, landing, config)
         lines = _one(connection, "SELECT count(*) FROM lines")[0] + unreadable
         set_aside = _set_aside(connection, lake, rules.own_rejects)
-        for source in _MASTERS:
-            _load_master(connection, landing, source, config.sources[source].required)
-        _load_settings(connection, lake, config, rules)
-        connection.execute((importlib.resources.files(__package__) / "independent.sql").read_text(encoding="utf-8"))
+        query = (
+            "SELECT source_file, max(ingest_ts) AT TIME ZONE 'UTC' AS ingest_ts FROM bronze.usage_events"
+            " GROUP BY source_file"
+        )
+        connection.register("files", lake.arrow(query))
+        connection.execute("CREATE TABLE ingested AS FROM files")
+        compute(connection, config, rules)
         rejected = dict(
             connection.execute(
                 "SELECT coalesce(error_type, duplicate) AS cause, count(*) FROM events"
@@ -126,12 +130,12 @@ def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute
         )
         not_compared = {
             mart: f"{', '.join(rules.not_comparable[source])} of {source}"
-            for mart, (_, source, _, _) in _MARTS.items()
+            for mart, (_, source, _, _) in MARTS.items()
             if source in rules.not_comparable
         }
         closed = sorted(periods.load(lake).closed)
         return IndependentRoute(
-            marts=[_compare(connection, lake, mart, closed) for mart in _MARTS if mart not in not_compared],
+            marts=[_compare(connection, lake, mart, closed) for mart in MARTS if mart not in not_compared],
             not_compared=not_compared,
             lines=lines,
             set_aside=set_aside,
@@ -142,21 +146,50 @@ def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute
         )
 
 
+def load(connection: duckdb.DuckDBPyConnection, landing: Path, config: Config) -> int:
+    """Fill `lines` and a table for each master; returns how many event files cannot be read to their end."""
+    unreadable = _load_lines(connection, landing)
+    for source in _MASTERS:
+        _load_master(connection, landing, source, config.sources[source].required)
+    return unreadable
+
+
+def compute(connection: duckdb.DuckDBPyConnection, config: Config, rules: KnownRules) -> None:
+    """What `load` filled → the events with their verdicts, and a view for each mart (independent.sql)."""
+    taxonomy = config.taxonomy
+    words = {**{name: name for name in taxonomy.services}, **taxonomy.service_aliases}
+    connection.execute("SET TimeZone = 'UTC'; CREATE TABLE services (word VARCHAR, name VARCHAR)")
+    connection.executemany("INSERT INTO services VALUES (?, ?)", [[w.strip().lower(), n] for w, n in words.items()])
+    connection.execute("CREATE TABLE metrics (name VARCHAR, unit VARCHAR, most DECIMAL(18, 6))")
+    connection.executemany(
+        "INSERT INTO metrics VALUES (?, ?, ?)",
+        [[n.strip().lower(), (m.unit or "count").strip().lower(), m.max] for n, m in taxonomy.metrics.items()],
+    )
+    for name, value in (
+        ("blanks", _BLANKS),
+        ("applied", rules.applied),
+        ("cost_floor", Decimal(rules.numbers.get("negative_cost", "0"))),
+        ("tolerance_hours", int(rules.numbers.get("future_timestamp", "0"))),
+        ("usd_is_1", config.pipeline.fx.usd_rate == "identity"),
+    ):
+        connection.execute(f"SET VARIABLE {name} = ?", [value])
+    connection.execute("CREATE TABLE IF NOT EXISTS ingested (source_file VARCHAR, ingest_ts TIMESTAMP)")
+    connection.execute((importlib.resources.files(__package__) / "independent.sql").read_text(encoding="utf-8"))
+
+
 def _set_aside(connection: duckdb.DuckDBPyConnection, lake: LakeReader, own: Sequence[str]) -> dict[str, int]:
-    """Take out the lines that rules of somebody's own rejected; returns such rules with the records that they hold."""
+    """Delete the lines that a user's `own` rules rejected; returns rule → the records that it rejected."""
     if not own:
         return {}
     query = (
         "SELECT source_file, raw AS line, errors FROM quarantine.usage_events WHERE list_has_any(errors, ?::VARCHAR[])"
     )
-    rejects = lake.rows(query, [own])
-    connection.execute("CREATE TABLE set_aside (source_file VARCHAR, line VARCHAR)")
-    if rejects:
-        found = pa.table({name: [row[name] for row in rejects] for name in ("source_file", "line")})
-        connection.register("found", found)
-        connection.execute("INSERT INTO set_aside SELECT source_file, line FROM found")
+    connection.register("set_aside", lake.arrow(query, [own]))
     connection.execute("DELETE FROM lines WHERE (source_file, line) IN (SELECT (source_file, line) FROM set_aside)")
-    return {name: sum(name in row["errors"] for row in rejects) for name in own}
+    errors = connection.execute(
+        "SELECT error, count(*) FROM (SELECT unnest(errors) AS error FROM set_aside) GROUP BY error"
+    )
+    return {name: 0 for name in own} | {name: count for name, count in errors.fetchall() if name in own}
 
 
 def _visible(folder: Path, endings: tuple[str, ...]) -> list[Path]:
@@ -166,7 +199,7 @@ def _visible(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 
 def _load_lines(connection: duckdb.DuckDBPyConnection, landing: Path) -> int:
-    """Fill `lines`, a file at a time; returns how many files cannot be read to their end."""
+    """Create and fill the table `lines`; returns how many files cannot be read to their end."""
     connection.execute("CREATE TABLE lines (source_file VARCHAR, line VARCHAR)")
     unreadable = 0
     for path in _visible(landing / _FOLDER, _ENDINGS):
@@ -205,7 +238,7 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
                 name.strip(_BLANKS).casefold() for name in next((fields for fields in csv.reader(file) if fields), [])
             ]
         if header:
-            # By position, since nothing is left to be guessed then: on broken files DuckDB's guessing gives up.
+            # Columns are named by position: nothing is left to guess then, and guessing gives up on broken files.
             place = {name: number for number, name in enumerate(header)}
             names = ", ".join(f"c{place[column]}" for column in columns)
             given = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header)))
@@ -218,39 +251,12 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
             )
 
 
-def _load_settings(connection: duckdb.DuckDBPyConnection, lake: LakeReader, config: Config, rules: KnownRules) -> None:
-    connection.execute("CREATE TABLE services (word VARCHAR, name VARCHAR)")
-    taxonomy = config.taxonomy
-    words = {**{name: name for name in taxonomy.services}, **taxonomy.service_aliases}
-    connection.executemany("INSERT INTO services VALUES (?, ?)", [[w.strip().lower(), n] for w, n in words.items()])
-    connection.execute("CREATE TABLE metrics (name VARCHAR, unit VARCHAR, most DECIMAL(18, 6))")
-    connection.executemany(
-        "INSERT INTO metrics VALUES (?, ?, ?)",
-        [[n.strip().lower(), (m.unit or "count").strip().lower(), m.max] for n, m in taxonomy.metrics.items()],
-    )
-    for name, value in (
-        ("blanks", _BLANKS),
-        ("applied", rules.applied),
-        ("cost_floor", Decimal(rules.numbers.get("negative_cost", "0"))),
-        ("tolerance_hours", int(rules.numbers.get("future_timestamp", "0"))),
-        ("usd_is_1", config.pipeline.fx.usd_rate == "identity"),
-    ):
-        connection.execute(f"SET VARIABLE {name} = ?", [value])
-    connection.execute("CREATE TABLE ingested (source_file VARCHAR, ingest_ts TIMESTAMP)")
-    files = lake.arrow(
-        "SELECT source_file, max(ingest_ts) AT TIME ZONE 'UTC' AS ingest_ts FROM bronze.usage_events"
-        " GROUP BY source_file"
-    )
-    connection.register("files", files)
-    connection.execute("INSERT INTO ingested FROM files")
-
-
 def _restate(connection: duckdb.DuckDBPyConnection, lake: LakeReader, closed: Sequence[str]) -> None:
-    """Make gold_daily and landing_daily comparable: both without rows of nothing, restatements added to the former.
+    """Make gold_daily and landing_daily comparable in closed months: add the restatements to gold_daily.
 
-    How many events there are is not restated, and so not compared in closed months.
+    Rows whose figures are all 0 go from both. The number of events is not restated, so it is 0 in both.
     """
-    _, _, key, (_, *measures) = _MARTS["org_daily_usage_by_service"]
+    _, _, key, (_, *measures) = MARTS["org_daily_usage_by_service"]
     names = ", ".join(key)
     connection.register("restated", lake.arrow(f"SELECT {names}, {', '.join(measures)} FROM gold.restatements"))
     sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in measures)
@@ -268,7 +274,7 @@ def _restate(connection: duckdb.DuckDBPyConnection, lake: LakeReader, closed: Se
 def _compare(
     connection: duckdb.DuckDBPyConnection, lake: LakeReader, mart: str, closed: Sequence[str]
 ) -> MartComparison:
-    view, _, key, columns = _MARTS[mart]
+    view, _, key, columns = MARTS[mart]
     names = ", ".join((*key, *columns))
     connection.register("stored", lake.arrow(f"SELECT {names} FROM gold.{mart}"))
     connection.execute(f"CREATE TABLE gold_{view} AS FROM stored")
@@ -298,5 +304,5 @@ def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
 
 
 def _literally(path: Path) -> str:
-    """A path that DuckDB takes as it stands, whatever characters it holds."""
+    """A path in which DuckDB sees no pattern, whatever characters it holds."""
     return "".join(f"[{char}]" if char in "[*?" else char for char in str(path))

@@ -1,11 +1,14 @@
 -- The contract once more, for DuckDB: landing lines and records → the figures that Gold should hold (contract 3 to 6).
 --
--- Nothing here is shared with the pipeline. Before it, independent.py has made
---   lines(source_file, line)                  the non-blank lines of the event files as UTF-8 text
---   ingested(source_file, ingest_ts)          when each file was ingested; the only thing taken from the lake
---   one table a master, of text               in the order of the files by name, then of the records
---   services(word, name), metrics(name, unit, most) the taxonomy, aliases included
---   the variables blanks, applied (the rules of events that hold as the contract words them), cost_floor,
+-- It shares nothing with the pipeline. `validate` compares its figures with Gold, and the benchmarks take it as their
+-- yardstick. independent.py makes what it reads:
+--   lines(source_file, line)                  the non-blank lines of the event files, as UTF-8 text
+--   ingested(source_file, ingest_ts)          when each file was ingested: the only thing that comes from the lake; a
+--                                             file that is not in it is judged by the clock
+--   a table of text for each master           records in the order of the files by name, then of the file
+--   services(word, name)                      the words of services, aliases included
+--   metrics(name, unit, most)                 the metrics, each with its unit and its largest plausible value
+--   the variables blanks, applied (the rules of events that are worded as in the contract), cost_floor,
 --   tolerance_hours, usd_is_1
 
 CREATE MACRO applies(rule) AS list_contains(getvariable('applied'), rule);

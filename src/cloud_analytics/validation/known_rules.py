@@ -1,8 +1,8 @@
-"""Which rules of a configuration the independent route applies itself, and which are somebody's own.
+"""Which rules of a configuration the independent route applies itself, and which are a user's own.
 
-It knows the contract's, worded as conf/rules.yaml words them. A rule that was added, or is worded otherwise, is no
-fault: what such a rule of the events rejected is left out on both sides, and a mart that depends on any other one is
-not compared.
+It knows the rules of the contract, in the wording of conf/rules.yaml. A rule that was added or reworded is no fault. If
+it rejects events, both sides leave out the events that it rejected. If it does anything else, the marts of its source
+are not compared.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from cloud_analytics.config import EVENTS, Config, Rule
 
-# Patterns of conditions, in the order of precedence; the numbers of two of them may be others.
+# Patterns of the conditions, in the order of precedence. Two of them hold a number that may differ.
 _EVENTS = {
     "missing_key": r"event_id IS NULL OR org_id IS NULL OR resource_id IS NULL OR octet_length\(org_id\) > 60000"
     r" OR octet_length\(resource_id\) > 60000",
@@ -57,9 +57,11 @@ _MASTERS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class KnownRules:
-    """`applied`: rules of events that this route applies. `own_rejects`: those whose rejects it takes from quarantine.
+    """What the independent route does with the rules of a configuration.
 
-    `not_comparable`: source → the rules for which its marts are not compared. `numbers`: rule → the number in it.
+    It applies the rules of events in `applied`, with the `numbers` in them (rule → number), and takes what the rules in
+    `own_rejects` rejected from quarantine. `not_comparable` maps a source to the rules that keep its marts from being
+    compared. `same_order`: the rules of events stand in the contract's order.
     """
 
     applied: list[str]
@@ -70,7 +72,7 @@ class KnownRules:
 
 
 def known_rules(config: Config) -> KnownRules:
-    """What this route can do with the rules of a configuration."""
+    """Compare the rules of a configuration with those of the contract."""
     decisive = _decisive(config, EVENTS)
     matches = {name: re.fullmatch(pattern, decisive.get(name, ("", ""))[1]) for name, pattern in _EVENTS.items()}
     applied = [name for name, match in matches.items() if match]
@@ -88,7 +90,7 @@ def known_rules(config: Config) -> KnownRules:
 
 
 def _decisive(config: Config, source: str) -> dict[str, tuple[str, str]]:
-    """Rule → severity and condition, of those that decide what Silver holds."""
+    """Rule → severity and condition, for the rules that decide what Silver holds."""
     rules = (rule for rule in config.rules_of(source) if rule.severity != "warn" and not rule.by_step)
     return {rule.id: (rule.severity, _condition(rule)) for rule in rules}
 
@@ -98,7 +100,7 @@ def _condition(rule: Rule) -> str:
 
 
 def _differing(found: Mapping[str, tuple[str, str]], patterns: Mapping[str, str]) -> list[str]:
-    """The rules that are on one side only, or worded otherwise."""
+    """The rules that only one side has, or that the sides word differently."""
     return [
         name
         for name in {**found, **patterns}

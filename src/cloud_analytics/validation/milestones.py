@@ -9,9 +9,9 @@ from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import look
 from cloud_analytics.reading.audit import Audit
+from cloud_analytics.reading.checks import Check, Verdict, verdict
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.tables import declared, tables
-from cloud_analytics.validation.checks import Check, Verdict, verdict
 from cloud_analytics.validation.independent import IndependentRoute, compare
 from cloud_analytics.validation.rehearsal import open_files
 
@@ -61,7 +61,7 @@ def _ingested(lake: LakeReader, landing: ReadableFiles, config: Config, audited:
 
 
 def _holds_what_it_declares(lake: LakeReader, table: str) -> bool:
-    """Whether the Parquet files hold the declared columns and types and no other; an empty table has none to ask."""
+    """Whether the Parquet files hold exactly the declared columns and types. A table without files does."""
     try:
         found = lake.stored(table)
     except duckdb.Error:  # files of one table that contradict each other

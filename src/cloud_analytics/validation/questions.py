@@ -1,4 +1,4 @@
-"""The milestone M4: the five questions answer, and what they answer is Gold's."""
+"""Milestone M4: the five questions have answers, and the answers are those of Gold."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError
 from cloud_analytics.insight.plain import plain
+from cloud_analytics.reading.checks import Check, verdict
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.queries import NothingServed, ask
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables.cql import ServingTable
-from cloud_analytics.validation.checks import Check, verdict
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -27,10 +27,10 @@ Rows = list[dict[str, Any]]
 
 
 def answered(lake: LakeReader, open_session: OpenSession | None) -> Check:
-    """Ask each question for the organisation that has most rows in Gold.
+    """Ask each question about the organisation that has most rows in Gold, and compare the answer with Gold.
 
-    Without `open_session`, or where nothing was ever served, Gold is asked instead. UsageError where the settings of
-    the store are wrong; a store that is away, a table that is missing and rows that are not Gold's make it false.
+    Without `open_session`, or where nothing was ever served, only Gold is asked. The check is false if the store is
+    away, a table is missing, or the rows are not Gold's. UsageError where the settings of the store are wrong.
     """
     by_question = {table.question: table for table in tables().values()}
     gold = {question: _in_gold(lake, by_question[question]) for question in QUESTIONS}
@@ -64,7 +64,7 @@ def answered(lake: LakeReader, open_session: OpenSession | None) -> Check:
 
 
 def _in_gold(lake: LakeReader, served: ServingTable) -> Rows:
-    """What the table should answer for the organisation with most rows; of the summary, its newest day."""
+    """The rows that the table should hold for the organisation with most rows; of a table by date, the newest date."""
     mart = f"gold.{served.mart}"
     of_one = f"org_id = (SELECT org_id FROM {mart} GROUP BY org_id ORDER BY count(*) DESC, org_id LIMIT 1)"
     day = served.date_column.name if served.date_column else None
@@ -73,7 +73,7 @@ def _in_gold(lake: LakeReader, served: ServingTable) -> Rows:
 
 
 def _ask_all(open_session: OpenSession, gold: dict[str, Rows]) -> tuple[str, dict[str, str]]:
-    """What was asked, and question → why its answer is none, or not Gold's."""
+    """What was asked, and question → why it failed, for those that did."""
     with ExitStack() as opened:
         try:
             session = opened.enter_context(open_session())
@@ -86,7 +86,7 @@ def _ask_all(open_session: OpenSession, gold: dict[str, Rows]) -> tuple[str, dic
 
 
 def _difference(session: Session, question: str, gold: Rows) -> str:
-    """Why the answer is none, or not Gold's; empty where it is."""
+    """Why the answer is not Gold's; an empty text where it is."""
     try:
         served = _set(ask(session, question, gold[0]["org_id"]).rows)
     except CloudAnalyticsError as error:

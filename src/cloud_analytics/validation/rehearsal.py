@@ -1,8 +1,8 @@
 """What a run would change now, found out without changing anything.
 
-The pipeline's own steps are asked, over a lake that refuses every transaction and has no session: a step that finds
-something new or stale asks for one of them, before it writes. So the answer comes from the code that a run uses, not
-from a copy.
+The steps of the pipeline are called with a lake that refuses transactions and has no Spark session. A step that finds
+something new or stale asks for one of the two before it writes, and is stopped there. So the answer comes from the code
+that a run uses, not from a copy of it.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ class _ReadOnlyLake(Lake):
         LakeFolder.__init__(self, lake.files)
 
     def __getattr__(self, name: str) -> Any:
-        """The session, which only who computes asks for."""
+        """Refused: the session, which only a step that computes something asks for."""
         raise _WouldWrite
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Refused: what asks for one would change the lake."""
+        """Refused: a step that asks for a transaction would change the lake."""
         raise _WouldWrite
         yield  # a context manager is a generator
 
 
 def open_files(lake: LakeFolder, found: Contents) -> dict[str, Changes]:
-    """Source → the files of a landing folder that Bronze does not hold as they are."""
+    """Source → the files of a landing folder that are new to Bronze, or have changed since it took them in."""
     masters_open = {source: changes(ledger.master_files(lake, source), here) for source, here in found.masters.items()}
     return {EVENTS: changes(ledger.entries(lake), found.events), **masters_open}
 
 
 def what_a_run_would_change(lake: LakeReader, landing: ReadableFiles, config: Config) -> list[str]:
-    """The steps of a run that would find something to do, in words; none: a second run changes nothing."""
+    """The steps of a run that would change something, in words; an empty list means that a run changes nothing."""
     rehearsed = _ReadOnlyLake(lake)
     found = look(landing, config.pipeline.landing.follow_links)
     waiting = open_files(lake, found)

@@ -20,7 +20,7 @@ from typing import Any
 
 from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.connect import connected
-from cloud_analytics.serving.node import EmbeddedNode, NodeSettings
+from cloud_analytics.serving.node import EmbeddedNode
 from tests.serving.astra.bundle import HOST, PASSWORD, Authority, members, write
 
 TOKEN = "AstraCS:doubleOfATokenForTests:" + "0123456789abcdef" * 4
@@ -28,10 +28,10 @@ KEYSPACE = "given"
 RATE = 400  # requests a second
 
 
-def settings(key_store: Path) -> NodeSettings:
+def settings(key_store: Path) -> dict[str, Any]:
     """The node behind the proxy. What AstraDB ignores with a warning is refused here, so that a test sees it."""
     encryption = {"enabled": True, "optional": True, "keystore": str(key_store), "keystore_password": PASSWORD}
-    yaml = {
+    return {
         "write_consistency_levels_disallowed": ["ANY", "ONE", "LOCAL_ONE"],
         "table_properties_disallowed": ["compaction", "compression", "gc_grace_seconds", "read_repair"],
         "native_transport_rate_limiting_enabled": True,
@@ -40,7 +40,6 @@ def settings(key_store: Path) -> NodeSettings:
         # For who comes directly: the same node is the cluster of other tests.
         "client_encryption_options": {**encryption, "store_type": "PKCS12"},
     }
-    return NodeSettings(extra_yaml=yaml)
 
 
 @dataclass
@@ -70,7 +69,7 @@ def astra_double(folder: Path) -> Iterator[Double]:
     authority = Authority()
     context = authority.server_context(folder)
     (folder / "node.p12").write_bytes(authority.key_store("node", authority.issue("test node")))
-    with EmbeddedNode(folder / "_cassandra", settings(folder / "node.p12")).in_use() as node:
+    with EmbeddedNode(folder / "_cassandra", extra_yaml=settings(folder / "node.p12")).in_use() as node:
         host_id = _prepare(node)
         double = Double(folder / "bundle.zip", authority, 0, node)
         loop = asyncio.new_event_loop()

@@ -16,7 +16,8 @@ from cloud_analytics.insight.shifts import shifts
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
-from cloud_analytics.reading.figures import Signal, figures_to_distrust
+from cloud_analytics.reading.checks import Check
+from cloud_analytics.reading.figures import figures_to_distrust
 from cloud_analytics.reading.flow import flow
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast, budget_alerts, kept_forecasts
 from cloud_analytics.reading.freshness import Freshness, freshness
@@ -124,7 +125,7 @@ class Facts:
     forecasts: pd.DataFrame  # one row an org_id, of the newest forecast, the largest expected_usd first
     budget_alerts: list[BudgetAlert]
     kept_forecasts: list[KeptForecast]
-    signals: list[Signal]  # whether tokens, carbon, invoices and currencies mean anything (F1 to F4)
+    signals: list[Check]  # whether tokens, carbon, invoices and currencies mean anything (F1 to F4)
     profile: dict[str, SourceProfile]  # source → its profile
     closed: list[Month]  # the months that finance has closed
     audit: Audit | None  # None: the landing folder is not there
