@@ -196,7 +196,8 @@ def values_of_events() -> list[Case]:
             [good(timestamp=t) for t in ("2025-06-01", "2025-02-29T10:00Z", "soon", "", None, 1717236000)])
     c.lines("the far past: before the year 2000", "invalid_timestamp", [good(timestamp="1999-12-31T23:59:59Z")])
     c.lines("the far future", "future_timestamp", [good(timestamp="9999-12-31T23:59:59Z")],
-            note="more than 24 h after its ingest; it does not advance the clock of lateness")
+            note="more than 24 h after its ingest; it does not advance the clock of lateness. When its time has come,"
+            " `quarantine replay` lets it in")
     c.lines("several faults", "missing_key", [good(org_id=None, service="x", value="w", cost_usd_increment=-5)],
             note="the first in the order of the contract; `errors` holds all")
     return c.found
