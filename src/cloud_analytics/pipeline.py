@@ -22,11 +22,12 @@ from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.periods import Closing, check_month
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import FOLDER, look, tell_passed_over
+from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.serving import load
 from cloud_analytics.serving.deferred import Deferred
 from cloud_analytics.serving.target import Target
-from cloud_analytics.silver.build_events import build_events, join_parts
-from cloud_analytics.silver.verify import verify_rules
+from cloud_analytics.silver.build_events import build_events
+from cloud_analytics.silver.parts import join_parts
 from cloud_analytics.untrusted import printable
 
 logger = logging.getLogger(__name__)
@@ -216,7 +217,7 @@ class Pipeline:
             )
         found = look(files, self.config.pipeline.landing.follow_links)
         tell_passed_over(found, self._told)
-        known = ledger.knows_nothing_of(self.lake, found)
+        known = ledger.files_if_all_left(self.lake, found)
         if known:
             raise UsageError(
                 f"the landing folder {files.root} holds none of the {known:,} files that this lake took in: is it"

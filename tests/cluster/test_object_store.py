@@ -23,10 +23,10 @@ from cloud_analytics.lake.files import LocalFileSystem, file_system, open_files
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.lease import FOLDER, Lease
 from cloud_analytics.lake.object_store import S3Files, is_understood
-from cloud_analytics.lake.schemas import columns
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.audit import audit
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.tables.spark_types import columns
 from tests.cluster.conftest import Bucket
 from tests.cluster.lakes import differences
 from tests.conftest import MakePipeline

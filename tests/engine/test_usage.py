@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,9 +12,10 @@ from pyspark.sql import functions as F
 from cloud_analytics.config import Config
 from cloud_analytics.engine import usage
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import SILVER_EVENTS
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.silver.build_events import EVENTS_STATE, EVENTS_TABLE
+from cloud_analytics.silver import state as silver_state
+from cloud_analytics.silver.state import Inputs, SilverDate, SilverEvents
+from cloud_analytics.tables.zones import SILVER_EVENTS
 from tests.integration.agreement import rows_of
 
 pytestmark = pytest.mark.spark
@@ -32,14 +32,20 @@ def put_events(lake: Lake, costs: list[str], anew: bool) -> None:
         "value": F.when(F.col("cost") != "0.5", 1),
     }  # fmt: skip
     frame = rows.select(
-        *[told.get(field.name, F.lit(None)).cast(field.dataType).alias(field.name) for field in SILVER_EVENTS]
+        *[told.get(field.name, F.lit(None)).cast(field.dataType).alias(field.name) for field in SILVER_EVENTS.schema]
     )
     with lake.transaction() as transaction:
-        transaction.replace(EVENTS_TABLE, frame.coalesce(1), ["date", "service"], (lambda _: True) if anew else None)
+        transaction.replace(
+            SILVER_EVENTS.path, frame.coalesce(1), ["date", "service"], (lambda _: True) if anew else None
+        )
         number = transaction.number
-        known: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}})["dates"].get(DAY, {})
-        entry = {"base": number, "parts": []} if anew else {"base": known["base"], "parts": [*known["parts"], number]}
-        transaction.put(EVENTS_STATE, {"dates": {DAY: {**entry, "version": number}}})
+        known = silver_state.load(lake).dates.get(DAY)
+        inputs = Inputs(1, "", "", "", "")
+        if anew or known is None:
+            entry = SilverDate(inputs, number, base=number)
+        else:
+            entry = SilverDate(inputs, number, known.base, (*known.parts, number))
+        transaction.store(silver_state.DOCUMENT, SilverEvents({DAY: entry}))
 
 
 def test_parts_are_added_and_a_settling_replaces_them(spark: SparkSession, config: Config, tmp_path: Path) -> None:

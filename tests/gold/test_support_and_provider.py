@@ -16,7 +16,7 @@ from cloud_analytics.gold import (
     support_backlog_daily,
     top_organisations,
 )
-from cloud_analytics.lake.schemas import SILVER_MASTERS
+from cloud_analytics.tables.zones import SILVER_MASTERS
 
 JULY = date(2025, 7, 1)
 
@@ -32,7 +32,7 @@ def test_a_ticket_waits_from_its_creation_to_the_day_before_its_resolution(spark
 
     tickets = frame(
         spark,
-        SILVER_MASTERS["support_tickets"],
+        SILVER_MASTERS["support_tickets"].schema,
         ticket(created_at=JULY, resolved_at=JULY + timedelta(days=2)),
         ticket(created_at=JULY + timedelta(days=1), resolved_at=JULY + timedelta(days=1)),
         ticket(org_id="p", severity=None, created_at=JULY, resolved_at=JULY + timedelta(days=90)),
@@ -63,7 +63,7 @@ def test_the_share_of_good_scores_and_scores_of_open_tickets(spark: SparkSession
     scores = [(5, resolved), (4, {}), (3, resolved), (None, {})]
     rows = [{"org_id": "o", "created_at": JULY, "csat": score and Decimal(score), **more} for score, more in scores]
     rows.append({"org_id": "p", "created_at": JULY})
-    tickets = frame(spark, SILVER_MASTERS["support_tickets"], *rows)
+    tickets = frame(spark, SILVER_MASTERS["support_tickets"].schema, *rows)
     found = {row.org_id: row for row in csat_trends.build(tickets).collect()}
     assert found["o"].top_2_box_rate == Decimal("0.6666666667")
     assert (found["o"].responses, found["o"].responses_unresolved) == (3, 1)
@@ -104,7 +104,7 @@ def test_organisations_are_ranked_by_14_days_and_ties_go_by_id(spark: SparkSessi
 
 def test_signals_of_a_customer_and_what_does_not_fit_together(spark: SparkSession) -> None:
     last = JULY + timedelta(days=60)
-    masters = SILVER_MASTERS
+    masters = {name: table.schema for name, table in SILVER_MASTERS.items()}
     organisations = frame(
         spark,
         masters["customers_orgs"],

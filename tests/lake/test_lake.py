@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import open_files
-from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import columns
+from cloud_analytics.tables.spark_types import columns
 
 SCHEMA = columns("n bigint, date string")
 
@@ -124,3 +126,30 @@ def test_a_damaged_document_is_named_before_anything_is_done(tmp_path: Path, con
     (tmp_path / "_state" / "ledger.json").write_text(content, errors="surrogateescape")
     with pytest.raises(PipelineError, match=r"_state/ledger.json is damaged.*restore the lake"):
         LakeFolder(open_files(str(tmp_path))).state("_state/ledger", {})
+
+
+@dataclass(frozen=True)
+class Seen:
+    length: int
+    name: str = ""
+
+
+SEEN = Document("_state/seen", dict[str, Annotated[Seen, or_list_of_values(Seen)]])
+
+
+def test_a_document_has_named_values_and_is_read_as_earlier_versions_stored_it(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = Lake(spark, str(tmp_path))
+    assert lake.load(SEEN) == {}
+    with lake.transaction() as transaction:
+        transaction.store(SEEN, {"a": Seen(1, "x")})
+    assert lake.load(SEEN) == {"a": Seen(1, "x")}
+    path = tmp_path / "_state" / "seen.json"
+    assert json.loads(path.read_text()) == {"a": {"length": 1, "name": "x"}}
+    path.write_text('{"a": [1, "x"], "b": [2]}')
+    assert Lake(spark, str(tmp_path)).load(SEEN) == {"a": Seen(1, "x"), "b": Seen(2)}
+    for wrong in ("[]", '{"a": {"length": "many"}}', '{"a": []}'):
+        path.write_text(wrong)
+        with pytest.raises(PipelineError, match=r"_state/seen.json is damaged.*restore the lake"):
+            Lake(spark, str(tmp_path)).load(SEEN)

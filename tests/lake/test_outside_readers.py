@@ -16,7 +16,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import columns
+from cloud_analytics.tables.spark_types import columns
 
 ROWS, DATES, REPLACEMENTS = 200, ("2025-07-01", "2025-07-02"), 200
 SCHEMA = columns("version bigint, n bigint, usage_date string")

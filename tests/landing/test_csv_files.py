@@ -5,6 +5,7 @@ import pytest
 from cloud_analytics.config import SourceContract
 from cloud_analytics.lake.files import FileInfo
 from cloud_analytics.landing.csv_files import extra_columns, parse, parse_master
+from cloud_analytics.landing.folder import KnownFile
 
 CONTRACT = SourceContract(key=["a"], required=["a", "b"])
 ORGS = SourceContract(key=["org_id"], required=["org_id", "name"])
@@ -105,7 +106,7 @@ def test_a_lacking_column_is_named_with_its_file() -> None:
 def test_a_master_is_unfinished_where_an_upload_has_just_begun() -> None:
     def unfinished(known: int | None, **contents: bytes) -> list[str]:
         found = {name: FileInfo(f"/{name}", len(content), 0) for name, content in contents.items()}
-        of_before = {} if known is None else {"x": [known, 0]}
+        of_before = {} if known is None else {"x": KnownFile(known, 0)}
         paths = {f"/{name}": content for name, content in contents.items()}
         return parse_master(found, paths, CONTRACT, of_before, 100).unfinished
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem
-from cloud_analytics.landing.folder import Contents, changes, event_files, is_event_file, look, tell_passed_over
+from cloud_analytics.landing.folder import (
+    Contents,
+    KnownFile,
+    changes,
+    event_files,
+    is_event_file,
+    look,
+    tell_passed_over,
+)
 
 STREAM = "usage_events_stream"
 
@@ -126,7 +133,7 @@ def test_what_is_passed_over_is_told_once_in_one_line(caplog: pytest.LogCaptureF
 
 
 def test_new_changed_and_left_are_found_by_name_length_and_time() -> None:
-    known: dict[str, list[Any]] = {"same": [1, 5, "batch"], "grown": [1, 5], "touched": [1, 5], "gone": [1, 5]}
+    known = {"same": KnownFile(1, 5, "batch"), **dict.fromkeys(("grown", "touched", "gone"), KnownFile(1, 5))}
     found = {name: FileInfo(f"/{name}", *what) for name, what in
              {"same": (1, 5), "grown": (2, 5), "touched": (1, 6), "fresh": (1, 5)}.items()}  # fmt: skip
     difference = changes(known, found)
@@ -134,4 +141,4 @@ def test_new_changed_and_left_are_found_by_name_length_and_time() -> None:
     assert [info.name for info in difference.changed] == ["grown", "touched"]
     assert difference.left == ["gone"]
     assert difference
-    assert not changes({"same": [1, 5]}, {"same": found["same"]})
+    assert not changes({"same": KnownFile(1, 5)}, {"same": found["same"]})

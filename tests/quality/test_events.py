@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.config import Config
 from cloud_analytics.landing.events import parse_lines
-from cloud_analytics.quality.events import judge
+from cloud_analytics.quality import events as quality
 
 GOOD: dict[str, Any] = {
     "event_id": "e1",
@@ -78,7 +78,7 @@ def judged(spark: SparkSession, config: Config) -> dict[int, Row]:
         .withColumn("is_late", F.lit(False))
         .withColumn("batch_id", F.lit("b"))
     )
-    return {int(row.source_file): row for row in judge(events, config).collect()}
+    return {int(row.source_file): row for row in quality.judged(events, config).collect()}
 
 
 @pytest.mark.parametrize("number", range(len(CASES)))

@@ -16,10 +16,9 @@ from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import MASTERS, Config, load
 from cloud_analytics.errors import ConfigError
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import BRONZE_EVENTS
-from cloud_analytics.quality import conditions, events
-from cloud_analytics.silver import masters
-from cloud_analytics.silver.verify import verify_rules
+from cloud_analytics.quality import conditions, events, masters
+from cloud_analytics.quality.verify import verify_rules
+from cloud_analytics.tables.zones import BRONZE_EVENTS
 from tests.conftest import REPOSITORY
 
 Edit = Callable[[dict[str, list[dict[str, Any]]]], None]
@@ -112,12 +111,12 @@ def test_a_condition_that_spark_cannot_evaluate_is_told(
 
 
 def test_the_columns_that_rules_are_checked_against_are_those_they_see(spark: SparkSession, config: Config) -> None:
-    seen = events.normalise(spark.createDataFrame([], BRONZE_EVENTS), config)
+    seen = events.normalised(spark.createDataFrame([], BRONZE_EVENTS.schema), config)
     assert seen.dtypes == spark.createDataFrame([], events.NORMALISED).dtypes
     for source in MASTERS:
         bronze = spark.createDataFrame([], bronze_masters.schema(config.sources[source]))
-        seen = masters.normalise(bronze, source, config)
-        assert seen.dtypes == spark.createDataFrame([], masters.normalised(source, config)).dtypes
+        seen = masters.normalised(bronze, source, config)
+        assert seen.dtypes == spark.createDataFrame([], masters.normalised_schema(source, config)).dtypes
 
 
 def test_wording_is_not_in_the_fingerprint_and_the_rest_of_a_rule_is(edited: Callable[[Edit], Path]) -> None:
@@ -152,7 +151,7 @@ def test_nullify_takes_the_attribute_after_all_conditions_have_seen_it(
     for field in events.NORMALISED:
         if field.name not in rows.columns:
             rows = rows.withColumn(field.name, F.lit(None).cast(field.dataType))
-    judged = conditions.apply(rows, config, "usage_events", ["event_id", "value"])
+    judged = conditions.with_verdicts(rows, config, "usage_events", ["event_id", "value"])
     found = {row.event_id: (row.value, row.warnings) for row in judged.collect()}
     usual = ["missing_value", "unknown_region"]
     assert found == {"a": (100, [*usual, "large"]), "b": (None, [*usual, "no_value", "large"])}

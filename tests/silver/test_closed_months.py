@@ -35,7 +35,7 @@ def test_days_of_closed_months_keep_their_files_and_scores(
     pipeline = make_pipeline(landing, lake)
     with pipeline.lake.writer(), pipeline.lake.transaction() as transaction:
         closed = periods.Periods().with_closed("2025-05", Closing("2025-06-20T00:00:00Z", 0, "0"))
-        transaction.put(periods.DOCUMENT, closed.as_document())
+        transaction.store(periods.DOCUMENT, closed)
     may = files(lake, "2025-05")
     stream = landing / "usage_events_stream"
     (stream / "b.jsonl").write_text(hostile.event("june", timestamp="2025-06-09T10:00:00Z") + "\n")

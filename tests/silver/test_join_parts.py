@@ -10,8 +10,10 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.config import Config
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import SILVER_EVENTS
-from cloud_analytics.silver.build_events import EVENTS_STATE, EVENTS_TABLE, join_parts, small_files
+from cloud_analytics.silver import state as silver_state
+from cloud_analytics.silver.parts import join_parts, small_files
+from cloud_analytics.silver.state import Inputs, SilverDate, SilverEvents
+from cloud_analytics.tables.zones import SILVER_EVENTS
 from tests.integration.agreement import rows_of
 
 
@@ -36,27 +38,32 @@ def test_rows_stay_and_only_a_date_of_many_parts_is_touched(
     lake = Lake(spark, str(tmp_path))
     stream = config.pipeline.stream.model_copy(update={"max_parts": 3})
     config = config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"stream": stream})})
+    inputs = Inputs(1, "", "", "", "")
     written: dict[str, list[int]] = {"2025-06-01": [], "2025-06-02": []}
     for number, date in enumerate(["2025-06-01"] * 4 + ["2025-06-02"] * 3):
         rows = spark.createDataFrame([(f"e{number}", "genai")], "event_id string, service string")
         rows = rows.withColumn("date", F.lit(date).cast("date"))
         missing = {
-            field.name: F.lit(None).cast(field.dataType) for field in SILVER_EVENTS if field.name not in rows.columns
+            field.name: F.lit(None).cast(field.dataType)
+            for field in SILVER_EVENTS.schema
+            if field.name not in rows.columns
         }
         with lake.transaction() as transaction:
-            transaction.append(EVENTS_TABLE, rows.withColumns(missing).select(SILVER_EVENTS.names), ["date", "service"])
+            transaction.append(
+                SILVER_EVENTS.path, rows.withColumns(missing).select(SILVER_EVENTS.schema.names), ["date", "service"]
+            )
             written[date].append(transaction.number)
             dates = {
-                date: {"inputs": [1], "version": numbers[-1], "base": numbers[0], "parts": numbers[1:]}
+                date: SilverDate(inputs, numbers[-1], numbers[0], tuple(numbers[1:]))
                 for date, numbers in written.items()
                 if numbers
             }
-            transaction.put(EVENTS_STATE, {"dates": dates})
-    before = rows_of(tmp_path, EVENTS_TABLE)
+            transaction.store(silver_state.DOCUMENT, SilverEvents(dates))
+    before = rows_of(tmp_path, SILVER_EVENTS.path)
     assert join_parts(lake, config) == ["2025-06-01"]
-    assert sorted(rows_of(tmp_path, EVENTS_TABLE), key=str) == sorted(before, key=str)
-    assert [len(list(tmp_path.glob(f"{EVENTS_TABLE}/date={date}/*/*.parquet"))) for date in written] == [1, 3]
+    assert sorted(rows_of(tmp_path, SILVER_EVENTS.path), key=str) == sorted(before, key=str)
+    assert [len(list(tmp_path.glob(f"{SILVER_EVENTS.path}/date={date}/*/*.parquet"))) for date in written] == [1, 3]
     newest = written["2025-06-01"][-1]
-    entry = lake.state(EVENTS_STATE, {})["dates"]["2025-06-01"]
-    assert entry == {"inputs": [1], "version": newest, "base": newest, "parts": []}  # the rows have no other version
+    entry = silver_state.load(lake).dates["2025-06-01"]
+    assert entry == SilverDate(inputs, newest, base=newest)  # the rows have no other version
     assert join_parts(lake, config) == []

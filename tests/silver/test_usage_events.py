@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
-from cloud_analytics.silver.usage_events import census, enrich, lines_of_copies, split_copies
+from cloud_analytics.silver.usage_events import lines_of_copies, record_counts, split_copies, with_masters
 
 _JUDGED = (
     "event_id string, source_file string, raw string, is_late boolean, ingest_ts string, batch_id string,"
@@ -21,7 +21,7 @@ def test_the_survivor_has_the_smallest_file_name_and_line(spark: SparkSession) -
         ("b", "f1", "line 5", False, "t", "b", []),
     ]
     judged = spark.createDataFrame(rows, _JUDGED)
-    facts = census(judged).first()
+    facts = record_counts(judged).first()
     assert facts is not None
     assert (facts["rejected"], facts["copies"]) == (1, 1)
     survivors, rejects = split_copies(judged, lines_of_copies(judged, judged))
@@ -48,7 +48,7 @@ def test_unmatched_keys_read_unknown_and_matched_nulls_stay_null(spark: SparkSes
     users = spark.createDataFrame(
         [("u1", "admin", True), ("u2", None, False)], "user_id string, role string, active boolean"
     )
-    rows = {row.event_id: row for row in enrich(events, orgs, resources, users).collect()}
+    rows = {row.event_id: row for row in with_masters(events, orgs, resources, users).collect()}
     assert (rows["e1"].org_name, rows["e1"].industry, rows["e1"].org_matched) == ("Org", None, True)
     assert (rows["e1"].resource_type, rows["e1"].resource_state, rows["e1"].role) == ("compute", "running", None)
     assert (rows["e2"].org_name, rows["e2"].plan_tier, rows["e2"].org_matched) == ("unknown", "unknown", False)

@@ -6,18 +6,17 @@ versions of the dates stay, so that Silver and Gold have nothing to do.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger
-from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.lake.lake import Lake, Transaction, partition_folder, partition_values
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, QUARANTINE
-from cloud_analytics.quality import quarantine
+from cloud_analytics.config import Config
+from cloud_analytics.lake.lake import Lake, lies_below, partition_folder, partition_values
 from cloud_analytics.quality.events import BRONZE_ERRORS
+from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
 
 @dataclass(frozen=True)
@@ -34,29 +33,33 @@ def compact(lake: Lake, config: Config) -> Compaction | None:
 
     Files that a compaction made do not count, so that a second one finds nothing to do.
     """
+    settings = config.pipeline.compaction
     dates, rejects = _scattered_dates(lake, config), _scattered_rejects(lake, config)
     if not dates and not rejects:
         return None
-    before = _files(lake, dates, rejects)
+    folders = {f"date={date}" for date in dates}
+    scattered = {BRONZE_EVENTS.path: folders, QUARANTINED_EVENTS.path: rejects}
+
+    def files() -> int:
+        return sum(sum(map(lies_below(found), lake.relative_files(table))) for table, found in scattered.items())
+
+    before = files()
     with lake.transaction() as transaction:
         if dates:
-            _merge_events(lake, transaction, config, dates)
-            waiting = {date: entry for date, entry in ledger.pending(lake).items() if date not in dates}
-            transaction.put(ledger.PENDING, waiting)  # their partitions are gone
+            rows = lake.rows(BRONZE_EVENTS, sorted(folders))
+            rows = rows.withColumn("batch_id", F.lit(f"{ledger.COMPACTED}{transaction.number}"))
+            merged = lake.gathered(rows, ["date"], len(dates))
+            transaction.replace(
+                BRONZE_EVENTS.path, merged, BRONZE_EVENTS.folders, lies_below(folders), settings.max_rows_per_file
+            )
+            # The partitions of the micro-batches that Silver has not taken in are gone.
+            known = lake.load(ledger.DATES)
+            transaction.store(ledger.DATES, ledger.without_added(known, dates))
         if rejects:
-            table = quarantine.table(EVENTS)
-            rows = lake.together(lake.read(table, QUARANTINE, sorted(rejects)), ["date"], len(rejects))
-            transaction.replace(table, rows, quarantine.PARTITIONS, lambda path: partition_folder(path) in rejects)
-    return Compaction(len(dates), before, _files(lake, dates, rejects))
-
-
-def _files(lake: Lake, dates: set[str], rejects: set[str]) -> int:
-    events = sum(_date(path) in dates for path in lake.relative_files(ledger.TABLE))
-    return events + sum(partition_folder(path) in rejects for path in lake.relative_files(quarantine.table(EVENTS)))
-
-
-def _date(path: str) -> str:
-    return partition_values(partition_folder(path))["date"]
+            rows = lake.rows(QUARANTINED_EVENTS, sorted(rejects))
+            merged = lake.gathered(rows, ["date"], len(rejects))
+            transaction.replace(QUARANTINED_EVENTS.path, merged, QUARANTINED_EVENTS.folders, lies_below(rejects))
+    return Compaction(len(dates), before, files())
 
 
 def _scattered_dates(lake: Lake, config: Config) -> set[str]:
@@ -64,31 +67,18 @@ def _scattered_dates(lake: Lake, config: Config) -> set[str]:
     if clock is None:
         return set()
     settings = config.pipeline.compaction
-    # A date is finished so long after its last second.
+    # A date is finished `finished_after` its last second.
     end = datetime.fromtimestamp(clock // 1_000_000, timezone.utc) - settings.finished_after - timedelta(days=1)
-    files: dict[str, int] = defaultdict(int)
-    for path in lake.relative_files(ledger.TABLE):
-        values = partition_values(partition_folder(path))
-        files[values["date"]] += not values["batch_id"].startswith(ledger.COMPACTED)
+    values = map(partition_values, map(partition_folder, lake.relative_files(BRONZE_EVENTS.path)))
+    files = Counter(found["date"] for found in values if not found["batch_id"].startswith(ledger.COMPACTED))
     return {date for date, n in files.items() if n >= settings.min_files and date <= end.date().isoformat()}
 
 
-def _merge_events(lake: Lake, transaction: Transaction, config: Config, dates: set[str]) -> None:
-    rows = lake.read(ledger.TABLE, BRONZE_EVENTS, [f"date={date}" for date in sorted(dates)])
-    merged = rows.withColumn("batch_id", F.lit(f"{ledger.COMPACTED}{transaction.number}"))
-    transaction.replace(
-        ledger.TABLE,
-        lake.together(merged, ["date"], len(dates)),
-        ledger.PARTITIONS,
-        lambda path: _date(path) in dates,
-        rows_per_file=config.pipeline.compaction.max_rows_per_file,
-    )
-
-
 def _scattered_rejects(lake: Lake, config: Config) -> set[str]:
-    """Partitions of the lines that Bronze rejected, of which each micro-batch adds a file."""
-    files: dict[str, int] = defaultdict(int)
-    for path in lake.relative_files(quarantine.table(EVENTS)):
-        folder = partition_folder(path)
-        files[folder] += partition_values(folder)["error_type"] in BRONZE_ERRORS
-    return {folder for folder, n in files.items() if n >= config.pipeline.compaction.min_files}
+    """Partitions of the lines that Bronze rejected; each micro-batch adds a file to one."""
+    files = Counter(map(partition_folder, lake.relative_files(QUARANTINED_EVENTS.path)))
+    return {
+        folder
+        for folder, n in files.items()
+        if n >= config.pipeline.compaction.min_files and partition_values(folder)["error_type"] in BRONZE_ERRORS
+    }

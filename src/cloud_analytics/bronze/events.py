@@ -4,8 +4,8 @@ New files come by a Structured Streaming query over *files*: a micro-batch is a 
 them in one transaction together with their ledger entries. The ledger, not the checkpoint, decides what was ingested: a
 replayed batch or a lost checkpoint finds its files in the ledger and adds nothing.
 
-The query's source never delivers a file twice. So the files that changed after they were ingested, and the few that the
-source leaves out, are found by a look at the folder: the sweep.
+The query's source never delivers a file twice. Files that changed after they were ingested, and the few that the source
+leaves out, are found by listing the folder: the sweep.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ from cloud_analytics.landing.folder import (
 
 
 class _Stopping(Exception):
-    """A micro-batch comes after the end was asked for: it fails, so that the next start gets it again."""
+    """A micro-batch comes after the feed was asked to stop: it fails, so that the next start gets it again."""
 
 
 @dataclass
 class EventFeed:
     """The event files of a landing folder on their way into a lake.
 
-    `after_batch` runs at the end of each micro-batch that ingested something, in the thread that ingested it; the
-    micro-batches of the query and of the sweep take turns. Whoever calls holds the right to take in event files, and
-    `available` the right to write as well; `follow` takes that one for each turn.
+    `after_batch` runs at the end of each micro-batch that ingested something, in the thread that ingested it. The
+    micro-batches of the query and of the sweep take turns. The caller holds the right to take in event files, and for
+    `available` the right to write as well; `follow` takes the latter for each turn.
     """
 
     lake: Lake
     landing: str
     config: Config
     after_batch: Callable[[MicroBatch], None] = lambda _batch: None
-    told: set[str] = field(default_factory=set)  # what is passed over, and was named
+    told: set[str] = field(default_factory=set)  # paths that are passed over, and that a message has named
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
     _failures: list[Exception] = field(default_factory=list, init=False)
@@ -68,25 +68,24 @@ class EventFeed:
 
     def available(self) -> None:
         """Ingest everything that is there now, then stop. Nothing starts when the ledger knows every file as it is."""
-        found = self._look().events.values()
-        new = ledger.new(self.lake, found)
-        if new and self._spark_can_list():
+        changes = ledger.event_changes(self.lake, self._look().events.values())
+        if changes.new and self._spark_can_list():
             to_end(self.lake, self._checkpoint(), self._failures, lambda: self._start({"availableNow": True}))
-        if new or ledger.changed(self.lake, found):
-            with self._taking_turns():
+        if changes.new or changes.changed:
+            with self._turn_to_write():
                 while self._sweep():
                     pass
 
     def follow(self, interval: timedelta, stop: threading.Event, idle: Callable[[], None] = lambda: None) -> None:
         """Watch the folder until `stop`: a micro-batch, a sweep and a call of `idle`, every interval.
 
-        The micro-batch that runs when it is asked to stop is finished first; one that has not begun comes again.
+        The micro-batch that runs at `stop` is finished first; one that has not begun comes again at the next start.
         """
         self._by_turns = True
         while not self.lake.reach(self.landing).exists(FOLDER):
             if stop.wait(interval.total_seconds()):
                 return
-            with self._taking_turns():
+            with self._turn_to_write():
                 idle()
         trigger = {"processingTime": f"{max(1, int(interval.total_seconds()))} seconds"}
         query = None
@@ -96,7 +95,7 @@ class EventFeed:
                     query = self._start(trigger)
             while not stop.is_set():
                 if _waited(query, interval.total_seconds(), stop):
-                    with self._taking_turns():
+                    with self._turn_to_write():
                         self._sweep()
                         idle()
                 elif query is not None and not query.isActive:
@@ -104,7 +103,7 @@ class EventFeed:
                         with own_failures(self.lake, self._checkpoint(), self._failures):
                             query.awaitTermination()
                         return
-                    query = None  # what it could not list is why it ended
+                    query = None  # it ended because of what it could not list: from now on the sweep takes in all
         finally:
             self._stopping.set()
             with self._turn:
@@ -112,11 +111,10 @@ class EventFeed:
                     query.stop()
 
     def _spark_can_list(self) -> bool:
-        """Whether the stream's folder holds nothing but files, for as long as nobody changes it.
+        """Whether the stream's folder holds nothing but files; otherwise the sweep takes in all of them.
 
-        Spark's source also lists the folders below (hidden ones apart), and asks for the attributes of what each link
-        leads to: a folder that this user may not list, or a link in a circle, would end the query. Then the sweep takes
-        in all files.
+        Spark's source also lists the visible folders below, and follows every link: a folder that this user may not
+        list, or a link in a circle, would end the query.
         """
         entries = self.lake.reach(self.landing).entries(FOLDER)
         return all(entry.kind is Kind.FILE or (entry.kind is Kind.FOLDER and entry.is_hidden) for entry in entries)
@@ -130,7 +128,7 @@ class EventFeed:
             .option("maxFilesPerTrigger", self.config.pipeline.stream.max_files_per_trigger)
             .option("maxFileAge", "36500d")  # the default ignores files a week older than the newest, without a word
             .load(escape_glob(f"{absolute(self.landing)}/{FOLDER}"))
-            # Never `content`: the column is pruned, no file is read.
+            # Without `content` no file is read.
             .select("path", "length", F.unix_millis("modificationTime").alias("modified"))
         )
         return (
@@ -145,29 +143,28 @@ class EventFeed:
         try:
             found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
             here = [Path(absolute(self.landing)).name, FOLDER]
-            found = [info for info in found if info.path.split("/")[-3:-1] == here]  # none of folders below
+            found = [info for info in found if info.path.split("/")[-3:-1] == here]  # not in a folder below
             files = self.lake.reach(self.landing)
             found = [info for info in found if is_event_file(files, info.name, self._follow_links)]
-            with self._taking_turns():
-                self._take(ledger.new(self.lake, found), f"{number:06d}")
+            with self._turn_to_write():
+                self._take(ledger.event_changes(self.lake, found).new, f"{number:06d}")
         except Exception as error:
             self._failures.append(error)
             raise
 
     def _sweep(self) -> bool:
-        """Ingest what the stream does not bring, one micro-batch; whether there was something.
+        """Ingest what the query does not deliver, as one micro-batch; returns whether there was something.
 
-        That is changed files, and those that its source leaves out: empty ones, names that read as a glob, all of them
-        where Spark cannot list the folder. Of new ones not more than a micro-batch takes: they may wait for the stream.
-        The changed files are one micro-batch, however many they are: so each partition that held their rows is
-        rewritten once.
+        These are the changed files, and new ones that Spark's source leaves out: empty files, names that look like a
+        glob, all files where Spark cannot list the folder. All changed files are one micro-batch, so that a partition
+        which held rows of several is rewritten once. Of new files it takes as many as a micro-batch may have.
         """
-        found = self._look().events.values()
-        new = ledger.new(self.lake, found)[: self.config.pipeline.stream.max_files_per_trigger]
-        return self._take([*ledger.changed(self.lake, found), *new], f"sweep-{time.time_ns() // 1_000_000}")
+        changes = ledger.event_changes(self.lake, self._look().events.values())
+        new = changes.new[: self.config.pipeline.stream.max_files_per_trigger]
+        return self._take([*changes.changed, *new], f"sweep-{time.time_ns() // 1_000_000}")
 
     def _look(self) -> Contents:
-        """List the landing folder; what is passed over is named when it is first seen."""
+        """List the landing folder; a message names what is passed over when it is first seen."""
         files = self.lake.reach(self.landing)
         contents = look(files, self._follow_links)
         tell_passed_over(contents, self.told)
@@ -184,7 +181,7 @@ class EventFeed:
         return done is not None
 
     @contextmanager
-    def _taking_turns(self) -> Iterator[None]:
+    def _turn_to_write(self) -> Iterator[None]:
         while not self._turn.acquire(timeout=0.1):
             if self._stopping.is_set():
                 raise _Stopping
@@ -211,7 +208,7 @@ class EventFeed:
 
 
 def _waited(query: StreamingQuery | None, seconds: float, stop: threading.Event) -> bool:
-    """Whether these seconds passed while the query, if any, ran and nobody asked to stop."""
+    """Wait; returns whether the time passed without a `stop` and without the end of the query, if there is one."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if stop.wait(min(0.2, seconds)) or (query is not None and not query.isActive):

@@ -6,38 +6,41 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import datetime, timezone
 
 from pyspark import StorageLevel
-from pyspark.sql import Observation, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.bronze.micro_batch import METRICS, MicroBatch
 from cloud_analytics.bronze.retract import lines_gone, retract
-from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.config import Config
 from cloud_analytics.lake.few_rows import LITTLE_BYTES
-from cloud_analytics.lake.files import FileInfo, file_system
+from cloud_analytics.lake.files import FileInfo, FileSystem, file_system
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import BRONZE_EVENTS, conform
 from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.events import parse_lines, read_lines
+from cloud_analytics.landing.folder import KnownFile
 from cloud_analytics.landing.long_lines import has_long_line
-from cloud_analytics.quality import quarantine
+from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
 logger = logging.getLogger(__name__)
+
+_UNPACKED = 20  # times its length is about what a compressed file holds
 
 
 def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str) -> MicroBatch | None:
     """Ingest the files that are not in the ledger as they are, in one transaction; None when there are none.
 
-    A file that the ledger knows otherwise is read again: its earlier rows go in the same transaction. What is entered
-    in the ledger is the file as it was *before* it was read: should it grow meanwhile, it differs again.
+    A file that the ledger knows otherwise is read again: the same transaction removes its earlier rows. The ledger gets
+    the file as it was *before* it was read: should it grow meanwhile, it differs again.
     """
     started = time.monotonic()
     # By name: a name with glob characters makes Spark's stream list the other files of its micro-batch again.
-    files = list({info.name: info for info in found}.values())
-    new = sorted([*ledger.new(lake, files), *ledger.changed(lake, files)])
+    changes = ledger.event_changes(lake, {info.name: info for info in found}.values())
+    new = sorted([*changes.new, *changes.changed])
     if not new:
         return None
     ingest_ts = datetime.now(timezone.utc)
@@ -46,8 +49,8 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
     try:
         return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started)
     except Exception:
-        # Reading is optimistic: only when it fails are files looked for that went, and compressed ones tried alone.
-        here = [info for info in readable if file_system(lake.spark, info.path.rpartition("/")[0]).exists(info.name)]
+        # Only when reading failed are files looked for that went, and compressed ones tried one by one.
+        here = [info for info in readable if _files(lake.spark, info).exists(info.name)]
         broken = [info for info in here if info.name.endswith(".gz") and _is_broken(lake.spark, info)]
         if readable == here and not broken:
             raise
@@ -59,27 +62,31 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
         return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started) if here or unreadable else None
 
 
+def _files(spark: SparkSession, info: FileInfo) -> FileSystem:
+    """The files of the folder in which a file lies."""
+    return file_system(spark, info.path.rpartition("/")[0])
+
+
 def _with_long_lines(spark: SparkSession, files: Sequence[FileInfo], limit: int) -> dict[FileInfo, str]:
-    """The files that hold a line of more bytes than that, with the reason why they are not read."""
-
-    def look(info: FileInfo) -> bool:
-        return has_long_line(file_system(spark, info.path.rpartition("/")[0]), info, limit)
-
-    with ThreadPoolExecutor(4) as pool:  # unpacking runs beside Python
-        found = [info for info, is_long in zip(files, pool.map(look, files)) if is_long]
+    """The files that hold a line of more than `limit` bytes, each with the reason why it is not read."""
+    with ThreadPoolExecutor(4) as pool:  # files are unpacked in parallel
+        are_long = pool.map(lambda info: has_long_line(_files(spark, info), info, limit), files)
+        found = [info for info, is_long in zip(files, are_long) if is_long]
     return dict.fromkeys(found, f"a line has more than {limit:,} bytes (landing.max_line_bytes)")
 
 
 def _is_broken(spark: SparkSession, info: FileInfo) -> bool:
-    """Whether the file's bytes can be had, and cannot be unpacked to the end.
+    """Whether the file's bytes can be had, but not be unpacked to the end.
 
-    A file that is away, or may not be read, says nothing of its content: then an error passes.
+    A file that is away, or may not be read, says nothing of its content: its error is raised.
     """
     try:
         spark.read.option("lineSep", "\n").text(escape_glob(info.path)).agg(F.sum(F.length("value"))).collect()
         return False
     except Exception:
-        file_system(spark, info.path.rpartition("/")[0]).read_through(info.name)
+        with _files(spark, info).open(info.name) as stream:
+            while stream.read(2**20):
+                pass
         return True
 
 
@@ -94,11 +101,10 @@ def _write(
 ) -> MicroBatch:
     spark, settings = lake.spark, config.pipeline.stream
     watermark = int(settings.watermark.total_seconds())
-    # What is packed is some twenty times as much.
-    little = sum(info.length * (20 if info.name.endswith(".gz") else 1) for info in files) <= LITTLE_BYTES
-    lines = parse_lines(read_lines(spark, [info.path for info in files]))
+    little = sum(info.length * (_UNPACKED if info.name.endswith(".gz") else 1) for info in files) <= LITTLE_BYTES
+    reasons = {info.name: reason for info, reason in unreadable.items()}
     # Parsed once: the batch's newest timestamp is needed before the first row can be written.
-    parsed = lines.persist(StorageLevel.MEMORY_AND_DISK)
+    parsed = parse_lines(read_lines(spark, [info.path for info in files])).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         in_time = F.col("event_ts") <= F.lit(ingest_ts)
         seen = parsed.agg(
@@ -108,52 +114,31 @@ def _write(
             F.collect_set(F.date_format("event_ts", "yyyy-MM-dd")).alias("dates"),
         ).first()
         assert seen is not None  # an aggregate without groups has one row
-        before = lake.state(ledger.CLOCK, None)
+        before, written = lake.state(ledger.CLOCK, None), set(seen["dates"])
         newest = max((value for value in (before, seen["newest"]) if value is not None), default=None)
-        observed = Observation()
-        events = (
-            parsed.where(F.col("event_ts").isNotNull())
-            .withColumn("date", F.to_date("event_ts"))
-            .withColumn("batch_id", F.lit(batch_id))
-            .withColumn("ingest_ts", F.lit(ingest_ts))
-            # Rounded up: then it exceeds a watermark of whole seconds exactly when the lateness does.
-            .withColumn(
-                "lateness_seconds", F.ceil((F.lit(newest).cast("bigint") - F.unix_micros("event_ts")) / 1_000_000)
-            )
-            .withColumn("is_late", F.coalesce(F.col("lateness_seconds") > watermark, F.lit(False)))
-        )
-        lost = F.unix_micros("event_ts") < F.lit(before).cast("bigint") - watermark * 1_000_000
-        events = conform(events, BRONZE_EVENTS).observe(
-            observed,
-            F.sum(F.col("is_late").cast("bigint")).alias("late"),
-            F.max("lateness_seconds").alias("max"),
-            F.percentile("lateness_seconds", 0.95).alias("p95"),
-            F.sum(lost.cast("bigint")).alias("lost"),
-        )
-        written = set(seen["dates"])
-        entered = {info.name: [info.length, info.modified, batch_id] for info in (*files, *unreadable)}
+        metadata = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
+        lateness = Observation()
+        known = ledger.entries(lake)
+        entered = {info.name: KnownFile(info.length, info.modified, batch_id) for info in (*files, *unreadable)}
+        again = entered.keys() & known.keys()
         with lake.transaction() as transaction:
-            again = entered.keys() & ledger.entries(lake).keys()
             gone = lines_gone(lake, again, parsed)
-            retracted = retract(lake, transaction, again)
+            lost = retract(lake, transaction, again)
             if written:
-                rows = lake.together(events, ["date"], len(written), little)
-                transaction.append(ledger.TABLE, rows, ledger.PARTITIONS)
+                events = _events(parsed.withColumns(metadata), newest, before, watermark, lateness)
+                rows = lake.gathered(events, ["date"], len(written), little)
+                transaction.append(BRONZE_EVENTS.path, rows, BRONZE_EVENTS.folders)
             if seen["rows"] > seen["events"] or unreadable:
-                here = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
-                rejected = rejects.of_lines(parsed.where(F.col("event_ts").isNull()).withColumns(here), config)
+                timeless = parsed.where(F.col("event_ts").isNull()).withColumns(metadata)
+                rejected = rejects.rejected_lines(timeless, config)
                 if unreadable:
-                    whole = rejects.of_files(
-                        spark, {info.name: reason for info, reason in unreadable.items()}, config, here
-                    )
-                    rejected = rejected.unionByName(whole)
-                transaction.append(
-                    quarantine.table(EVENTS), lake.together(rejected, [], 1, little), quarantine.PARTITIONS
-                )
-            late = observed.get if written else {}
-            dropped = late.get("lost") or 0
-            # What lay there before the lake's first micro-batch is a backfill, late by nature.
-            began = lake.state(ledger.BEGAN, 0 if ledger.entries(lake) else int(ingest_ts.timestamp() * 1000))
+                    rejected = rejected.unionByName(rejects.unreadable_files(spark, reasons, config, metadata))
+                gathered = lake.gathered(rejected, [], 1, little)
+                transaction.append(QUARANTINED_EVENTS.path, gathered, QUARANTINED_EVENTS.folders)
+            late = lateness.get if written else {}
+            dropped = late.get("dropped") or 0
+            # What lay in landing before the lake's first micro-batch is a backfill, late by nature.
+            began = lake.state(ledger.BEGAN, 0 if known else int(ingest_ts.timestamp() * 1000))
             is_backfill = all(info.modified <= began for info in files)
             batch = MicroBatch(
                 batch_id=batch_id,
@@ -168,20 +153,44 @@ def _write(
                 late_share=(late.get("late") or 0) / seen["rows"] if seen["rows"] else 0.0,
                 late_alert=not is_backfill and dropped > settings.late_alert_share * seen["rows"],
                 duration_seconds=round(time.monotonic() - started, 3),
-                touched=tuple(sorted({*written, *retracted})),
-                unreadable={info.name: reason for info, reason in unreadable.items()},
+                touched=tuple(sorted({*written, *lost})),
+                unreadable=reasons,
                 lines_gone=gone,
             )
-            rules, known = config.fingerprint(), lake.state(rejects.RULES, None)
-            transaction.put(rejects.RULES, rules if known == rules or not ledger.entries(lake) else None)
-            transaction.put(ledger.LEDGER, {**ledger.entries(lake), **entered})
-            emptied = {date for date, rows_left in retracted.items() if not rows_left} - written
-            versions = {**lake.state(ledger.DATES, {}), **dict.fromkeys(batch.touched, transaction.number)}
-            transaction.put(ledger.DATES, {date: n for date, n in versions.items() if date not in emptied})
-            transaction.put(ledger.PENDING, ledger.pending_with(lake, batch_id, written, retracted))
+            rules = config.fingerprint()
+            are_judged_alike = not known or lake.state(rejects.RULES, None) == rules
+            transaction.put(rejects.RULES, rules if are_judged_alike else None)
+            transaction.store(ledger.FILES, {**known, **entered})
+            transaction.store(ledger.DATES, ledger.dates_after(lake, batch_id, transaction.number, written, lost))
             transaction.put(ledger.CLOCK, newest)
             transaction.put(ledger.BEGAN, began)
-            transaction.put(f"{METRICS}/{batch_id}", {**batch.__dict__, "ingest_ts": ingest_ts.isoformat()})
+            transaction.put(f"{METRICS}/{batch_id}", {**asdict(batch), "ingest_ts": ingest_ts.isoformat()})
     finally:
         parsed.unpersist()
     return batch
+
+
+def _events(
+    parsed: DataFrame, newest: int | None, before: int | None, watermark: int, observation: Observation
+) -> DataFrame:
+    """Parsed lines with a usable timestamp → Bronze's rows, one a line; their lateness is observed.
+
+    `newest` and `before`: the newest event time up to this micro-batch and before it, in microseconds; `watermark` in
+    seconds.
+    """
+    micros = F.unix_micros("event_ts")
+    # Rounded up, so that it exceeds a watermark of whole seconds exactly when the lateness does.
+    seconds = F.ceil((F.lit(newest).cast("bigint") - micros) / 1_000_000)
+    dropped = micros < F.lit(before).cast("bigint") - watermark * 1_000_000
+    events = (
+        parsed.where(F.col("event_ts").isNotNull())
+        .withColumns({"date": F.to_date("event_ts"), "lateness_seconds": seconds})
+        .withColumn("is_late", F.coalesce(F.col("lateness_seconds") > watermark, F.lit(False)))
+    )
+    return BRONZE_EVENTS.select(events).observe(
+        observation,
+        F.sum(F.col("is_late").cast("bigint")).alias("late"),
+        F.max("lateness_seconds").alias("max"),
+        F.percentile("lateness_seconds", 0.95).alias("p95"),
+        F.sum(dropped.cast("bigint")).alias("dropped"),
+    )

@@ -1,69 +1,88 @@
 """What Bronze knows of the landing files: which it took in, as they then were, and the version of each date.
 
-Kept in state documents of the lake, committed together with the rows they speak of.
+Kept in state documents of the lake, which are committed together with the rows that they describe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.lake.files import FileInfo
-from cloud_analytics.lake.folder import LakeFolder
-from cloud_analytics.landing.folder import Changes, Contents, changes
+from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
+from cloud_analytics.landing.folder import Changes, Contents, KnownFile, changes
 
-TABLE = f"bronze/{EVENTS}"
-PARTITIONS = ("date", "batch_id")
 COMPACTED = "compacted-"  # how the batch_id of a partition begins that holds the rows of many micro-batches
-LEDGER = f"_state/{EVENTS}_ledger"  # what `entries` returns
-DATES = f"_state/{EVENTS}_bronze_dates"  # date that has rows → number of the transaction that last changed them
 BEGAN = f"_state/{EVENTS}_began"  # time of the first micro-batch, in milliseconds since 1970; 0 where nobody knows it
-PENDING = f"_state/{EVENTS}_pending"  # what `pending` returns
-SNAPSHOTS = "_state/masters"  # what `snapshots` returns
 CLOCK = f"_state/{EVENTS}_newest"  # newest event time seen, in microseconds since 1970
 
 
-def entries(lake: LakeFolder) -> dict[str, list[Any]]:
-    """File name → [length, modification time in milliseconds, batch_id]."""
-    known: dict[str, list[Any]] = lake.state(LEDGER, {})
-    return known
+@dataclass(frozen=True)
+class BronzeDate:
+    """A date that has rows.
+
+    `version`: the transaction that last changed them. `added`: the micro-batches which only added rows since the
+    version `since`, and which Silver has not taken in yet.
+    """
+
+    version: int
+    since: int | None = None
+    added: tuple[str, ...] = ()
 
 
-def new(lake: LakeFolder, files: Iterable[FileInfo]) -> list[FileInfo]:
-    """The files that were never ingested."""
-    return _changes(lake, files).new
+@dataclass(frozen=True)
+class Snapshot:
+    """The latest snapshot of a master: its partition, a hash of its files, the transaction that wrote it, the files.
+
+    The files go by their path below landing.
+    """
+
+    ingest_date: str
+    content: str
+    version: int
+    files: Annotated[dict[str, _Known], BeforeValidator(lambda found: {} if isinstance(found, list) else found)]
 
 
-def changed(lake: LakeFolder, files: Iterable[FileInfo]) -> list[FileInfo]:
-    """The files that were ingested, and have another length or modification time since."""
-    return _changes(lake, files).changed
+def _version_alone(value: Any) -> Any:
+    return {"version": value} if isinstance(value, int) else value
 
 
-def archived(lake: LakeFolder, files: Iterable[FileInfo]) -> list[str]:
-    """Names of the files that were ingested and are not among these any more."""
-    return _changes(lake, files).left
+# Values as earlier versions stored them are read as well. Masters whose files they only listed are read again.
+_Known = Annotated[KnownFile, or_list_of_values(KnownFile)]
+_Date = Annotated[BronzeDate, BeforeValidator(_version_alone)]
+
+FILES = Document(f"_state/{EVENTS}_ledger", dict[str, _Known])
+DATES = Document(f"_state/{EVENTS}_bronze_dates", dict[str, _Date])
+SNAPSHOTS = Document("_state/masters", dict[str, Snapshot])
 
 
-def _changes(lake: LakeFolder, files: Iterable[FileInfo]) -> Changes:
+def entries(lake: LakeFolder) -> dict[str, KnownFile]:
+    """Name of each file of events that was taken in → how it then was."""
+    return lake.load(FILES)
+
+
+def event_changes(lake: LakeFolder, files: Iterable[FileInfo]) -> Changes:
+    """What became of the files of events since they were taken in; `files` are those that lie in landing now."""
     return changes(entries(lake), {info.name: info for info in files})
 
 
-def snapshots(lake: LakeFolder) -> dict[str, dict[str, Any]]:
-    """Source → its latest snapshot: `ingest_date`, `content` (a hash), `version` (a transaction), `files`."""
-    known: dict[str, dict[str, Any]] = lake.state(SNAPSHOTS, {})
-    return known
+def snapshots(lake: LakeFolder) -> dict[str, Snapshot]:
+    """Source → its latest snapshot."""
+    return lake.load(SNAPSHOTS)
 
 
-def master_files(lake: LakeFolder, source: str) -> dict[str, list[Any]]:
-    """Path below landing → [length, modification time in milliseconds] of the files of a master's latest snapshot."""
-    files = snapshots(lake).get(source, {}).get("files", {})
-    # Earlier versions kept a list: such files are read again, and found to be the same.
-    return files if isinstance(files, dict) else {}
+def master_files(lake: LakeFolder, source: str) -> dict[str, KnownFile]:
+    """The files of a master's latest snapshot, by their path below landing."""
+    known = snapshots(lake).get(source)
+    return known.files if known else {}
 
 
-def knows_nothing_of(lake: LakeFolder, found: Contents) -> int:
-    """How many files the ledger knows, if none of them is among these; else 0."""
+def files_if_all_left(lake: LakeFolder, found: Contents) -> int:
+    """How many files the lake took in, if none of them lies in landing any more; else 0."""
     known = {source: master_files(lake, source).keys() for source in MASTERS}
     known[EVENTS] = entries(lake).keys()
     here = {**found.masters, EVENTS: found.events}
@@ -72,22 +91,25 @@ def knows_nothing_of(lake: LakeFolder, found: Contents) -> int:
     return sum(map(len, known.values()))
 
 
-def pending(lake: LakeFolder) -> dict[str, list[Any]]:
-    """Date → [the version that it had, batch_ids]: micro-batches since then that only added rows, not in Silver yet.
+def dates_after(
+    lake: LakeFolder, batch_id: str, version: int, written: Collection[str], lost: Mapping[str, bool]
+) -> dict[str, BronzeDate]:
+    """`DATES` after a micro-batch that wrote rows of some dates, in the transaction `version`.
 
-    A date that has lost rows meanwhile has another version than the one that is named here, or no entry.
+    `lost`: each date that lost earlier rows → whether other rows are left there.
     """
-    found: dict[str, list[Any]] = lake.state(PENDING, {})
-    return found
+    known = lake.load(DATES)
+    found = {date: entry for date, entry in known.items() if date not in lost}
+    for date in written:
+        before = found.get(date)
+        if before is None:
+            found[date] = BronzeDate(version)
+        else:
+            since = before.since if before.added else before.version
+            found[date] = BronzeDate(version, since, (*before.added, batch_id))
+    return found | {date: BronzeDate(version) for date, rows_left in lost.items() if rows_left}
 
 
-def pending_with(
-    lake: LakeFolder, batch_id: str, written: Iterable[str], lost: Collection[str]
-) -> dict[str, list[Any]]:
-    """`pending` after a micro-batch that wrote rows of some dates, and by which some dates lost rows."""
-    versions = lake.state(DATES, {})
-    found = {date: entry for date, entry in pending(lake).items() if date not in lost}
-    for date in set(written).difference(lost):
-        since, batches = found.get(date, [versions.get(date), []])
-        found[date] = [since, [*batches, batch_id]]
-    return found
+def without_added(dates: dict[str, BronzeDate], taken_in: Collection[str]) -> dict[str, BronzeDate]:
+    """The same dates and versions, without the micro-batches of those dates that Silver has `taken_in`."""
+    return {date: BronzeDate(entry.version) if date in taken_in else entry for date, entry in dates.items()}

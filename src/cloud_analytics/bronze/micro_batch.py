@@ -1,4 +1,4 @@
-"""What a micro-batch tells of itself; kept as `_metrics/micro_batches/<batch_id>.json`."""
+"""What a micro-batch reports of itself; kept as `_metrics/micro_batches/<batch_id>.json`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ METRICS = "_metrics/micro_batches"
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What one micro-batch did. Lateness in seconds; `touched` are the event dates whose rows it changed.
+    """What one micro-batch did. Lateness is in seconds.
 
-    `watermark_would_drop` counts the rows that a plain watermark would have lost. `late_alert`: they are a larger share
-    than the configured one, of files that came since the lake began. `files_again` of its files had been ingested
-    before, with another content. `unreadable`: file → why none of its content is used. `lines_gone`: file that changed
-    → how many of its earlier lines are not in it any more.
+    `files_again`: files that had been ingested before, with another content. `watermark_would_drop`: rows that a plain
+    watermark would have lost. `late_alert`: these are a larger share than the configured one, in files that came since
+    the lake began. `touched`: the event dates whose rows it changed. `unreadable`: file → why none of its content is
+    used. `lines_gone`: file that changed → how many of its earlier lines it does not hold any more.
     """
 
     batch_id: str

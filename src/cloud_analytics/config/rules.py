@@ -23,7 +23,7 @@ Severity = Literal["reject", "nullify", "warn"]
 BRONZE = ("malformed_json", "invalid_timestamp", "unreadable_file")
 COPIES: dict[str, tuple[str, ...]] = {EVENTS: ("duplicate_event", "conflicting_duplicate"), SHARED: ("duplicate_key",)}
 _STEPS: dict[str, dict[str, tuple[str, ...]]] = {"bronze": {EVENTS: BRONZE}, "copies": COPIES}
-# Checks in Python (quality/checks.py) → whether they are one rule for each closed vocabulary of a source.
+# Checks in Python (quality/conditions.py) → whether they are one rule for each closed vocabulary of a source.
 CHECKS = {"blank_key": False, "outside_vocabulary": True}
 # Later layers rely on these rules: they may be reworded, but neither removed nor given a milder severity.
 _ESSENTIAL = {

@@ -1,7 +1,7 @@
 """Silver's masters, kept up to date from their snapshots in Bronze: rows, rejects and counts of each.
 
-A master is judged anew when its snapshot or a rule has changed. Its version is the content of its rows without where
-they come from: a file that came again with the same records makes nothing stale that reads them.
+A master is judged anew when its snapshot or a rule has changed. Its version is a hash of its rows without file name and
+ingest time: a file that came again with the same records makes no table stale that reads them.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ from typing import Any
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
+from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.engine.versions import inputs
 from cloud_analytics.lake import built
-from cloud_analytics.lake.built import Partition
-from cloud_analytics.lake.compare import Changes, row_changes, row_hash
+from cloud_analytics.lake.built import Partition, inputs_of
+from cloud_analytics.lake.compare import Changes, content_hash, row_changes, row_hash
 from cloud_analytics.lake.few_rows import collected
 from cloud_analytics.lake.lake import Lake, Transaction
-from cloud_analytics.quality import metrics, quarantine
-from cloud_analytics.silver import masters
-from cloud_analytics.tables.zones import INGEST_TS, SILVER_MASTERS, SOURCE_FILE
+from cloud_analytics.quality import masters, metrics, quarantine
+from cloud_analytics.tables.zones import INGEST_TS, QUARANTINED_EVENTS, SILVER_MASTERS, SOURCE_FILE
 
 
 def build(lake: Lake, config: Config, changes: Changes | None = None) -> list[str]:
     """Rebuild each master whose snapshot or rules changed; returns their names. `changes` collects what it changed."""
-    snapshots: dict[str, Any] = lake.state(bronze_masters.STATE, {})
-    bronze = {f"bronze/{name}": {"": str(snapshots.get(name, {}).get("version", 0))} for name in MASTERS}
+    snapshots = ledger.snapshots(lake)
+    versions = {name: str(snapshots[name].version) if name in snapshots else "0" for name in MASTERS}
+    bronze = {f"bronze/{name}": {"": version} for name, version in versions.items()}
     known = built.load(lake)
     fresh = {name: inputs(table, bronze, config.fingerprint())[""] for name, table in SILVER_MASTERS.items()}
-    stale = [name for name in MASTERS if _inputs(known.get(SILVER_MASTERS[name].path)) != fresh[name]]
+    stale = [name for name in MASTERS if inputs_of(known.get(SILVER_MASTERS[name].path, {}).get("")) != fresh[name]]
     if not stale:
         return []
     with lake.transaction() as transaction:
@@ -44,40 +45,34 @@ def build(lake: Lake, config: Config, changes: Changes | None = None) -> list[st
             {name: metrics.verdicts(counts["silver"], counts["quarantine"], counts) for name, counts in found.items()},
         )
         now = {
-            SILVER_MASTERS[name].path: {"": Partition(fresh[name], str(counts["content"] or ""), counts["silver"])}
+            SILVER_MASTERS[name].path: {"": Partition(fresh[name], counts["content"] or "", counts["silver"])}
             for name, counts in found.items()
         }
-        built.store(transaction, {**known, **now})
+        transaction.store(built.TABLES, {**known, **now})
         transaction.put(built.RULES, {"judged_by": config.fingerprint()})
     return stale
-
-
-def _inputs(partitions: dict[str, Partition] | None) -> str | None:
-    return partitions[""].inputs if partitions else None
 
 
 def _build(
     lake: Lake, transaction: Transaction, config: Config, source: str, changes: Changes | None
 ) -> dict[str, Any]:
-    """Replace a master and its rejects; returns what was counted of them, and the `content` of its rows."""
-    table = SILVER_MASTERS[source]
-    day = lake.state(bronze_masters.STATE, {}).get(source, {}).get("ingest_date")
-    folder = f"bronze/{source}/ingest_date={day}"
-    # One task: a master came through the driver's memory, and becomes one file.
+    """Replace a master and its rejects; returns the counts of both, and the `content` hash of the master's rows."""
+    table, snapshot = SILVER_MASTERS[source], ledger.snapshots(lake).get(source)
+    folder = f"bronze/{source}/ingest_date={snapshot.ingest_date if snapshot else None}"
+    # One task is enough: a master came through the driver's memory, and becomes one file.
     bronze = lake.read(folder, bronze_masters.schema(config.sources[source])).coalesce(1)
-    judged = masters.judge(bronze, source, config)
+    judged = masters.judged(bronze, source, config)
     verdicts = Observation()
     passed = F.size("errors") == 0
-    told = [column.name for column in table.columns if column not in (INGEST_TS, SOURCE_FILE)]
-    content = F.sum(F.when(passed, row_hash(told).cast("decimal(20,0)")))
+    hashed = [column.name for column in table.columns if column not in (INGEST_TS, SOURCE_FILE)]
     rows = table.select(
         judged.observe(
             verdicts,
             F.count_if(passed).alias("silver"),
             F.count_if(~passed).alias("quarantine"),
-            content.alias("content"),
-            *metrics.tally("errors", metrics.rejecting(config, source)),
-            *metrics.tally("warnings", metrics.warning(config, source), "size(errors) = 0"),
+            content_hash(F.when(passed, row_hash(hashed))).alias("content"),
+            *metrics.rule_counts(config, source, "errors"),
+            *metrics.rule_counts(config, source, "warnings", "size(errors) = 0"),
         ).where(passed)
     )
     staged = transaction.replace(table.path, collected(rows))
@@ -86,8 +81,8 @@ def _build(
         changes[table.path] = row_changes(before, now, table.key)
     counts = verdicts.get
     rejects = None
-    if counts["quarantine"]:  # judged again, since most masters have none and holding them all costs a pass, too
+    if counts["quarantine"]:  # rejects are judged a second time: most masters have none, and need not be held for them
         broken = judged.where(~passed).withColumn("date", F.to_date("ingest_ts"))
         rejects = collected(quarantine.rejects(broken, source, config.fingerprint()))
-    transaction.replace(quarantine.table(source), rejects, quarantine.PARTITIONS)
+    transaction.replace(quarantine.table(source), rejects, QUARANTINED_EVENTS.folders)
     return counts

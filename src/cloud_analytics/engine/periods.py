@@ -1,11 +1,12 @@
-"""Months are closed and reopened: what the engine then leaves as it is, and what it builds again (contract 6, periods).
+"""Closes and reopens months (contract 6, periods).
 
-A closing changes no figure. It says which partitions nothing replaces any more; what arrives later is told by
-gold/restatements. Closing and reopening are one transaction each.
+A closing changes no figure: from then on nothing replaces the partitions of the month, and gold/restatements holds what
+arrives later. Closing and reopening are one transaction each.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from pyspark.sql import functions as F
@@ -17,13 +18,13 @@ from cloud_analytics.gold import org_daily_usage_by_service
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.periods import Closing
-from cloud_analytics.silver.build_events import EVENTS_STATE
+from cloud_analytics.silver import state as silver_state
 
 _DAILY = org_daily_usage_by_service.TABLE
 
 
 def close(lake: Lake, config: Config, month: str) -> Closing:
-    """Close a month of a settled lake; UsageError where it is not over, or an earlier one with usage is open."""
+    """Close a month of a settled lake. UsageError where it is not over, or an earlier month with usage is open."""
     now = periods.load(lake)
     state = built.load(lake).get(_DAILY.path, {})
     dates = built.versions(state).keys()
@@ -45,15 +46,19 @@ def close(lake: Lake, config: Config, month: str) -> Closing:
 
 
 def reopen(lake: Lake, config: Config, month: str) -> dict[str, int]:
-    """Open the last closed month again: its marts are built anew, its restatements go. Returns what changed."""
+    """Open the last closed month again: its marts are built anew, its restatements go.
+
+    Returns mart → number of partitions whose content changed. UsageError for any other month.
+    """
     now = periods.load(lake)
     last = max(now.closed, default=None)
     if month != last:
         told = f"the last closed one is {last}, and only that can be reopened" if last else "no month is"
         raise UsageError(f"{month} cannot be reopened: {told if month in now.closed else f'it is not closed; {told}'}")
-    silver = lake.state(EVENTS_STATE, {"dates": {}})
-    settled = {day: inputs for day, inputs in silver.get("settled", {}).items() if day[:7] != month}
-    documents = {EVENTS_STATE: {**silver, "settled": settled}}  # its days kept their scores: they are scored again
+    silver = silver_state.load(lake)
+    # Its days kept their scores. Unsettled, they are scored again.
+    settled = {day: inputs for day, inputs in silver.settled.items() if day[:7] != month}
+    documents = {silver_state.DOCUMENT: replace(silver, settled=settled)}
     return marts.build(lake, config, new_periods=now.with_reopened(month, _now()), documents=documents)
 
 

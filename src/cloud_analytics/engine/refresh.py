@@ -1,8 +1,8 @@
 """Keeps tables up to date: which partitions are stale → build → compare content → replace → record.
 
-What is stale follows from what a table declares to read: a partition is built again when the content of anything that
-it is built from, or a rule, has changed; it is replaced only when its own content differs. Every replacement is one
-record of the change log, which serving follows.
+What is stale follows from what a table declares to read. A partition is built again when a rule or the content of
+anything that it is built from has changed, and replaced only when its own content differs. Each replacement is a record
+of the change log, which serving follows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -18,11 +17,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import Config
+from cloud_analytics.engine import staging
+from cloud_analytics.engine.staging import Contents, Staged
 from cloud_analytics.engine.versions import inputs, wanted
 from cloud_analytics.lake import built, periods
-from cloud_analytics.lake.built import Partition, States
-from cloud_analytics.lake.compare import row_hash
-from cloud_analytics.lake.few_rows import collected_with_contents, is_little
+from cloud_analytics.lake.built import Partition, States, content_of, inputs_of
+from cloud_analytics.lake.few_rows import is_little
+from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.periods import Periods
 from cloud_analytics.tables import Earlier, Mart, Read, Table
@@ -41,15 +42,10 @@ class Source:
 
 @dataclass(frozen=True)
 class _Built:
-    """A table that was built: the partitions that were stale, and the folder that holds the new rows of them.
+    """The stale partitions of a table, and their new rows in a staging folder."""
 
-    `contents`: hash and number of the rows of each partition; None where a query has to find them out.
-    """
-
-    table: Table
     stale: frozenset[str]
-    staged: str
-    contents: dict[str, tuple[str, int]] | None = None
+    staged: Staged
 
 
 def refresh(
@@ -59,25 +55,25 @@ def refresh(
     sources: Iterable[Source],
     settling: bool = False,
     new_periods: Periods | None = None,
-    documents: Mapping[str, Any] | None = None,
+    documents: Mapping[Document[Any], Any] | None = None,
 ) -> dict[str, int]:
     """Build what is stale, in one transaction; returns table → number of partitions whose content changed.
 
-    Tables that are written once are only looked at when `settling`. What finance has closed is not stale; `new_periods`
-    say what that is from now on, and are stored in the same transaction, together with further `documents`.
+    Tables that are written once are only considered when `settling`. Partitions that finance has closed are not stale;
+    `new_periods` replace the closed months, and are stored in the same transaction together with the `documents`.
     """
-    marts_by_path = {mart.table.path: mart for mart in marts}
-    sources_by_path = {source.table.path: source for source in sources}
+    by_path = {mart.table.path: mart for mart in marts}
+    versions = {source.table.path: source for source in sources}
     changed: dict[str, int] = {}
-    for _ in range(2):  # a date may turn out to have no rows: then the newest one is another than was thought
-        run = _Refresh(lake, config, marts_by_path, sources_by_path, settling, new_periods or periods.load(lake))
+    for _ in range(2):  # a second time, since the newest date may turn out to have no rows, and another to be newest
+        run = _Refresh(lake, config, by_path, versions, settling, new_periods or periods.load(lake))
         stale = run.stale()
         if not stale and new_periods is None:
             break
         with lake.transaction() as transaction:
             if new_periods is not None:
-                for name, content in {**(documents or {}), periods.DOCUMENT: new_periods.as_document()}.items():
-                    transaction.put(name, content)
+                for document, content in {**(documents or {}), periods.DOCUMENT: new_periods}.items():
+                    transaction.store(document, content)
             for name, partitions in run.build(transaction, stale).items() if stale else ():
                 changed[name] = changed.get(name, 0) + partitions
         new_periods = None
@@ -85,7 +81,7 @@ def refresh(
 
 
 class _Refresh:
-    """One pass over all tables: each is written aside as soon as what it reads is there, then all are compared."""
+    """One pass over all tables: each is written aside as soon as what it reads is built, then all are compared."""
 
     def __init__(
         self,
@@ -114,7 +110,7 @@ class _Refresh:
         for path in self.order:
             table, known = self.marts[path].table, self.known.get(path, {})
             fresh, held = inputs(table, now, self.rules, self.closed), self._held(path)
-            stale = {name for name in {*fresh, *known} - held if _inputs(known.get(name)) != fresh.get(name)}
+            stale = {name for name in {*fresh, *known} - held if inputs_of(known.get(name)) != fresh.get(name)}
             if table.write_once:
                 stale = stale - known.keys() if self.settling else set()
             if stale and any(isinstance(read, Earlier) and read.table == path for read in table.reads):
@@ -129,13 +125,13 @@ class _Refresh:
         """Build the stale partitions, replace those whose content differs, and record all."""
         with ThreadPoolExecutor(4) as pool:
             pending: dict[str, Future[_Built]] = {}
-            for path in self.order:  # what a table reads is submitted before it: so none waits for ever
+            for path in self.order:  # what a table reads is submitted before it, so that none waits for ever
                 if path in stale:
                     pending[path] = pool.submit(self._write, transaction, self.marts[path], stale[path], dict(pending))
             done = {path: future.result() for path, future in pending.items()}
-        states = self._recorded(done)
-        changed = {path: self._place(transaction, entry, states[path]) for path, entry in done.items()}
-        built.store(transaction, {**self.known, **states})
+        states = self._states(done)
+        changed = {path: self._place(transaction, path, entry, states[path]) for path, entry in done.items()}
+        transaction.store(built.TABLES, {**self.known, **states})
         log = [
             {
                 "version": transaction.number,
@@ -153,7 +149,7 @@ class _Refresh:
     def _write(
         self, transaction: Transaction, mart: Mart, stale: frozenset[str], pending: Mapping[str, Future[_Built]]
     ) -> _Built:
-        """Build the stale partitions aside, once what they are made of is there."""
+        """Build the stale partitions of a table aside, once what they read is built."""
         table = mart.table
         reads = {read.table for read in table.reads} & pending.keys()
         fresh = {path: pending[path].result() for path in reads}
@@ -161,7 +157,7 @@ class _Refresh:
         little = is_little(frames)
         for place, read in enumerate(table.reads):
             if little or self.tables[read.table].partition is None:
-                frames[place] = frames[place].coalesce(1)  # one task: rows that are grouped or joined need not be moved
+                frames[place] = frames[place].coalesce(1)  # one task groups and joins without a shuffle
             if self.tables[read.table].in_parts:
                 frames[place] = self.tables[read.table].added(frames[place])
         settings = [table.settings(self.config)] if table.settings else []
@@ -171,49 +167,38 @@ class _Refresh:
         if table.closes is not None and self.closed and self._there(table.path):
             is_closed = F.col(table.closes).isin(*self.closed)
             rows = rows.where(~is_closed).unionByName(self.lake.read(table.path, table.schema).where(is_closed))
-        partition_by = [table.partition] if table.partition else []
         if table.partition:
             rows = rows.where(F.col(table.partition).cast("string").isin(*stale))
-        if little:
-            held, contents = collected_with_contents(rows, table.partition)
-            return _Built(table, stale, transaction.stage(held, partition_by), contents)
-        moved = self.lake.together(rows, partition_by, len(stale))
-        return _Built(table, stale, transaction.stage(moved, partition_by))
+        return _Built(stale, staging.stage(transaction, table, rows, len(stale), little))
 
     def _read(self, read: Read, stale: frozenset[str], fresh: _Built | None) -> DataFrame:
-        """What a table is given of one that it reads: partitions as they lie in the lake, and those just built."""
+        """The rows of a table that the stale partitions read, of the lake and of what was just built (`fresh`)."""
         table = self.tables[read.table]
         if table.partition is None:
-            return self.lake.read(fresh.staged if fresh else table.path, table.schema)
+            return self.lake.read(fresh.staged.folder if fresh else table.path, table.schema)
         old = wanted(read, stale, self._there(read.table) - (fresh.stale if fresh else frozenset()))
-        lies = self._partitions(table, table.path, old)
+        kept = self._partitions(table, table.path, old)
         if fresh is None:
-            return lies
-        new = self._partitions(table, fresh.staged, wanted(read, stale, fresh.stale))
-        return new.unionByName(lies) if old else new
+            return kept
+        new = self._partitions(table, fresh.staged.folder, wanted(read, stale, fresh.stale))
+        return new.unionByName(kept) if old else new
 
     def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
         return self.lake.read(folder, table.schema, [f"{table.partition}={name}" for name in names])
 
     def _held(self, path: str) -> set[str]:
-        """The partitions of a table that stay as they are, since finance has closed their months."""
+        """The partitions of a table that stay as they are because finance has closed their months."""
         return {name for name in self.known.get(path, {}) if self.marts[path].table.is_held(name, self.closed)}
 
     def _there(self, path: str) -> frozenset[str]:
-        """The partitions of a table that lie in the lake."""
+        """The partitions of a table that are in the lake."""
         if path in self.sources:
             return frozenset(self.sources[path].versions)
         return frozenset(built.versions(self.known.get(path, {})))
 
-    def _recorded(self, done: Mapping[str, _Built]) -> States:
-        """The state of every table after this pass; what Spark's tasks wrote is hashed, all in one query."""
-        content = {path: dict(entry.contents or {}) for path, entry in done.items()}
-        unknown = [self._hashed(entry) for entry in done.values() if entry.contents is None]
-        if unknown:
-            digest = F.sum(F.col("hash").cast("decimal(20,0)")).cast("string")
-            hashed = reduce(DataFrame.unionByName, unknown).groupBy("path", "name")
-            for row in hashed.agg(digest.alias("hash"), F.count("*").alias("rows")).collect():
-                content[row.path][row.name] = (row.hash, row.rows)
+    def _states(self, done: Mapping[str, _Built]) -> States:
+        """The state of every table after this pass."""
+        contents: dict[str, Contents] = staging.contents(self.lake, [entry.staged for entry in done.values()])
         now: dict[str, Mapping[str, str]] = {path: source.versions for path, source in self.sources.items()}
         states: States = {}
         for path in self.order:
@@ -222,42 +207,18 @@ class _Refresh:
             states[path] = {name: known[name] for name in held}
             for name, digest_of_inputs in inputs(self.marts[path].table, now, self.rules, self.closed).items():
                 if path in done and name in done[path].stale:
-                    states[path][name] = Partition(digest_of_inputs, *content[path].get(name, ("", 0)))
+                    states[path][name] = Partition(digest_of_inputs, *contents[path].get(name, ("", 0)))
                 elif name in known:
                     states[path][name] = known[name]
             now[path] = built.versions(states[path])
         return states
 
-    def _hashed(self, entry: _Built) -> DataFrame:
-        """(table, partition, hash) of each row that was built."""
-        table = entry.table
-        rows = self.lake.read(entry.staged, table.schema)
-        name = F.col(table.partition).cast("string") if table.partition else F.lit("")
-        return rows.select(F.lit(table.path).alias("path"), name.alias("name"), row_hash(rows.columns).alias("hash"))
-
-    def _place(self, transaction: Transaction, entry: _Built, states: Mapping[str, Partition]) -> list[str]:
+    def _place(self, transaction: Transaction, path: str, entry: _Built, states: Mapping[str, Partition]) -> list[str]:
         """Replace the partitions whose content differs; those without rows go. Returns their names."""
-        known = self.known.get(entry.table.path, {})
-        touched = entry.stale | (known.keys() - states.keys())  # it may have fewer dates than was thought before
-        changed = {name for name in touched if _content(states.get(name)) != _content(known.get(name))}
+        known = self.known.get(path, {})
+        touched = entry.stale | (known.keys() - states.keys())  # the table may have fewer dates than before
+        changed = {name for name in touched if content_of(states.get(name)) != content_of(known.get(name))}
         if changed:
-            going = {f"{entry.table.partition}={name}" for name in changed}
-            coming = {f"{entry.table.partition}={name}" for name in changed if _content(states.get(name))}
-            if entry.table.partition is None:
-                transaction.place(entry.table.path, entry.staged if coming else None)
-            else:
-                transaction.place(
-                    entry.table.path,
-                    entry.staged,
-                    lambda path: path.split("/")[0] in going,
-                    lambda path: path.split("/")[0] in coming,
-                )
+            coming = [name for name in changed if content_of(states.get(name))]
+            staging.place(transaction, entry.staged.table, entry.staged.folder, coming, changed)
         return sorted(changed)
-
-
-def _inputs(partition: Partition | None) -> str | None:
-    return partition.inputs if partition else None
-
-
-def _content(partition: Partition | None) -> str:
-    return partition.content if partition else ""

@@ -1,4 +1,4 @@
-"""What a table is built from, as one short text a partition: when it changes, the partition is stale."""
+"""What each partition of a table is built from, as one short text: when it changes, the partition is stale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Versions = Mapping[str, Mapping[str, str]]
 def inputs(table: Table, versions: Versions, rules: str, closed: Collection[str] = ()) -> dict[str, str]:
     """Each partition that the table may have → a digest of all that it is built from, the rules included.
 
-    Those of `closed` months, which are not built again, are not among them.
+    Partitions of `closed` months are left out: they are not built again.
     """
     others = [read for read in table.reads if read.table != table.path]
     closing = [sorted(closed)] if table.closes and closed else []
@@ -32,11 +32,10 @@ def inputs(table: Table, versions: Versions, rules: str, closed: Collection[str]
 
 
 def dates(table: Table, versions: Versions) -> list[str]:
-    """The dates that the table may have: those of what it reads by date; with `Days` also those whose window has some.
+    """The dates that the table may have: those of the tables that it reads by date.
 
-    No date lies after the last one of what is read.
-
-    A table that is written once has the newest date of all that it reads.
+    With `Days` also dates whose window holds one of these, up to the last one. For a table that is written once, the
+    dates of all that it reads: it gets the newest of them.
     """
     found: set[str] = set()
     for read in table.reads:
@@ -50,7 +49,7 @@ def dates(table: Table, versions: Versions) -> list[str]:
 
 
 def wanted(read: Read, stale: Iterable[str], there: Iterable[str]) -> list[str]:
-    """The partitions of a table that is read, of those that are there, which the stale dates need."""
+    """Those partitions of a table that the stale dates read; `there` are all that it has."""
     days = sorted(stale)
     if isinstance(read, SameDate):
         return sorted(set(days) & set(there))
@@ -65,7 +64,7 @@ def wanted(read: Read, stale: Iterable[str], there: Iterable[str]) -> list[str]:
 
 
 def digest(value: object) -> str:
-    """A short hash of a value that prints the same whenever it is the same."""
+    """A short hash of how a value prints."""
     return sha256(repr(value).encode()).hexdigest()[:16]
 
 
@@ -88,7 +87,7 @@ def _window(last: str, before: int) -> list[str]:
 
 
 def _until(first: str, last: str, after: int) -> list[str]:
-    """A date and so many days after it, none of them after `last`."""
+    """A date and the `after` days behind it, but none after `last`."""
     start = date.fromisoformat(first)
     days = min(after, (date.fromisoformat(last) - start).days)
     return [(start + timedelta(n)).isoformat() for n in range(days + 1)]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from cloud_analytics.lake.lake import Lake, Transaction
-
-DOCUMENT = "_state/tables"
-RULES = "_state/rules"
+from cloud_analytics.lake.folder import Document, LakeFolder
 
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition of a table as it was built: a digest of what from, and a hash of its rows (none: "")."""
+    """One partition of a table as it was built.
+
+    `inputs`: a digest of what it was built from. `content`: a hash of its rows; "" where it has none.
+    """
 
     inputs: str
     content: str
@@ -21,24 +21,25 @@ class Partition:
 
 
 States = dict[str, dict[str, Partition]]
-"""Table → partition → how it was built."""
+"""Path of a table → name of a partition ("" where the table is one) → how it was built."""
+
+TABLES = Document("_state/tables", States)
+RULES = "_state/rules"
 
 
-def load(lake: Lake) -> States:
+def load(lake: LakeFolder) -> States:
     """Every table that was ever built."""
-    stored: dict[str, dict[str, dict[str, str | int]]] = lake.state(DOCUMENT, {})
-    return {
-        table: {name: Partition(**entry) for name, entry in partitions.items()}  # type: ignore[arg-type]
-        for table, partitions in stored.items()
-    }
+    return lake.load(TABLES)
 
 
-def store(transaction: Transaction, states: Mapping[str, Mapping[str, Partition]]) -> None:
-    """Remember all of them, together with what the transaction writes."""
-    transaction.put(
-        DOCUMENT,
-        {table: {name: asdict(entry) for name, entry in found.items()} for table, found in states.items()},
-    )
+def inputs_of(partition: Partition | None) -> str | None:
+    """What a partition was built from; None for one that was never built."""
+    return partition.inputs if partition else None
+
+
+def content_of(partition: Partition | None) -> str:
+    """The hash of a partition's rows; "" for one that has none or was never built."""
+    return partition.content if partition else ""
 
 
 def versions(partitions: Mapping[str, Partition]) -> dict[str, str]:
@@ -46,13 +47,7 @@ def versions(partitions: Mapping[str, Partition]) -> dict[str, str]:
     return {name: entry.content for name, entry in partitions.items() if entry.rows}
 
 
-def content(states: Mapping[str, Mapping[str, Partition]], table: str) -> str:
-    """The version of a table that is one partition."""
-    partition = states.get(table, {}).get("")
-    return partition.content if partition else ""
-
-
-def judged_by(lake: Lake) -> str | None:
-    """Fingerprint of the configuration that judged the masters of Silver as they are."""
+def judged_by(lake: LakeFolder) -> str | None:
+    """Fingerprint of the configuration that judged the masters of Silver as they are; None where none did."""
     fingerprint: str | None = lake.state(RULES, {"judged_by": None})["judged_by"]
     return fingerprint

@@ -1,4 +1,4 @@
-"""What the file system refuses (a full disk, a read-only one) in one line, however deep in Spark it was raised."""
+"""Errors of the file system (a full disk, a read-only one) as one line, however deep in Spark they were raised."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFUSALS = {
 
 @contextmanager
 def readable_refusals(root: str) -> Iterator[None]:
-    """Turn what the file system refused inside into a UsageError of one line; any other error passes as it is."""
+    """Turn an error of the file system into a UsageError of one line; any other error passes as it is."""
     try:
         yield
     except CloudAnalyticsError:
@@ -37,7 +37,7 @@ def readable_refusals(root: str) -> Iterator[None]:
 
 
 def _texts(error: BaseException | None) -> Iterator[str]:
-    """The messages of an error, of what it was raised from and of what it was raised in; Java's with their causes."""
+    """The messages of an error and of the errors that caused it, Java's included."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

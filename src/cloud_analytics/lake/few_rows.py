@@ -1,7 +1,7 @@
-"""Tables of few rows: they come to this process, which writes their files.
+"""Tables of few rows, which this process collects and writes itself.
 
-Spark takes longer to begin such a write than the rows take: it moves them so that each partition is one task's, and
-prepares and commits each file. Where there is more than `LITTLE_BYTES` to read, Spark's tasks write.
+For few rows Spark takes longer to prepare a write than the rows take: it shuffles them so that one task has each
+partition, and opens and commits each file. Where there is more than `LITTLE_BYTES` to read, Spark's tasks write.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HASH = "_hash"
 
 
 def is_little(frames: Iterable[DataFrame]) -> bool:
-    """Whether the files that these frames are made of are so small that one task reads them as fast as many do."""
+    """Whether the files that these frames read are so small that one task reads them as fast as many tasks do."""
 
     def size(frame: DataFrame) -> int:
         leaves = frame._jdf.queryExecution().analyzed().collectLeaves()
@@ -34,13 +34,16 @@ def is_little(frames: Iterable[DataFrame]) -> bool:
 
 
 def collected(frame: DataFrame) -> pa.Table:
-    """The rows of a frame; one Spark job."""
+    """The rows of a frame, by one Spark job."""
     batches = frame._collect_as_arrow()
     return pa.Table.from_batches(batches) if batches else to_arrow_schema(frame.schema).empty_table()
 
 
 def collected_with_contents(frame: DataFrame, partition: str | None) -> tuple[pa.Table, dict[str, tuple[str, int]]]:
-    """The rows; and of each partition, "" where `partition` is None, the sum of its rows' hashes and their number."""
+    """The rows of a frame, and partition ("" where `partition` is None) → (content hash, number of its rows).
+
+    The hashes are those of `compare.content_hash`; one Spark job.
+    """
     rows = collected(frame.withColumn(_HASH, row_hash(frame.columns)))
     names = pc.cast(rows[partition], pa.string()) if partition else pa.repeat("", len(rows))
     hashes = pa.table({"name": names, "hash": rows[_HASH].cast(pa.decimal128(20, 0))})
@@ -50,12 +53,12 @@ def collected_with_contents(frame: DataFrame, partition: str | None) -> tuple[pa
 
 
 def parquet_files(rows: pa.Table, partition_by: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """(folder, bytes) of one Parquet file a partition; without partitions of one file, which may have no rows."""
+    """(folder, bytes) of one Parquet file for each partition; without `partition_by` of one file, even without rows."""
     if not partition_by:
         yield "", _parquet(rows)
         return
     rows = rows.take(pc.sort_indices(rows, [(name, "ascending") for name in partition_by]))
-    # Null is no text: what has none is told from an empty one by a character that no value holds.
+    # A null is told from an empty text by a character that no value holds.
     texts = [pc.fill_null(pc.cast(rows[name], pa.string()), "\0") for name in partition_by]
     runs = pc.run_end_encode(pc.binary_join_element_wise(*texts, "\0").combine_chunks())
     begin = 0

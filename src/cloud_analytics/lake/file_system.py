@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import IO, TypeVar
 
@@ -17,37 +17,26 @@ _REQUESTS_AT_ONCE = 16
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, order=True)
-class FileInfo:
-    """One file: full path, length in bytes, modification time in milliseconds since 1970."""
-
-    path: str
-    length: int
-    modified: int
-
-    @property
-    def name(self) -> str:
-        """The bare file name."""
-        return self.path.rsplit("/", 1)[-1]
-
-
 class Kind(Enum):
-    """What stands under a name. OTHER has no content of its own: a pipe, a device, a link to nowhere or in a circle."""
+    """What a name stands for. OTHER cannot be read like a file: a pipe, a device, a link to nowhere or in a circle."""
 
     FILE = "file"
     FOLDER = "folder"
     OTHER = "other"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What stands in a folder under one name; a link is what it leads to."""
+@dataclass(frozen=True, order=True)
+class FileInfo:
+    """What a name in a folder stands for: a file, unless `kind` says otherwise. A link is described by its target.
+
+    Full path, length in bytes, modification time in milliseconds since 1970.
+    """
 
     path: str
-    kind: Kind
     length: int = 0
     modified: int = 0
-    leaves_root: bool = False  # a link that leads out of the root
+    kind: Kind = field(default=Kind.FILE, compare=False)
+    leaves_root: bool = field(default=False, compare=False)  # a link that leads out of the root
 
     @property
     def name(self) -> str:
@@ -56,18 +45,18 @@ class Entry:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether it is not data: its name begins with `_` or `.`."""
+        """Whether its name begins with `_` or `.`, as names of what is not data do."""
         return self.name[0] in "_."
 
-    def file(self) -> FileInfo:
-        """The file. UsageError for a name that is no UTF-8: Spark could neither list nor read it."""
+    def checked(self) -> FileInfo:
+        """The same. UsageError where the name is no UTF-8: Spark could neither list nor read it."""
         try:
             self.path.encode("utf-8")
         except UnicodeEncodeError:
             shown = self.path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             told = f"{shown}: the name of this file is no UTF-8, and Spark cannot read it; rename it"
             raise UsageError(told.removeprefix("file:")) from None
-        return FileInfo(self.path, self.length, self.modified)
+        return self
 
 
 class ReadableFiles(ABC):
@@ -83,28 +72,31 @@ class ReadableFiles(ABC):
         return f"{self.root}/{relative}"
 
     def _whole(self, path: str) -> str:
-        """A path as it was listed stays as it is, any other one is below the root."""
+        """The full path: one that a listing gave is full already, any other one is relative to the root."""
         return path if "://" in path or path.startswith(("/", "file:")) else f"{self.root}/{path}".rstrip("/")
 
-    @abstractmethod
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
-
-    @abstractmethod
-    def info(self, path: str) -> FileInfo:
-        """A file as it is now. FileNotFoundError when it is not there."""
+        return self.entry(path) is not None
 
     @abstractmethod
     def open(self, path: str) -> IO[bytes]:
         """A file's bytes, from which any part can be read. FileNotFoundError when it is not there."""
 
     @abstractmethod
-    def entries(self, path: str) -> list[Entry]:
-        """What stands in a folder, hidden or not; nothing where there is no folder."""
+    def entries(self, path: str) -> list[FileInfo]:
+        """Every name in a folder, hidden ones included; no entries where there is no folder."""
 
     @abstractmethod
-    def entry(self, path: str) -> Entry | None:
-        """What stands there now, or None."""
+    def entry(self, path: str) -> FileInfo | None:
+        """What stands there now; None where there is nothing."""
+
+    def info(self, path: str) -> FileInfo:
+        """A file as it is now. FileNotFoundError when it is not there."""
+        found = self.entry(path)
+        if found is None or found.kind is not Kind.FILE:
+            raise FileNotFoundError(path)
+        return found.checked()
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
         """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""
@@ -112,7 +104,7 @@ class ReadableFiles(ABC):
         pending = [path]
         while pending:
             shown = [entry for entry in self.entries(pending.pop()) if not entry.is_hidden]
-            found += [entry.file() for entry in shown if entry.kind is Kind.FILE]
+            found += [entry.checked() for entry in shown if entry.kind is Kind.FILE]
             pending += [entry.path for entry in shown if entry.kind is Kind.FOLDER and recursive]
         return sorted(found)
 
@@ -133,7 +125,7 @@ class ReadableFiles(ABC):
             return None
 
     def contents(self, found: Iterable[FileInfo]) -> dict[str, bytes]:
-        """The bytes of each file by its path, none of one that went meanwhile; all together they fit in memory."""
+        """The bytes of each file by its path, less the files that went meanwhile. They must fit in memory together."""
         contents: dict[str, bytes] = {}
 
         def read(info: FileInfo) -> None:
@@ -144,7 +136,7 @@ class ReadableFiles(ABC):
         return contents
 
     def each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
-        """Do something with each item; many at once on an object store, where each call is a round trip."""
+        """Call `action` with each item; on an object store, where each call is a round trip, several at a time."""
         if not self.is_object_store:
             for item in items:
                 action(item)
@@ -155,42 +147,42 @@ class ReadableFiles(ABC):
 
 
 class FileSystem(ReadableFiles):
-    """The few operations the lake needs, on paths below one root."""
+    """The few operations that a lake needs, on paths below one root."""
 
     @abstractmethod
-    def read_through(self, path: str) -> None:
-        """Read a file to its end and keep nothing: an error tells that its bytes cannot be had."""
+    def write(self, path: str, content: bytes, durable: bool = True) -> None:
+        """Write a file in place. Its name is never absent, but the file may be half written except on an object store.
+
+        `durable`: the file outlives a loss of power as soon as this returns.
+        """
 
     def write_text(self, path: str, text: str) -> None:
         """Replace a small file in one step: readers find the old text or the new one, never half of it."""
+        content = text.encode("utf-8")
+        if self.is_object_store:
+            self.write(path, content)
+            return
         folder, _, name = path.rpartition("/")
         aside = f"{folder}/.{name}.tmp"  # a hidden name: a stream that watches the folder does not see it
-        self.overwrite(aside, text)
+        self.write(aside, content)
         self.move(aside, path)
 
     @abstractmethod
-    def write_bytes(self, path: str, content: bytes) -> None:
-        """Write a file that nobody reads yet; whether it outlives a loss of power is left to the machine."""
-
-    @abstractmethod
-    def overwrite(self, path: str, text: str) -> None:
-        """Write a small file in place: it is never absent, but may be half written where this is no object store."""
-
-    @abstractmethod
     def move(self, source: str, target: str) -> None:
-        """Rename one file over another; on a file system whose rename does not replace, the old file goes first.
+        """Rename one file over another. Where a rename cannot replace a file, the old one is deleted before.
 
-        On an object store that is a copy and a delete, the target must not exist, and one that is cut off leaves both.
+        On an object store a rename is a copy and a delete: the target must not exist, and a death in between leaves
+        both files.
         """
 
     def replace(self, source: str, target: str) -> None:
-        """Put a file in the place of another, so that who opens it finds the old one or the new one."""
+        """Put a file in the place of another in one step: readers find the old file or the new one."""
         self.move(source, target)
 
     @abstractmethod
     def delete(self, path: str) -> None:
-        """Remove a file or a folder with all it holds; nothing happens when it is not there."""
+        """Remove a file, or a folder with everything in it; nothing happens when it is not there."""
 
     @abstractmethod
     def make_folder(self, path: str) -> None:
-        """Create a folder and its parents; on an object store a path needs none."""
+        """Create a folder and its parents; nothing happens on an object store, which has no folders."""

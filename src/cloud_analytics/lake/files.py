@@ -1,6 +1,6 @@
 """Files below one root: a folder of this machine through Python, anything else through Spark's file systems.
 
-What only reads asks for a `ReadableFiles`, and then needs no Spark where the root is local.
+A reader asks for `ReadableFiles` (`open_files`), which need no Spark.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cloud_analytics.lake.file_system import Entry as Entry
 from cloud_analytics.lake.file_system import FileInfo as FileInfo
 from cloud_analytics.lake.file_system import FileSystem as FileSystem
 from cloud_analytics.lake.file_system import Kind as Kind
@@ -24,13 +23,13 @@ from cloud_analytics.lake.uris import absolute, local_folder
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Stores where an object appears whole when its upload ends, replacing the old one, and where a rename is a copy.
+# Stores where an object appears whole when its upload ends and replaces the old one, and where a rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")
 _MESSAGE = 2**20  # bytes that the JVM sends at once
 
 
 class LocalFileSystem(FileSystem):
-    """A folder of this machine. Through the JVM each question about each file would be a message to it and back."""
+    """A folder of this machine, through Python: through the JVM each question about a file takes several messages."""
 
     @property
     def folder(self) -> Path:
@@ -43,31 +42,17 @@ class LocalFileSystem(FileSystem):
     def exists(self, path: str) -> bool:
         return os.path.exists(self._path(path))
 
-    def info(self, path: str) -> FileInfo:
-        status = os.stat(self._path(path))
-        return FileInfo(self._whole(path), status.st_size, status.st_mtime_ns // 1_000_000)
-
     def open(self, path: str) -> IO[bytes]:
         return open(self._path(path), "rb")
 
-    def read_through(self, path: str) -> None:
-        with self.open(path) as stream:
-            while stream.read(1 << 20):
-                pass
-
-    def write_bytes(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, durable: bool = True) -> None:
         target = self._path(path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(target, "wb") as stream:
             stream.write(content)
-
-    def overwrite(self, path: str, text: str) -> None:
-        target = self._path(path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(target, "wb") as stream:
-            stream.write(text.encode("utf-8"))
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
 
     def move(self, source: str, target: str) -> None:
         destination = self._path(target)
@@ -88,26 +73,26 @@ class LocalFileSystem(FileSystem):
     def make_folder(self, path: str) -> None:
         os.makedirs(self._path(path), exist_ok=True)
 
-    def entries(self, path: str) -> list[Entry]:
+    def entries(self, path: str) -> list[FileInfo]:
         try:
             with os.scandir(self._path(path)) as found:
                 return [self._entry(item.path, item.is_symlink(), item.stat) for item in found]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def entry(self, path: str) -> Entry | None:
+    def entry(self, path: str) -> FileInfo | None:
         local = self._path(path)
         return self._entry(local, os.path.islink(local), lambda: os.stat(local)) if os.path.lexists(local) else None
 
-    def _entry(self, path: str, is_link: bool, look: Callable[[], os.stat_result]) -> Entry:
+    def _entry(self, path: str, is_link: bool, look: Callable[[], os.stat_result]) -> FileInfo:
         leaves = is_link and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder))
         try:
             status = look()
         except OSError:  # it went meanwhile, or is a link to nowhere, in a circle, or to where nobody may look
-            return Entry(f"file:{path}", Kind.OTHER, leaves_root=leaves)
+            return FileInfo(f"file:{path}", kind=Kind.OTHER, leaves_root=leaves)
         kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER}
         kind = kinds.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
-        return Entry(f"file:{path}", kind, status.st_size, status.st_mtime_ns // 1_000_000, leaves)
+        return FileInfo(f"file:{path}", status.st_size, status.st_mtime_ns // 1_000_000, kind, leaves)
 
 
 class HadoopFileSystem(FileSystem):
@@ -126,41 +111,16 @@ class HadoopFileSystem(FileSystem):
     def exists(self, path: str) -> bool:
         return bool(self._fs.exists(self._path(path)))
 
-    def info(self, path: str) -> FileInfo:
-        with _not_found(path):
-            status = self._fs.getFileStatus(self._path(path))
-        return FileInfo(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime()))
-
     def open(self, path: str) -> IO[bytes]:
         with _not_found(path):
             stream = self._fs.open(self._path(path))
         return io.BufferedReader(_HadoopStream(self._jvm.org.apache.commons.io, stream), _MESSAGE)
 
-    def read_through(self, path: str) -> None:
-        stream = self._fs.open(self._path(path))
-        try:
-            self._jvm.org.apache.commons.io.IOUtils.consume(stream)
-        finally:
-            stream.close()
-
-    def write_text(self, path: str, text: str) -> None:
-        if self.is_object_store:
-            self.overwrite(path, text)
-        else:
-            super().write_text(path, text)
-
-    def write_bytes(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, durable: bool = True) -> None:
         stream = self._fs.create(self._path(path), True)
         try:
             stream.write(bytearray(content))
-        finally:
-            stream.close()
-
-    def overwrite(self, path: str, text: str) -> None:
-        stream = self._fs.create(self._path(path), True)
-        try:
-            stream.write(bytearray(text.encode("utf-8")))
-            if stream.hasCapability("hsync"):
+            if durable and stream.hasCapability("hsync"):
                 stream.hsync()
         finally:
             stream.close()
@@ -170,7 +130,7 @@ class HadoopFileSystem(FileSystem):
         if self._fs.rename(self._path(source), destination):
             return
         if not self.exists(source):
-            raise FileNotFoundError(f"{source} is gone")  # the target may be what it has become
+            raise FileNotFoundError(f"{source} is gone")  # an earlier rename may have succeeded
         self._fs.mkdirs(destination.getParent())
         if self._fs.exists(destination):
             self._fs.delete(destination, False)
@@ -181,7 +141,7 @@ class HadoopFileSystem(FileSystem):
         if not self.is_object_store:
             self.move(source, target)
             return
-        copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy  # its upload appears whole; a rename would not replace
+        copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy  # the copy appears whole; a rename would not replace
         copy(self._fs, self._path(source), self._fs, self._path(target), True, True, self._conf)
 
     def delete(self, path: str) -> None:
@@ -191,7 +151,7 @@ class HadoopFileSystem(FileSystem):
         if not self.is_object_store:
             self._fs.mkdirs(self._path(path))
 
-    def entries(self, path: str) -> list[Entry]:
+    def entries(self, path: str) -> list[FileInfo]:
         # listStatus, not listFiles: that looks up owner and permissions of each file, which forks a process.
         try:
             with _not_found(path):
@@ -199,7 +159,7 @@ class HadoopFileSystem(FileSystem):
         except FileNotFoundError:
             return []
 
-    def entry(self, path: str) -> Entry | None:
+    def entry(self, path: str) -> FileInfo | None:
         try:
             with _not_found(path):
                 return self._entry(self._fs.getFileStatus(self._path(path)))
@@ -207,9 +167,9 @@ class HadoopFileSystem(FileSystem):
             return None
 
     @staticmethod
-    def _entry(status: Any) -> Entry:
+    def _entry(status: Any) -> FileInfo:
         kind = Kind.FOLDER if status.isDirectory() else Kind.FILE
-        return Entry(status.getPath().toString(), kind, int(status.getLen()), int(status.getModificationTime()))
+        return FileInfo(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime()), kind)
 
 
 class _HadoopStream(io.RawIOBase):
@@ -263,19 +223,19 @@ def _not_found(path: str) -> Iterator[None]:
 
 
 def file_system(spark: SparkSession, root: str) -> FileSystem:
-    """The files below a local path or a URI; a path without a scheme lies where the session's default is."""
+    """The files below a path or URI; a path without a scheme lies in the session's default file system."""
     root = absolute(root)
     scheme = root if "://" in root else spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")
     return LocalFileSystem(root) if scheme.startswith("file:") else HadoopFileSystem(spark, root)
 
 
 def is_reached_by_python(root: str) -> bool:
-    """Whether Python reads and writes a path or URI by itself: a local one."""
+    """Whether a path or URI is local, so that Python reads and writes it without Spark."""
     return local_folder(root) is not None
 
 
 def is_read_by_python(root: str, conf: Mapping[str, str]) -> bool:
-    """Whether `open_files` reads a path or URI, by the spark.* settings of a configuration."""
+    """Whether `open_files` can read a path or URI with the spark.* settings `conf`."""
     from cloud_analytics.lake import object_store
 
     scheme, _, rest = root.partition("://")
@@ -284,7 +244,7 @@ def is_read_by_python(root: str, conf: Mapping[str, str]) -> bool:
 
 
 def open_files(root: str, conf: Mapping[str, str] | None = None) -> ReadableFiles:
-    """The files below a local path or a URI for who only reads them, without Spark; `conf` holds spark.* settings."""
+    """The files below a local path or a URI, to be read without Spark; `conf` holds spark.* settings for a store."""
     if is_reached_by_python(root):
         return LocalFileSystem(absolute(root))
     from cloud_analytics.lake.object_store import S3Files

@@ -1,12 +1,44 @@
-"""The folder of a lake as anybody finds it: its files and the JSON documents in it. Without Spark."""
+"""The folder of a lake as anybody finds it: its files and the JSON documents of its state. Without Spark."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.lake.files import ReadableFiles
+
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True)
+class Document(Generic[Content]):
+    """A state document of a lake: its path, without `.json`, and the type of its content (dataclasses, dict, list).
+
+    `kind()` is the content of a document that was never stored.
+    """
+
+    path: str
+    kind: type[Content]
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Content]:
+        """Converts between the content and what JSON holds."""
+        return TypeAdapter(self.kind)
+
+
+def or_list_of_values(kind: type[Any]) -> BeforeValidator:
+    """Accept a dataclass also as the list of its values, in the order of its fields, as earlier versions stored it."""
+    names = [field.name for field in fields(kind)]
+
+    def named(value: Any) -> Any:
+        return dict(zip(names, value)) if isinstance(value, list) else value
+
+    return BeforeValidator(named)
 
 
 class LakeFolder:
@@ -17,27 +49,43 @@ class LakeFolder:
     def __init__(self, files: ReadableFiles) -> None:
         self.files = files
         self.root = files.root
-        self._documents: dict[str, Any] = {}
+        self._documents: dict[str, Any] = {}  # as JSON holds them
+        self._contents: dict[str, Any] = {}  # as their types have them
 
-    def state(self, document: str, default: Any) -> Any:
-        """A JSON state document, or `default` when it was never stored. Errors: see `read_json`."""
-        if document not in self._documents:
-            self._documents[document] = self.read_json(f"{document}.json", default)
-        return self._documents[document]
+    def load(self, document: Document[Content]) -> Content:
+        """The content of a state document. PipelineError where it is damaged, or not of the document's type."""
+        if document.path not in self._contents:
+            stored = self.state(document.path, None)
+            try:
+                content = document.kind() if stored is None else document.adapter.validate_python(stored)
+            except ValidationError:
+                raise self._damaged(f"{document.path}.json") from None
+            self._contents[document.path] = content
+        found: Content = self._contents[document.path]
+        return found
+
+    def state(self, path: str, default: Any) -> Any:
+        """A state document as JSON holds it, or `default` when it was never stored. Errors: see `read_json`."""
+        if path not in self._documents:
+            self._documents[path] = self.read_json(f"{path}.json", default)
+        return self._documents[path]
 
     def read_json(self, path: str, default: Any) -> Any:
-        """What a file of the lake's state holds, or `default` where it is not there.
+        """What a JSON file of the lake's state holds, or `default` where there is no such file.
 
         PipelineError where it is no JSON, or holds another kind of value than the default is (None: any).
         """
         try:
             text = self.files.read_text(path)
             found = default if text is None else json.loads(text)
-            if default is None or isinstance(found, type(default)):
-                return found
         except ValueError:
-            pass
-        raise PipelineError(
+            raise self._damaged(path) from None
+        if default is not None and not isinstance(found, type(default)):
+            raise self._damaged(path)
+        return found
+
+    def _damaged(self, path: str) -> PipelineError:
+        return PipelineError(
             f"{self.root}/{path} is damaged, which says what the lake holds: restore the lake from a backup, or fill an"
             " empty one from landing (--lake)"
         )

@@ -1,13 +1,13 @@
 """The lake: zones of plain Parquet, changed only by transactions that replace whole partitions.
 
-The only writer of Parquet. A transaction writes everything aside (`_staging/`), then puts one journal file: from that
-moment it is decided. Then it moves the new files in, removes the old ones and stores the new state documents; each of
-these steps may be repeated, so the next start finishes what a killed process began. Without a journal, staging is
-waste and is thrown away.
+This is the only writer of Parquet. A transaction writes everything aside (`_staging/`), then puts one journal file:
+from that moment it is decided. Then it moves the new files in, removes the old ones and stores the new state documents.
+Each of these steps may be repeated, so the next start finishes what a killed process began. Without a journal, staging
+is waste and is thrown away.
 
-Where one file follows another one in a partition, as everywhere in Gold, it takes the old one's name in one step. So
-whoever reads from outside finds such a partition as it was or as it is, at any moment. Of several files nobody reads a
-row twice: those that go, go first.
+Where one file follows another one in a partition, as everywhere in Gold, it takes the old file's name in one step: a
+reader from outside finds the partition as it was or as it is, at any moment. Where there are several files, the old
+ones are removed first, so that nobody reads a row twice.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
@@ -29,23 +29,26 @@ from pyspark.sql.types import StructType
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
-from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.lake.folder import Document, LakeFolder
 from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
-from cloud_analytics.lake.schemas import nothing
 from cloud_analytics.lake.uris import absolute, escape_glob
+from cloud_analytics.tables import Table
 
 _STAGING = "_staging"
 _JOURNAL = "_state/journal.json"
 _STATE = "_state"
 
-
+Content = TypeVar("Content")
 Rows: TypeAlias = "DataFrame | pa.Table"
 """Rows to write: a query that Spark's tasks write, or rows that this process holds."""
 
 
-def _everything(_path: str) -> bool:
-    return True
+def empty_frame(spark: SparkSession, schema: StructType) -> DataFrame:
+    """No rows of a schema. Not `createDataFrame`, which starts a Python worker."""
+    return spark.range(0).selectExpr(
+        *[f"cast(null as {field.dataType.simpleString()}) `{field.name}`" for field in schema]
+    )
 
 
 def partition_folder(path: str) -> str:
@@ -56,6 +59,22 @@ def partition_folder(path: str) -> str:
 def partition_values(folder: str) -> dict[str, str]:
     """`date=2025-06-10/service=genai` → {"date": "2025-06-10", "service": "genai"}."""
     return dict(part.split("=", 1) for part in folder.split("/") if "=" in part)
+
+
+def lies_below(folders: Collection[str]) -> Callable[[str], bool]:
+    """Whether the path of a file lies in one of these folders, or deeper."""
+
+    chosen = frozenset(folders)
+
+    def lies(path: str) -> bool:
+        ends = (place for place, char in enumerate(path) if char == "/")
+        return any(path[:end] in chosen for end in ends)
+
+    return lies
+
+
+def _everything(_path: str) -> bool:
+    return True
 
 
 @dataclass
@@ -70,7 +89,7 @@ class _Dataset:
 
 @dataclass
 class Transaction:
-    """Collects writes; nothing is visible before the `with` block ends well."""
+    """Collects what to write. Nothing is visible before the `with` block ends without an error."""
 
     lake: Lake
     number: int
@@ -87,25 +106,25 @@ class Transaction:
         remove: Callable[[str], bool] | None = _everything,
         rows_per_file: int = 0,
     ) -> str | None:
-        """Write rows aside as new files of `table`, and drop the old ones whose path below it `remove` accepts.
+        """Write rows aside as new files of `table`, and drop its old files whose path below it `remove` accepts.
 
-        None drops none. Returns the staged folder (to read back before commit).
+        None drops none. Returns the staged folder, from which the rows can be read before the commit.
         """
         staged = self.stage(rows, partition_by, rows_per_file) if rows is not None else None
         self.place(table, staged, remove)
         return staged
 
     def stage(self, rows: Rows, partition_by: Sequence[str] = (), rows_per_file: int = 0) -> str:
-        """Write rows aside; returns the folder, to read back and to `place`. What is not placed goes at the end.
+        """Write rows aside; returns the folder, to be read and to `place`. What is not placed is deleted at the end.
 
-        Rows that this process holds become one file a partition. Those of a frame are spread over files as the frame
-        is partitioned, and by `rows_per_file` where it is not 0.
+        Rows that this process holds become one file a partition. Those of a frame become files as the frame is
+        partitioned, of at most `rows_per_file` rows where that is not 0.
         """
         staged = f"{_STAGING}/{self.number}/{next(self._numbers)}"  # tables are written from several threads
         if isinstance(rows, pa.Table):
 
             def write(file: tuple[str, bytes]) -> None:
-                self.lake.files.write_bytes(f"{staged}/{file[0]}/part-{uuid4()}.parquet", file[1])
+                self.lake.files.write(f"{staged}/{file[0]}/part-{uuid4()}.parquet", file[1], durable=False)
 
             self.lake.files.each(write, parquet_files(rows, partition_by))
             return staged
@@ -129,9 +148,13 @@ class Transaction:
         """Add files that this transaction owns (Bronze events, and lines that Bronze rejects)."""
         self.replace(table, rows, partition_by, remove=None)
 
-    def put(self, document: str, content: Any) -> None:
+    def store(self, document: Document[Content], content: Content) -> None:
+        """Store a state document together with the data."""
+        self.put(document.path, document.adapter.dump_python(content, mode="json"))
+
+    def put(self, path: str, content: Any) -> None:
         """Store a JSON document (a path below the lake, `.json` is added) together with the data."""
-        self._documents[document] = content
+        self._documents[path] = content
 
     def put_lines(self, path: str, records: Sequence[dict[str, Any]]) -> None:
         """Store a JSON Lines file (a path below the lake) together with the data."""
@@ -165,7 +188,7 @@ class Transaction:
         }
 
     def _leaving(self, dataset: _Dataset, going: dict[str, bool]) -> list[str]:
-        """The files of its table that a dataset drops and no dataset before it did; they are noted in `going`."""
+        """The files of its table that a dataset drops and no earlier dataset dropped. Adds them to `going`."""
         if dataset.remove is None:
             return []
         dropped = filter(dataset.remove, self.lake.relative_files(dataset.table))
@@ -185,7 +208,7 @@ class Lake(LakeFolder):
     files: FileSystem
 
     def __init__(self, spark: SparkSession | Callable[[], SparkSession], root: str) -> None:
-        """`spark` may be what starts a session: it is called when there is something to compute."""
+        """`spark` may be a function that starts a session; it is called when there is something to compute."""
         self._spark = spark
         super().__init__(self.reach(root))
         self._lease: Lease | None = None
@@ -193,7 +216,7 @@ class Lake(LakeFolder):
 
     @property
     def spark(self) -> SparkSession:
-        """The session, which this may start."""
+        """The session; it is started at the first use."""
         if not isinstance(self._spark, SparkSession):
             self._spark = self._spark()
         return self._spark
@@ -204,7 +227,7 @@ class Lake(LakeFolder):
         return isinstance(self._spark, SparkSession)
 
     def reach(self, root: str) -> FileSystem:
-        """The files below a path or URI, the lake's own or another. Spark starts for what Python does not reach."""
+        """The files below any path or URI. Spark is started for one that Python does not reach."""
         if not self.has_spark and is_reached_by_python(root):
             return LocalFileSystem(absolute(root))
         return file_system(self.spark, root)
@@ -218,7 +241,7 @@ class Lake(LakeFolder):
     def relative_files(self, table: str) -> list[str]:
         """Data files of a table, relative to it.
 
-        Names begin with the number of the transaction that wrote them, or the file in whose place they are.
+        A name begins with the number of the transaction that wrote the file, or is that of the file that it replaced.
         """
         return list(self.lengths(table))
 
@@ -233,6 +256,11 @@ class Lake(LakeFolder):
             found[info.path[prefix:]] = info.length
         return found
 
+    def partitions(self, table: str) -> dict[str, dict[str, str]]:
+        """Folder, relative to the table, that holds files → the values of its partition columns."""
+        folders = sorted(set(map(partition_folder, self.relative_files(table))))
+        return {folder: partition_values(folder) for folder in folders}
+
     def read(self, table: str, schema: StructType, paths: Iterable[str] | None = None) -> DataFrame:
         """A table as a DataFrame with exactly `schema`; an absent or empty table has no rows.
 
@@ -243,17 +271,21 @@ class Lake(LakeFolder):
         else:
             chosen = [f"{table}/{path}" for path in paths if self.files.exists(f"{table}/{path}")]
         if not chosen:
-            return nothing(self.spark, schema)
+            return empty_frame(self.spark, schema)
         reader = self.spark.read.schema(schema).option("basePath", self.path(table))
         return reader.parquet(*[escape_glob(self.path(path)) for path in chosen])
 
+    def rows(self, table: Table, folders: Iterable[str] | None = None) -> DataFrame:
+        """The rows of a declared table, or those in some of its partition folders."""
+        return self.read(table.path, table.schema, folders)
+
     # writing
 
-    def together(self, frame: DataFrame, by: Sequence[str], partitions: int, little: bool = False) -> Rows:
-        """Rows of a partition brought together, so that each is one file.
+    def gathered(self, frame: DataFrame, by: Sequence[str], partitions: int, little: bool = False) -> Rows:
+        """The same rows, those of each partition together, so that a partition becomes one file.
 
-        `partitions` is how many there may be, each with its own values of the columns `by`. Where there is `little` to
-        read the rows come to this process, else they are moved: to at most two tasks a core, not one a partition.
+        At most `partitions` combinations of the columns `by` are expected. Where there is `little` to read, the rows
+        are collected into this process. Otherwise they are shuffled to at most two tasks a core.
         """
         if little:
             return collected(frame)
@@ -306,6 +338,7 @@ class Lake(LakeFolder):
         for name, content in plan["documents"].items():
             self.files.write_text(f"{name}.json", json.dumps(content))
             self._documents[name] = content
+            self._contents.pop(name, None)
         for path, text in plan["lines"].items():
             self.files.write_text(path, text)
         self._expect_lease()
@@ -314,7 +347,7 @@ class Lake(LakeFolder):
         if self._sweeper is None:
             self.files.delete(waste)
         else:
-            self._sweeper.submit(self.files.delete, waste)  # what fails to go is swept by the next writer
+            self._sweeper.submit(self.files.delete, waste)  # the next writer deletes what this fails to delete
 
     def _expect_lease(self, decided: bool = True) -> None:
         if self._lease is not None:
@@ -328,19 +361,21 @@ class Lake(LakeFolder):
                 folder = folder.rsplit("/", 1)[0]
 
     def recover(self) -> bool:
-        """Finish a transaction that was decided when its process died, and sweep waste; True when there was one."""
+        """Finish a transaction that was decided when its process died, and delete waste; True when there was one."""
         decided = self.read_json(_JOURNAL, None)
         if decided is not None:
             self._apply({"replace": [], **decided}, again=True)
         self.files.delete(_STAGING)
         self._documents.clear()
+        self._contents.clear()
         return decided is not None
 
     @contextmanager
     def writer(self, by_turns: bool = False) -> Iterator[None]:
-        """The right to write: one process a lake. A second one is told so; a dead holder's lock is void.
+        """The right to write, which one process holds at a time; UsageError where another one has it.
 
-        `by_turns`: a stream that is followed takes it for each micro-batch, so that other commands can run between.
+        `by_turns`: this process takes the right for each micro-batch anew, so that other commands can write in between.
+        Both sides then wait for each other instead of failing.
         """
         with (
             readable_refusals(self.root),
@@ -355,7 +390,7 @@ class Lake(LakeFolder):
 
     @contextmanager
     def feeder(self) -> Iterator[None]:
-        """The right to take in event files: one process a lake, for as long as its streaming query may run."""
+        """The right to take in event files, which one process holds for as long as its streaming query may run."""
         with readable_refusals(self.root), self._held("feeder", f"taking in event files for the lake {self.root}"):
             yield
 

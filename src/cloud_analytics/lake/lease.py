@@ -1,13 +1,12 @@
-"""The right to write to a lake on an object store, which has no locks: a lease, kept alive by a beat.
+"""The right to write to a lake on an object store, which has no locks: a lease that its holder keeps renewing.
 
-A lease is a small object of the process that took it, rewritten every few seconds. Who wants to write puts one *before*
-looking for others: so of two that come at once at least one sees the other, whatever the order of the calls, as long as
-the store lists what was put (S3 does since 2020, as do Google's and Azure's stores). No clock is compared: a lease is
-dead when it did not change while somebody watched it for `patience`.
+A lease is a small object that its process rewrites every few seconds. A process that wants to write puts its own lease
+*before* it looks for others. So of two processes that come at once at least one sees the other, whatever the order of
+their calls, as long as the store lists what was put (S3 does since 2020, as do Google's and Azure's stores). No clocks
+are compared: a lease is dead when it did not change while somebody watched it for `patience` seconds.
 
-What it cannot do: a holder that stood still longer than `patience` (a suspended machine) may believe for a while that
-it still holds the lake. It looks again right before each commit and before each part of what follows, so the gap is the
-requests of one such part.
+The limit: a holder that stood still longer than `patience` (a suspended machine) may believe for a while that it still
+holds the lake. It checks right before each commit and before each step of it, so the gap is the requests of one step.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ FOLDER = "_state/leases"
 
 
 class Lease:
-    """`with Lease(files, "writer", "writing to the lake"):` one holder of the name at a time, as `locks.held` gives it.
+    """`with Lease(files, "writer", "writing to the lake"):` one holder of the name at a time, like `locks.held`.
 
-    UsageError, with what the holder is doing, when another one is alive. `by_turns`: this holder gives it back soon,
-    and waits for anybody; any other waits only for a holder by turns. After a holder that was killed the next one waits
-    `patience` seconds, and then takes over.
+    UsageError, with what the holder is doing, when another one is alive. A holder `by_turns` gives the lease back after
+    each micro-batch: it waits for every other holder, and every other process waits for it. After a holder that was
+    killed the next one waits `patience` seconds, and then takes over.
     """
 
     def __init__(
@@ -67,9 +66,9 @@ class Lease:
         self._withdraw()
 
     def check(self, decided: bool = False) -> None:
-        """PipelineError when the lease is not ours any more: called right before something is decided for good.
+        """PipelineError when the lease is not ours any more.
 
-        And after that (`decided`) before each part of it, which who takes over finishes as well.
+        Called right before a commit, and after that (`decided`) before each step, which a successor would finish too.
         """
         silent = time.monotonic() - self._confirmed > self._patience * 0.75
         if self._lost or silent or not self._files.exists(self._path(self._name)):
@@ -99,15 +98,19 @@ class Lease:
     def _beat(self) -> None:
         asked = time.monotonic()
         self._beats += 1
-        holder: dict[str, Any] = {"process": os.getpid(), "host": socket.gethostname(), "beat": self._beats}
-        holder["by_turns"] = self._by_turns
-        self._files.overwrite(self._path(self._name), json.dumps(holder))
-        self._confirmed = asked  # the moment before the call: what others saw is at least as new
+        holder = {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "beat": self._beats,
+            "by_turns": self._by_turns,
+        }
+        self._files.write(self._path(self._name), json.dumps(holder).encode())
+        self._confirmed = asked  # the moment before the call: what others see is at least as new
 
     def _keep_beating(self) -> None:
         while not self._end.wait(self._every):
             try:
-                self.check()  # never bring back what another writer declared dead
+                self.check()  # a lease that another writer declared dead must not come back
                 self._beat()
             except PipelineError:
                 return
@@ -140,7 +143,7 @@ class Lease:
                     self._files.delete(self._path(name))  # dead: what is left of a killed process
             earlier = [name for name in others if name in alive and name < self._name]
             late = [name for name in others if name in alive and now - started > self._patience]
-            # Of two that wait the earlier name stays: a later one that holds already gives it back, or ends.
+            # Of two processes that wait the one with the earlier name goes first.
             stubborn = [name for name in {*earlier, *late} if not (self._by_turns or _read(others[name])["by_turns"])]
             if stubborn:
                 found = _read(others[stubborn[0]])

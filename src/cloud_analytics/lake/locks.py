@@ -1,6 +1,6 @@
-"""Who may write to a lake, and who takes in its landing files: one process each, held by the operating system.
+"""The rights to write to a local lake and to take in its landing files: locks of the operating system.
 
-A killed process holds nothing. Lakes on an object store have a lease instead (lease.py).
+A killed process holds nothing. Lakes on an object store have leases instead (lease.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.filelock import FileLock
 
-_BY_TURNS = "by turns"  # stands behind the process id of a holder that gives the lock back after each micro-batch
+_BY_TURNS = "by turns"  # follows the process id in the file of such a holder
 _POLL = 0.05
 
 
@@ -22,7 +22,8 @@ _POLL = 0.05
 def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterator[None]:
     """Hold the lock `name` in the folder. UsageError, with what the holder is `doing`, where another process has it.
 
-    `by_turns`: this process gives it back soon, and waits for any holder; others wait for a holder by turns only.
+    A holder `by_turns` gives the lock back after each micro-batch: it waits for every other holder, and every other
+    process waits for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.lock"

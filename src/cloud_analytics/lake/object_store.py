@@ -1,4 +1,4 @@
-"""An S3 for who only reads it: through PyArrow, without Spark, with the credentials that Spark is given."""
+"""Reads an S3 store through PyArrow, without Spark, with the credentials that Spark is given."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import io
 from collections.abc import Mapping
 from typing import IO, Any, cast
 
-from cloud_analytics.lake.file_system import Entry, FileInfo, Kind, ReadableFiles
+from cloud_analytics.lake.file_system import FileInfo, Kind, ReadableFiles
 
 SCHEMES = ("s3a", "s3")
 _S3A = "spark.hadoop.fs.s3a."
-# Ways to get credentials that PyArrow takes as well; with another one (a role, a class of the user's) Spark is asked.
+# Credential providers that PyArrow can stand for. With another one (a role, a class of the user's) Spark reads.
 _PROVIDERS = {
     "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
     "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
@@ -21,7 +21,7 @@ _PROVIDERS = {
 
 
 def is_understood(bucket: str, conf: Mapping[str, str]) -> bool:
-    """Whether the settings say how to get into a bucket in a way that PyArrow knows, too."""
+    """Whether PyArrow can get into a bucket with these spark.* settings."""
     settings = _settings(bucket, conf)
     provider = settings.get("aws.credentials.provider")
     decisive = ("assumed.role", "encryption", "proxy", "delegation", "security.credential")
@@ -42,19 +42,8 @@ class S3Files(ReadableFiles):
     def _key(self, path: str) -> str:
         return self._whole(path).partition("://")[2]
 
-    def exists(self, path: str) -> bool:
-        from pyarrow.fs import FileType
-
-        return bool(self._fs.get_file_info(self._key(path)).type != FileType.NotFound)
-
-    def info(self, path: str) -> FileInfo:
-        found = self._fs.get_file_info(self._key(path))
-        if not found.is_file:
-            raise FileNotFoundError(path)
-        return self._described(found)
-
     def open(self, path: str) -> IO[bytes]:
-        return io.BufferedReader(cast(io.RawIOBase, self._fs.open_input_file(self._key(path))))  # which knows lines
+        return io.BufferedReader(cast(io.RawIOBase, self._fs.open_input_file(self._key(path))))  # to read by lines
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
         from pyarrow.fs import FileSelector
@@ -62,36 +51,32 @@ class S3Files(ReadableFiles):
         folder = self._key(path)
         listed = self._fs.get_file_info(FileSelector(folder, allow_not_found=True, recursive=recursive))
         return sorted(
-            self._described(found)
+            self._entry(found).checked()
             for found in listed
             if found.is_file and not any(part[0] in "_." for part in found.path[len(folder) + 1 :].split("/") if part)
         )
 
-    def entries(self, path: str) -> list[Entry]:
+    def entries(self, path: str) -> list[FileInfo]:
         from pyarrow.fs import FileSelector
 
         return [
             self._entry(found) for found in self._fs.get_file_info(FileSelector(self._key(path), allow_not_found=True))
         ]
 
-    def entry(self, path: str) -> Entry | None:
+    def entry(self, path: str) -> FileInfo | None:
         from pyarrow.fs import FileType
 
         found = self._fs.get_file_info(self._key(path))
         return None if found.type == FileType.NotFound else self._entry(found)
 
-    def _entry(self, found: Any) -> Entry:
+    def _entry(self, found: Any) -> FileInfo:
         if not found.is_file:
-            return Entry(f"{self._scheme}://{found.path}", Kind.FOLDER)
-        info = self._described(found)
-        return Entry(info.path, Kind.FILE, info.length, info.modified)
-
-    def _described(self, found: Any) -> FileInfo:
+            return FileInfo(f"{self._scheme}://{found.path}", kind=Kind.FOLDER)
         return FileInfo(f"{self._scheme}://{found.path}", found.size, found.mtime_ns // 1_000_000)
 
 
 def _settings(bucket: str, conf: Mapping[str, str]) -> dict[str, str]:
-    """S3A's settings for a bucket: its own ones win over those of all."""
+    """S3A's settings for a bucket; those of the bucket itself override those of all buckets."""
     common = {key.removeprefix(_S3A): value for key, value in conf.items() if key.startswith(_S3A)}
     own = f"bucket.{bucket}."
     return {**common, **{key.removeprefix(own): value for key, value in common.items() if key.startswith(own)}}

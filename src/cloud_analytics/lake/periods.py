@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.folder import LakeFolder
-
-DOCUMENT = "_state/periods"
+from cloud_analytics.lake.folder import Document, LakeFolder
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Closing:
 
 @dataclass(frozen=True)
 class Periods:
-    """The closed months, and every closing and reopening that there ever was, the oldest first."""
+    """The closed months in the order of the calendar, and every closing and reopening there ever was, oldest first."""
 
     closed: Mapping[str, Closing] = field(default_factory=dict)
     log: tuple[Mapping[str, str], ...] = ()
@@ -37,33 +34,30 @@ class Periods:
 
     @property
     def open_month(self) -> str | None:
-        """The first open month after the closed ones, in which what comes late is booked; None where all are open."""
+        """The first open month after the closed ones, in which late changes are booked; None where all are open."""
         return month_after(max(self.closed)) if self.closed else None
 
     def with_closed(self, month: str, closing: Closing) -> Periods:
         """The same, and this month closed."""
         entry = {"month": month, "action": "close", "at": closing.closed_at}
-        return Periods({**self.closed, month: closing}, (*self.log, entry))
+        return Periods(dict(sorted({**self.closed, month: closing}.items())), (*self.log, entry))
 
     def with_reopened(self, month: str, at: str) -> Periods:
         """The same without this month."""
         closed = {name: closing for name, closing in self.closed.items() if name != month}
         return Periods(closed, (*self.log, {"month": month, "action": "reopen", "at": at}))
 
-    def as_document(self) -> dict[str, Any]:
-        """As the lake stores it."""
-        return {"closed": {month: asdict(closing) for month, closing in self.closed.items()}, "log": list(self.log)}
+
+DOCUMENT = Document("_state/periods", Periods)
 
 
 def load(lake: LakeFolder) -> Periods:
     """The periods of a lake."""
-    stored: dict[str, Any] = lake.state(DOCUMENT, {"closed": {}, "log": []})
-    closed = {month: Closing(**entry) for month, entry in stored["closed"].items()}
-    return Periods(dict(sorted(closed.items())), tuple(stored["log"]))
+    return lake.load(DOCUMENT)
 
 
 def check_month(month: str) -> None:
-    """UsageError where it is none."""
+    """UsageError where the text is no month."""
     if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
         raise UsageError(f"{month}: expected a month, YYYY-MM")
 

@@ -1,7 +1,6 @@
-"""Streaming queries over checkpoints that nobody depends on: state documents of the lake know what was taken in.
+"""Streaming queries whose checkpoint may be lost: the lake's own state documents know what was taken in.
 
-So a checkpoint that is lost, or that Spark cannot go on from (a file of it missing or cut short), costs a second look
-at what is known already, and nothing else.
+A checkpoint that is lost or damaged costs a second look at what is known already, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from cloud_analytics.lake.lake import Lake
 
 
 class QueryFailed(PipelineError):
-    """Spark ended a query for a reason of its own; the checkpoint it failed on is gone."""
+    """A query ended for a reason of Spark's own; its checkpoint is deleted."""
 
 
 @contextmanager
 def own_failures(lake: Lake, checkpoint: str, failures: Sequence[BaseException]) -> Iterator[None]:
-    """Around the start of a query and the wait for it: raises what failed in its micro-batches (`failures`) as it was.
+    """Wrap the start of a query and the wait for it: raise the error of its micro-batch (`failures`) unchanged.
 
-    Where nothing did, the query itself failed: QueryFailed, in one line, and the next start has a new checkpoint.
+    Where no micro-batch failed, the query itself did: QueryFailed, in one line; the next start has a new checkpoint.
     """
     try:
         yield
@@ -38,7 +37,7 @@ def own_failures(lake: Lake, checkpoint: str, failures: Sequence[BaseException])
 
 
 def to_end(lake: Lake, checkpoint: str, failures: Sequence[BaseException], start: Callable[[], StreamingQuery]) -> None:
-    """Run a query that ends by itself; a second time, from a new checkpoint, when the first one failed on the old."""
+    """Run a query that ends by itself; where its checkpoint makes it fail, run it again from a new one."""
     try:
         with own_failures(lake, checkpoint, failures):
             start().awaitTermination()

@@ -1,4 +1,4 @@
-"""What a path of the user means: a folder of this machine, or a URI that Spark's file systems reach. Without Spark."""
+"""What a user's path means: a folder of this machine, or a URI that Spark's file systems reach. Without Spark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def local_folder(root: str) -> Path | None:
 
 
 def absolute(root: str) -> str:
-    """A URI as it stands, but for slashes at its end; a local path made absolute."""
+    """A local path made absolute; a URI without the slashes at its end."""
     folder = local_folder(root)
     if folder is None:
         return root.rstrip("/")

@@ -1,7 +1,7 @@
 """CSV masters → records of text, with the original text of each (contract 3, RFC 4180).
 
-A quoted field may hold commas and newlines, so a record, not a line, is the unit. Masters are dimension tables: their
-files are read on the driver, one job for all that changed.
+A quoted field may hold commas and newlines, so the unit is a record, not a line. Masters are dimension tables: their
+files are read on the driver.
 """
 
 from __future__ import annotations
@@ -9,25 +9,24 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from cloud_analytics.config import SourceContract
 from cloud_analytics.lake.files import FileInfo
 from cloud_analytics.landing import header
+from cloud_analytics.landing.folder import KnownFile
 from cloud_analytics.untrusted import printable
 
-# Blanks are Unicode's, as `str.strip` takes them off.
 csv.field_size_limit(2**31 - 1)
 _NUL = "\udc00"  # stands for a NUL, which Python 3.10's reader refuses; no decoded text holds it
 
 
 @dataclass(frozen=True)
 class Record:
-    """One CSV record: fields by column name, the text it stood in, and whether it can be trusted.
+    """One CSV record: fields by column name, its original text, and whether it can be trusted.
 
-    `fits_header`: valid UTF-8, as many fields as the header, and no quote that stays open to the end of the file.
-    `raw_bytes` holds the bytes of what is no UTF-8.
+    `fits_header`: it is valid UTF-8, has as many fields as the header, and no quote that stays open to the end of the
+    file. `raw_bytes` holds the original bytes where they are no UTF-8.
     """
 
     values: dict[str, str]
@@ -42,10 +41,9 @@ class Record:
 
 
 def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:
-    """A file's bytes → (header, records, problem). The problem names the file, and says what is wrong with its header.
+    """A file's bytes → (column names, records, problem). The problem says what is wrong with the header of the file.
 
-    The header's names are those of `header.names`. An empty file has no header, no records and no problem. Text that
-    is no UTF-8 is marked, never dropped.
+    An empty file has no header, no records and no problem. A record that is no UTF-8 is marked, never dropped.
     """
     text = content.decode("utf-8-sig", errors="surrogateescape")
     rows = _rows(text)
@@ -60,14 +58,14 @@ def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str
 
 @dataclass(frozen=True)
 class Master:
-    """The files of a master, parsed: the name of each with its header's names and its records.
+    """A parsed master: of each file its name, its column names and its records.
 
     `problems`: what is wrong with headers, which stops a run. `unfinished`: why the latest snapshot stays for now.
     """
 
-    files: list[tuple[str, list[str], list[Record]]]
-    problems: list[str]
-    unfinished: list[str]
+    files: list[tuple[str, list[str], list[Record]]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
 
     @property
     def records(self) -> int:
@@ -79,16 +77,15 @@ def parse_master(
     found: Mapping[str, FileInfo],
     contents: Mapping[str, bytes],
     contract: SourceContract,
-    known: Mapping[str, Sequence[Any]],
+    known: Mapping[str, KnownFile],
     max_record_bytes: int,
 ) -> Master:
-    """Parse the files of a master, which are read in the order of their names.
+    """Parse the files of a master in the order of their names.
 
-    `contents`: a file's path → its bytes, none of a file that went after it was listed. `known`: what the ledger says
-    of the files of the latest snapshot (name → length, …): where one of them has no header any more, an upload has just
-    begun. So it has where none has one.
+    `contents`: a file's path → its bytes; a file that went after it was listed has none. `known`: the files of the
+    latest snapshot. An upload has just begun where one of these has lost its header, or where no file has a header.
     """
-    master = Master([], [], [])
+    master = Master()
     for name, info in sorted(found.items(), key=lambda file: (file[1].name, file[1].path)):
         if info.path not in contents:
             master.unfinished.append(f"{printable(name)} went before it was read")
@@ -98,7 +95,7 @@ def parse_master(
         master.files.append((info.name, names, records))
         if problem is not None:
             master.problems.append(problem)
-        elif not names and name in known and known[name][0]:
+        elif not names and name in known and known[name].length:
             master.unfinished.append(f"{printable(name)} is empty, as an upload that has just begun")
         elif len(content) > max_record_bytes and any(record.length > max_record_bytes for record in records):
             master.unfinished.append(
@@ -119,7 +116,7 @@ def _record(names: list[str], fields: list[str], raw: str, closed: bool) -> Reco
 
 
 def _rows(text: str) -> Iterator[tuple[list[str], str, bool]]:
-    """Fields of each record, the text it came from, and whether its quotes are closed; blank records are none."""
+    """Of each record that is not blank: its fields, its original text, and whether its quotes are closed."""
     consumed: list[str] = []
     at_end = False
 
@@ -128,11 +125,11 @@ def _rows(text: str) -> Iterator[tuple[list[str], str, bool]]:
         for line in io.StringIO(text, newline=""):
             consumed.append(line)
             yield line.replace("\0", _NUL)
-        yield ""  # a record of its own, unless a quote is open
+        yield ""  # ends a record whose quote is open; otherwise it is a blank record
         at_end = True
 
     for fields in csv.reader(lines()):
-        raw = "".join(consumed) if at_end else "".join(consumed).rstrip("\r\n")  # in an open quote they are text
+        raw = "".join(consumed) if at_end else "".join(consumed).rstrip("\r\n")  # line ends in an open quote are text
         consumed.clear()
         if raw.strip():
             yield [value.replace(_NUL, "\0") for value in fields], raw, not at_end
@@ -141,9 +138,9 @@ def _rows(text: str) -> Iterator[tuple[list[str], str, bool]]:
 def extra_columns(
     headers: Iterable[Sequence[str]], contract: SourceContract, taken: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Columns beyond the contract, in order of first appearance → the names under which Bronze keeps them.
+    """Columns beyond the contract, in the order of their first appearance → the names that Bronze gives them.
 
-    A name that one of Bronze's own columns has (`taken`) gets a `_`.
+    A name that Bronze needs for a column of its own (`taken`) gets a `_` at its end.
     """
     found: dict[str, str] = {}
     used = {*contract.required, *taken}

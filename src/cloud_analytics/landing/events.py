@@ -1,7 +1,7 @@
 """Lines of usage_events_stream → typed events, each line with exactly one outcome (contract 3 and 4).
 
-Lines are read as text, and only one that is exactly one object parses (`strict_json`). Long numbers are quoted first,
-so that they keep every digit.
+Lines are read as text. A line parses only if it is exactly one JSON object (`strict_json`). Long numbers are quoted
+before, so that they keep every digit.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cloud_analytics.lake.schemas import columns, nothing
+from cloud_analytics.lake.lake import empty_frame
 from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.strict_json import is_one_value, listed
 from cloud_analytics.landing.text import event_timestamp, has_text
+from cloud_analytics.tables.spark_types import columns
 
 FIELDS = (
     "event_id",
@@ -34,7 +35,7 @@ FIELDS = (
 )
 _NUMERIC = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens", "schema_version")
 _EVENT = "struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">"
-# A bare number of 16 characters or more would pass through a double: quoted, its text stays as it is.
+# A bare number of 16 characters or more would become a double; in quotes its text stays as it is.
 _LONG_NUMBER = (
     r'("(?:' + "|".join(_NUMERIC) + r')"\s*:\s*)'
     r"(?=[-0-9.eE+]{16})(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])"
@@ -47,7 +48,7 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     Lines end in `\\n` or `\\r\\n`; a byte order mark at the start of a file is skipped by the reader.
     """
     if not paths:
-        return nothing(spark, columns("raw string, raw_bytes binary, source_file string"))
+        return empty_frame(spark, columns("raw string, raw_bytes binary, source_file string"))
     lines = spark.read.option("lineSep", "\n").text([escape_glob(path) for path in paths])
     # The reader keeps the bytes as they are; decoding replaces what is no UTF-8, and so differs from it.
     is_text = F.decode(F.col("value").cast("binary"), "UTF-8") == F.col("value")
@@ -65,10 +66,10 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
 
 
 def parse_lines(lines: DataFrame) -> DataFrame:
-    """`raw`, `raw_bytes` and whatever else → the same with every field of FIELDS as text, `event_ts` and `is_json`.
+    """Lines (`raw`, `raw_bytes`, other columns) → the same with every field of FIELDS as text, `event_ts`, `is_json`.
 
-    A row before and after is one line. `is_json`: valid UTF-8 and exactly one JSON object; the fields are null
-    otherwise. A repeated key's last value counts; numbers keep their exact text.
+    A row is one line, before and after. `is_json`: the line is valid UTF-8 and exactly one JSON object; otherwise its
+    fields are null. Of a repeated key the last value counts; numbers keep their exact text.
     """
     raw = F.col("raw")
     exact = F.when(raw.rlike("[0-9.eE+-]{16}"), F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)

@@ -1,6 +1,6 @@
 """What lies in a landing folder: the files of each source, what is passed over, what changed since it was taken in.
 
-Masters and events are listed, filtered and compared here, and nowhere else. Without Spark.
+The files of masters and events are listed, filtered and compared here, and nowhere else. Without Spark.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import gzip
 import logging
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from cloud_analytics.config import MASTERS
-from cloud_analytics.lake.files import Entry, FileInfo, Kind, ReadableFiles
+from cloud_analytics.lake.files import FileInfo, Kind, ReadableFiles
 from cloud_analytics.untrusted import printable
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,10 @@ SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 _CSV = ".csv"
 _FILE_SYSTEMS_OWN = "lost+found"
-_LIKE_DATA = {"csv", "json", "jsonl", "ndjson", "parquet"}  # parts of a name that people expect to be read
+# People expect a file with one of these in its name to be read.
+_LIKE_DATA = {"csv", "json", "jsonl", "ndjson", "parquet"}
 _LEADS_OUT = "is a link that leads out of landing; landing.follow_links allows it"
-_NAMED = 5  # of what is passed over for one reason
+_NAMED = 5  # paths that a message names for one reason
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -39,8 +40,8 @@ class UnreadableFile(Exception):
 class Contents:
     """What lies in a landing folder now, and may be read.
 
-    `events` and `masters` (by source): the name in the ledger → the file. A file of events goes by its bare name, one
-    of a master by its path below landing. `passed_over`: path below landing → why it is not read.
+    `events` and `masters` (by source): name in the ledger → file. That name is the bare name of a file of events, and
+    the path below landing of a master's file. `passed_over`: path below landing → why it is not read.
     """
 
     events: dict[str, FileInfo] = field(default_factory=dict)
@@ -54,49 +55,52 @@ class Contents:
 
 
 def look(landing: ReadableFiles, follow_links: bool = False) -> Contents:
-    """List a landing folder. Names that begin with `_` or `.` are half-written uploads: neither read nor named."""
+    """List a landing folder. Names that begin with `_` or `.` are half-written uploads, and left out without a word."""
     contents = Contents()
-    for entry in landing.entries(""):
-        if entry.is_hidden or entry.name == _FILE_SYSTEMS_OWN:
-            continue
+    for entry in _visible(landing, ""):
+        source = entry.name.removesuffix(_CSV)
         if entry.kind is Kind.FOLDER and entry.name in (FOLDER, *MASTERS):
             if entry.leaves_root and not follow_links:
                 contents.passed_over[entry.name] = _LEADS_OUT
             else:
                 _look_into(contents, landing, entry.name, follow_links)
-        elif (master := entry.name.removesuffix(_CSV)) in MASTERS and master != entry.name:
-            _take(contents, entry, contents.masters[master], entry.name, follow_links)
+        elif source in MASTERS and source != entry.name:
+            _take(contents, contents.masters[source], entry, entry.name, entry.name, follow_links)
         elif entry.kind is Kind.FOLDER or _LIKE_DATA & set(entry.name.lower().split(".")):
             contents.passed_over[entry.name] = "belongs to no source by its name"
     return contents
 
 
+def _visible(landing: ReadableFiles, folder: str) -> list[FileInfo]:
+    return [entry for entry in landing.entries(folder) if not entry.is_hidden and entry.name != _FILE_SYSTEMS_OWN]
+
+
 def _look_into(contents: Contents, landing: ReadableFiles, folder: str, follow_links: bool) -> None:
     suffixes = SUFFIXES if folder == FOLDER else (_CSV,)
-    for entry in landing.entries(folder):
+    for entry in _visible(landing, folder):
         path = f"{folder}/{entry.name}"
-        if entry.is_hidden or entry.name == _FILE_SYSTEMS_OWN:
-            continue
         if entry.kind is Kind.FOLDER:
             contents.passed_over[path] = "is a folder"
         elif not entry.name.endswith(suffixes):
             contents.passed_over[path] = f"does not end in {' or '.join(suffixes)}"
         elif folder == FOLDER:
-            _take(contents, entry, contents.events, entry.name, follow_links)
+            _take(contents, contents.events, entry, path, entry.name, follow_links)
         else:
-            _take(contents, entry, contents.masters[folder], path, follow_links)
+            _take(contents, contents.masters[folder], entry, path, path, follow_links)
 
 
-def _take(contents: Contents, entry: Entry, files: dict[str, FileInfo], name: str, follow_links: bool) -> None:
+def _take(
+    contents: Contents, files: dict[str, FileInfo], entry: FileInfo, path: str, name: str, follow_links: bool
+) -> None:
     reason = _unfit(entry, follow_links)
     if reason is None:
-        files[name] = entry.file()
+        files[name] = entry.checked()
     else:
-        contents.passed_over[f"{FOLDER}/{name}" if files is contents.events else name] = reason
+        contents.passed_over[path] = reason
 
 
-def _unfit(entry: Entry, follow_links: bool) -> str | None:
-    """Why a file of the right name is not read."""
+def _unfit(entry: FileInfo, follow_links: bool) -> str | None:
+    """Why an entry with the right name is not read; None where it is."""
     if entry.leaves_root and not follow_links:
         return _LEADS_OUT
     return None if entry.kind is Kind.FILE else "is no regular file"
@@ -108,7 +112,7 @@ def event_files(landing: ReadableFiles, follow_links: bool = False) -> list[File
 
 
 def is_event_file(landing: ReadableFiles, name: str, follow_links: bool = False) -> bool:
-    """Whether a file of the stream's folder may be read as one of the stream's."""
+    """Whether the name in the stream's folder is a file of events that `look` would list."""
     if not name.endswith(SUFFIXES) or name[:1] in "_.":
         return False
     folder, entry = landing.entry(FOLDER), landing.entry(f"{FOLDER}/{name}")
@@ -117,7 +121,7 @@ def is_event_file(landing: ReadableFiles, name: str, follow_links: bool = False)
 
 
 def tell_passed_over(contents: Contents, told: set[str]) -> None:
-    """Name what is not read in one line, by reason (of many only the first); what was `told` is not told again."""
+    """Log in one line what is not read and was not `told` before, by reason; of many paths only the first."""
     by_reason: dict[str, list[str]] = {}
     for path in sorted(contents.passed_over.keys() - told):
         by_reason.setdefault(contents.passed_over[path], []).append(path)
@@ -131,8 +135,20 @@ def tell_passed_over(contents: Contents, told: set[str]) -> None:
 
 
 @dataclass(frozen=True)
+class KnownFile:
+    """A landing file as it was taken in.
+
+    Its bytes, its modification time in milliseconds since 1970, and of a file of events the micro-batch that read it.
+    """
+
+    length: int
+    modified: int
+    batch_id: str = ""
+
+
+@dataclass(frozen=True)
 class Changes:
-    """What became of files since they were taken in: never seen before, changed since, not there any more."""
+    """Files that were never taken in, files that changed since, and names of those that are not there any more."""
 
     new: list[FileInfo]
     changed: list[FileInfo]
@@ -142,13 +158,17 @@ class Changes:
         return bool(self.new or self.changed or self.left)
 
 
-def changes(known: Mapping[str, Sequence[Any]], found: Mapping[str, FileInfo]) -> Changes:
-    """Compare files with what is known of them (name → length, modification time, …)."""
-    new = [info for name, info in found.items() if name not in known]
-    changed = [
-        info for name, info in found.items() if name in known and list(known[name][:2]) != [info.length, info.modified]
-    ]
-    return Changes(sorted(new), sorted(changed), sorted(known.keys() - found.keys()))
+def changes(known: Mapping[str, KnownFile], found: Mapping[str, FileInfo]) -> Changes:
+    """Compare files with what is known of those that were taken in; both by their name in the ledger."""
+
+    def differs(name: str, info: FileInfo) -> bool:
+        return name in known and (known[name].length, known[name].modified) != (info.length, info.modified)
+
+    return Changes(
+        sorted(info for name, info in found.items() if name not in known),
+        sorted(info for name, info in found.items() if differs(name, info)),
+        sorted(known.keys() - found.keys()),
+    )
 
 
 def lines(landing: ReadableFiles, info: FileInfo) -> Iterator[bytes]:
@@ -156,7 +176,7 @@ def lines(landing: ReadableFiles, info: FileInfo) -> Iterator[bytes]:
 
     UnreadableFile for a compressed file that cannot be unpacked; FileNotFoundError where it went meanwhile.
     """
-    with landing.open(info.path) as stored, _unpacked(stored, info.name) as stream:
+    with landing.open(info.path) as stored, unpacked(stored, info.name) as stream:
         try:
             for number, line in enumerate(stream):
                 yield (line if number else line.removeprefix(_BYTE_ORDER_MARK)).removesuffix(b"\n")
@@ -164,12 +184,13 @@ def lines(landing: ReadableFiles, info: FileInfo) -> Iterator[bytes]:
             raise UnreadableFile(info.name) from error
 
 
-def _unpacked(stored: IO[bytes], name: str) -> IO[bytes]:
+def unpacked(stored: IO[bytes], name: str) -> IO[bytes]:
+    """The bytes of a file, uncompressed where its name says that they are compressed."""
     return cast(IO[bytes], gzip.open(stored)) if name.endswith(".gz") else stored
 
 
 def has_text(line: bytes) -> bool:
-    """Whether anything but blanks stands in a line; blanks are those of Unicode, for which `str.isspace` is true."""
+    """Whether a line holds anything but blanks. Blank are the characters for which `str.isspace` is true."""
     first = line[:1]
     if b"!" <= first <= b"~":  # the usual line begins with a brace
         return True

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from cloud_analytics.config import SourceContract
 from cloud_analytics.untrusted import printable
 
-_SHOWN = 200  # characters of a header that is none may be many
-# What a spreadsheet saves under the name of a CSV file: first bytes → what that is.
+_SHOWN = 200  # characters of the first line that a message repeats
+# What spreadsheets save under the name of a CSV file: its first bytes → what it is.
 _OTHER_FORMATS = {
     b"\xff\xfe": "the file is UTF-16: save it as UTF-8",
     b"\xfe\xff": "the file is UTF-16: save it as UTF-8",
@@ -19,13 +19,13 @@ _OTHER_FORMATS = {
 
 
 def names(written: Sequence[str], contract: SourceContract) -> list[str]:
-    """Names without surrounding blanks; case does not count: required ones as in the contract, others in lower case."""
+    """Column names as the contract writes them, whatever their case and blanks; other columns in lower case."""
     required = {_folded(name): name for name in contract.required}
     return [required.get(_folded(name), _folded(name)) for name in written]
 
 
 def problem(content: bytes, written: Sequence[str], contract: SourceContract) -> str | None:
-    """What is wrong with the header of a file's content, what it holds instead, and what to do; None: nothing."""
+    """What is wrong with a header, what the file holds instead, and what to do; None where nothing is wrong."""
     found = names(written, contract)
     twice = [name for name, times in Counter(found).items() if name and times > 1]
     if twice:

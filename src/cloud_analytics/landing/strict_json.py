@@ -1,16 +1,16 @@
-"""Exactly one JSON value, or none: what Spark's own reading of JSON does not say.
+"""Whether a text is exactly one JSON value, which Spark's own reading of JSON does not say.
 
 Spark takes `{…}{…}` for its first object, and a part that does not parse for a null. So a text is wrapped into an
-object of which the last field must come through, and Spark is asked for a column that tells of broken parts. And it
-reads the escape of an unpaired surrogate, which is no character, as `?`: two different texts would become the same one.
+object whose last field must come through, and Spark fills a column that tells of broken parts. Spark also reads the
+escape of an unpaired surrogate, which is no character, as `?`: two different texts would become the same one.
 """
 
 from __future__ import annotations
 
 from cloud_analytics.spark import Column, F
 
-# Strict JSON, but NaN and Infinity parse: they are values that a rule judges, not broken text. Length is no fault, but
-# for a bare number: to copy one takes time with the square of its digits.
+# Strict JSON, except that NaN and Infinity parse: they are values for a rule to judge, not broken text. Any length is
+# allowed except for bare numbers, which take time with the square of their digits.
 STRICT = {
     "mode": "PERMISSIVE",
     "columnNameOfCorruptRecord": "_broken",
@@ -21,8 +21,7 @@ STRICT = {
 }
 
 
-# Read from the left: an escaped backslash, or the escapes of a surrogate pair. A surrogate that is escaped outside of
-# these is unpaired.
+# An escaped backslash, or the escapes of a surrogate pair. The escape of a surrogate outside of these is unpaired.
 _WHOLE_ESCAPES = r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _SURROGATE = r"\\u[dD][89a-fA-F]"
 
@@ -37,9 +36,9 @@ def listed(text: Column, kind: str) -> Column:
 def is_one_value(text: Column, parsed: Column, last: str = "") -> Column:
     """Whether the text, `parsed` by `listed`, is exactly one JSON value; may be null.
 
-    `last` is a pattern of what an element of the array can end in, where `kind` does not allow just any.
+    `last` is a pattern of the ends that an element of the array can have, where its kind does not allow any.
     """
-    # `{…}],"r":[{…}` would close the wrapping array and open another: such a text cannot stand where a value must.
+    # `{…}],"r":[{…}` would close the wrapping array and open another. Such a text does not parse as a single value.
     may_close_array = text.contains("]") & text.rlike(rf"{last}\s*\]\s*,")
     alone = F.from_json(
         F.concat(F.lit('{"r":'), text, F.lit(',"ok":1}')), "r string, ok string, _broken string", STRICT

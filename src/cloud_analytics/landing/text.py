@@ -18,10 +18,10 @@ LIMIT = "1000000000000"  # 10^12: magnitudes from here on are invalid
 
 
 def _rarely(text: Column, careful: Callable[[Column], Column]) -> Column:
-    """`careful(text)` for the few texts that need it: interpreted, not compiled into the code of all rows.
+    """`careful(text)` for the few texts that need it, interpreted instead of compiled.
 
-    Spark compiles both sides of a condition into one method. With the careful rules of every column in it, the method
-    was too large for the JVM to run well: judging two million events took 29 seconds of processor time, and takes 9.
+    Spark compiles both sides of a condition into one method. With the careful rules of every column that method is too
+    large for the JVM to optimise: judging two million events took 29 seconds of processor time instead of 9.
     """
     return F.when(text.isNotNull(), F.transform(F.array(text), careful).getItem(0))
 
@@ -33,7 +33,7 @@ def trimmed(text: Column) -> Column:
 
 
 def each_trimmed(texts: Column) -> Column:
-    """Every text of an array as `trimmed` gives it: for a few rows of many columns, where it is quicker to plan."""
+    """Every text of an array, trimmed as by `trimmed`. Quicker to plan for many columns, slower for many rows."""
     return F.transform(texts, _trimmed_carefully)
 
 
@@ -47,21 +47,18 @@ def without_blanks(text: Column) -> Column:
 
 
 def has_text(text: Column) -> Column:
-    """Whether anything but blanks stands in it; stops at the first character that does."""
+    """Whether the text holds anything but blanks."""
     return text.rlike(f"[^{BLANKS}]")
 
 
 def decimal(text: Column, scale: int = 6) -> Column:
-    """A finite number text → DECIMAL(18, scale), rounded half-up; null when it is no number or too large."""
+    """The text of a finite number → DECIMAL(18, scale), rounded half-up; null when it is no number or too large."""
     exact = text.cast(f"decimal(18,{scale})")
     return F.when(text.rlike(_PLAIN), exact).otherwise(_rarely(text, lambda rare: _careful_decimal(rare, scale)))
 
 
 def _careful_decimal(text: Column, scale: int) -> Column:
-    """The same for every text. Exponents beyond three digits are judged without computing them.
-
-    Tiny ones are 0, huge ones are no usable number.
-    """
+    """`decimal` for any text. Exponents of more than three digits are not computed: the number is 0 or too large."""
     number = without_blanks(text)
     plain = F.coalesce(
         _shortened(number).cast(f"decimal(38,{scale})"),
@@ -73,7 +70,7 @@ def _careful_decimal(text: Column, scale: int) -> Column:
 
 
 def _shortened(number: Column) -> Column:
-    """The same number without digits that cannot matter; null if it is too large. Megabytes of digits take hours."""
+    """The same number without digits that cannot matter; null if it is too large. Spark takes hours for megabytes."""
     fraction = F.regexp_replace(number, rf"(\.[0-9]{{{_DIGITS}}})[0-9]+", "$1")
     too_large = number.rlike(rf"^[+-]?0*[1-9][0-9]{{{_DIGITS}}}")
     return F.when(F.length(number) <= _DIGITS, number).when(~too_large, fraction)
@@ -82,13 +79,13 @@ def _shortened(number: Column) -> Column:
 def event_timestamp(text: Column) -> Column:
     """An ISO text with at least minutes → UTC timestamp; null for anything else, and for dates before the year 2000.
 
-    The year is judged as written; a zone that would push the instant past the year 9999 makes it unusable.
+    The year is that of the text; null also where the zone pushes the instant past the year 9999.
     """
-    # Spark's cast also takes bare dates and hours (the pattern keeps those out), and wants seconds before a zone and a
+    # Spark's cast also accepts bare dates and hours, which the pattern keeps out. It needs seconds before a zone, and a
     # colon in an offset.
     complete = F.regexp_replace(text, "^(.{16})([+-])", "$1:00$2")
     complete = F.regexp_replace(complete, "([+-][0-9]{2})([0-9]{2})$", "$1:$2")
-    # Nearly all end in Z. The session's zone is UTC as well, and needs none of the above, nor a zone looked up by name.
+    # Nearly all texts end in Z, which is the session's zone: without it Spark need not look up a zone by name.
     utc = F.when(text.endswith("Z"), F.substring_index(text, "Z", 1)).otherwise(complete)
     instant = F.when(text.rlike(_TIMESTAMP) & (F.substring(text, 1, 4) >= "2000"), utc.cast("timestamp"))
     return F.when(F.year(instant) <= 9999, instant)
@@ -97,7 +94,7 @@ def event_timestamp(text: Column) -> Column:
 def iso_date(text: Column) -> Column:
     """`YYYY-MM-DD`, a real date → DATE; null for anything else."""
     day = without_blanks(text)
-    # The calendar has no year 0: Spark's cast takes one, Python's and Cassandra's dates do not.
+    # Spark's cast accepts the year 0, which the dates of Python and Cassandra do not have.
     return F.when(day.rlike(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$") & ~day.startswith("0000"), day.cast("date"))
 
 

@@ -1,9 +1,9 @@
-"""Rules → columns: every rule of a source evaluated once a record, in one projection."""
+"""Rules as columns: every rule of a source is evaluated once for each record, in one projection."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -12,22 +12,43 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.config.rules import SHARED, Rule
-from cloud_analytics.quality.checks import REGISTERED
+from cloud_analytics.config import EVENTS, Config, SourceContract
+from cloud_analytics.config.rules import CHECKS, SHARED, Rule
+from cloud_analytics.tables.columns import LONGEST_KEY
 
-# Spark takes these for constants of a query; a verdict must not depend on when it is given.
+# Functions of the clock, which Spark takes for constants of a query. A verdict must not depend on when it is given.
 _CLOCK = re.compile(r"\b(current_date|current_timestamp|curdate|localtimestamp|now|unix_timestamp)\b", re.IGNORECASE)
+
+
+def blank_key(contract: SourceContract, _column: str | None) -> Column:
+    """True where a part of the natural key or org_id is blank, or too long to be a key in the store."""
+    parts = [F.col(f"{name}_text") for name in dict.fromkeys([*contract.key, "org_id"])]
+    return reduce(or_, [part.isNull() | (F.octet_length(part) > LONGEST_KEY) for part in parts])
+
+
+def outside_vocabulary(contract: SourceContract, column: str | None) -> Column:
+    """True where the column holds a word that its closed vocabulary does not have."""
+    assert column is not None  # one rule for each column with a vocabulary
+    words = contract.vocabularies[column]
+    folded = [word.upper() if column == "currency" else word.lower() for word in words]
+    return F.col(f"{column}_text").isNotNull() & ~F.col(column).isin(folded)
+
+
+# Checks that read a source's contract, which a condition in YAML cannot do. `config.rules.CHECKS` names them as well.
+_CHECKS: dict[str, Callable[[SourceContract, str | None], Column]] = {
+    check.__name__: check for check in (blank_key, outside_vocabulary)
+}
+assert _CHECKS.keys() == CHECKS.keys()
 
 
 def condition(rule: Rule, config: Config, source: str) -> Column:
     """True where a normalised record breaks the rule; null counts as unbroken."""
     if rule.when is not None:
         return F.expr(rule.when)
-    return REGISTERED[rule.check or ""](config.sources[source], rule.column)
+    return _CHECKS[rule.check or ""](config.sources[source], rule.column)
 
 
-def apply(normalised: DataFrame, config: Config, source: str, keep: Sequence[str]) -> DataFrame:
+def with_verdicts(normalised: DataFrame, config: Config, source: str, keep: Sequence[str]) -> DataFrame:
     """Normalised records → the columns `keep`, `errors` (empty: passed) and `warnings`. One record a row, none dropped.
 
     All conditions see the record as it was normalised; only then `nullify` rules set their columns null.
@@ -49,20 +70,20 @@ def _unless(conditions: list[Column], name: str) -> Column:
     return F.when(~broken, F.col(name)).alias(name)
 
 
-def _names(found: Mapping[str, Column]) -> Column:
-    """The names whose condition is true, as an array in the given order."""
-    if not found:
+def _names(conditions: Mapping[str, Column]) -> Column:
+    """The names of the conditions that are true, as an array in the given order."""
+    if not conditions:
         return F.array().cast("array<string>")
-    return F.array_compact(F.array(*[F.when(holds, F.lit(name)) for name, holds in found.items()]))
+    return F.array_compact(F.array(*[F.when(holds, F.lit(name)) for name, holds in conditions.items()]))
 
 
 def problems(records: DataFrame, config: Config, source: str) -> dict[str, str]:
-    """Key of conf/rules.yaml → what is wrong, for each rule of a source that Spark cannot evaluate on one record alone.
+    """Rules of a source that Spark cannot evaluate on one record alone: key of conf/rules.yaml → what is wrong.
 
     Conditions are only parsed and analysed, against the columns of `records`: no job runs.
     """
     rules = [rule for rule in config.rules_of(source) if not rule.by_step]
-    if _problem(records, config, source, rules) is None:  # nearly always all is well, and one look tells
+    if _problem(records, config, source, rules) is None:  # nearly always: then one analysis is enough
         return {}
     shared = {rule.id for rule in config.rules.of(SHARED)} if source != EVENTS else set()
     found = {}
@@ -75,7 +96,7 @@ def problems(records: DataFrame, config: Config, source: str) -> dict[str, str]:
 
 
 def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Rule]) -> tuple[str, str] | None:
-    """What is wrong with one of these rules: the key, and what it is."""
+    """What is wrong with one of these rules: its key, and the problem; None where nothing is."""
     if any(rule.column is not None and rule.column not in records.columns for rule in rules):
         return "column", f"unknown column; allowed are {', '.join(records.columns)}"
     try:
@@ -97,7 +118,7 @@ def _plan(frame: DataFrame) -> Any:
 
 
 def _height(frame: DataFrame) -> int:
-    """Nodes of the analysed plan: a condition on one record adds one projection; a window or a subquery adds more."""
+    """Nodes of the analysed plan. A condition on one record adds one projection, a window or a subquery adds more."""
     return len(str(_plan(frame).numberedTreeString()).splitlines())
 
 

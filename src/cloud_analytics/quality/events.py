@@ -1,4 +1,4 @@
-"""Usage events before the rules, and after: Bronze's texts normalised, then judged by conf/rules.yaml (contract 5)."""
+"""Usage events: Bronze's texts → normalised values → verdicts by conf/rules.yaml (contract 5)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from cloud_analytics.config import EVENTS, Config, rules
-from cloud_analytics.lake.schemas import columns
 from cloud_analytics.landing.text import decimal, trimmed
-from cloud_analytics.quality import conditions
+from cloud_analytics.quality.conditions import with_verdicts
+from cloud_analytics.tables.spark_types import columns
 
 BRONZE_ERRORS = rules.BRONZE
 _ONLY_FOR_RULES = columns(
@@ -22,20 +22,21 @@ _KEPT = columns(
     " unit_imputed boolean, cost_usd decimal(18,6), schema_version int, carbon_kg decimal(18,6),"
     " genai_tokens decimal(18,6), raw string, source_file string, ingest_ts timestamp, is_late boolean, batch_id string"
 )
-NORMALISED = StructType([*_KEPT, *_ONLY_FOR_RULES])  # what the rules may speak of
+NORMALISED = StructType([*_KEPT, *_ONLY_FOR_RULES])
+"""Columns of a normalised event, which the conditions of the rules may use."""
 
 
 def lookup(words: dict[str, str], key: Column) -> Column:
-    """`key` translated by a small dictionary; null where it is not in it."""
+    """The word that a small dictionary has for `key`; null where it has none."""
     entries = [F.lit(text) for pair in sorted(words.items()) for text in pair]
     return F.element_at(F.create_map(*entries), key) if entries else F.lit(None).cast("string")
 
 
-def normalise(events: DataFrame, config: Config) -> DataFrame:
-    """Bronze columns → Silver's names and types, beside what the rules read. One event a row.
+def normalised(events: DataFrame, config: Config) -> DataFrame:
+    """Bronze's columns → Silver's names and types, and the columns that only rules read. One event a row.
 
-    `<column>_text` is what was written, `metric_unit` and `metric_max` are the metric's unit and limit. v1 rows have
-    neither carbon nor tokens.
+    `<column>_text` is the original text, `metric_unit` and `metric_max` are the metric's unit and limit. Events of
+    version 1 have neither carbon nor tokens.
     """
     taxonomy = config.taxonomy
     version = F.col("schema_version")
@@ -46,7 +47,7 @@ def normalise(events: DataFrame, config: Config) -> DataFrame:
     unit = trimmed(F.lower("unit"))
     service = trimmed(F.lower("service"))
     cost = F.col("cost_usd_increment")
-    normalised = {
+    values = {
         "event_id": trimmed(F.col("event_id")),
         "org_id": trimmed(F.col("org_id")),
         "resource_id": trimmed(F.col("resource_id")),
@@ -71,9 +72,9 @@ def normalise(events: DataFrame, config: Config) -> DataFrame:
         "genai_tokens_text": F.when(keeps_v2_fields, F.col("genai_tokens")),
         "genai_tokens": F.when(keeps_v2_fields, decimal(F.col("genai_tokens"))),
     }
-    return events.select(*[normalised.get(name, F.col(name)).alias(name) for name in NORMALISED.names])
+    return events.select(*[values.get(name, F.col(name)).alias(name) for name in NORMALISED.names])
 
 
-def judge(events: DataFrame, config: Config) -> DataFrame:
+def judged(events: DataFrame, config: Config) -> DataFrame:
     """Bronze events → normalised events with `errors` (empty: passed) and `warnings`. One event a row, none dropped."""
-    return conditions.apply(normalise(events, config), config, EVENTS, _KEPT.names)
+    return with_verdicts(normalised(events, config), config, EVENTS, _KEPT.names)

@@ -73,7 +73,7 @@ def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
     """Count every source: the lines in landing, and the rows of the zones."""
     found = look(landing, config.pipeline.landing.follow_links)
     files = sorted(found.events.values())
-    archived = ledger.archived(lake, files)
+    archived = ledger.event_changes(lake, files).left
     landed = {EVENTS: _event_lines(lake, landing, files) + _archived_lines(lake, archived)}
     landed |= {source: _master_records(lake, landing, config, source, here) for source, here in found.masters.items()}
     query = "SELECT '{source}' AS source, NULL AS error_type, count(*) AS rows FROM silver.{source} UNION ALL"
@@ -127,6 +127,8 @@ def _master_records(
     master = parse_master(found, contents, config.sources[source], known, longest)
     if found and not master.unfinished:
         return master.records
-    day = ledger.snapshots(lake).get(source, {}).get("ingest_date")
+    snapshot = ledger.snapshots(lake).get(source)
+    if snapshot is None:
+        return 0
     query = f"SELECT count(*) AS rows FROM bronze.{source} WHERE ingest_date::VARCHAR = ?"
-    return int(lake.row(query, [day])["rows"]) if day is not None else 0
+    return int(lake.row(query, [snapshot.ingest_date])["rows"])

@@ -42,7 +42,7 @@ def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int
     rows = lake.rows(f"{in_time} FROM bronze.usage_events GROUP BY source_file")
     newest = {row["source_file"]: row["newest"] for row in rows}
     entries = ledger.entries(lake)
-    files = sorted(entries, key=lambda name: (entries[name][1], name))
+    files = sorted(entries, key=lambda name: (entries[name].modified, name))
     clocks = list(accumulate((newest.get(name) or _NEVER for name in files), max))
     # The clock before the micro-batch of each file, less the watermark: events before that time are lost.
     length = watermark // timedelta(microseconds=1)

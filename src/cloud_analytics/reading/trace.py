@@ -205,7 +205,8 @@ def _place_finder(
     for line in found:
         texts[line.source_file].add(_without_return(line.raw.encode()))
     files = {info.name: info for info in event_files(landing, follow_links) if info.name in texts}
-    notes = {info.name: "changed since it was ingested" for info in ledger.changed(lake, files.values())}
+    changed = ledger.event_changes(lake, files.values()).changed
+    notes = {info.name: "changed since it was ingested" for info in changed}
     notes |= {name: "not in landing any more (archived)" for name in texts.keys() - files.keys()}
     numbers: dict[tuple[str, bytes], deque[int]] = defaultdict(deque)
     for name, info in files.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,43 +18,36 @@ from cloud_analytics.lake import built as tables
 from cloud_analytics.lake import periods
 from cloud_analytics.lake.compare import Changes, row_changes
 from cloud_analytics.lake.few_rows import is_little
-from cloud_analytics.lake.lake import Lake, Transaction, partition_folder, partition_values
-from cloud_analytics.lake.schemas import (
-    BRONZE_EVENTS,
-    COST_BASELINES,
-    QUARANTINE,
-    SILVER_EVENTS,
-    SILVER_MASTERS,
-    conform,
-)
+from cloud_analytics.lake.lake import Lake, Transaction, lies_below, partition_folder, partition_values
 from cloud_analytics.landing.text import trimmed
 from cloud_analytics.quality import metrics, quarantine
-from cloud_analytics.quality.events import BRONZE_ERRORS, judge
+from cloud_analytics.quality.events import BRONZE_ERRORS, judged
+from cloud_analytics.silver import state as silver_state
 from cloud_analytics.silver import usage_events
+from cloud_analytics.silver.state import Baselines, Inputs, SilverDate, SilverEvents
+from cloud_analytics.tables.zones import (
+    BRONZE_EVENTS,
+    COST_BASELINES,
+    QUARANTINED_EVENTS,
+    SILVER_EVENTS,
+    SILVER_MASTERS,
+)
 
-EVENTS_TABLE = f"silver/{EVENTS}"
-BASELINES_TABLE = "silver/cost_baselines"
-# `dates`: of each date its `inputs` (versions of what it was built from), the number of the transaction that built it
-# anew or joined its files (`base`), those that added rows since (`parts`), and the last that changed rows (`version`).
-# `settled`: the inputs of the dates that are as the last settling left them. `events`: how many there are.
-# `baselines`: their rules, and of how many events they were made.
-EVENTS_STATE = "_state/silver_usage_events"
 _JOINED = ("customers_orgs", "resources", "users")
-_PARTITIONS = ("date", "service")
 _BASELINE_COLUMNS = ["org_id", "service", "metric", "cost_usd", "value"]
 _BROADCAST_IDS = 500_000  # more ids than a micro-batch brings are joined by a shuffle
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What is to be done to which dates.
+    """What is done to which dates.
 
-    `anew`: built from all that Bronze has of them, which may be nothing any more. `added`: the rows of these
-    micro-batches (batch_ids) are added. `staying`: nothing.
+    `anew`: dates that are built from all that Bronze has of them, which may be nothing any more. `added`: date → the
+    micro-batches whose rows are added to it. `staying`: the other dates of Silver.
     """
 
     anew: tuple[str, ...]
-    added: dict[str, list[str]]
+    added: dict[str, tuple[str, ...]]
     staying: tuple[str, ...]
 
     @property
@@ -65,141 +57,102 @@ class _Work:
 
     @property
     def before(self) -> list[str]:
-        """The dates whose rows of Silver stay."""
+        """The dates whose rows in Silver stay."""
         return sorted({*self.staying, *self.added})
 
     @property
     def folders(self) -> list[str]:
-        """Where their rows lie in Bronze."""
+        """The partitions of Bronze that hold the rows to build or to add."""
         batches = [f"date={date}/batch_id={batch}" for date, found in self.added.items() for batch in found]
-        return [*(f"date={date}" for date in self.anew), *batches]
+        return [*_folders(self.anew), *batches]
 
-    def settling(self, dates: Collection[str]) -> _Work:
-        """The same with further dates built anew."""
+    def with_anew(self, dates: Collection[str]) -> _Work:
+        """The same, but these dates are built anew instead of added to."""
         added = {date: batches for date, batches in self.added.items() if date not in dates}
         return replace(self, anew=tuple(sorted({*self.anew, *dates})), added=added)
 
 
 def build_events(lake: Lake, config: Config, whole_history: bool, changes: Changes | None = None) -> list[str]:
-    """Bring the dates of usage_events up to date whose Bronze, masters or rules changed; returns them.
+    """Bring up to date the dates of usage_events whose Bronze rows, masters or rules changed; returns them.
 
-    `whole_history` (the batch layer) builds every date anew when anything changed at all, so that copies of an event
-    are found across dates and scores see all events; but for dates of closed months that it left as they are now: they
-    keep their scores. Otherwise (the speed layer) only the dates that changed are
-    touched, and scored with the stored baselines: the rows of new micro-batches are added, and a date is built anew
-    only where that cannot settle it. `changes` collects which rows that changed, at the price of one more job.
+    `whole_history` (the batch layer): when anything changed at all, every date is built anew, so that copies of an
+    event are found across dates and scores see all events. Dates of closed months that the last settling left as they
+    are now stay, with their scores. Otherwise (the speed layer) only the dates that changed are touched, and scored
+    with the stored baselines: rows of new micro-batches are added, and a date is built anew only where that cannot
+    settle it. `changes` collects the rows that changed, which takes one more job.
     """
-    bronze: dict[str, int] = lake.state(ledger.DATES, {})
-    pending: dict[str, Any] = lake.state(ledger.PENDING, {})
-    state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}})
-    masters = tables.load(lake)
-    judged_with = [*(tables.content(masters, f"silver/{name}") for name in _JOINED), config.fingerprint()]
-    inputs = {date: [version, *judged_with] for date, version in bronze.items()}
-    built = {date: entry["inputs"] for date, entry in state["dates"].items()}
-    settled: dict[str, Any] = state.get("settled", {})
-    if whole_history:
-        if settled == inputs and "baselines" in state:
+    state = silver_state.load(lake)
+    bronze = lake.load(ledger.DATES)
+    inputs = _inputs(lake, config, bronze)
+    known = {date: entry.inputs for date, entry in state.dates.items()}
+    settling = whole_history or state.baselines is None
+    if settling:
+        if state.settled == inputs and state.baselines is not None:
             return []
-        stale = {*inputs, *built} - _resting(lake, inputs, settled)
+        stale = {*inputs, *known} - _resting(lake, inputs, state.settled)
     else:
-        stale = {date for date in {*inputs, *built} if inputs.get(date) != built.get(date)}
+        stale = {date for date in {*inputs, *known} if inputs.get(date) != known.get(date)}
     if not stale:
         return []
     added = {
-        date: batches
-        for date, (since, batches) in pending.items()
-        if date in stale and not whole_history and built.get(date) == [since, *judged_with]
-        if "parts" in state["dates"][date]  # none in a lake of before there were any
+        date: entry.added
+        for date, entry in bronze.items()
+        if date in stale and not settling and entry.since is not None
+        if known.get(date) == replace(inputs[date], bronze=entry.since)
     }
-    work = _Work(tuple(sorted(stale - added.keys())), added, tuple(sorted(built.keys() - stale)))
+    work = _Work(tuple(sorted(stale - added.keys())), added, tuple(sorted(known.keys() - stale)))
     with lake.transaction() as transaction:
-        work, scored = _Build(lake, transaction, config, changes, whole_history).build(work)
+        work, events, baselines = _Build(lake, transaction, config, state, changes, settling).build(work)
         number = transaction.number
-        dates = {date: state["dates"][date] for date in work.staying}
+        dates = {date: state.dates[date] for date in work.staying}
         for date in stale & inputs.keys():
-            entry = {"inputs": inputs[date], "version": number, "base": number, "parts": []}
+            dates[date] = SilverDate(inputs[date], number, base=number)
             if date in work.added:
-                known = state["dates"][date]
-                entry |= {"base": known["base"], "parts": [*known["parts"], number]}
-            dates[date] = entry
-        # Where every date was built anew, nothing is left to settle.
-        kept = {date: found for date, found in settled.items() if date not in stale}
-        settled = kept if work.before and not whole_history else inputs
-        transaction.put(EVENTS_STATE, {"dates": dates, "settled": settled, **scored})
-        transaction.put(ledger.PENDING, {date: entry for date, entry in pending.items() if date not in stale})
+                before = state.dates[date]
+                dates[date] = SilverDate(inputs[date], number, before.base, (*before.parts, number))
+        settled: Mapping[str, Inputs] = inputs
+        if work.before and not settling:  # where every date was built anew, nothing is left to settle
+            settled = {date: found for date, found in state.settled.items() if date not in stale}
+        transaction.store(silver_state.DOCUMENT, SilverEvents(dates, settled, events, baselines))
+        transaction.store(ledger.DATES, ledger.without_added(bronze, stale))
     return sorted(stale)
 
 
-def _resting(lake: Lake, inputs: Mapping[str, Any], settled: Mapping[str, Any]) -> set[str]:
+def _inputs(lake: Lake, config: Config, bronze: Mapping[str, ledger.BronzeDate]) -> dict[str, Inputs]:
+    """What each date of Bronze would be built from now."""
+    states = tables.load(lake)
+    contents = [tables.content_of(states.get(SILVER_MASTERS[name].path, {}).get("")) for name in _JOINED]
+    orgs, resources, users = contents
+    rules = config.fingerprint()
+    return {date: Inputs(entry.version, orgs, resources, users, rules) for date, entry in bronze.items()}
+
+
+def _resting(lake: Lake, inputs: Mapping[str, Inputs], settled: Mapping[str, Inputs]) -> set[str]:
     """The dates of closed months that a settling has to leave as they are.
 
-    Nothing of them has changed since the last one, and no event of theirs may have a copy on a date that is built anew.
+    Nothing of them has changed since the last one, and none of their events has a copy on a date that is built anew.
     """
     closed = periods.load(lake).months
     resting = {date for date, found in inputs.items() if date[:7] in closed and settled.get(date) == found}
 
     def ids(dates: Iterable[str]) -> DataFrame:
-        bronze = lake.read(ledger.TABLE, BRONZE_EVENTS, [f"date={date}" for date in sorted(dates)])
-        return bronze.select("date", trimmed(F.col("event_id")).alias("event_id"))
+        return lake.rows(BRONZE_EVENTS, _folders(dates)).select("date", trimmed(F.col("event_id")).alias("event_id"))
 
     while resting and resting != inputs.keys():
         shared = ids(resting).join(ids(inputs.keys() - resting), "event_id", "left_semi")
         found = {str(row.date) for row in shared.select("date").distinct().collect()}
         if not found:
             break
-        resting -= found  # and with them what has copies there
+        resting -= found  # their events may have copies on further dates
     return resting
-
-
-def join_parts(lake: Lake, config: Config) -> list[str]:
-    """Join the small files of the dates to which many micro-batches have added theirs; the rows stay as they are.
-
-    Returns the dates. A file is joined with the smaller ones when these together are half as large: so their sizes
-    grow like powers, there are few of them however long the day, and each row is written again a few times only.
-    """
-    state: dict[str, Any] = lake.state(EVENTS_STATE, {"dates": {}})
-    most = config.pipeline.stream.max_parts
-    many = sorted(date for date, entry in state["dates"].items() if len(entry.get("parts", ())) >= most)
-    if not many:
-        return []
-    with lake.transaction() as transaction:
-        for table, schema, partitions in (
-            (EVENTS_TABLE, SILVER_EVENTS, _PARTITIONS),
-            (quarantine.table(EVENTS), QUARANTINE, quarantine.PARTITIONS),
-        ):
-            lengths = {date: lake.lengths(f"{table}/date={date}") for date in many}
-            small = {f"date={date}/{path}" for date in many for path in small_files(lengths[date])}
-            if small:
-                rows = lake.read(table, schema, sorted(small))
-                rows = lake.together(rows, partitions, len({partition_folder(path) for path in small}))
-                transaction.replace(table, rows, partitions, small.__contains__)
-        joined_dates = {
-            date: {**state["dates"][date], "base": state["dates"][date]["version"], "parts": []} for date in many
-        }
-        transaction.put(EVENTS_STATE, {**state, "dates": {**state["dates"], **joined_dates}})
-    return many
-
-
-def small_files(lengths: dict[str, int]) -> list[str]:
-    """Of the files of some partitions those to be joined with others of their partition."""
-    partitions: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(lengths, key=lambda path: lengths[path]):
-        partitions[partition_folder(path)].append(path)
-    found = []
-    for paths in partitions.values():
-        joined, together = 1, lengths[paths[0]]
-        while joined < len(paths) and lengths[paths[joined]] <= 2 * together:
-            together += lengths[paths[joined]]
-            joined += 1
-        found += paths[:joined] if joined > 1 else []
-    return found
 
 
 @dataclass(frozen=True)
 class _Standing:
-    """Events of Silver whose ids came again, how many ids these are, and (date, file) of their lines.
+    """The events of Silver whose ids came again, on the dates to which rows are added.
 
-    `displaced`: dates on which such an event gives way to a copy that came.
+    `ids`: how many ids these are. `displaced`: dates on which such an event gives way to a copy that came. `files`:
+    date and source file of their lines.
     """
 
     events: DataFrame
@@ -215,28 +168,29 @@ class _Build:
     lake: Lake
     transaction: Transaction
     config: Config
+    state: SilverEvents
     changes: Changes | None
     settling: bool
 
-    def build(self, work: _Work) -> tuple[_Work, dict[str, Any]]:
-        """Do it; returns what was done after all, and what EVENTS_STATE is to say of `events` and `baselines`."""
+    def build(self, work: _Work) -> tuple[_Work, int, Baselines]:
+        """Do the work; returns what was done in the end, how many events there are, and the baselines' state."""
         with ExitStack() as held:
-            bronze = self.lake.read(ledger.TABLE, BRONZE_EVENTS, work.folders)
-            # Of a line that passes nobody needs the text, unless its event has copies: 300 bytes an event are not held.
+            bronze = self.lake.rows(BRONZE_EVENTS, work.folders)
+            # The text of a line that passes is needed only where its event has copies: it is not held in memory.
             text_of_rejects = F.when(F.size("errors") > 0, F.col("raw"))
-            judged = _held(held, judge(bronze, self.config).withColumn("raw", text_of_rejects))
-            facts = usage_events.census(judged).first()
-            assert facts is not None  # an aggregate without groups has one row
-            standing = self._standing(held, work, judged, facts["ids"])
+            records = _held(held, judged(bronze, self.config).withColumn("raw", text_of_rejects))
+            counts = usage_events.record_counts(records).first()
+            assert counts is not None  # an aggregate without groups has one row
+            standing = self._standing(held, work, records, counts["ids"])
             if standing is None or not standing.displaced:
-                return work, self._write(held, work, bronze, judged, facts, standing)
-        return self.build(work.settling(standing.displaced))
+                return work, *self._write(held, work, bronze, records, counts, standing)
+        return self.build(work.with_anew(standing.displaced))
 
-    def _standing(self, held: ExitStack, work: _Work, judged: DataFrame, ids: int) -> _Standing | None:
-        """Copies that stand in Silver already, on the dates to which rows are added; None where there are none."""
+    def _standing(self, held: ExitStack, work: _Work, records: DataFrame, ids: int) -> _Standing | None:
+        """The copies that are in Silver already, on the dates to which rows are added; None where there are none."""
         if not work.added or not ids:
             return None
-        came = usage_events.smallest_files(judged)
+        came = usage_events.smallest_files(records)
         if ids <= _BROADCAST_IDS:
             came = F.broadcast(came)
         events = _held(held, usage_events.standing_copies(came, self._silver(work.added)))
@@ -249,110 +203,123 @@ class _Build:
         return _Standing(events, row["ids"], row["displaced"], row["files"]) if row["ids"] else None
 
     def _write(
-        self, held: ExitStack, work: _Work, bronze: DataFrame, judged: DataFrame, facts: Row, standing: _Standing | None
-    ) -> dict[str, Any]:
+        self,
+        held: ExitStack,
+        work: _Work,
+        bronze: DataFrame,
+        records: DataFrame,
+        counts: Row,
+        standing: _Standing | None,
+    ) -> tuple[int, Baselines]:
+        """Write events, rejects, baselines and metrics; returns how many events there are, and the baselines' state."""
         copies = None
         if standing is not None:
             lines = bronze.unionByName(self._lines_of(standing))
-            copies = usage_events.lines_of_copies(judged, lines, standing.events)
-        elif facts["copies"]:
-            copies = usage_events.lines_of_copies(judged, bronze)
+            copies = usage_events.lines_of_copies(records, lines, standing.events)
+        elif counts["copies"]:
+            copies = usage_events.lines_of_copies(records, bronze)
         if copies is not None:
-            copies = _held(held, judge(copies, self.config))
-        survivors, rejects = usage_events.split_copies(judged, copies)
-        if standing is not None:  # their copies and they were judged together; they are in the lake already
+            copies = _held(held, judged(copies, self.config))
+        survivors, rejects = usage_events.split_copies(records, copies)
+        if standing is not None:  # these were judged with the copies that came, but are in the lake already
             came = F.col("batch_id").isin([batch for batches in work.added.values() for batch in batches])
             came |= F.col("date").cast("string").isin(list(work.anew))
             survivors, rejects = survivors.where(came), rejects.where(came)
-        ids = facts["ids"] - (standing.ids if standing is not None else 0)
+        ids = counts["ids"] - (standing.ids if standing is not None else 0)
         events = ids + self._events_before(work)
         baselines, made = self._baselines(work, survivors, events)
-        enriched = usage_events.enrich(survivors, *[self._master(name) for name in _JOINED])
-        scored = scores.score(enriched, baselines, self.config.anomalies.events)
-        accepted, refused = Observation(), Observation()
-        kept_counts, lost_counts = {}, {}
         little = is_little([bronze])
-        if ids or work.anew:
-            warnings = metrics.tally("warnings", metrics.warning(self.config, EVENTS))
-            scored = conform(scored.observe(accepted, *warnings, *metrics.matches()), SILVER_EVENTS)
-            partitions = len(work.dates) * len(self.config.taxonomy.services)
-            rows = self.lake.together(scored, _PARTITIONS, partitions, little)
-            staged = self.transaction.replace(EVENTS_TABLE, rows, _PARTITIONS, _on(work.anew))
-            if self.changes is not None and staged is not None:
-                now = self.lake.read(staged, SILVER_EVENTS)
-                self.changes[EVENTS_TABLE] = row_changes(self._silver(work.anew), now, ["event_id", "date"])
-            # Spark plans rows that turn out to be none away, and what observes them: then no observation ever comes.
-            kept_counts = accepted.get if ids else {}
-        broken = None
-        if copies is not None or facts["rejected"]:
-            errors = metrics.tally("errors", metrics.rejecting(self.config, EVENTS))
-            observed = rejects.observe(refused, F.count("*").alias("rows"), *errors)
-            found = quarantine.rejects(observed, EVENTS, self.config.fingerprint())
-            broken = self.lake.together(found, [], 1, little)
-        self.transaction.replace(quarantine.table(EVENTS), broken, quarantine.PARTITIONS, _on(work.anew, BRONZE_ERRORS))
-        if broken is not None:
-            lost_counts = refused.get
-        verdicts = metrics.verdicts(ids, lost_counts.get("rows", 0), {**kept_counts, **lost_counts})
-        counted = {"dates": work.dates, **verdicts, "joins": metrics.match_rates(kept_counts)}
+        kept = self._write_events(work, survivors, baselines, ids, little) if ids or work.anew else {}
+        lost = self._write_rejects(work, rejects if copies is not None or counts["rejected"] else None, little)
+        verdicts = metrics.verdicts(ids, lost.get("rows", 0), {**kept, **lost})
+        counted = {"dates": work.dates, **verdicts, "joins": metrics.match_rates(kept)}
         metrics.record(self.transaction, self.config, {EVENTS: counted})
-        return {"events": events, "baselines": made}
+        return events, made
+
+    def _write_events(
+        self, work: _Work, survivors: DataFrame, baselines: DataFrame, ids: int, little: bool
+    ) -> dict[str, Any]:
+        """Join, score and write the surviving events; returns what was counted of them."""
+        masters = [self.lake.rows(SILVER_MASTERS[name]) for name in _JOINED]
+        scored = scores.score(usage_events.with_masters(survivors, *masters), baselines, self.config.anomalies.events)
+        accepted = Observation()
+        counts = metrics.rule_counts(self.config, EVENTS, "warnings")
+        observed = SILVER_EVENTS.select(scored.observe(accepted, *counts, *metrics.join_counts()))
+        partitions = len(work.dates) * len(self.config.taxonomy.services)
+        rows = self.lake.gathered(observed, SILVER_EVENTS.folders, partitions, little)
+        going = lies_below(_folders(work.anew)) if work.anew else None
+        staged = self.transaction.replace(SILVER_EVENTS.path, rows, SILVER_EVENTS.folders, going)
+        if self.changes is not None and staged is not None:
+            now = self.lake.read(staged, SILVER_EVENTS.schema)
+            self.changes[SILVER_EVENTS.path] = row_changes(self._silver(work.anew), now, ["event_id", "date"])
+        # Where Spark knows that there are no rows, it drops the observation from its plan: waiting would never end.
+        return accepted.get if ids else {}
+
+    def _write_rejects(self, work: _Work, rejects: DataFrame | None, little: bool) -> dict[str, Any]:
+        """Write the rejects, if any; returns what was counted of them. What Bronze rejected stays."""
+        refused = Observation()
+        rows = None
+        if rejects is not None:
+            counts = metrics.rule_counts(self.config, EVENTS, "errors")
+            observed = rejects.observe(refused, F.count("*").alias("rows"), *counts)
+            found = quarantine.rejects(observed, EVENTS, self.config.fingerprint())
+            rows = self.lake.gathered(found, [], 1, little)
+        table = QUARANTINED_EVENTS
+        self.transaction.replace(table.path, rows, table.folders, _rejects_of_silver(work.anew) if work.anew else None)
+        return refused.get if rejects is not None else {}
 
     def _lines_of(self, standing: _Standing) -> DataFrame:
-        """The lines of Bronze among which those of the standing events are, and no line that came."""
-        batches = {(date, ledger.entries(self.lake)[file][2]) for date, file in standing.files}
+        """The Bronze rows among which the lines of the standing events are, and no line that came."""
+        batches = {(date, ledger.entries(self.lake)[file].batch_id) for date, file in standing.files}
         folders = {f"date={date}/batch_id={batch}" for date, batch in batches}
         for date in {date for date, _ in batches}:
-            listed = self.lake.files.folders(f"{ledger.TABLE}/date={date}")
+            listed = self.lake.files.folders(f"{BRONZE_EVENTS.path}/date={date}")
             folders |= {f"date={date}/{name}" for name in listed if name.startswith(f"batch_id={ledger.COMPACTED}")}
-        return self.lake.read(ledger.TABLE, BRONZE_EVENTS, sorted(folders))
+        return self.lake.rows(BRONZE_EVENTS, sorted(folders))
 
     def _events_before(self, work: _Work) -> int:
         """How many events Silver holds on the dates that are not built anew."""
         if not work.before:
             return 0
-        known = self.lake.state(EVENTS_STATE, {}).get("events")
-        if known is None:  # a lake of before they were counted
-            return self._silver(work.before).count()
-        return int(known) - (self._silver(work.anew).count() if work.anew else 0)
+        return self.state.events - (self._silver(work.anew).count() if work.anew else 0)
 
-    def _baselines(self, work: _Work, survivors: DataFrame, events: int) -> tuple[DataFrame, dict[str, Any]]:
-        """The baselines to score with, and what is to be known of them: the stored ones, made anew where they are old.
+    def _baselines(self, work: _Work, survivors: DataFrame, events: int) -> tuple[DataFrame, Baselines]:
+        """The baselines to score with, and their state: the stored ones, or new ones where those are out of date.
 
-        They are old when the lake holds twice the events that they were made of: so they cost a constant share of all
-        work. A settling makes them anew of the whole history; where every date is built, that costs no further reading.
+        They are out of date when the lake holds twice the events that they were made of: so they cost a constant share
+        of all work. A settling makes them anew of the whole history, which it reads anyway.
         """
-        stored = self.lake.state(EVENTS_STATE, {}).get("baselines")
-        rules = self.config.fingerprint()
-        keeps = work.before and not self.settling
-        if keeps and stored is not None and stored["rules"] == rules and events < 2 * stored["events"]:
-            return self.lake.read(BASELINES_TABLE, COST_BASELINES), stored
+        stored, rules = self.state.baselines, self.config.fingerprint()
+        if work.before and not self.settling and stored and stored.rules == rules and events < 2 * stored.events:
+            return self.lake.rows(COST_BASELINES), stored
         history = survivors.select(_BASELINE_COLUMNS)
         if work.before:
             history = history.unionByName(self._silver(work.before).select(_BASELINE_COLUMNS))
         fresh = scores.baselines(history, self.config.anomalies.events)
-        staged = self.transaction.replace(BASELINES_TABLE, fresh.repartition(1))
+        staged = self.transaction.replace(COST_BASELINES.path, fresh.repartition(1))
         assert staged is not None  # a frame was given
-        return self.lake.read(staged, COST_BASELINES), {"rules": rules, "events": events}
+        return self.lake.read(staged, COST_BASELINES.schema), Baselines(rules, events)
 
     def _silver(self, dates: Iterable[str]) -> DataFrame:
-        return self.lake.read(EVENTS_TABLE, SILVER_EVENTS, [f"date={date}" for date in sorted(dates)])
-
-    def _master(self, name: str) -> DataFrame:
-        return self.lake.read(f"silver/{name}", SILVER_MASTERS[name])
+        return self.lake.rows(SILVER_EVENTS, _folders(dates))
 
 
 def _held(held: ExitStack, frame: DataFrame) -> DataFrame:
-    """The frame kept in memory, until the stack ends."""
+    """The frame, kept in memory until the stack ends."""
     kept = frame.persist(StorageLevel.MEMORY_AND_DISK)
     held.callback(kept.unpersist)
     return kept
 
 
-def _on(dates: Collection[str], but: Collection[str] = ()) -> Callable[[str], bool] | None:
-    """Whether a file of a table lies in a partition of these dates, and not in one of an error type left out."""
+def _folders(dates: Iterable[str]) -> list[str]:
+    return [f"date={date}" for date in sorted(dates)]
+
+
+def _rejects_of_silver(dates: Collection[str]) -> Callable[[str], bool]:
+    """Whether a file of quarantine holds rejects of these dates that Silver gave, and not Bronze."""
 
     def going(path: str) -> bool:
         values = partition_values(partition_folder(path))
-        return values["date"] in dates and values.get("error_type") not in but
+        return values["date"] in dates and values["error_type"] not in BRONZE_ERRORS
 
-    return going if dates else None
+    return going

@@ -1,4 +1,4 @@
-"""bronze/usage_events → silver/usage_events and its rejects: judge, keep one copy of each event, join, score.
+"""Judged events → rows of silver/usage_events and rejects: one copy of each event is kept, and joined with masters.
 
 Pure functions over DataFrames; which dates they see decides the layer: the speed layer gives them the touched dates,
 reconcile all of them.
@@ -18,15 +18,15 @@ def valid(judged: DataFrame) -> DataFrame:
 
 
 def smallest_files(judged: DataFrame) -> DataFrame:
-    """Judged events → one row an event_id of valid records: the smallest name of their files, blanks left out."""
+    """Judged events → one row an event_id of valid records: the smallest name of their files, without blanks."""
     return valid(judged).groupBy("event_id").agg(F.min(without_blanks(F.col("source_file"))).alias("smallest_file"))
 
 
 def standing_copies(came: DataFrame, silver: DataFrame) -> DataFrame:
-    """Those of Silver's events whose id came again (`smallest_files`): event_id, date, source_file and `displaced`.
+    """The events of Silver whose id came again (`smallest_files`): event_id, date, source_file and `displaced`.
 
-    `displaced`: a copy that came survives instead. Where the names are the same the text decides, which is not looked
-    at here, and so it is true as well.
+    `displaced`: a copy that came survives in the event's place, or may do so. Where their files have the same name the
+    text decides, which is not compared here: then it is true as well.
     """
     standing = silver.select("event_id", "date", "source_file").join(came, "event_id")
     displaced = F.col("smallest_file") <= without_blanks(F.col("source_file"))
@@ -42,10 +42,10 @@ def lines_of_copies(judged: DataFrame, bronze: DataFrame, standing: DataFrame | 
     return bronze.join(F.broadcast(repeated), trimmed(F.col("event_id")) == F.col("repeated_id"), "left_semi")
 
 
-def census(judged: DataFrame) -> DataFrame:
-    """One row: `rejected`, how many records broke a rule, and of the ids of valid records, `ids`, `copies`.
+def record_counts(judged: DataFrame) -> DataFrame:
+    """Judged events → one row: `rejected` records that broke a rule; `ids` of valid records, and how many are `copies`.
 
-    `ids` is how many there are (each becomes one row of Silver), `copies` how many of them several records carry.
+    Each id becomes one row of Silver. It counts as a copy where several valid records carry it.
     """
     passed = F.size("errors") == 0
     ids = judged.groupBy(F.when(passed, F.col("event_id")).alias("event_id"), passed.alias("passed")).count()
@@ -59,9 +59,9 @@ def census(judged: DataFrame) -> DataFrame:
 def split_copies(judged: DataFrame, copies: DataFrame | None) -> tuple[DataFrame, DataFrame]:
     """Judged events → (survivors, rejects with their `errors`). Survivors have no `raw`.
 
-    Among copies of one id the survivor has the smallest (source file name, line text), blanks around them left out.
-    `copies` holds the judged lines
-    of the ids with copies; None says that there are none, which saves the join.
+    Among the copies of one id the record with the smallest (source file name, line text) survives; blanks around them
+    do not count. `copies` holds the judged lines of the ids that have copies; None means that there are none, which
+    saves the join.
     """
     accepted = valid(judged).drop("raw")
     rejected = judged.where(F.size("errors") > 0)
@@ -75,13 +75,10 @@ def split_copies(judged: DataFrame, copies: DataFrame | None) -> tuple[DataFrame
     kind = F.when(line == F.col("_first"), "duplicate_event").otherwise("conflicting_duplicate")
     losers = ranked.where("_rank > 1").withColumn("errors", F.array(kind)).drop("_rank", "_first")
     ids = F.broadcast(copies.select("event_id"))
-    return (
-        accepted.join(ids, "event_id", "left_anti").unionByName(survivors),
-        rejected.unionByName(losers),
-    )
+    return accepted.join(ids, "event_id", "left_anti").unionByName(survivors), rejected.unionByName(losers)
 
 
-def enrich(events: DataFrame, orgs: DataFrame, resources: DataFrame, users: DataFrame) -> DataFrame:
+def with_masters(events: DataFrame, orgs: DataFrame, resources: DataFrame, users: DataFrame) -> DataFrame:
     """Events with the attributes of their organisation, resource and user; unmatched ones read `unknown`.
 
     `user_matched` is null for an event without a user_id.

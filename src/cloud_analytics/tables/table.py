@@ -117,6 +117,11 @@ class Table:
         """Its folder in the lake."""
         return f"{self.zone}/{self.name}"
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The columns that are folders in the lake."""
+        return (self.partition, *self.below) if self.partition else ()
+
     def is_held(self, partition: str, closed: Collection[str]) -> bool:
         """Whether a partition stays as it is because finance has closed its month."""
         by_usage = self.partition in ("usage_date", "summary_date") and not self.of_closed_months
@@ -129,7 +134,7 @@ class Table:
     @cached_property
     def stored(self) -> tuple[Column, ...]:
         """The columns in the order of Parquet."""
-        folders = [self.partition, *self.below]
+        folders = self.folders
         return tuple(sorted(self.columns, key=lambda c: folders.index(c.name) if c.name in folders else -1))
 
     @cached_property

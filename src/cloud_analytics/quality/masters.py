@@ -1,7 +1,6 @@
-"""bronze/<master> → judged rows: typed columns, `errors` (empty: the row is valid) and `warnings` (contract 5).
+"""Records of masters: Bronze's texts → normalised values → verdicts by conf/rules.yaml (contract 5).
 
-A column's declared type says how its text is typed; `judge` adds what all share: trimming, closed vocabularies, the
-rules of conf/rules.yaml and the one survivor of a natural key. One record a row, none dropped.
+The declared type of a column of Silver says how its text becomes a value.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, DateType, DecimalType, StringType, StructField, StructType
 
 from cloud_analytics.config import Config
-from cloud_analytics.lake.schemas import SILVER_MASTERS, columns
 from cloud_analytics.landing.strict_json import json_text
 from cloud_analytics.landing.text import boolean, decimal, each_trimmed, iso_date, iso_month
-from cloud_analytics.quality import conditions
+from cloud_analytics.quality.conditions import with_verdicts
+from cloud_analytics.tables.spark_types import columns
+from cloud_analytics.tables.zones import SILVER_MASTERS
 
 _RATE_SCALE = 10  # exact for subtotal × rate: DECIMAL(18,6) × DECIMAL(18,10) fits 38 digits
 _METADATA = columns(
@@ -33,22 +33,22 @@ def _amount(text: Column) -> Column:
     return F.when(text.isNotNull(), decimal(text)).otherwise(F.lit(0).cast("decimal(18,6)"))
 
 
-# How a trimmed text (null when blank) becomes a value of the type that its column declares; null: it is not usable.
+# How a trimmed text (null when blank) becomes a value of its column's type; null where it is not usable.
 _BY_TYPE: dict[type[DataType], Callable[[Column], Column]] = {
     DateType: iso_date,
     BooleanType: boolean,
     DecimalType: decimal,
 }
-# And where the type alone does not say it.
+# The columns for which the type alone does not say it.
 _SPECIAL: dict[str, dict[str, Callable[[Column], Column]]] = {
     "resources": {"tags_json": json_text},
     "billing_monthly": {"month": iso_month, "credits": _amount, "taxes": _amount, "exchange_rate_to_usd": _rate},
 }
 
 
-def normalised(source: str, config: Config) -> StructType:
-    """Columns of a normalised record: what the rules of a master may speak of."""
-    required, typed = config.sources[source].required, {field.name: field for field in SILVER_MASTERS[source]}
+def normalised_schema(source: str, config: Config) -> StructType:
+    """Columns of a master's normalised record, which the conditions of its rules may use."""
+    required, typed = config.sources[source].required, {field.name: field for field in SILVER_MASTERS[source].schema}
     return StructType(
         [typed.get(name, StructField(name, StringType())) for name in required]
         + [StructField(f"{name}_text", StringType()) for name in required]
@@ -56,9 +56,9 @@ def normalised(source: str, config: Config) -> StructType:
     )
 
 
-def normalise(bronze: DataFrame, source: str, config: Config) -> DataFrame:
-    """A master's Bronze snapshot → typed columns, beside the trimmed texts `<column>_text`. One record a row."""
-    contract, schema = config.sources[source], SILVER_MASTERS[source]
+def normalised(bronze: DataFrame, source: str, config: Config) -> DataFrame:
+    """A master's Bronze snapshot → typed columns, and the trimmed texts `<column>_text`. One record a row."""
+    contract, schema = config.sources[source], SILVER_MASTERS[source].schema
     texts = {name: F.col("_texts")[index] for index, name in enumerate(contract.required)}
     typed = {}
     for name, text in texts.items():
@@ -74,16 +74,20 @@ def normalise(bronze: DataFrame, source: str, config: Config) -> DataFrame:
     )
 
 
-def judge(bronze: DataFrame, source: str, config: Config) -> DataFrame:
-    """A master's Bronze snapshot → typed rows with `errors`, `warnings` and the metadata. One record a row."""
+def judged(bronze: DataFrame, source: str, config: Config) -> DataFrame:
+    """A master's Bronze snapshot → typed rows with `errors` (empty: passed), `warnings` and metadata.
+
+    One record a row, none dropped. Of the valid records of one key all but the last are `duplicate_key`.
+    """
     contract = config.sources[source]
-    judged = conditions.apply(normalise(bronze, source, config), config, source, [*contract.required, *_METADATA.names])
-    # Among the valid rows of one key the last of the last file by name survives.
+    kept = [*contract.required, *_METADATA.names]
+    records = with_verdicts(normalised(bronze, source, config), config, source, kept)
+    # Records are numbered in the order of files by name, and within a file in its own.
     valid = F.size("errors") == 0
     latest = Window.partitionBy(*contract.key, valid).orderBy(F.desc("record_number"))
     repeated = valid & (F.row_number().over(latest) > 1)
     return (
-        judged.withColumn("_repeated", repeated)
+        records.withColumn("_repeated", repeated)
         .withColumn("errors", F.when(F.col("_repeated"), F.array(F.lit("duplicate_key"))).otherwise(F.col("errors")))
         .withColumn("record_key", F.concat_ws("|", *contract.key))
         .drop("_repeated")

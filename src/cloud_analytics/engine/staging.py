@@ -1,0 +1,70 @@
+"""New partitions of a table, written aside, with the hash of each: only those whose content differs are moved in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cloud_analytics.lake.compare import content_hash, row_hash
+from cloud_analytics.lake.few_rows import collected_with_contents
+from cloud_analytics.lake.lake import Lake, Transaction, lies_below
+from cloud_analytics.tables import Table
+
+Contents = dict[str, tuple[str, int]]
+"""Partition ("" where the table is one) → hash and number of its rows; a partition without rows is not there."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows of some partitions of a table in a staging folder; `contents` is None where only a query can tell them."""
+
+    table: Table
+    folder: str
+    contents: Contents | None
+
+
+def stage(transaction: Transaction, table: Table, rows: DataFrame, partitions: int, little: bool) -> Staged:
+    """Write rows of at most `partitions` partitions aside. Where there is `little` to read, contents are known."""
+    partition_by = [table.partition] if table.partition else []
+    if little:
+        collected, contents = collected_with_contents(rows, table.partition)
+        return Staged(table, transaction.stage(collected, partition_by), contents)
+    gathered = transaction.lake.gathered(rows, partition_by, partitions)
+    return Staged(table, transaction.stage(gathered, partition_by), None)
+
+
+def contents(lake: Lake, staged: Sequence[Staged]) -> dict[str, Contents]:
+    """Path of each table → the contents of its staged partitions. One query hashes all that are not known yet."""
+    found = {entry.table.path: dict(entry.contents or {}) for entry in staged}
+
+    def hashes(entry: Staged) -> DataFrame:
+        rows, partition = lake.read(entry.folder, entry.table.schema), entry.table.partition
+        name = F.col(partition).cast("string") if partition else F.lit("")
+        return rows.select(
+            F.lit(entry.table.path).alias("path"), name.alias("name"), row_hash(rows.columns).alias("hash")
+        )
+
+    unknown = [hashes(entry) for entry in staged if entry.contents is None]
+    if unknown:
+        groups = reduce(DataFrame.unionByName, unknown).groupBy("path", "name")
+        for row in groups.agg(content_hash(F.col("hash")).alias("hash"), F.count("*").alias("rows")).collect():
+            found[row.path][row.name] = (row.hash, row.rows)
+    return found
+
+
+def place(
+    transaction: Transaction, table: Table, staged: str | None, coming: Collection[str], going: Collection[str]
+) -> None:
+    """Make the `coming` partitions of a staging folder partitions of the table, and drop its `going` ones."""
+    if table.partition is None:
+        transaction.place(table.path, staged if coming else None)
+        return
+
+    def folders(names: Collection[str]) -> list[str]:
+        return [f"{table.partition}={name}" for name in names]
+
+    transaction.place(table.path, staged, lies_below(folders(going)) if going else None, lies_below(folders(coming)))
