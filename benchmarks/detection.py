@@ -12,9 +12,10 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,13 @@ from pyspark.sql import functions as F
 
 from cloud_analytics import config as configuration
 from cloud_analytics.anomaly import daily, events
-from cloud_analytics.anomaly.detectors import Consensus, Detector, Mad, Percentile, UnitPrice, ZScore
+from cloud_analytics.anomaly.detectors import Detector, consensus, mad, percentile, price_ratio, zscore
 from cloud_analytics.config import Config, SparkSettings
 from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, generate
 from cloud_analytics.gold import daily_cost_signals, org_daily_usage_by_service
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.schemas import SILVER_EVENTS
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.silver import build_events as silver
+from cloud_analytics.tables.zones import SILVER_EVENTS
 
 # `sparse` has the reference data's density, about 4 events a day and (org, service); `dense` has about 15.
 DATASETS: dict[str, dict[str, Any]] = {
@@ -43,21 +43,19 @@ ABNORMAL = ("price_spike", "usage_spike", "runaway_resource")
 LASTING = ("level_shift", "slow_drift")
 """New levels that last for weeks. No event is unusual for its day: only the daily detectors are asked to find them."""
 ORDINARY = "ordinary"
-THRESHOLDS: dict[type[Detector], tuple[str, Sequence[Any]]] = {
-    ZScore: ("threshold", (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)),
-    Mad: ("threshold", (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0)),
-    Percentile: ("factor", (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)),
-    UnitPrice: ("threshold", (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0)),
-    Consensus: ("needed", (1, 2, 3)),
-    daily.DailyBaseline: ("threshold", (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0)),
+THRESHOLDS: dict[str, tuple[float, ...]] = {
+    "z-score": (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0),
+    "MAD": (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0),
+    "percentile": (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0),
+    "unit price": (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0),
+    "consensus": (1, 2, 3),
+    "daily baseline": (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0),
 }
-NAMES: dict[type[Detector], str] = {
-    ZScore: "z-score",
-    Mad: "MAD",
-    Percentile: "percentile",
-    UnitPrice: "unit price",
-    Consensus: "consensus",
-    daily.DailyBaseline: "daily baseline",
+FLAGS = {
+    "z-score": "flag_zscore",
+    "MAD": "flag_mad",
+    "percentile": "flag_percentile",
+    "unit price": "flag_unit_price",
 }
 VERDICT = "verdict (unit price or consensus)"
 DAILY_VERDICTS = {
@@ -86,7 +84,7 @@ class Labelled:
         """silver/usage_events with the `kind` of each event's label, `ordinary` where it has none."""
         pairs = [(event_id, label["kind"]) for label in self.labels for event_id in label["event_ids"]]
         planted = self.lake.spark.createDataFrame(pd.DataFrame(pairs, columns=["event_id", "kind"]))
-        rows = self.lake.read(silver.EVENTS_TABLE, SILVER_EVENTS)
+        rows = self.lake.rows(SILVER_EVENTS)
         return rows.join(F.broadcast(planted), "event_id", "left").fillna(ORDINARY, ["kind"])
 
     def rejected(self, kind: str, counts: pd.DataFrame) -> float:
@@ -127,14 +125,13 @@ def event_counts(rows: DataFrame, config: Config, sweep: bool = True) -> pd.Data
 
     Each grouping is one Spark job. With `sweep` false only the configured thresholds are counted.
     """
-    price, _, consensus = events.configured(config.anomalies.events)
     tables = []
     for grouping in GROUPINGS:
         flags = {(VERDICT, "configured"): F.col("is_anomaly")}
-        detectors: tuple[Detector, ...] = (price, *consensus.voters, consensus)
-        for detector in detectors:
-            for threshold, variant in _variants(detector, sweep):
-                flags[NAMES[type(detector)], threshold] = F.coalesce(variant.flag(), F.lit(False))
+        for name in THRESHOLDS:
+            if name != "daily baseline":
+                for threshold, variant in _variants(name, config, sweep):
+                    flags[name, threshold] = F.coalesce(variant.flag(), F.lit(False))
         sums = [F.sum(flag.cast("int")).alias(str(number)) for number, flag in enumerate(flags.values())]
         found = rescored(rows, config, grouping).groupBy("kind").agg(F.count("*").alias("events"), *sums).toPandas()
         tables += [
@@ -146,13 +143,33 @@ def event_counts(rows: DataFrame, config: Config, sweep: bool = True) -> pd.Data
     return pd.concat(tables, ignore_index=True)
 
 
-def _variants(detector: Detector, sweep: bool = True) -> Iterable[tuple[Any, Detector]]:
-    """The detector as configured, then with each threshold of its sweep."""
-    yield "configured", detector
+def _detectors(config: Config) -> dict[str, tuple[float, Callable[[float], Detector]]]:
+    """Detector → its configured threshold, and the function that makes it for any threshold."""
+    events_, days = config.anomalies.events, config.anomalies.daily
+    _, levels, _ = events.configured(events_)
+    return {
+        "z-score": (events_.zscore_threshold, zscore),
+        "MAD": (events_.mad_threshold, mad),
+        "percentile": (
+            float(events_.percentile_factor),
+            lambda factor: percentile(events_.percentile, Decimal(str(factor))),
+        ),
+        "unit price": (events_.unit_price_threshold, price_ratio),
+        "consensus": (events_.consensus, lambda needed: consensus(levels, int(needed))),
+        "daily baseline": (
+            days.score_threshold,
+            lambda threshold: daily.daily_baseline(threshold, days.min_impact_usd),
+        ),
+    }
+
+
+def _variants(name: str, config: Config, sweep: bool = True) -> Iterable[tuple[Any, Detector]]:
+    """A detector as configured, then with each threshold of its sweep."""
+    configured, make_detector = _detectors(config)[name]
+    yield "configured", make_detector(configured)
     if sweep:
-        field, values = THRESHOLDS[type(detector)]
-        for value in values:
-            yield value, replace(detector, **{field: value})  # type: ignore[type-var]
+        for threshold in THRESHOLDS[name]:
+            yield threshold, make_detector(threshold)
 
 
 def measure(
@@ -192,7 +209,7 @@ def check_against_silver(rows: DataFrame, counts: pd.DataFrame) -> None:
     """Raise SystemExit unless the repeated scores flag as many events as Silver does."""
     ours = counts[(counts["grouping"] == GROUPINGS[0]) & (counts["threshold"] == "configured")]
     made = ours.groupby("detector")["flagged"].sum()
-    flags = {NAMES[kind]: kind.flag_column for kind in (ZScore, Mad, Percentile, UnitPrice)} | {VERDICT: "is_anomaly"}
+    flags = FLAGS | {VERDICT: "is_anomaly"}
     stored = rows.agg(*[F.sum(F.col(flag).cast("int")).alias(name) for name, flag in flags.items()]).first()
     assert stored is not None  # an aggregate without groups has one row
     if any(made[name] != stored[name] for name in flags):
@@ -212,12 +229,11 @@ def day_verdicts(labelled: Labelled) -> pd.DataFrame:
     mart = mart.select(*key, "total_cost_usd", "is_anomaly")
     signals = signals.drop("total_cost_usd", "is_anomaly")
     settings = config.anomalies.daily
-    detector = daily.DailyBaseline(settings.score_threshold, settings.min_impact_usd)
     swept = daily.score(mart.drop("is_anomaly"), settings).select(
         *key,
         *[
             F.coalesce(variant.flag(), F.lit(False)).alias(f"score > {threshold}")
-            for threshold, variant in _variants(detector)
+            for threshold, variant in _variants("daily baseline", config)
         ],
     )
     days = mart.join(signals, key).join(swept, key).toPandas()
@@ -310,7 +326,7 @@ def plot(curves: pd.DataFrame, configured: dict[str, float], out: Path) -> None:
     curves = curves[curves["threshold"] != "configured"]
     figure, panels = plt.subplots(2, 3, figsize=(11, 6), sharey=True, constrained_layout=True)
     colours = {"precision": "#0072B2", "recall": "#E69F00", "F1": "#000000"}
-    for axes, name in zip(panels.flat, NAMES.values()):
+    for axes, name in zip(panels.flat, THRESHOLDS):
         task = "spikes" if name == "unit price" else "abnormal"  # high usage at the normal price is not its task
         for grouping, style in zip(GROUPINGS, ("-", "--")):
             rows = curves[(curves["detector"] == name) & (curves["grouping"] == grouping)]
@@ -333,17 +349,13 @@ def plot(curves: pd.DataFrame, configured: dict[str, float], out: Path) -> None:
 
 def _configured(config: Config) -> dict[str, float]:
     """Detector → the threshold that the configuration gives it."""
-    price, _, consensus = events.configured(config.anomalies.events)
-    days = config.anomalies.daily
-    of_days = daily.DailyBaseline(days.score_threshold, days.min_impact_usd)
-    detectors: tuple[Detector, ...] = (price, *consensus.voters, consensus, of_days)
-    return {NAMES[type(found)]: float(getattr(found, THRESHOLDS[type(found)][0])) for found in detectors}
+    return {name: threshold for name, (threshold, _) in _detectors(config).items()}
 
 
 def report_reference(spark: SparkSession, config: Config, landing: Path) -> None:
     """Print the share of flagged events in data without labels, where the unit price decides what is a price spike."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = run(spark, config, landing, Path(folder) / "lake").read(silver.EVENTS_TABLE, SILVER_EVENTS)
+        rows = run(spark, config, landing, Path(folder) / "lake").rows(SILVER_EVENTS)
         kind = F.when(F.col("flag_unit_price"), F.lit("price_spike")).otherwise(F.lit(ORDINARY))
         counts = event_counts(rows.withColumn("kind", kind), config, sweep=False)
     table = counts.pivot_table(index=["detector", "grouping"], columns="kind", values=["events", "flagged"], sort=False)

@@ -10,14 +10,22 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.anomaly import daily, events
-from cloud_analytics.anomaly.detectors import Consensus, EventDetector, Mad, Percentile, UnitPrice, ZScore, judge
+from cloud_analytics.anomaly.detectors import (
+    Detector,
+    consensus,
+    mad,
+    percentile,
+    price_ratio,
+    with_verdicts,
+    zscore,
+)
 from cloud_analytics.config import DailyAnomalySettings, EventAnomalySettings
 
 pytestmark = pytest.mark.spark
 
 SETTINGS = EventAnomalySettings()
-ZSCORE, MAD = ZScore(3.0), Mad(6.0)
-PERCENTILE, PRICE = Percentile(Decimal("0.95"), Decimal(2)), UnitPrice(4.0)
+ZSCORE, MAD = zscore(3.0), mad(6.0)
+PERCENTILE, PRICE = percentile(Decimal("0.95"), Decimal(2)), price_ratio(4.0)
 LEVELS = (ZSCORE, MAD, PERCENTILE)
 
 ORDINARY = [("1", 1)] * 20 + [("1.2", 1)] * 20  # (cost, value)
@@ -43,9 +51,11 @@ def dearest(spark: SparkSession) -> dict[str, Row]:
     with_statistics = rows.join(events.cost_baselines(rows, SETTINGS), events.COST_GROUP, "left").join(
         events.price_baselines(rows, SETTINGS), events.PRICE_GROUP, "left"
     )
-    judged = judge(with_statistics, *LEVELS, PRICE)
+    judged = with_verdicts(with_statistics, *LEVELS, PRICE)
     for needed in (1, 2, 3):
-        judged = judge(judged, Consensus(LEVELS, needed)).withColumnRenamed("flag_consensus", f"consensus_{needed}")
+        judged = with_verdicts(judged, consensus(LEVELS, needed)).withColumnRenamed(
+            "flag_consensus", f"consensus_{needed}"
+        )
     flags = [detector.flag_column for detector in (*LEVELS, PRICE)]
     found = judged.groupBy("service").agg(
         F.max_by(F.struct("*"), "cost_usd").alias("event"),
@@ -57,7 +67,7 @@ def dearest(spark: SparkSession) -> dict[str, Row]:
 
 
 @pytest.mark.parametrize("detector", [*LEVELS, PRICE])
-def test_a_spike_is_flagged_and_nothing_else(dearest: dict[str, Row], detector: EventDetector) -> None:
+def test_a_spike_is_flagged_and_nothing_else(dearest: dict[str, Row], detector: Detector) -> None:
     assert dearest["spike"].cost_usd == Decimal(40)
     assert dearest["spike"][detector.flag_column] is True
     assert dearest["spike"].flagged[detector.flag_column] == 1
@@ -73,7 +83,7 @@ def test_a_spike_is_flagged_and_nothing_else(dearest: dict[str, Row], detector: 
         ("free of charge", PRICE),
     ],
 )
-def test_there_is_no_verdict(dearest: dict[str, Row], case: str, detector: EventDetector) -> None:
+def test_there_is_no_verdict(dearest: dict[str, Row], case: str, detector: Detector) -> None:
     assert dearest[case][detector.score_column] is None
     assert dearest[case].flagged[detector.flag_column] == 0
 

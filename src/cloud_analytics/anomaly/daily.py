@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
 
-from cloud_analytics.anomaly.detectors import judge
+from cloud_analytics.anomaly.detectors import Detector, with_verdicts
 from cloud_analytics.anomaly.statistics import MAD_SCALE, decimal_median, deviations
 from cloud_analytics.config import DailyAnomalySettings
 from cloud_analytics.spark import Column, DataFrame, F, Window
 
 
-@dataclass(frozen=True)
-class DailyBaseline:
-    """A day's total against the previous days with usage (`with_baseline`)."""
+def daily_baseline(threshold: float, min_impact_usd: Decimal) -> Detector:
+    """0.6745 × (a day's cost − expected cost) / MAD; null with too little history or where the MAD is 0.
 
-    threshold: float
-    min_impact_usd: Decimal
-    score_column: ClassVar[str] = "anomaly_score"
-    flag_column: ClassVar[str] = "is_anomaly"
+    Flags what is above the threshold and by enough money to matter. Reads the columns of `with_baseline`.
+    """
 
-    def excess(self) -> Column:
-        """USD above the expected cost."""
+    def excess() -> Column:
         return F.col("total_cost_usd") - F.col("expected_cost_usd")
 
-    def score(self) -> Column:
-        """0.6745 × excess / MAD; null with too little history or where the MAD is 0."""
-        return F.when(F.col("mad_usd") > 0, F.lit(MAD_SCALE) * self.excess().cast("double") / F.col("mad_usd"))
-
-    def flag(self) -> Column:
-        """Above the threshold, and enough money to matter."""
-        return (F.col(self.score_column) > self.threshold) & (self.excess() >= F.lit(self.min_impact_usd))
+    return Detector(
+        "anomaly_score",
+        "is_anomaly",
+        score=lambda: F.when(F.col("mad_usd") > 0, F.lit(MAD_SCALE) * excess().cast("double") / F.col("mad_usd")),
+        flag=lambda: (F.col("anomaly_score") > threshold) & (excess() >= F.lit(min_impact_usd)),
+    )
 
 
 def with_baseline(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
@@ -53,4 +46,5 @@ def score(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
 
     Too little history: expected and score are null. No spread (MAD 0): the score is null. No verdict in either case.
     """
-    return judge(with_baseline(daily, settings), DailyBaseline(settings.score_threshold, settings.min_impact_usd))
+    detector = daily_baseline(settings.score_threshold, settings.min_impact_usd)
+    return with_verdicts(with_baseline(daily, settings), detector)

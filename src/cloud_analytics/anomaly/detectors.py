@@ -1,49 +1,46 @@
-"""What a detector is, and those of single events: a few columns over a row that carries the statistics of its group.
+"""What a detector is, and the detectors of single events.
 
-The statistics come from elsewhere (`events` joins them, `daily` and `signals` take them from the previous days); a
-detector compares.
+A detector compares a row with the statistics of its group, which the row carries: `events` joins them, `daily` and
+`signals` take them from the previous days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, Protocol
 
 from cloud_analytics.anomaly.statistics import MAD_SCALE
 from cloud_analytics.spark import Column, DataFrame, F
 
 
-class Detector(Protocol):
-    """One way to tell an anomaly. A row without statistics (cold start, no spread) gets no verdict."""
+@dataclass(frozen=True)
+class Detector:
+    """One way to find anomalies: the columns that it adds, and how they are computed.
 
-    score_column: ClassVar[str]
-    flag_column: ClassVar[str]
+    `score`: how unusual a row is (DOUBLE; votes of a consensus); null where the row has no statistics (cold start, no
+    spread). `flag`: whether the row is an anomaly, read from the column of the score; null counts as false. `reason`:
+    what a detector of events saw, in words, for a row that it flags.
+    """
 
-    def score(self) -> Column:
-        """How unusual a row is (DOUBLE, a vote count for a consensus); null: no verdict."""
-
-    def flag(self) -> Column:
-        """Whether it is an anomaly (BOOLEAN, never null), read from the score's own column."""
-
-
-class EventDetector(Detector, Protocol):
-    """A detector of single events, which can say what it saw."""
-
-    def reason(self) -> Column:
-        """The finding in words for people; it speaks of a row that is flagged."""
+    score_column: str
+    flag_column: str
+    score: Callable[[], Column]
+    flag: Callable[[], Column]
+    reason: Callable[[], Column] | None = None
 
 
-def judge(rows: DataFrame, *detectors: Detector) -> DataFrame:
-    """Rows with their statistics → the same rows with each detector's score and flag."""
+def with_verdicts(rows: DataFrame, *detectors: Detector) -> DataFrame:
+    """Rows with their statistics → the same rows with each detector's score and flag. No verdict is no anomaly."""
     scored = rows.withColumns({detector.score_column: detector.score() for detector in detectors})
-    return scored.withColumns({detector.flag_column: _certain(detector.flag()) for detector in detectors})
+    flags = {detector.flag_column: F.coalesce(detector.flag(), F.lit(False)) for detector in detectors}
+    return scored.withColumns(flags)
 
 
-def reasons(*detectors: EventDetector) -> Column:
-    """What those of the detectors that flag an event saw, one after the other."""
-    return F.concat_ws("; ", *[F.when(F.col(detector.flag_column), detector.reason()) for detector in detectors])
+def reasons(*detectors: Detector) -> Column:
+    """The reasons of the detectors that flag an event, one after the other."""
+    seen = [F.when(F.col(detector.flag_column), detector.reason()) for detector in detectors if detector.reason]
+    return F.concat_ws("; ", *seen)
 
 
 def unit_price() -> Column:
@@ -51,112 +48,78 @@ def unit_price() -> Column:
     return F.when(F.col("value") > 0, F.col("cost_usd").cast("double") / F.col("value").cast("double"))
 
 
-@dataclass(frozen=True)
-class AboveThreshold:
-    """What the detectors share that flag a score above a threshold; `words` say it, with the score in them."""
-
-    threshold: float
-    score_column: ClassVar[str]
-    words: ClassVar[str]
-
-    def flag(self) -> Column:
-        """Above the threshold."""
-        return F.col(self.score_column) > self.threshold
-
-    def reason(self) -> Column:
-        """In words."""
-        return F.format_string(self.words, self.score_column)
+def _above(threshold: float, score_column: str, flag_column: str, score: Callable[[], Column], words: str) -> Detector:
+    """A detector that flags scores above a threshold; `words` is the format of its reason, with the score in it."""
+    return Detector(
+        score_column,
+        flag_column,
+        score,
+        flag=lambda: F.col(score_column) > threshold,
+        reason=lambda: F.format_string(words, score_column),
+    )
 
 
-@dataclass(frozen=True)
-class ZScore(AboveThreshold):
-    """Cost in standard deviations above its group's mean."""
+def zscore(threshold: float) -> Detector:
+    """Cost in standard deviations above its group's mean: (cost − mean) / sample standard deviation."""
 
-    score_column: ClassVar[str] = "cost_zscore"
-    flag_column: ClassVar[str] = "flag_zscore"
-    words: ClassVar[str] = "cost %.1f standard deviations above the mean"
-
-    def score(self) -> Column:
-        """(cost − mean) / sample standard deviation."""
+    def score() -> Column:
         return (_cost() - F.col("mean_usd")) / F.col("stddev_usd")
 
+    return _above(threshold, "cost_zscore", "flag_zscore", score, "cost %.1f standard deviations above the mean")
 
-@dataclass(frozen=True)
-class Mad(AboveThreshold):
-    """Cost in median absolute deviations above its group's median: large values do not hide each other."""
 
-    score_column: ClassVar[str] = "cost_mad_score"
-    flag_column: ClassVar[str] = "flag_mad"
-    words: ClassVar[str] = "cost %.1f MADs above the median"
+def mad(threshold: float) -> Detector:
+    """0.6745 × (cost − median) / median absolute deviation, which large values do not move; null where the MAD is 0."""
 
-    def score(self) -> Column:
-        """0.6745 × (cost − median) / MAD; null where the MAD is 0."""
+    def score() -> Column:
         return F.lit(MAD_SCALE) * (_cost() - F.col("median_usd")) / F.col("mad_usd")
 
-
-@dataclass(frozen=True)
-class Percentile:
-    """Cost against a multiple of a high percentile of its group; that multiple also caps `cost_usd_capped`."""
-
-    percentile: Decimal
-    factor: Decimal
-    score_column: ClassVar[str] = "percentile_ratio"
-    flag_column: ClassVar[str] = "flag_percentile"
-
-    def score(self) -> Column:
-        """Cost / percentile; null where the percentile is not positive."""
-        return F.when(F.col("p95_usd") > 0, _cost() / F.col("p95_usd").cast("double"))
-
-    def limit(self) -> Column:
-        """The cost above which it flags, USD, exact."""
-        return F.lit(self.factor) * F.col("p95_usd")
-
-    def flag(self) -> Column:
-        """Above the limit, in decimals: the cap is exact, so is the verdict."""
-        return F.col("cost_usd") > self.limit()
-
-    def reason(self) -> Column:
-        """In words."""
-        name = f"{100 * float(self.percentile):g}th percentile"
-        ratio = F.format_string(f"cost %.1f × the {name}", self.score_column)
-        return F.when(F.col(self.score_column).isNotNull(), ratio).otherwise(f"cost where the {name} has none")
+    return _above(threshold, "cost_mad_score", "flag_mad", score, "cost %.1f MADs above the median")
 
 
-@dataclass(frozen=True)
-class UnitPrice(AboveThreshold):
-    """Price of one unit against the usual price of its service and metric, whoever the customer is."""
+def price_ratio(threshold: float) -> Detector:
+    """Price of one unit / the usual price of its service and metric, whoever the customer is; null without usage."""
 
-    score_column: ClassVar[str] = "unit_price_ratio"
-    flag_column: ClassVar[str] = "flag_unit_price"
-    words: ClassVar[str] = "unit price %.1f × normal"
-
-    def score(self) -> Column:
-        """(cost / value) / median of (cost / value); null without usage."""
+    def score() -> Column:
         return unit_price() / F.col("median_price")
 
+    return _above(threshold, "unit_price_ratio", "flag_unit_price", score, "unit price %.1f × normal")
 
-@dataclass(frozen=True)
-class Consensus:
-    """Several detectors that agree. It reads their flags, so it is judged after them."""
 
-    voters: Sequence[EventDetector]
-    needed: int
-    score_column: ClassVar[str] = "votes"
-    flag_column: ClassVar[str] = "flag_consensus"
+def highest_usual_cost(factor: Decimal) -> Column:
+    """A multiple of the group's high percentile, in USD, exact: costs above it are flagged, and capped there."""
+    return F.lit(factor) * F.col("p95_usd")
 
-    def score(self) -> Column:
-        """How many of the voters flag the event."""
-        return sum((F.col(voter.flag_column).cast("int") for voter in self.voters), F.lit(0))
 
-    def flag(self) -> Column:
-        """At least as many as are needed."""
-        return F.col(self.score_column) >= self.needed
+def percentile(share: Decimal, factor: Decimal) -> Detector:
+    """Cost / a high percentile of its group; null where that is not positive.
+
+    The flag compares the cost with `highest_usual_cost` in decimals, since that cap is exact.
+    """
+    name = f"{100 * float(share):g}th percentile"
+
+    def reason() -> Column:
+        ratio = F.format_string(f"cost %.1f × the {name}", "percentile_ratio")
+        return F.when(F.col("percentile_ratio").isNotNull(), ratio).otherwise(f"cost where the {name} has none")
+
+    return Detector(
+        "percentile_ratio",
+        "flag_percentile",
+        score=lambda: F.when(F.col("p95_usd") > 0, _cost() / F.col("p95_usd").cast("double")),
+        flag=lambda: F.col("cost_usd") > highest_usual_cost(factor),
+        reason=reason,
+    )
+
+
+def consensus(voters: Sequence[Detector], needed: int) -> Detector:
+    """Flags an event that at least `needed` of the voters flag; their flags must be computed before."""
+    return Detector(
+        "votes",
+        "flag_consensus",
+        score=lambda: sum((F.col(voter.flag_column).cast("int") for voter in voters), F.lit(0)),
+        flag=lambda: F.col("votes") >= needed,
+    )
 
 
 def _cost() -> Column:
     return F.col("cost_usd").cast("double")
-
-
-def _certain(condition: Column) -> Column:
-    """No verdict is no anomaly."""
-    return F.coalesce(condition, F.lit(False))

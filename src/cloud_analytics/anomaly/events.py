@@ -8,22 +8,23 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cloud_analytics.anomaly.detectors import Consensus, Mad, Percentile, UnitPrice, ZScore, judge, reasons, unit_price
+from cloud_analytics.anomaly import detectors
+from cloud_analytics.anomaly.detectors import Detector, highest_usual_cost, reasons, unit_price, with_verdicts
 from cloud_analytics.anomaly.statistics import at, deviations, median
 from cloud_analytics.config import EventAnomalySettings
-from cloud_analytics.lake.schemas import COST_BASELINES, conform
+from cloud_analytics.tables.zones import COST_BASELINES
 
 COST_GROUP = ["org_id", "service", "metric"]
 PRICE_GROUP = ["service", "metric"]
 
 
 def baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFrame:
-    """Events (org_id, service, metric, cost_usd, value) → `silver/cost_baselines`, what a score needs of its group.
+    """Events (org_id, service, metric, cost_usd, value) → `silver/cost_baselines`, which scores compare events with.
 
-    One row a cost group; one row without an org_id a (service, metric), with its usual unit price.
+    One row for each cost group, and one row without an org_id, with the usual unit price, for each (service, metric).
     """
     costs, prices = cost_baselines(events, settings), price_baselines(events, settings)
-    return conform(costs.unionByName(prices, allowMissingColumns=True), COST_BASELINES)
+    return COST_BASELINES.select(costs.unionByName(prices, allowMissingColumns=True))
 
 
 def cost_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFrame:
@@ -65,11 +66,15 @@ def price_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFr
     return groups.where((F.col("events") >= settings.min_events) & (F.col("median_price") > 0))
 
 
-def configured(settings: EventAnomalySettings) -> tuple[UnitPrice, Percentile, Consensus]:
-    """The detectors as configured: unit price, percentile (it also caps costs), consensus of the cost-level ones."""
-    percentile = Percentile(settings.percentile, settings.percentile_factor)
-    level = (ZScore(settings.zscore_threshold), Mad(settings.mad_threshold), percentile)
-    return UnitPrice(settings.unit_price_threshold), percentile, Consensus(level, settings.consensus)
+def configured(settings: EventAnomalySettings) -> tuple[Detector, list[Detector], Detector]:
+    """The detectors as configured: of unit prices, those of the cost's level, and their consensus."""
+    levels = [
+        detectors.zscore(settings.zscore_threshold),
+        detectors.mad(settings.mad_threshold),
+        detectors.percentile(settings.percentile, settings.percentile_factor),
+    ]
+    price = detectors.price_ratio(settings.unit_price_threshold)
+    return price, levels, detectors.consensus(levels, settings.consensus)
 
 
 def score(events: DataFrame, baselines: DataFrame, settings: EventAnomalySettings) -> DataFrame:
@@ -77,16 +82,17 @@ def score(events: DataFrame, baselines: DataFrame, settings: EventAnomalySetting
 
     A group without a baseline gives no verdict.
     """
-    price, percentile, consensus = configured(settings)
+    price, levels, consensus = configured(settings)
     of_costs, of_prices = baselines.where("org_id IS NOT NULL"), baselines.where("org_id IS NULL")
     costs = of_costs.select(*COST_GROUP, "mean_usd", "stddev_usd", "median_usd", "mad_usd", "p95_usd")
     prices = of_prices.select(*PRICE_GROUP, "median_price")
     joined = events.join(F.broadcast(costs), COST_GROUP, "left").join(F.broadcast(prices), PRICE_GROUP, "left")
-    judged = judge(judge(joined, price, *consensus.voters), consensus)
-    capped = F.when(F.col("p95_usd") != 0, F.least(F.col("cost_usd"), percentile.limit().cast("decimal(28,6)")))
+    judged = with_verdicts(with_verdicts(joined, price, *levels), consensus)
+    limit = highest_usual_cost(settings.percentile_factor).cast("decimal(28,6)")
+    capped = F.when(F.col("p95_usd") != 0, F.least(F.col("cost_usd"), limit))
     return (
         judged.withColumn("is_anomaly", F.col(price.flag_column) | F.col(consensus.flag_column))
-        .withColumn("anomaly_score", F.col(ZScore.score_column))
-        .withColumn("anomaly_reason", F.when(F.col("is_anomaly"), reasons(price, *consensus.voters)))
+        .withColumn("anomaly_score", F.col("cost_zscore"))
+        .withColumn("anomaly_reason", F.when(F.col("is_anomaly"), reasons(price, *levels)))
         .withColumn("cost_usd_capped", F.coalesce(capped, F.col("cost_usd")).cast("decimal(18,6)"))
     )

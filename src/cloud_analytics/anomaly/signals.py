@@ -1,16 +1,13 @@
-"""What the daily baseline cannot tell: a weekday's habit, a level that shifted, a cost that drifts upwards.
+"""Signals that the daily baseline does not see: a weekday's habit, a level that shifted, a cost that drifts upwards.
 
-Each signal is a detector over the last days with usage of an (org, service). docs/anomalies.md holds the evidence.
+Each signal is a detector over the last days with usage of an (org, service). docs/anomalies.md has the evidence.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import sqrt
-from typing import ClassVar
 
-from cloud_analytics.anomaly.daily import DailyBaseline
-from cloud_analytics.anomaly.detectors import judge
+from cloud_analytics.anomaly.detectors import Detector, with_verdicts
 from cloud_analytics.anomaly.statistics import MAD_SCALE, decimal_median, deviations
 from cloud_analytics.config import DailySignalSettings, LevelShiftSettings, TrendSettings, WeekdaySettings
 from cloud_analytics.spark import Column, DataFrame, F, Window
@@ -19,75 +16,59 @@ _MEDIAN_ERROR = 1.2533
 """The standard error of the median of n normal values is this × their standard deviation / √n."""
 
 
-@dataclass(frozen=True)
-class WeekdayAnomaly:
-    """The daily verdict, unless the day costs what this weekday usually does: a weekly batch job is no anomaly."""
+def weekday_anomaly(settings: WeekdaySettings) -> Detector:
+    """The daily verdict, unless the day costs what this weekday usually does: a weekly batch job is no anomaly.
 
-    settings: WeekdaySettings
-    score_column: ClassVar[str] = "weekday_ratio"
-    flag_column: ClassVar[str] = "is_weekday_anomaly"
+    The score is cost / the weekday's expected cost; null without one.
+    """
 
-    def score(self) -> Column:
-        """Cost / the weekday's expected cost; null without one."""
+    def ratio() -> Column:
         expected = F.col("weekday_expected_cost_usd").cast("double")
         return F.when(expected > 0, F.col("total_cost_usd").cast("double") / expected)
 
-    def flag(self) -> Column:
-        """The daily verdict stands, and the weekday does not explain it."""
-        explained = F.col(self.score_column) <= self.settings.max_ratio
-        return F.col(DailyBaseline.flag_column) & ~F.coalesce(explained, F.lit(False))
+    def flag() -> Column:
+        explained = F.col("weekday_ratio") <= settings.max_ratio
+        return F.col("is_anomaly") & ~F.coalesce(explained, F.lit(False))
+
+    return Detector("weekday_ratio", "is_weekday_anomaly", ratio, flag)
 
 
-@dataclass(frozen=True)
-class Rise:
-    """What the signals share that say a level has risen: `before` and `after` name its columns, USD."""
-
-    settings: LevelShiftSettings | TrendSettings
-    score_column: ClassVar[str]
-    before: ClassVar[str]
-    after: ClassVar[str]
-
-    def flag(self) -> Column:
-        """Above the threshold, by a share and a sum that matter."""
-        before, after, settings = F.col(self.before), F.col(self.after), self.settings
-        matters = (after >= before * F.lit(settings.min_ratio)) & (after - before >= F.lit(settings.min_impact_usd))
-        return (F.col(self.score_column) > settings.score_threshold) & matters
+def _is_rise(score: str, before: str, after: str, settings: LevelShiftSettings | TrendSettings) -> Column:
+    """The score is above its threshold, and the rise from one level (USD) to the other large enough to matter."""
+    rise, least = F.col(after) - F.col(before), F.col(before) * F.lit(settings.min_ratio)
+    matters = (F.col(after) >= least) & (rise >= F.lit(settings.min_impact_usd))
+    return (F.col(score) > settings.score_threshold) & matters
 
 
-@dataclass(frozen=True)
-class LevelShift(Rise):
-    """The median of the last days against the days before them: higher, and not just for a day or two."""
+def level_shift(settings: LevelShiftSettings) -> Detector:
+    """The median of the last days against the days before them: higher, and not just for a day or two.
 
-    settings: LevelShiftSettings
-    score_column: ClassVar[str] = "level_shift_score"
-    flag_column: ClassVar[str] = "is_level_shift"
-    before: ClassVar[str] = "previous_cost_usd"
-    after: ClassVar[str] = "recent_cost_usd"
+    The score is the rise in standard errors of such a median; null where the days before have no spread.
+    """
 
-    def score(self) -> Column:
-        """Rise of the median in standard errors of such a median; null where the days before have no spread."""
-        rise = F.col(self.after) - F.col(self.before)
+    def score() -> Column:
+        rise = F.col("recent_cost_usd") - F.col("previous_cost_usd")
         mad = decimal_median(F.col("_previous_deviations")).cast("double")
-        scale = MAD_SCALE * sqrt(self.settings.recent_days) / _MEDIAN_ERROR
-        # Without a previous level there may be no costs at all, whose median Spark refuses to look for.
+        scale = MAD_SCALE * sqrt(settings.recent_days) / _MEDIAN_ERROR
+        # Without a previous level there may be no costs, and Spark fails on the median of none.
         return F.when(F.col("previous_cost_usd").isNotNull(), F.when(mad > 0, F.lit(scale) * rise.cast("double") / mad))
 
+    return Detector(
+        "level_shift_score",
+        "is_level_shift",
+        score,
+        flag=lambda: _is_rise("level_shift_score", "previous_cost_usd", "recent_cost_usd", settings),
+    )
 
-@dataclass(frozen=True)
-class Trend(Rise):
-    """Mann-Kendall: do later days cost more than earlier ones, pair by pair? One large day counts by its rank only."""
 
-    settings: TrendSettings
-    score_column: ClassVar[str] = "trend_score"
-    flag_column: ClassVar[str] = "is_trend"
-    before: ClassVar[str] = "trend_from_usd"
-    after: ClassVar[str] = "trend_to_usd"
+def trend(settings: TrendSettings) -> Detector:
+    """Mann-Kendall's test: do later days cost more than earlier ones, pair by pair? A large day counts by its rank.
 
-    def score(self) -> Column:
-        """Mann-Kendall's z, without its correction for ties; null with fewer than `min_days`.
+    The score is the test's z, without its correction for ties; null with fewer than `min_days`. Costs are compared as
+    doubles, which tell any two below a billion USD apart.
+    """
 
-        Costs are compared as doubles, which tell any two below a billion USD apart.
-        """
+    def score() -> Column:
         costs, n = F.col("_trend_doubles"), F.size("_trend_doubles").cast("double")
 
         def rises_to(x: Column, index: Column) -> Column:
@@ -97,19 +78,26 @@ class Trend(Rise):
 
         pairs = F.aggregate(F.transform(costs, rises_to), F.lit(0.0), lambda found, x: found + x)
         z = (pairs - F.signum(pairs)) / F.sqrt(n * (n - 1) * (2 * n + 5) / 18)
-        return F.when(n >= self.settings.min_days, z)
+        return F.when(n >= settings.min_days, z)
+
+    return Detector(
+        "trend_score",
+        "is_trend",
+        score,
+        flag=lambda: _is_rise("trend_score", "trend_from_usd", "trend_to_usd", settings),
+    )
 
 
-def with_history(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
+def with_levels(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
     """Daily totals (one row an org, day and service) → the same rows with the levels that the signals compare, USD.
 
     weekday_expected_cost_usd: median of the same weekday in the weeks before. recent_cost_usd, previous_cost_usd:
     medians of the last days with usage, today included, and of those before them. trend_from_usd, trend_to_usd:
     medians of the first and the last third of the days that the trend looks at. All are null with too little history.
     """
-    weekday, shift, trend = settings.weekday, settings.level_shift, settings.trend
-    # A row is a day with usage, at most one a date: so many rows hold every day that a signal looks back on.
-    rows = max(7 * weekday.weeks, shift.recent_days + shift.history_days, trend.days)
+    weekday, shift, drift = settings.weekday, settings.level_shift, settings.trend
+    # A row is a day with usage, at most one a date. So this many rows hold every day that a signal looks back on.
+    rows = max(7 * weekday.weeks, shift.recent_days + shift.history_days, drift.days)
     until_today = Window.partitionBy("org_id", "service").orderBy("usage_date").rowsBetween(-rows, 0)
     with_days = judged.withColumn("_days", F.collect_list(F.struct("usage_date", "total_cost_usd")).over(until_today))
 
@@ -122,7 +110,7 @@ def with_history(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
             "_weekday_costs": F.sort_array(_costs(F.filter("_days", same_weekday))),
             "_recent_costs": F.sort_array(_costs(_last(shift.recent_days))),
             "_previous_costs": F.sort_array(_costs(_last(shift.history_days, before=shift.recent_days))),
-            "_trend_costs": _costs(_last(trend.days)),
+            "_trend_costs": _costs(_last(drift.days)),
         }
     )
     third = F.floor(F.size("_trend_costs") / 3).cast("int")
@@ -142,8 +130,8 @@ def with_history(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
             "weekday_expected_cost_usd": level(F.col("_weekday_costs"), F.size("_weekday_costs"), weekday.min_days),
             "recent_cost_usd": level(F.col("_recent_costs"), F.size("_previous_costs"), shift.min_days),
             "previous_cost_usd": level(F.col("_previous_costs"), F.size("_previous_costs"), shift.min_days),
-            "trend_from_usd": level(F.col("_first_third"), F.size("_trend_costs"), trend.min_days),
-            "trend_to_usd": level(F.col("_last_third"), F.size("_trend_costs"), trend.min_days),
+            "trend_from_usd": level(F.col("_first_third"), F.size("_trend_costs"), drift.min_days),
+            "trend_to_usd": level(F.col("_last_third"), F.size("_trend_costs"), drift.min_days),
         }
     )
     spread = deviations(F.col("_previous_costs"), F.col("previous_cost_usd"))
@@ -152,12 +140,12 @@ def with_history(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
 
 def score(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
     """Daily totals with the daily verdict (one row an org, day and service) → the same rows with all signals."""
-    detectors = WeekdayAnomaly(settings.weekday), LevelShift(settings.level_shift), Trend(settings.trend)
-    return judge(with_history(judged, settings), *detectors)
+    detectors = weekday_anomaly(settings.weekday), level_shift(settings.level_shift), trend(settings.trend)
+    return with_verdicts(with_levels(judged, settings), *detectors)
 
 
 def _last(days: int, before: int = 0) -> Column:
-    """The last days with usage, at most so many, without the `before` newest ones (today is the newest)."""
+    """The last `days` days with usage, at most, after the newest `before` ones are left out (today is the newest)."""
     left = F.greatest(F.size("_days") - before, F.lit(0))
     kept = F.least(left, F.lit(days))
     return F.slice("_days", left - kept + 1, kept)
