@@ -156,6 +156,24 @@ def test_a_following_stream_reads_changed_and_empty_files(
     assert sorted(ids) == ["a1", "a2", "a3", "g1"]
 
 
+def test_a_file_that_goes_on_growing_waits_for_the_next_start(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    landing, growing = write_landing(tmp_path / "landing", {"log.jsonl": [hostile.event("0")]}), 0
+    pipeline = make_pipeline(landing, tmp_path / "lake")
+
+    def grow(_batch: MicroBatch) -> None:
+        nonlocal growing
+        growing += 1
+        assert growing < 5, "it never ends"
+        with (landing / "usage_events_stream" / "log.jsonl").open("a") as log:
+            log.write(hostile.event(str(growing)) + "\n")
+
+    with pipeline.lake.feeder(), pipeline.lake.writer():
+        EventFeed(pipeline.lake, str(landing), pipeline.config, grow).available()
+    make_pipeline(landing, tmp_path / "lake").run()
+    ids = {row["event_id"] for row in rows_of(tmp_path / "lake", "silver/usage_events")}
+    assert ids == set(map(str, range(growing + 1)))
+
+
 def test_a_packed_file_that_is_away_is_not_written_off(
     make_pipeline: MakePipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

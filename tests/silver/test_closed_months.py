@@ -12,7 +12,7 @@ from cloud_analytics.lake.periods import Closing
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import rows_of
-from tests.integration.lakes import METADATA, SCORES, differing, reject_counts, silver_and_gold
+from tests.integration.lakes import METADATA, SCORES, differing, reject_counts, silver_and_gold, write_landing
 
 pytestmark = pytest.mark.spark
 
@@ -59,3 +59,31 @@ def test_days_of_closed_months_keep_their_files_and_scores(
     silver = [name for name in theirs if name.startswith("silver/")]
     assert differing({name: ours[name] for name in silver}, {name: theirs[name] for name in silver}) == []
     assert reject_counts(lake) == reject_counts(clean)
+
+
+@pytest.mark.parametrize("emptied_by_the_stream", [True, False])
+@pytest.mark.parametrize("july_is_closed", [True, False])
+def test_a_copy_comes_back_when_the_event_it_gave_way_to_leaves(
+    make_pipeline: MakePipeline, tmp_path: Path, emptied_by_the_stream: bool, july_is_closed: bool
+) -> None:
+    """Also where nothing is left of the date on which that event was, and nothing else has changed."""
+    files = {
+        "a.jsonl": [hostile.event("twice", timestamp="2025-08-01T10:00:00Z")],
+        "b.jsonl": [hostile.event(name, timestamp="2025-07-10T10:00:00Z") for name in ("twice", "once")],
+    }
+    landing, lake = write_landing(tmp_path / "landing", files), tmp_path / "lake"
+    pipeline = make_pipeline(landing, lake)
+    pipeline.run()
+    assert reject_counts(lake)["usage_events", "conflicting_duplicate"] == 1
+    if july_is_closed:
+        with pipeline.lake.writer(), pipeline.lake.transaction() as transaction:
+            closed = periods.Periods().with_closed("2025-07", Closing("2025-08-20T00:00:00Z", 0, "0"))
+            transaction.store(periods.DOCUMENT, closed)
+    (landing / "usage_events_stream" / "a.jsonl").write_text("")
+    if emptied_by_the_stream:
+        pipeline.stream()
+    pipeline.run()
+    found = {(row["event_id"], str(row["date"])) for row in rows_of(lake, "silver/usage_events")}
+    assert found == {("twice", "2025-07-10"), ("once", "2025-07-10")}
+    assert not reject_counts(lake)["usage_events", "conflicting_duplicate"]
+    assert not pipeline.run().changed

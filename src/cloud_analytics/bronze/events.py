@@ -73,7 +73,8 @@ class EventFeed:
             to_end(self.lake, self._checkpoint(), self._failures, lambda: self._start({"availableNow": True}))
         if changes.new or changes.changed:
             with self._turn_to_write():
-                while self._sweep():
+                swept: set[str] = set()  # a file that goes on growing waits for the next start
+                while self._sweep(swept):
                     pass
 
     def follow(self, interval: timedelta, stop: threading.Event, idle: Callable[[], None] = lambda: None) -> None:
@@ -96,7 +97,7 @@ class EventFeed:
             while not stop.is_set():
                 if _waited(query, interval.total_seconds(), stop):
                     with self._turn_to_write():
-                        self._sweep()
+                        self._sweep(set())
                         idle()
                 elif query is not None and not query.isActive:
                     if self._spark_can_list():
@@ -152,16 +153,21 @@ class EventFeed:
             self._failures.append(error)
             raise
 
-    def _sweep(self) -> bool:
+    def _sweep(self, swept: set[str]) -> bool:
         """Ingest what the query does not deliver, as one micro-batch; returns whether there was something.
+
+        Files whose names are `swept` are left out, and those that it takes are added to them.
 
         These are the changed files, and new ones that Spark's source leaves out: empty files, names that look like a
         glob, all files where Spark cannot list the folder. All changed files are one micro-batch, so that a partition
         which held rows of several is rewritten once. Of new files it takes as many as a micro-batch may have.
         """
-        changes = ledger.event_changes(self.lake, self._look().events.values())
-        new = changes.new[: self.config.pipeline.stream.max_files_per_trigger]
-        return self._take([*changes.changed, *new], f"sweep-{time.time_ns() // 1_000_000}")
+        here = [info for info in self._look().events.values() if info.name not in swept]
+        changes = ledger.event_changes(self.lake, here)
+        chosen = [*changes.changed, *changes.new[: self.config.pipeline.stream.max_files_per_trigger]]
+        swept.update(info.name for info in chosen)
+        self._take(chosen, f"sweep-{time.time_ns() // 1_000_000}")
+        return bool(chosen)
 
     def _look(self) -> Contents:
         """List the landing folder; a message names what is passed over when it is first seen."""
@@ -174,11 +180,10 @@ class EventFeed:
     def _follow_links(self) -> bool:
         return self.config.pipeline.landing.follow_links
 
-    def _take(self, found: Sequence[FileInfo], name: str) -> bool:
+    def _take(self, found: Sequence[FileInfo], name: str) -> None:
         done = ingest(self.lake, self.config, found, f"{self._checkpoint_id()}-{name}")
         if done is not None:
             self.after_batch(done)
-        return done is not None
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:

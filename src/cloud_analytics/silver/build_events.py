@@ -93,6 +93,9 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
     else:
         stale = {date for date in {*inputs, *known} if inputs.get(date) != known.get(date)}
     if not stale:
+        if settling and state.settled != inputs:  # dates that have gone were all that was left to settle
+            with lake.transaction() as transaction:
+                transaction.store(silver_state.DOCUMENT, replace(state, settled=inputs))
         return []
     added = {
         date: entry.added
@@ -113,6 +116,8 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
         settled: Mapping[str, Inputs] = inputs
         if work.before and not settling:  # where every date was built anew, nothing is left to settle
             settled = {date: found for date, found in state.settled.items() if date not in stale}
+            # A date that has gone is left to settle, too: copies of its events may stand elsewhere.
+            settled |= {date: known[date] for date in stale - inputs.keys()}
         transaction.store(silver_state.DOCUMENT, SilverEvents(dates, settled, events, baselines))
         transaction.store(ledger.DATES, ledger.without_added(bronze, stale))
     return sorted(stale)
@@ -130,7 +135,8 @@ def _inputs(lake: Lake, config: Config, bronze: Mapping[str, ledger.BronzeDate])
 def _resting(lake: Lake, inputs: Mapping[str, Inputs], settled: Mapping[str, Inputs]) -> set[str]:
     """The dates of closed months that a settling has to leave as they are.
 
-    Nothing of them has changed since the last one, and none of their events has a copy on a date that is built anew.
+    Nothing of them has changed since the last one, none of their events has a copy on a date that is built anew, and
+    each of their copies gave way to an event that still is on one of them.
     """
     closed = periods.load(lake).months
     resting = {date for date, found in inputs.items() if date[:7] in closed and settled.get(date) == found}
@@ -138,9 +144,14 @@ def _resting(lake: Lake, inputs: Mapping[str, Inputs], settled: Mapping[str, Inp
     def ids(dates: Iterable[str]) -> DataFrame:
         return lake.rows(BRONZE_EVENTS, _folders(dates)).select("date", trimmed(F.col("event_id")).alias("event_id"))
 
-    while resting and resting != inputs.keys():
+    def copies(dates: Iterable[str]) -> DataFrame:
+        rejects = lake.rows(QUARANTINED_EVENTS, _folders(dates)).where(F.col("error_type").isin(*usage_events.COPIES))
+        return rejects.select("date", trimmed(F.get_json_object("raw", "$.event_id")).alias("event_id"))
+
+    while resting:
         shared = ids(resting).join(ids(inputs.keys() - resting), "event_id", "left_semi")
-        found = {str(row.date) for row in shared.select("date").distinct().collect()}
+        orphaned = copies(resting).join(lake.rows(SILVER_EVENTS, _folders(resting)), "event_id", "left_anti")
+        found = {str(row.date) for row in shared.unionByName(orphaned).select("date").distinct().collect()}
         if not found:
             break
         resting -= found  # their events may have copies on further dates

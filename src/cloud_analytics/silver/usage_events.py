@@ -11,6 +11,8 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.landing.text import trimmed, without_blanks
 
+COPIES = ("duplicate_event", "conflicting_duplicate")  # why a copy that gave way is rejected: the same text, or another
+
 
 def valid(judged: DataFrame) -> DataFrame:
     """Rows that passed every rule."""
@@ -72,7 +74,7 @@ def split_copies(judged: DataFrame, copies: DataFrame | None) -> tuple[DataFrame
     ranks = {"_rank": F.row_number().over(order), "_first": F.first(line).over(order)}
     ranked = valid(copies).withColumns(ranks)
     survivors = ranked.where("_rank = 1").drop("_rank", "_first", "raw")
-    kind = F.when(line == F.col("_first"), "duplicate_event").otherwise("conflicting_duplicate")
+    kind = F.when(line == F.col("_first"), F.lit(COPIES[0])).otherwise(F.lit(COPIES[1]))
     losers = ranked.where("_rank > 1").withColumn("errors", F.array(kind)).drop("_rank", "_first")
     ids = F.broadcast(copies.select("event_id"))
     return accepted.join(ids, "event_id", "left_anti").unionByName(survivors), rejected.unionByName(losers)
