@@ -38,7 +38,7 @@ def put(lake: Path, day: str, rows: int = 1, name: str = "part-0.parquet", **col
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    folder = tmp_path / "date=1999" / "a lake [a]{b}*?'é"  # whatever the names of its parents
+    folder = tmp_path / "usage_date=1999-01-01" / "a lake [a]{b}*?'é"  # whatever the names of its parents
     put(folder, "2025-06-10")
     put(folder, "2025-06-11", 2)
     return folder
@@ -109,6 +109,8 @@ def test_a_new_file_is_seen_by_the_next_query(lake: Path) -> None:
         "COPY (SELECT 1) TO '{lake}/gold/x.csv'",
         "EXPLAIN ANALYZE COPY (SELECT 1) TO '{lake}/gold/x.csv'",
         "ATTACH '{lake}/x.db'",
+        "WITH x AS (COPY (SELECT 1) TO '{lake}/gold/x.parquet' (FORMAT parquet)) SELECT 1",
+        "WITH x AS (INSERT INTO gold.carbon_impact VALUES (1) RETURNING 1) SELECT 1",
         "SET enable_external_access = true",
         "INSTALL httpfs",
         "SELECT 1; SELECT 2",

@@ -33,6 +33,10 @@ _BATCH = 100_000  # rows
 _PAUSE = 0.02  # seconds by which each pause between attempts is longer than the one before
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 
+_READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}  # what DuckDB calls parts of a query
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # the name of the folder of those that have none
+_FILE = "_path_of_the_file_"  # a column beside those of the files: no table has it
+
 Found = TypeVar("Found")
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
@@ -94,19 +98,24 @@ class LakeReader(LakeFolder):
         found, columns = self._listed(table), declared(table) or {}
         if not found:
             return {}
-        described = self._connection.sql(f"DESCRIBE FROM {_parquet(columns, found, by_name=True)}").fetchall()
-        above = {part.partition("=")[0] for part in self.root.split("/") if "=" in part}
-        return {name: kind for name, kind, *_ in described if name in columns or name not in above}
+        described = self._connection.sql(f"DESCRIBE FROM {_parquet(table, columns, found, by_name=True)}").fetchall()
+        return {name: kind for name, kind, *_ in described}
 
     @contextmanager
     def _one_select(self, query: str) -> Iterator[None]:
         try:
             statements = self._connection.extract_statements(query)
-            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT] or self._writes(query):
                 raise UsageError("the lake is only read: give one SELECT")
             yield
         except duckdb.Error as error:
             raise UsageError(" ".join(str(error).split("\n\n")[0].split())) from None
+
+    def _writes(self, query: str) -> bool:
+        """Whether a SELECT has a part that is more than that: DuckDB 2 takes `WITH x AS (COPY … TO …) SELECT …`."""
+        (syntax,) = self._connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()[0]
+        parts = set(re.findall(r'"type":"(\w+_NODE)"', syntax))
+        return not parts or not parts <= _READING
 
     def _answer(self, query: str, parameters: Parameters, take: Callable[[Any], Found]) -> Found:
         with self._turn:
@@ -147,11 +156,11 @@ class LakeReader(LakeFolder):
         if not found:
             return f"{view} {_selected(columns, ())} WHERE false"
         if is_open(table):
-            return f"{view} * FROM {_parquet(columns, found, by_name=True)}"
-        source = _parquet(columns, found, self._by_name)
+            return f"{view} * FROM {_parquet(table, columns, found, by_name=True)}"
+        source = _parquet(table, columns, found, self._by_name)
         there = self._connection.sql(f"FROM {source} LIMIT 0").columns
         if not columns.keys() <= set(there):  # these are of the first file: others may have what it lacks
-            source = _parquet(columns, found, by_name=True)
+            source = _parquet(table, columns, found, by_name=True)
             there = self._connection.sql(f"FROM {source} LIMIT 0").columns
         selected = f"SELECT {_selected(columns, there)} FROM {source}"
         added = figures(table)
@@ -162,13 +171,21 @@ class LakeReader(LakeFolder):
         return f"{view} {', '.join(sums)} FROM ({selected})" + (" GROUP BY ALL" if added else "")
 
 
-def _parquet(columns: dict[str, str], found: Sequence[FileInfo], by_name: bool) -> str:
-    """SQL for these files as one table. `by_name`: each file is asked for its columns, not only the first one."""
+def _parquet(table: str, columns: dict[str, str], found: Sequence[FileInfo], by_name: bool) -> str:
+    """SQL for these files as one table. `by_name`: each file is asked for its columns, not only the first one.
+
+    Its partition columns are those of the folders below the table. A folder above the lake may be called `date=…`, too,
+    so DuckDB does not look for them itself.
+    """
     paths = ", ".join(_literal(info.path.removeprefix("file:")) for info in found)
-    partitions = {part.partition("=")[0] for part in found[0].path.split("/") if "=" in part} & columns.keys()
-    kinds = ", ".join(f"{_name(name)}: {columns[name]}" for name in sorted(partitions))
-    options = f"union_by_name = {by_name}, hive_partitioning = true" + (f", hive_types = {{{kinds}}}" if kinds else "")
-    return f"read_parquet([{paths}], {options})"
+    options = f"union_by_name = {by_name}, hive_partitioning = false, filename = {_literal(_FILE)}"
+    partitions = []
+    for folder in found[0].path.rpartition(f"/{table}/")[2].split("/")[:-1]:
+        name = folder.partition("=")[0]
+        text = f"url_decode(regexp_extract({_name(_FILE)}, {_literal(f'.*/{re.escape(name)}=([^/]*)/')}, 1))"
+        value = f"nullif({text}, {_literal(_NO_VALUE)})"
+        partitions.append(f", CAST({value} AS {columns.get(name, 'VARCHAR')}) AS {_name(name)}")
+    return f"(SELECT * EXCLUDE {_name(_FILE)}{''.join(partitions)} FROM read_parquet([{paths}], {options}))"
 
 
 def _named(query: str) -> list[str]:
