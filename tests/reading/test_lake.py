@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from cloud_analytics.cli import cli
 from cloud_analytics.errors import UsageError
@@ -214,6 +214,18 @@ def test_sql_answers_people_and_scripts(lake: Path) -> None:
     assert ask("--quiet") == "2 rows.\n"
     refused = CliRunner().invoke(cli, ["sql", query, "--lake", str(lake), "--spreadsheet"])
     assert "--spreadsheet is for --format csv" in str(refused.exception)
+
+
+def test_json_of_sql_holds_every_kind_of_value_and_every_column(lake: Path) -> None:
+    (lake / "_state").mkdir()
+    (lake / "_state" / "last_transaction.json").write_text("1")
+
+    def ask(query: str) -> Result:
+        return CliRunner().invoke(cli, ["sql", query, "--lake", str(lake), "--format", "json"])
+
+    found = ask(r"SELECT 'a\xFF'::BLOB AS b, TIME '10:00:00' AS t, INTERVAL 90 SECOND AS i")
+    assert json.loads(found.output)["rows"] == [{"b": "a\\xff", "t": "10:00:00", "i": "0:01:30"}]
+    assert "two columns are called a" in str(ask("SELECT 1 AS a, 2 AS a").exception)
 
 
 def test_to_read_a_lake_no_spark_is_imported() -> None:

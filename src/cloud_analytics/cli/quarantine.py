@@ -83,7 +83,7 @@ def _print_groups(groups: list[dict[str, Any]], total: int) -> None:
     ),
 )
 @_selecting
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most N records.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="At most N records.")
 def _show(places: Places, selection: Selection, limit: int) -> None:
     """The rejected records as they came, each with its file and everything that is wrong with it."""
     with open_lake(places) as (zones, _):

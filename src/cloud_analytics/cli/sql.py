@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cloud_analytics.cli.manners import as_json, command, emit
 from cloud_analytics.cli.options import Places, console, expect_csv, open_lake, options, spreadsheet_option
+from cloud_analytics.errors import UsageError
 from cloud_analytics.untrusted import csv_text, printable
 
 
@@ -33,10 +34,18 @@ def sql(places: Places, query: str, spreadsheet: bool) -> None:
         columns, rows = zones.table(query)
     emit(
         f"{len(rows):,} rows.",
-        {"columns": columns, "rows": [dict(zip(columns, row)) for row in rows]},
-        lambda: _print_rows(columns, rows),
+        show=lambda: _print_rows(columns, rows),
+        json=lambda: as_json({"columns": columns, "rows": _records(columns, rows)}),
         csv=lambda: csv_text(columns, rows, _text, spreadsheet),
     )
+
+
+def _records(columns: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Each row by the names of its columns; UsageError where two have the same one, since one would be lost."""
+    again = next((name for at, name in enumerate(columns) if name in columns[:at]), None)
+    if again is not None:
+        raise UsageError(f"two columns are called {again}: name them with AS")
+    return [dict(zip(columns, row)) for row in rows]
 
 
 def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
