@@ -52,6 +52,7 @@ lint: setup
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
+# Removes what was set up. The lake stays: closed months, and rows whose files were archived, cannot be made again.
 clean:
 	@if [ -x $(BIN)/cloud-analytics ] && [ -d data/_cassandra ]; then $(BIN)/cloud-analytics cassandra stop; fi
-	rm -rf $(VENV) .venv-focus data/bronze data/silver data/gold data/quarantine data/_*
+	rm -rf $(VENV) .venv-focus
