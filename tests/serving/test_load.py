@@ -387,7 +387,8 @@ def test_a_first_load_writes_no_tombstone(open_lake: OpenLake, target: Target) -
             result = session.execute(f"SELECT * FROM {table.name}", trace=True)
             nulls += sum(value is None for row in result for value in row.values())
             events = [event.description for event in result.get_query_trace(max_wait_sec=30).events]
-            read = [event for event in events if "tombstone" in event]
+            # Only what counts cells: a login that is looked up meanwhile tells of SSTables, too.
+            read = [event for event in events if "tombstone cells" in event]
             assert read
             assert all("and 0 tombstone cells" in event for event in read), read
     assert nulls > 0
