@@ -30,7 +30,7 @@ def audited(make_pipeline: MakePipeline, landing: Path, lake: Path) -> Audit:
 
 
 def test_changed_files_give_the_state_of_a_clean_run(
-    base: Path, clean: Path, make_pipeline: MakePipeline, tmp_path: Path
+    base: Path, clean: Path, make_pipeline: MakePipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     landing, lake = lakes.copy(base, tmp_path)
     assert len(lakes.FILES["b_rewritten.jsonl"]) == len(lakes.LATER["b_rewritten.jsonl"])
@@ -41,6 +41,8 @@ def test_changed_files_give_the_state_of_a_clean_run(
     (batch,) = make_pipeline(landing, lake, 1).run().batches
     assert (batch.files, batch.files_again) == (5, 5)
     assert batch.lines_gone == {"a_grows.jsonl": 1, "b_rewritten.jsonl": 2, "d_fixed.jsonl": 1, "e_moves.jsonl": 2}
+    for name, lines in batch.lines_gone.items():
+        assert f"{name} changed: {lines} of its earlier lines left it, and so leave the lake" in caplog.messages
     assert batch.touched == tuple(f"2025-06-{day}" for day in (10, 11, 12, 13, 20))
 
     assert lakes.bronze(lake) == lakes.bronze(clean)

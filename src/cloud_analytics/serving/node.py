@@ -117,6 +117,16 @@ class EmbeddedNode:
                 " --lake, or another target with --serving"
             ) from None
 
+    def _one_chooser_of_ports(self) -> contextlib.AbstractContextManager[object]:
+        """A lock that keeps nodes of other lakes from choosing the same ports before this one answers.
+
+        There is none where the cache can only be read: of two nodes that then choose the same port one chooses again.
+        """
+        cache = cache_folder()
+        if os.access(cache, os.W_OK):
+            return FileLock(cache / "ports.lock", self._patience)
+        return contextlib.nullcontext()
+
     def _running(self) -> Direct:
         with self._writable():
             for folder in ("conf/triggers", "logs", "data"):
@@ -128,8 +138,7 @@ class EmbeddedNode:
 
     def _start(self) -> None:
         java, classpath = require_java().home / "bin" / "java", ensure(CASSANDRA)
-        # The second lock keeps nodes of other lakes from choosing the same ports before this one answers.
-        with self._one_starter(), FileLock(cache_folder() / "ports.lock", self._patience):
+        with self._one_starter(), self._one_chooser_of_ports():
             deadline = time.monotonic() + self._start_timeout
             if self._alive() and not self._asks_for_a_password():
                 self._end()  # an older version started it
