@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import os
 import random
 import shutil
@@ -153,6 +154,22 @@ def test_only_its_owner_can_read_what_it_holds(node: EmbeddedNode) -> None:
     assert len(node.password_file.read_text()) >= 32
     written = [path for folder in ("data", "conf") for path in (node.home / folder).rglob("*") if path.is_file()]
     assert [path for path in written if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def test_another_users_node_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(UsageError, match="belongs to another user: .*password cannot be read"):
+        _ = EmbeddedNode(tmp_path / "_cassandra").has_data
+
+
+def test_a_cache_that_can_only_be_read_does_for_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr("cloud_analytics.serving.node.FileLock", None)
+    with EmbeddedNode(tmp_path)._one_chooser_of_ports():
+        pass
 
 
 def test_no_other_port_is_open_and_that_of_other_nodes_needs_a_key(node: EmbeddedNode) -> None:

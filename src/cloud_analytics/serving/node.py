@@ -212,7 +212,7 @@ class EmbeddedNode:
             "running": self._answers(),
             "host": HOST,
             "port": self._kept().get("native_port"),
-            "pid": self._pid() if self._alive() else None,
+            "pid": self._pid() if self.has_data and self._alive() else None,
             "user": USER,
             "password_file": str(self.password_file),
         }
@@ -225,17 +225,22 @@ class EmbeddedNode:
         except FileNotFoundError:
             raise UsageError(f"{self.password_file} is gone, the password of the lake's Cassandra node") from None
         except OSError as error:
-            raise UsageError(
-                f"the lake's Cassandra node belongs to another user: {self.password_file} cannot be read"
-                f" ({error.strerror})"
-            ) from None
+            raise self._anothers(error) from None
         login = Login(USER, password, str(self.password_file))
         return Direct((HOST,), self._kept()["native_port"], login=login, doctor=self._expect_undamaged)
 
     @property
     def has_data(self) -> bool:
-        """Whether the node was ever started."""
-        return (self.home / "data").is_dir()
+        """Whether the node was ever started. UsageError where another user did so."""
+        try:
+            return (self.home / "data").is_dir()
+        except PermissionError as error:
+            raise self._anothers(error) from None
+
+    def _anothers(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"the lake's Cassandra node belongs to another user: {self.password_file} cannot be read ({error.strerror})"
+        )
 
     def _one_starter(self) -> FileLock:
         return FileLock(self.home / "start.lock", self._patience)
