@@ -21,6 +21,7 @@ from cloud_analytics.config import load
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.gold import marts
 from cloud_analytics.insight.answers import heading, readable
+from cloud_analytics.lake.folder import LAST_TRANSACTION
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.pipeline import Pipeline
@@ -146,7 +147,7 @@ def ensure_landing(landing: str, lake: str, settings: GeneratorSettings = CLEAN)
     Where the lake holds data, an empty landing folder is one that is away: files of the same names would replace those.
     """
     folder, built = local_folder(landing), local_folder(lake)
-    if folder is not None and built is not None and not (built / "_state" / "last_transaction.json").exists():
+    if folder is not None and built is not None and not (built / f"{LAST_TRANSACTION}.json").exists():
         with suppress(FileExistsError):  # the generator refuses a folder with data
             generate(folder, settings)
 

@@ -129,6 +129,7 @@ class Places:
 
         A landing folder that --landing names must always exist: an audit would find nothing wrong with a missing one.
         """
+        from cloud_analytics.lake.folder import LAST_TRANSACTION
         from cloud_analytics.lake.uris import local_folder
 
         landing, lake = self.landing_folder, self.lake_folder
@@ -137,7 +138,7 @@ class Places:
             raise UsageError(f"the lake {lake} is no folder; give one with --lake")
         if ("landing" in needs or self.landing) and not exists(landing):
             raise UsageError(f"the landing folder {landing} does not exist; give it with --landing")
-        if "lake" in needs and not exists(f"{lake}/_state/last_transaction.json"):
+        if "lake" in needs and not exists(f"{lake}/{LAST_TRANSACTION}.json"):
             raise UsageError(f"the lake {lake} holds nothing: `cloud-analytics run` fills it, --lake names another")
 
 

@@ -17,9 +17,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from cloud_analytics.lake.compare import row_hash
+from cloud_analytics.lake.folder import NO_VALUE
 
 LITTLE_BYTES = 16 * 2**20
-_NULL = "__HIVE_DEFAULT_PARTITION__"
 _HASH = "_hash"
 
 
@@ -78,5 +78,5 @@ def _parquet(rows: pa.Table) -> bytes:
 def _folder(value: Any) -> str:
     """A value as the name of a folder, as Hive and Spark write it."""
     if value is None or value == "":
-        return _NULL
+        return NO_VALUE
     return "".join(f"%{ord(char):02X}" if char < " " or char in "\"#%'*/:=?\\\x7f{[]^" else char for char in str(value))

@@ -12,6 +12,9 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.lake.files import ReadableFiles
 
+LAST_TRANSACTION = "_state/last_transaction"  # the document of every lake to which anything was ever written
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands in the name of a partition's folder for a null
+
 Content = TypeVar("Content")
 
 

@@ -29,7 +29,7 @@ from pyspark.sql.types import StructType
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
-from cloud_analytics.lake.folder import Document, LakeFolder
+from cloud_analytics.lake.folder import LAST_TRANSACTION, Document, LakeFolder
 from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
 from cloud_analytics.lake.uris import absolute, escape_glob
@@ -297,7 +297,7 @@ class Lake(LakeFolder):
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Everything written inside becomes visible together, or not at all."""
-        number = max(int(self.state(f"{_STATE}/last_transaction", 0)) + 1, time.time_ns() // 1_000)
+        number = max(int(self.state(LAST_TRANSACTION, 0)) + 1, time.time_ns() // 1_000)
         transaction = Transaction(self, number)
         try:
             yield transaction
@@ -305,7 +305,7 @@ class Lake(LakeFolder):
             with suppress(OSError):  # tasks of the job that failed may still write there: the next start sweeps it
                 self.files.delete(f"{_STAGING}/{number}")
             raise
-        transaction.put(f"{_STATE}/last_transaction", number)
+        transaction.put(LAST_TRANSACTION, number)
         plan = transaction.plan()
         self._expect_lease(decided=False)
         self.files.write_text(_JOURNAL, json.dumps(plan))

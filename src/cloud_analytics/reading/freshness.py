@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from cloud_analytics.bronze import ledger
-from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.lake.folder import LAST_TRANSACTION, LakeFolder
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def freshness(lake: LakeFolder) -> Freshness:
     """Read it from the state documents of a lake."""
     return Freshness(
         newest_event=_moment(lake.state(ledger.CLOCK, None)),
-        changed=_moment(lake.state("_state/last_transaction", None)),
+        changed=_moment(lake.state(LAST_TRANSACTION, None)),
         snapshots={name: entry.ingest_date for name, entry in ledger.snapshots(lake).items() if entry.files},
     )
 

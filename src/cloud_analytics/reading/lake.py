@@ -20,7 +20,7 @@ import duckdb
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
-from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.lake.folder import NO_VALUE, LakeFolder
 from cloud_analytics.reading.tables import ZONES, declared, figures, is_open, tables
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _PAUSE = 0.02  # seconds by which each pause between attempts is longer than the
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}  # what DuckDB calls parts of a query
-_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # the name of the folder of those that have none
 _FILE = "_path_of_the_file_"  # a column beside those of the files: no table has it
 
 Found = TypeVar("Found")
@@ -183,7 +182,7 @@ def _parquet(table: str, columns: dict[str, str], found: Sequence[FileInfo], by_
     for folder in found[0].path.rpartition(f"/{table}/")[2].split("/")[:-1]:
         name = folder.partition("=")[0]
         text = f"url_decode(regexp_extract({_name(_FILE)}, {_literal(f'.*/{re.escape(name)}=([^/]*)/')}, 1))"
-        value = f"nullif({text}, {_literal(_NO_VALUE)})"
+        value = f"nullif({text}, {_literal(NO_VALUE)})"
         partitions.append(f", CAST({value} AS {columns.get(name, 'VARCHAR')}) AS {_name(name)}")
     return f"(SELECT * EXCLUDE {_name(_FILE)}{''.join(partitions)} FROM read_parquet([{paths}], {options}))"
 
