@@ -7,8 +7,10 @@ of the change log, which serving follows.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
@@ -96,6 +98,8 @@ class _Refresh:
         self.periods, self.closed = periods, periods.months
         self.rules = config.fingerprint()
         self.known: States = built.load(lake)
+        self.frames: dict[tuple[str, ...], DataFrame] = {}  # rows that were read: folder and partitions → frame
+        self.held, self.reading = ExitStack(), threading.Lock()
         reads = {path: {read.table for read in mart.table.reads} - {path} for path, mart in marts.items()}
         self.order = [path for path in TopologicalSorter(reads).static_order() if path in marts]
         self.tables = {
@@ -123,7 +127,7 @@ class _Refresh:
 
     def build(self, transaction: Transaction, stale: dict[str, frozenset[str]]) -> dict[str, int]:
         """Build the stale partitions, replace those whose content differs, and record all."""
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(4) as pool, self.held:
             pending: dict[str, Future[_Built]] = {}
             for path in self.order:  # what a table reads is submitted before it, so that none waits for ever
                 if path in stale:
@@ -184,7 +188,20 @@ class _Refresh:
         return new.unionByName(kept) if old else new
 
     def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
-        return self.lake.read(folder, table.schema, [f"{table.partition}={name}" for name in names])
+        """Rows of some partitions. Where they are little, Spark holds them, since other tables of this pass read them:
+        the files of sixty dates take longer to list and to open than their few rows take to compute with.
+        """
+        partitions = [f"{table.partition}={name}" for name in names]
+        key = (folder, *partitions)
+        with self.reading:
+            found = self.frames.get(key)
+            if found is None:
+                found = self.lake.read(folder, table.schema, partitions)
+                if is_little([found]):
+                    found = found.coalesce(1).persist()
+                    self.held.callback(found.unpersist)
+                self.frames[key] = found
+            return found
 
     def _held(self, path: str) -> set[str]:
         """The partitions of a table that stay as they are because finance has closed their months."""
