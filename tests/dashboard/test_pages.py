@@ -171,6 +171,20 @@ def test_names_from_the_data_are_text(name: str, source: Source, hostile: str) -
     assert [text for text in NAMES if text in found] == []
 
 
+@pytest.mark.parametrize("name", ["Support", "Organisation"])
+def test_days_that_an_axis_has_no_room_for_are_told(name: str, source: Source) -> None:
+    columns = "org_id, ticket_date, severity, total_tickets, sla_breach_count, avg_csat"
+    insert = source.session.prepare(f"INSERT INTO support_tickets_summary ({columns}) VALUES (?, ?, ?, ?, ?, ?)")
+    for day in (DAY, date.min, date.max):
+        source.session.execute(insert, ["org_wild", day, "low", 1, 1, Decimal(4)])
+    shown = page(name, "org_wild")
+    if name == "Organisation":
+        shown.button_group[0].set_value("Support").run()
+    source.session.execute("DELETE FROM support_tickets_summary WHERE org_id = 'org_wild'")
+    assert not shown.exception
+    assert "Not shown: rows dated before 2000 or in the future (2)." in sentences(shown)
+
+
 def test_an_error_shows_a_name_as_text(source: Source) -> None:
     shown = page("Billing", NAMES[5])
     assert NAMES[5] not in marked_up(shown)

@@ -28,7 +28,7 @@ def frame(spark: SparkSession, schema: Any, *rows: dict[str, Any]) -> DataFrame:
 
 def test_a_ticket_waits_from_its_creation_to_the_day_before_its_resolution(spark: SparkSession) -> None:
     def ticket(**values: Any) -> dict[str, Any]:
-        return {"org_id": "o", "severity": "high", **values}
+        return {"org_id": "o", "severity": "high", "warnings": [], **values}
 
     tickets = frame(
         spark,
@@ -37,6 +37,8 @@ def test_a_ticket_waits_from_its_creation_to_the_day_before_its_resolution(spark
         ticket(created_at=JULY + timedelta(days=1), resolved_at=JULY + timedelta(days=1)),
         ticket(org_id="p", severity=None, created_at=JULY, resolved_at=JULY + timedelta(days=90)),
         ticket(org_id="q", created_at=JULY + timedelta(days=9), resolved_at=None),
+        ticket(org_id="q", created_at=date(9999, 12, 31), warnings=["invalid_csat", "implausible_created_at"]),
+        ticket(org_id="r", created_at=date(1, 1, 1), warnings=["implausible_created_at"]),
     )
     rows = {
         (row.org_id, (row.backlog_date - JULY).days): (
@@ -54,8 +56,9 @@ def test_a_ticket_waits_from_its_creation_to_the_day_before_its_resolution(spark
     assert ("o", 3) not in rows  # nothing but zeros
     assert rows["p", 7] == (0, 0, 1, 7, 0)
     assert rows["p", 8] == (0, 0, 1, 8, 1)
-    assert max(day for org, day in rows if org == "p") == 9  # the last creation date of all tickets
+    assert max(day for org, day in rows if org == "p") == 9  # the last plausible creation date of all tickets
     assert rows["q", 9] == (1, 0, 1, 0, 0)
+    assert "r" not in {org for org, _ in rows}  # nothing is known of when it came
 
 
 def test_the_share_of_good_scores_and_scores_of_open_tickets(spark: SparkSession) -> None:

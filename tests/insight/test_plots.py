@@ -206,6 +206,14 @@ def test_shares_are_those_of_the_sums() -> None:
     assert list(draw("carbon").axes[1].lines[0].get_ydata()) == [0.0, 0.75]
 
 
+def test_tickets_of_the_far_past_or_future_are_counted_and_not_drawn() -> None:
+    days = [date(1, 1, 1), date(2025, 7, 2), date(9999, 12, 31)]
+    figure = draw("tickets", ticket_date=days)
+    figure.canvas.draw()
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [1]
+    assert figure.axes[1].get_xlabel() == "week of creation; not shown: rows dated before 2000 or in the future (2)"
+
+
 def test_names_of_organisations_are_shown_where_they_are_known() -> None:
     (axes,) = draw("cost_by_org", org_name=["Acme", None, "Acme"]).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["o2", "Acme"]

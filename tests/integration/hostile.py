@@ -329,6 +329,10 @@ MASTERS: dict[str, str] = {
     "t13,org_a,bill\0ing,low,2025-06-03,,1,no\n"
     "t04,org_b,billing,critical,2025-06-04,2025-06-20,3,1\n"
     "t11,org_b,billing,critical,2025-06-05,2025-06-07,x,1\n"
+    "t14,org_b,billing,low,9999-12-31,,5,no\n"
+    "t15,org_a,billing,high,0001-01-01,,5,no\n"
+    "t16,org_a,billing,low,1999-12-31,2025-06-03,5,no\n"
+    "t17,org_a,billing,low,2025-06-03,9999-12-31,5,no\n"
     ",,,,,,,\n",
     "nps_surveys.csv": "comment,survey_date,org_id,nps_score,source\n"
     '"Great,\r\nreally ""great""",2025-08-22,org_a,11.0,web\n'

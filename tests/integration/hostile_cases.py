@@ -284,6 +284,10 @@ def masters() -> list[Case]:
         warnings=("invalid_csat",),
         note="read as null",
     )
+    ticket("a ticket of the far future, or from before the year 2000", {SILVER: 2},
+           "k13,org_a,billing,low,9999-01-01,,5,no", "k14,org_a,billing,low,0001-01-01,,5,no",
+           warnings=("implausible_created_at",),
+           note="left out of `support_backlog_daily` alone: every day up to it would have a row for each open ticket")
     ticket("a word outside its vocabulary", {SILVER: 1}, "k9,org_a,billing,weird,2025-06-02,,5,no",
            warnings=("unknown_severity",))
     ticket("several rows of one key", {SILVER: 1, "duplicate_key": 1}, "k10,org_a,billing,low,2025-06-02,,5,no",

@@ -84,7 +84,7 @@ class Ledger:
         return {"sources": sources, "balanced": all(entry["balanced"] for entry in sources.values())}
 
 
-def read_master(landing: Path, source: str, params: Params, ledger: Ledger) -> list[Row]:
+def read_master(landing: Path, source: str, ingest_ts: datetime, params: Params, ledger: Ledger) -> list[Row]:
     """A master's Silver rows."""
     survivors: dict[tuple[Any, ...], tuple[Row, str | bytes]] = {}
     for path in master_files(landing, source):
@@ -96,7 +96,7 @@ def read_master(landing: Path, source: str, params: Params, ledger: Ledger) -> l
             if record.fields is None:
                 ledger.reject(source, ["malformed_csv"], record.raw, path.name)
                 continue
-            row, errors = masters.judge(source, record.fields, path.name, params)
+            row, errors = masters.judge(source, record.fields, path.name, ingest_ts, params)
             if errors:
                 ledger.reject(source, errors, record.raw, path.name)
                 continue
@@ -137,7 +137,7 @@ def compute(landing: Path, ingest_ts: datetime, params: Params | None = None) ->
     ingest_ts = ingest_ts.astimezone(timezone.utc)
     ledger = Ledger(ingest_ts.date())
     with localcontext(CONTEXT):
-        silver = {source: read_master(landing, source, params, ledger) for source in MASTER_COLUMNS}
+        silver = {source: read_master(landing, source, ingest_ts, params, ledger) for source in MASTER_COLUMNS}
         rows = read_events(landing, ingest_ts, params, ledger)
         usage.join_masters(rows, silver)
         score_events(rows, params)

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from .gold import group_by, known
+from .masters import IMPLAUSIBLE_CREATION
 from .params import Params
 from .values import MONEY, month_of, quantize, ratio, total
 
@@ -93,6 +94,7 @@ def csat_trends(tickets: list[Row]) -> list[Row]:
 def support_backlog_daily(tickets: list[Row]) -> list[Row]:
     """Each day is looked at by itself: which tickets were there at its end?"""
     mart = []
+    tickets = [row for row in tickets if IMPLAUSIBLE_CREATION not in row["warnings"]]
     last = max((row["created_at"] for row in tickets), default=None)
     for (org_id, severity), rows in group_by(tickets, "org_id", or_unknown("severity")).items():
         day = min(row["created_at"] for row in rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from .values import RATE, blank_to_none, parse_bool, parse_date, parse_decimal, 
 
 Row = dict[str, Any]
 
+IMPLAUSIBLE_CREATION = "implausible_created_at"
 ORDER = ["missing_key", "invalid_date", "invalid_number", "invalid_rate", "resolved_before_created"]
 
 NATURAL_KEYS: dict[str, tuple[str, ...]] = {
@@ -29,8 +30,9 @@ NATURAL_KEYS: dict[str, tuple[str, ...]] = {
 class Reader:
     """Reads the columns of one record, and gathers what is wrong with them."""
 
-    def __init__(self, fields: dict[str, str], params: Params) -> None:
+    def __init__(self, fields: dict[str, str], ingest_ts: datetime, params: Params) -> None:
         self.fields = {name: blank_to_none(text) for name, text in fields.items()}
+        self.ingest_ts = ingest_ts
         self.params = params
         self.row: Row = {}
         self.errors: set[str] = set()
@@ -162,6 +164,10 @@ def support_tickets(reader: Reader) -> None:
     created, resolved = reader.row["created_at"], reader.row["resolved_at"]
     if created is not None and resolved is not None and resolved < created:
         reader.errors.add("resolved_before_created")
+    if created is not None:
+        begins = datetime.combine(created, time(), timezone.utc)
+        if created < date(2000, 1, 1) or begins > reader.ingest_ts + reader.params.future_tolerance:
+            reader.warnings.add(IMPLAUSIBLE_CREATION)
 
 
 def nps_surveys(reader: Reader) -> None:
@@ -193,9 +199,11 @@ JUDGES: dict[str, Callable[[Reader], None]] = {
 }
 
 
-def judge(source: str, fields: dict[str, str], source_file: str, params: Params) -> tuple[Row, list[str]]:
+def judge(
+    source: str, fields: dict[str, str], source_file: str, ingest_ts: datetime, params: Params
+) -> tuple[Row, list[str]]:
     """A record's Silver row and its errors, in their order."""
-    reader = Reader(fields, params)
+    reader = Reader(fields, ingest_ts, params)
     JUDGES[source](reader)
     row: Row = {column: reader.row[column] for column in MASTER_COLUMNS[source]}
     row["warnings"] = sorted(reader.warnings)

@@ -251,6 +251,18 @@ def test_tickets_are_cleaned_judged_and_deduplicated(tmp_path: Path) -> None:
     assert (last["created_at"], last["sla_breached"], last["warnings"]) == (date(2025, 6, 3), False, [])
 
 
+def test_a_ticket_of_the_far_past_or_future_has_a_warning_and_is_not_in_the_backlog(tmp_path: Path) -> None:
+    tomorrow = INGEST.date() + timedelta(days=1)
+    days = [date(1, 1, 1), date(1999, 12, 31), date(2000, 1, 1), tomorrow, tomorrow + timedelta(days=1), date.max]
+    records = [f"t{place},o{place},billing,low,{day},{day},5,no" for place, day in enumerate(days)]
+    result = run(tmp_path, support_tickets=TICKETS + "\n".join(records))
+    warned = {row["ticket_id"] for row in result.silver["support_tickets"] if row["warnings"]}
+    assert warned == {"t0", "t1", "t4", "t5"}
+    backlog = result.gold["support_backlog_daily"]
+    assert {(row["org_id"], row["backlog_date"]) for row in backlog} == {("o2", days[2]), ("o3", tomorrow)}
+    assert len(result.gold["tickets_by_org_date"]) == len(days)
+
+
 def test_the_last_row_of_the_last_file_by_name_survives(tmp_path: Path) -> None:
     (tmp_path / "nps_surveys").mkdir()
     header = "\ufeffcomment,survey_date,org_id,nps_score,extra\n"

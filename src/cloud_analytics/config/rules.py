@@ -34,6 +34,8 @@ _ESSENTIAL = {
     "nps_surveys": ("invalid_date",),
     "marketing_touches": ("invalid_date",),
 }
+# Marts rely on these rules as well, but a warning is enough for them: any severity is allowed.
+_NEEDED = {"support_tickets": ("implausible_created_at",)}
 # Columns of events that no rule may set to null.
 _NEVER_NULL = ("event_id", "event_ts", "date", "org_id", "resource_id", "service", "metric", "cost_usd")
 
@@ -112,6 +114,8 @@ def inconsistencies(raw: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
         for name in (*steps, *_ESSENTIAL.get(group, ())):
             if given.get(name) != "reject":
                 found.append(f"{group}.{name}: must be declared with severity reject: what follows relies on it")
+        missing = [name for name in _NEEDED.get(group, ()) if name not in given]
+        found += [f"{group}.{name}: must be declared: a mart relies on it" for name in missing]
     return found
 
 

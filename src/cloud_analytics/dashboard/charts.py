@@ -10,6 +10,7 @@ import streamlit as st
 
 from cloud_analytics.dashboard.show import heading, say
 from cloud_analytics.insight.colours import ALERT, PALETTE
+from cloud_analytics.insight.days import left_out, with_days
 from cloud_analytics.tables import Column
 
 _Channel = TypeVar("_Channel", alt.X, alt.Y)
@@ -25,11 +26,11 @@ _KINDS = {"used": PALETTE[0], "billed more": PALETTE[1], "billed less": ALERT, "
 
 def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | None = None) -> None:
     """Show a figure by day or month, stacked by its parts, of which the largest have colours of their own."""
+    if time.is_date:
+        rows = _with_days(rows, time)
     if not rows[figure.name].fillna(0).any():
         say(f"Nothing to draw: {heading(figure)} is 0 throughout.")
         return
-    if time.is_date:
-        rows = rows.assign(**{time.name: pd.to_datetime(rows[time.name])})
     bars = alt.Chart(rows).mark_bar(binSpacing=2 if rows[time.name].nunique() <= _APART else 0)
     kind, form = ("T", "%Y-%m-%d") if time.is_date else ("N", alt.Undefined)
     told = [alt.Tooltip(f"{time.name}:{kind}", title=heading(time), format=form)]
@@ -48,7 +49,8 @@ def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | 
 
 def points(rows: pd.DataFrame, time: Column, figure: Column, parts: Column) -> None:
     """Show a point for each row, for figures whose sum would mean nothing."""
-    chart = alt.Chart(rows.assign(**{time.name: pd.to_datetime(rows[time.name])}))
+    rows = _with_days(rows, time)
+    chart = alt.Chart(rows)
     points = chart.mark_point(filled=True, size=70, opacity=1).encode(
         x=alt.X(f"{time.name}:T", title=None, axis=alt.Axis(format="%d %b", labelOverlap=True)),
         y=_quantity(alt.Y, figure),
@@ -105,6 +107,14 @@ def _colour(name: str, domain: list[str], colours: list[str] | None = None) -> a
     return alt.Color(
         f"{name}:N", title=None, scale=alt.Scale(domain=domain, range=colours or list(_COLOURS)), legend=legend
     )
+
+
+def _with_days(rows: pd.DataFrame, time: Column) -> pd.DataFrame:
+    """The rows that an axis has room for; a sentence tells of the others."""
+    rows, others = with_days(rows, time.name)
+    if others:
+        say(f"{left_out(others).capitalize()}.", small=True)
+    return rows
 
 
 def _time(rows: pd.DataFrame, time: Column) -> alt.X:

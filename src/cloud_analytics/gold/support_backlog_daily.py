@@ -8,6 +8,7 @@ from cloud_analytics.tables import Column, Serving, Table, Unit, Whole
 from cloud_analytics.tables.columns import COUNT, ORG_ID, SEVERITY
 
 _OLD_DAYS = 7
+_IMPLAUSIBLE = "implausible_created_at"  # a warning of conf/rules.yaml
 
 TABLE = Table(
     "support_backlog_daily",
@@ -36,8 +37,11 @@ TABLE = Table(
 def build(tickets: DataFrame) -> DataFrame:
     """silver/support_tickets → one row per (org, day, severity) with a ticket that was opened, resolved or open.
 
-    Days end with the last creation date of all tickets: later days are not known.
+    Days end with the last creation date of all tickets: later days are not known. Tickets whose creation date has the
+    warning `implausible_created_at` are left out: one of the year 9999 would give every open ticket a row for each day
+    of eight thousand years.
     """
+    tickets = tickets.where(~F.array_contains("warnings", _IMPLAUSIBLE))
     last = tickets.agg(F.max("created_at").alias("last"))
     # A ticket has a row for each day from its creation to its resolution.
     until = F.least(F.coalesce("resolved_at", "last"), "last")

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cloud_analytics.insight.colours import ALERT, INK, PALETTE
+from cloud_analytics.insight.days import left_out, with_days
 from cloud_analytics.insight.flow_map import flow
 from cloud_analytics.insight.style import dates, finish, label, names, panels, shortened, stack
 
@@ -187,8 +188,10 @@ def tickets(frame: pd.DataFrame) -> Figure:
     Columns `total_tickets` and `sla_breach_count`. Weeks begin on Mondays.
     """
     title = "Support tickets and SLA breaches"
-    with panels(title, "week of creation", "tickets a week", "SLA breached") as (figure, (upper, lower)):
-        days = pd.to_datetime(frame["ticket_date"])
+    frame, others = with_days(frame, "ticket_date")
+    x = "; ".join(filter(None, ["week of creation", left_out(others)]))
+    with panels(title, x, "tickets a week", "SLA breached") as (figure, (upper, lower)):
+        days = frame["ticket_date"]
         weeks = days - pd.to_timedelta(days.dt.weekday, unit="D")
         table = frame.assign(week=weeks).pivot_table(
             index="week", columns="severity", values="total_tickets", aggfunc="sum", fill_value=0
