@@ -16,6 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import CassandraSettings, Config
+from cloud_analytics.dashboard.source import Source
 from cloud_analytics.engine.refresh import CHANGE_LOG
 from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.lake.lake import Lake
@@ -26,9 +27,10 @@ from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.node import HOST, EmbeddedNode
 from cloud_analytics.serving.ownership import Owner
+from cloud_analytics.serving.queries import ask
 from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
-from cloud_analytics.serving.target import Target, local_target, open_target
+from cloud_analytics.serving.target import Target, local_target, open_session, open_target
 from cloud_analytics.serving.write import forget_connections, upsert
 from tests.serving.conftest import OpenLake, unequal
 
@@ -259,9 +261,7 @@ def test_a_command_is_told_before_it_begins(
     other = other_lake(open_lake, tmp_path)
     open_lake().serve()
     cluster = CassandraSettings(port=node.port, keyspace=target.keyspace)
-    serving = other.config.pipeline.serving.model_copy(update={"cassandra": cluster})
-    pipeline = other.config.pipeline.model_copy(update={"serving": serving})
-    config = other.config.model_copy(update={"pipeline": pipeline})
+    config = with_cluster(other.config, cluster)
     with pytest.raises(UsageError, match="another lake"), open_target(config, other.lake.root, "cassandra"):
         pass
     with open_target(config, other.lake.root, "cassandra", take_over=True) as taken:
@@ -270,6 +270,41 @@ def test_a_command_is_told_before_it_begins(
     with open_target(config, open_lake().lake.root, "cassandra") as own:
         assert own is not None
         assert not own.take_over
+
+
+def test_a_question_about_a_lake_is_not_answered_with_the_rows_of_another(
+    open_lake: OpenLake, target: Target, tmp_path: Path, node: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by a command nor by a dashboard that was open before. Without a lake there is nothing to mistake."""
+    assert node.login is not None
+    monkeypatch.setenv("CASSANDRA_USERNAME", node.login.username)
+    monkeypatch.setenv("CASSANDRA_PASSWORD", node.login.password)
+    monkeypatch.setattr("cloud_analytics.dashboard.source._OWN", 0.0)
+    mine, other = open_lake(), other_lake(open_lake, tmp_path)
+    config = with_cluster(mine.config, CassandraSettings(port=node.port, keyspace=target.keyspace))
+    mine.serve()
+    refused = pytest.raises(UsageError, match=r"keyspace \w+ holds the rows of another lake \(.*/lake\): ")
+    with refused as told, open_session(config, other.lake.root, "cassandra"):
+        pass
+    assert "\n" not in str(told.value)
+    with Source(config, mine.lake.root, "cassandra") as pages:
+        assert ask(pages.session, "daily-costs", "org_a").rows
+        serve(other.lake, replace(target, take_over=True))
+        with pytest.raises(UsageError, match=r"another lake \(.*/other\)"):
+            pages.session  # noqa: B018
+    with (
+        pytest.raises(UsageError, match=r"another lake \(.*/other\)"),
+        open_session(config, mine.lake.root, "cassandra"),
+    ):
+        pass
+    for lake in (other.lake.root, str(tmp_path / "none")):
+        with open_session(config, lake, "cassandra") as session:
+            assert ask(session, "daily-costs", "org_a").rows
+
+
+def with_cluster(config: Config, cluster: CassandraSettings) -> Config:
+    serving = config.pipeline.serving.model_copy(update={"cassandra": cluster})
+    return config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"serving": serving})})
 
 
 def test_a_late_write_of_an_earlier_load_changes_nothing(open_lake: OpenLake, target: Target) -> None:

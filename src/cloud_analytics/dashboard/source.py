@@ -15,11 +15,12 @@ from cloud_analytics.reading.checks import Check
 from cloud_analytics.reading.figures import figures_to_distrust
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving import queries
-from cloud_analytics.serving.target import open_session
+from cloud_analytics.serving.target import expect_own_rows, open_session
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
+_OWN = 60.0  # seconds after which is asked again whether the keyspace still holds this lake's rows
 _KEPT = 3600.0  # seconds for which an answer that costs a scan is kept
 
 Found = TypeVar("Found")
@@ -36,14 +37,22 @@ class Source(ExitStack):
         self.config, self.folder, self.serving = config, lake, serving
         self._turn = RLock()
         self._session: Session | None = None
+        self._looked = 0.0
         self._kept: dict[object, tuple[float, Any]] = {}
 
     @property
     def session(self) -> Session:
-        """The session that all pages share; it starts the embedded node when that does not run."""
+        """The session that all pages share; it starts the embedded node when that does not run.
+
+        UsageError when another lake has taken the keyspace over.
+        """
         with self._turn:
             if self._session is None:
                 self._session = self.enter_context(open_session(self.config, self.folder, self.serving))
+                self._looked = time.monotonic()
+            elif time.monotonic() - self._looked > _OWN:
+                expect_own_rows(self._session, self.config, self.folder, self.serving)
+                self._looked = time.monotonic()
             return self._session
 
     def ask(self, question: str, org: str | None = None, **asked: Any) -> queries.Answer:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.folder import LAST_TRANSACTION
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.schema import Found, is_empty
 from cloud_analytics.serving.tables import tables
@@ -66,6 +67,24 @@ def expect_own(
         ):
             raise _refused(where, "rows, and nothing says that they are this lake's")
     return owner
+
+
+def expect_not_anothers(session: Session, read_state: ReadState, where: str) -> None:
+    """UsageError if somebody asks for this lake's rows and the keyspace holds those of another one.
+
+    Anybody may ask who has no lake at all in that place, or may read the tables of the questions alone.
+    """
+    from cassandra import Unauthorized
+
+    mine = read_state(IDENTITY, None)
+    if mine is None and read_state(LAST_TRANSACTION, None) is None:
+        return
+    try:
+        owner = _owner(session)
+    except Unauthorized:
+        return
+    if owner is not None and owner.lake_id != (mine or {}).get("id"):
+        raise _refused(where, f"the rows of another lake ({owner.lake})")
 
 
 def claim(session: Session, mine: Owner, before: Owner | None, where: str) -> None:

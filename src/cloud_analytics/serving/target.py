@@ -227,7 +227,10 @@ def open_target(
 
 @contextmanager
 def open_session(config: Config, lake: str, choice: str | None = None) -> Iterator[Session]:
-    """A driver session for questions. UsageError if the target is `none`, NothingServed if nothing was served yet."""
+    """A driver session for questions. NothingServed if nothing was served yet.
+
+    UsageError if the target is `none`, or the keyspace holds the rows of another lake (`expect_own_rows`).
+    """
     if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).has_data:
         raise NothingServed  # a node would have to start only to say the same
     with _chosen(config, lake, choice) as target:
@@ -236,7 +239,19 @@ def open_session(config: Config, lake: str, choice: str | None = None) -> Iterat
                 "the serving target is `none`: choose another one with --serving, or in conf/pipeline.yaml"
             )
         with target.session(config.pipeline.serving.patience) as session:
+            expect_own_rows(session, config, lake, choice)
             yield session
+
+
+def expect_own_rows(session: Session, config: Config, lake: str, choice: str | None = None) -> None:
+    """UsageError if the keyspace of a session holds the rows of another lake than this one, which somebody asks about.
+
+    The embedded node lies in its lake's folder; the documents of a lake that is no local folder are not read for it.
+    """
+    if (choice or config.pipeline.serving.target) != "embedded" and local_folder(lake) is not None:
+        with served():
+            read_state = LakeFolder(open_files(lake)).state
+            ownership.expect_not_anothers(session, read_state, f"keyspace {session.keyspace}")
 
 
 @contextmanager
