@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -295,6 +296,13 @@ def masters() -> list[Case]:
     c.files("tags that are no JSON", {SILVER: 1},
             {"resources/kind_tags.csv": b"resource_id,org_id,service,region,created_at,state,tags_json\n"
              b"kind_t,org_a,storage,us-west,2025-01-01,running,{env\n"}, "invalid_tags_json", note="read as null")
+    many = [json.dumps(tags).replace('"', '""') for tags in
+            ([f"key{n}:v" for n in range(201)], {f"key{n}": "v" for n in range(201)})]
+    c.files("more than 200 tags of a resource", {SILVER: 2},
+            {"resources/kind_many_tags.csv": b"resource_id,org_id,service,region,created_at,state,tags_json\n"
+             + "".join(f'kind_m{place},org_a,storage,us-west,2025-01-01,running,"{text}"\n'
+                       for place, text in enumerate(many)).encode()}, "too_many_tags",
+            note="read as null: each key is a row of every organisation and day in the costs by tag")
     billing = "billing_monthly"
     c.files("tags with the escape of an unpaired surrogate", {SILVER: 1},
             {"resources/kind_surrogate.csv": b"resource_id,org_id,service,region,created_at,state,tags_json\n"

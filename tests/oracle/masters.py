@@ -13,6 +13,7 @@ from .values import RATE, blank_to_none, parse_bool, parse_date, parse_decimal, 
 
 Row = dict[str, Any]
 
+MOST_TAGS = 200
 IMPLAUSIBLE_CREATION = "implausible_created_at"
 ORDER = ["missing_key", "invalid_date", "invalid_number", "invalid_rate", "resolved_before_created"]
 
@@ -125,6 +126,10 @@ def resources(reader: Reader) -> None:
         return text
 
     reader.attribute("tags_json", parse_tags)
+    tags = parse_json(reader.row["tags_json"]) if reader.row["tags_json"] is not None else None
+    if isinstance(tags, (list, dict)) and len(tags) > MOST_TAGS:
+        reader.row["tags_json"] = None
+        reader.warnings.add("too_many_tags")
 
 
 def billing_monthly(reader: Reader) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -249,6 +250,16 @@ def test_tickets_are_cleaned_judged_and_deduplicated(tmp_path: Path) -> None:
     first, last = result.silver["support_tickets"]
     assert (first["severity"], first["csat"], first["warnings"]) == ("high", None, ["invalid_csat"])
     assert (last["created_at"], last["sla_breached"], last["warnings"]) == (date(2025, 6, 3), False, [])
+
+
+@pytest.mark.parametrize("makes", [lambda n: [f"k{i}:v" for i in range(n)], lambda n: {f"k{i}": "v" for i in range(n)}])
+def test_more_than_200_tags_are_read_as_null(tmp_path: Path, makes: Callable[[int], object]) -> None:
+    header = "resource_id,org_id,service,region,created_at,state,tags_json\n"
+    quoted = [json.dumps(makes(n)).replace('"', '""') for n in (200, 201)]
+    rows = [f'r{place},o,storage,us-west,2025-01-01,running,"{text}"' for place, text in enumerate(quoted)]
+    most, more = run(tmp_path, resources=header + "\n".join(rows)).silver["resources"]
+    assert (most["tags_json"] is None, most["warnings"]) == (False, [])
+    assert (more["tags_json"], more["warnings"]) == (None, ["too_many_tags"])
 
 
 def test_a_ticket_of_the_far_past_or_future_has_a_warning_and_is_not_in_the_backlog(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_every_problem_of_the_file_is_told_at_once(edited: Callable[[Edit], Path
         rules["usage_events"].append({"id": "after_copies", "when": "true", **REJECT})
         rule(rules, "usage_events", "negative_cost")["severity"] = "shout"
         rule(rules, "usage_events", "unknown_service")["severity"] = "warn"
+        rules["resources"].remove(rule(rules, "resources", "too_many_tags"))
         rules["support_tickets"].remove(rule(rules, "support_tickets", "implausible_created_at"))
         del rules["billing_monthly"]
 
@@ -78,6 +79,7 @@ def test_every_problem_of_the_file_is_told_at_once(edited: Callable[[Edit], Path
         "rules.yaml: usage_events.negative_cost.severity: input should be 'reject', 'nullify' or 'warn'",
         "rules.yaml: usage_events.unknown_service: must be declared with severity reject",
         "rules.yaml: billing_monthly.invalid_rate: must be declared with severity reject",
+        "rules.yaml: resources.too_many_tags: must be declared: a mart relies on it",
         "rules.yaml: support_tickets.implausible_created_at: must be declared: a mart relies on it",
     ):
         assert expected in text

@@ -35,7 +35,7 @@ _ESSENTIAL = {
     "marketing_touches": ("invalid_date",),
 }
 # Marts rely on these rules as well, but a warning is enough for them: any severity is allowed.
-_NEEDED = {"support_tickets": ("implausible_created_at",)}
+_NEEDED = {"resources": ("too_many_tags",), "support_tickets": ("implausible_created_at",)}
 # Columns of events that no rule may set to null.
 _NEVER_NULL = ("event_id", "event_ts", "date", "org_id", "resource_id", "service", "metric", "cost_usd")
 
