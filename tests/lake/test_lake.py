@@ -104,6 +104,37 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
         assert not again.files.exists("_staging")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"remove": ["../kept.txt"]},
+        {"remove": ["silver/../../kept.txt"]},
+        {"move": [["silver/t/x", "OUTSIDE/x"]]},
+        {"replace": [["OUTSIDE/kept.txt", "silver/t/x"]]},
+        {"documents": {"OUTSIDE/x": 1}},
+        {"lines": {"../kept.txt": "other"}},
+        {"number": "../../outside"},
+    ],
+    ids=str,
+)
+def test_a_journal_of_a_stranger_changes_nothing_outside_of_the_lake(
+    spark: SparkSession, tmp_path: Path, said: dict[str, Any]
+) -> None:
+    (tmp_path / "kept.txt").write_text("kept")
+    (tmp_path / "lake" / "_state").mkdir(parents=True)
+    (tmp_path / "lake" / "_staging").mkdir()
+    journal = {"number": 1, "remove": [], "move": [], "documents": {}, "lines": {}, **said}
+    text = json.dumps(journal).replace("OUTSIDE", str(tmp_path))
+    (tmp_path / "lake" / "_state" / "journal.json").write_text(text)
+    with (
+        pytest.raises(PipelineError, match=r"_state/journal.json is damaged"),
+        Lake(spark, f"{tmp_path}/lake").writer(),
+    ):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.txt", "lake"]
+    assert (tmp_path / "kept.txt").read_text() == "kept"
+
+
 def test_a_second_writer_is_told_so(spark: SparkSession, lake: Lake) -> None:
     for name in (lake.root, f"file://{lake.root}", f"file:{lake.root}/"):
         with lake.writer(), pytest.raises(UsageError, match="another run"), Lake(spark, name).writer():

@@ -30,13 +30,13 @@ from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LAST_TRANSACTION, Document, LakeFolder
+from cloud_analytics.lake.journal import JOURNAL, Journal
 from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
 from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
 
 _STAGING = "_staging"
-_JOURNAL = "_state/journal.json"
 _STATE = "_state"
 
 Content = TypeVar("Content")
@@ -160,10 +160,10 @@ class Transaction:
         """Store a JSON Lines file (a path below the lake) together with the data."""
         self._lines[path] = "".join(json.dumps(record) + "\n" for record in records)
 
-    def plan(self) -> dict[str, Any]:
-        """The journal: which files move where, which go, which documents are stored. Paths are relative to the lake."""
-        moves: list[list[str]] = []
-        replacements: list[list[str]] = []
+    def journal(self) -> Journal:
+        """Which files move where, which go, which documents are stored."""
+        moves: list[tuple[str, str]] = []
+        replacements: list[tuple[str, str]] = []
         going: dict[str, bool] = {}  # path of a file that goes → whether another one takes its name
         for dataset in self._datasets:
             old = _by_folder(self._leaving(dataset, going))
@@ -174,18 +174,12 @@ class Transaction:
                 if len(sources) == len(old.get(folder, ())) == 1:
                     target = f"{dataset.table}/{old[folder][0]}"
                     going[target] = True
-                    replacements.append([*sources, target])
+                    replacements.append((sources[0], target))
                 else:
                     names = [f"{self.number}-{path.rpartition('/')[2]}" for path in paths]
-                    moves += [[source, f"{place}/{name}"] for source, name in zip(sources, names)]
-        return {
-            "number": self.number,
-            "remove": [path for path, replaced in going.items() if not replaced],
-            "replace": replacements,
-            "move": moves,
-            "documents": self._documents,
-            "lines": self._lines,
-        }
+                    moves += [(source, f"{place}/{name}") for source, name in zip(sources, names)]
+        removed = [path for path, replaced in going.items() if not replaced]
+        return Journal(self.number, removed, moves, self._documents, self._lines, replacements)
 
     def _leaving(self, dataset: _Dataset, going: dict[str, bool]) -> list[str]:
         """The files of its table that a dataset drops and no earlier dataset dropped. Adds them to `going`."""
@@ -306,12 +300,12 @@ class Lake(LakeFolder):
                 self.files.delete(f"{_STAGING}/{number}")
             raise
         transaction.put(LAST_TRANSACTION, number)
-        plan = transaction.plan()
+        journal = transaction.journal()
         self._expect_lease(decided=False)
-        self.files.write_text(_JOURNAL, json.dumps(plan))
-        self._apply(plan)
+        self.files.write_text(f"{JOURNAL.path}.json", json.dumps(vars(journal)))
+        self._apply(journal)
 
-    def _apply(self, plan: dict[str, Any], again: bool = False) -> None:
+    def _apply(self, journal: Journal, again: bool = False) -> None:
         """Do what a journal says; `again`: some of it may have been done by a process that died."""
 
         def replace(pair: Sequence[str]) -> None:
@@ -327,23 +321,23 @@ class Lake(LakeFolder):
                 self.files.delete(target)  # a rename that is a copy and a delete may have died between the two
             self.files.move(source, target)
 
-        self.files.each(self.files.delete, plan["remove"])
-        folders = {target.rsplit("/", 1)[0] for _, target in plan["move"]}
+        self.files.each(self.files.delete, journal.remove)
+        folders = {target.rsplit("/", 1)[0] for _, target in journal.move}
         self.files.each(self.files.make_folder, sorted(folders))
         self._expect_lease()
-        self.files.each(replace, plan["replace"])
-        self.files.each(move, plan["move"])
-        self._drop_empty_folders(plan["remove"], folders)
+        self.files.each(replace, journal.replace)
+        self.files.each(move, journal.move)
+        self._drop_empty_folders(journal.remove, folders)
         self._expect_lease()
-        for name, content in plan["documents"].items():
+        for name, content in journal.documents.items():
             self.files.write_text(f"{name}.json", json.dumps(content))
             self._documents[name] = content
             self._contents.pop(name, None)
-        for path, text in plan["lines"].items():
+        for path, text in journal.lines.items():
             self.files.write_text(path, text)
         self._expect_lease()
-        self.files.delete(_JOURNAL)
-        waste = f"{_STAGING}/{plan['number']}"  # by now hundreds of empty folders
+        self.files.delete(f"{JOURNAL.path}.json")
+        waste = f"{_STAGING}/{journal.number}"  # by now hundreds of empty folders
         if self._sweeper is None:
             self.files.delete(waste)
         else:
@@ -362,13 +356,15 @@ class Lake(LakeFolder):
 
     def recover(self) -> bool:
         """Finish a transaction that was decided when its process died, and delete waste; True when there was one."""
-        decided = self.read_json(_JOURNAL, None)
-        if decided is not None:
-            self._apply({"replace": [], **decided}, again=True)
+        self._documents.clear()
+        self._contents.clear()
+        was_decided = self.state(JOURNAL.path, None) is not None
+        if was_decided:
+            self._apply(self.load(JOURNAL), again=True)
         self.files.delete(_STAGING)
         self._documents.clear()
         self._contents.clear()
-        return decided is not None
+        return was_decided
 
     @contextmanager
     def writer(self, by_turns: bool = False) -> Iterator[None]:
