@@ -15,6 +15,7 @@ from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.micro_batch import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.engine import marts, masters, periods
+from cloud_analytics.engine.lost import forget_lost
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.compare import RowChanges
@@ -279,6 +280,7 @@ class Pipeline:
 
     def _settle(self, outcome: Outcome, compare: bool = False) -> None:
         logger.debug("silver")
+        forget_lost(self.lake)
         rejects.judge_again(self.lake, self.config)
         self._silver(outcome, whole_history=True, compare=compare)
         logger.debug("gold")
