@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from py4j.protocol import Py4JNetworkError
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.failures import readable_refusals
@@ -33,6 +34,20 @@ def test_also_of_an_error_that_hides_it() -> None:
 
     with pytest.raises(UsageError, match="Read-only file system.*mount it for writing"), readable_refusals("/lake"):
         fail()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Py4JNetworkError("Answer from Java side is empty"),
+        ConnectionRefusedError(111, "Connection refused"),
+        RuntimeError("Caused by: java.lang.OutOfMemoryError: Java heap space"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_end_of_a_java_process_is_told_with_its_likely_reason(error: Exception) -> None:
+    with pytest.raises(UsageError, match=r"its memory was full: raise spark.driver_memory"), readable_refusals("/lake"):
+        raise error
 
 
 def test_other_errors_and_our_own_pass_as_they_are() -> None:

@@ -34,6 +34,13 @@ def test_a_text_is_replaced_and_its_folder_made(files: FileSystem, tmp_path: Pat
     assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["state.json"]
 
 
+@pytest.mark.parametrize("name", ["file:x.jsonl", "s3:x", "a b#?.csv"])
+def test_a_name_that_looks_like_a_uri_is_one_below_the_root(files: FileSystem, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("x")
+    assert files.exists(name)
+    assert files.read_text(name) == "x"
+
+
 def test_bytes_come_as_they_are(files: FileSystem, tmp_path: Path) -> None:
     every = bytes(range(256)) * 3
     (tmp_path / "every.csv").write_bytes(every)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,6 +134,25 @@ def test_a_journal_of_a_stranger_changes_nothing_outside_of_the_lake(
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.txt", "lake"]
     assert (tmp_path / "kept.txt").read_text() == "kept"
+
+
+def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: SparkSession, lake: Lake) -> None:
+    """The ledger would say that nothing was taken in yet, and the periods that no month is closed."""
+    numbers = Document("_state/numbers", dict[str, int])
+    assert lake.load(numbers) == {}
+    for number in (1, 2):
+        with lake.writer(), lake.transaction() as transaction:
+            transaction.store(numbers, {"n": number})
+            transaction.append("bronze/t", _frame(spark, (number, "a")), ["date"])
+    (Path(lake.root) / "_state" / "numbers.json").unlink()
+    with pytest.raises(PipelineError, match=r"_state/numbers.json was deleted.*restore the lake"):
+        Lake(spark, lake.root).load(numbers)
+    shutil.rmtree(Path(lake.root) / "_state")
+    with (
+        pytest.raises(PipelineError, match=r"_state/last_transaction.json is not there"),
+        Lake(spark, lake.root).writer(),
+    ):
+        pass
 
 
 def test_a_second_writer_is_told_so(spark: SparkSession, lake: Lake) -> None:

@@ -46,7 +46,9 @@ def lake(tmp_path: Path) -> Path:
     put(folder, "gold/restatements/usage_date=2025-07-31", RESTATED)
     (folder / "_state").mkdir()
     (folder / "_state" / "last_transaction.json").write_text("1")
-    (folder / "_state" / "periods.json").write_text(json.dumps({"closed": {"2025-07": {}}}))
+    (folder / "_state" / "periods.json").write_text(
+        json.dumps({"closed": {"2025-07": {"closed_at": "2025-08-02T00:00:00Z", "rows": 1, "cost_usd": "1"}}})
+    )
     return folder
 
 

@@ -26,7 +26,8 @@ def forget_lost(lake: Lake) -> None:
     of months that finance has closed.
     """
     states, silver = built.load(lake), silver_state.load(lake)
-    _refuse(BRONZE_EVENTS, _without_files(lake, BRONZE_EVENTS, list(lake.load(ledger.DATES))))
+    bronze = lake.load(ledger.DATES)
+    _refuse(BRONZE_EVENTS, _without_files(lake, BRONZE_EVENTS, bronze))
     summed = states.get(usage.TABLE.path, {})
     had_rows = [date for date in silver.dates if date in summed and summed[date].rows]
     events = _without_files(lake, SILVER_EVENTS, had_rows)

@@ -1,9 +1,11 @@
-"""Errors of the file system (a full disk, a read-only one) as one line, however deep in Spark they were raised."""
+"""What a machine refuses (a full or read-only disk, more memory) as one line, however deep in Spark it was raised."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from py4j.protocol import Py4JNetworkError
 
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
 
@@ -21,12 +23,18 @@ _REFUSALS = {
 
 @contextmanager
 def readable_refusals(root: str) -> Iterator[None]:
-    """Turn an error of the file system into a UsageError of one line; any other error passes as it is."""
+    """Turn an error of the file system, or the end of Spark's JVM, into a UsageError of one line; others pass."""
     try:
         yield
     except CloudAnalyticsError:
         raise
     except Exception as error:
+        if isinstance(error, Py4JNetworkError | ConnectionRefusedError) or "OutOfMemoryError" in "".join(_texts(error)):
+            raise UsageError(
+                "Spark's Java has ended, most likely because its memory was full: raise spark.driver_memory in"
+                " conf/pipeline.yaml, or lower landing.max_line_bytes where lines are very long, then run again;"
+                " nothing is lost"
+            ) from error
         for text in _texts(error):
             for refusal, remedy in _REFUSALS.items():
                 if refusal in text:

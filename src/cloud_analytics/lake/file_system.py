@@ -73,7 +73,7 @@ class ReadableFiles(ABC):
 
     def _whole(self, path: str) -> str:
         """The full path: one that a listing gave is full already, any other one is relative to the root."""
-        return path if "://" in path or path.startswith(("/", "file:")) else f"{self.root}/{path}".rstrip("/")
+        return path if "://" in path or path.startswith(("/", "file:/")) else f"{self.root}/{path}".rstrip("/")
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""

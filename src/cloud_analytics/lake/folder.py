@@ -13,6 +13,7 @@ from cloud_analytics.errors import PipelineError
 from cloud_analytics.lake.files import ReadableFiles
 
 LAST_TRANSACTION = "_state/last_transaction"  # the document of every lake to which anything was ever written
+STORED = "_state/documents"  # paths of the documents with a declared type that were ever stored
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands in the name of a partition's folder for a null
 
 Content = TypeVar("Content")
@@ -56,9 +57,11 @@ class LakeFolder:
         self._contents: dict[str, Any] = {}  # as their types have them
 
     def load(self, document: Document[Content]) -> Content:
-        """The content of a state document. PipelineError where it is damaged, or not of the document's type."""
+        """The content of a state document. PipelineError where it is damaged, of another type, or was deleted."""
         if document.path not in self._contents:
             stored = self.state(document.path, None)
+            if stored is None and document.path in self.state(STORED, []):
+                raise self._damaged(f"{document.path}.json", "was deleted")
             try:
                 content = document.kind() if stored is None else document.adapter.validate_python(stored)
             except ValidationError:
@@ -87,8 +90,8 @@ class LakeFolder:
             raise self._damaged(path)
         return found
 
-    def _damaged(self, path: str) -> PipelineError:
+    def _damaged(self, path: str, what: str = "is damaged") -> PipelineError:
         return PipelineError(
-            f"{self.root}/{path} is damaged, which says what the lake holds: restore the lake from a backup, or fill an"
+            f"{self.root}/{path} {what}, which says what the lake holds: restore the lake from a backup, or fill an"
             " empty one from landing (--lake)"
         )

@@ -29,7 +29,7 @@ from pyspark.sql.types import StructType
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
-from cloud_analytics.lake.folder import LAST_TRANSACTION, Document, LakeFolder
+from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, Document, LakeFolder
 from cloud_analytics.lake.journal import JOURNAL, Journal
 from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
@@ -96,6 +96,7 @@ class Transaction:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _datasets: list[_Dataset] = field(default_factory=list)
     _documents: dict[str, Any] = field(default_factory=dict)
+    _declared: set[str] = field(default_factory=set)
     _lines: dict[str, str] = field(default_factory=dict)
 
     def replace(
@@ -150,6 +151,7 @@ class Transaction:
 
     def store(self, document: Document[Content], content: Content) -> None:
         """Store a state document together with the data."""
+        self._declared.add(document.path)
         self.put(document.path, document.adapter.dump_python(content, mode="json"))
 
     def put(self, path: str, content: Any) -> None:
@@ -178,6 +180,9 @@ class Transaction:
                 else:
                     names = [f"{self.number}-{path.rpartition('/')[2]}" for path in paths]
                     moves += [(source, f"{place}/{name}") for source, name in zip(sources, names)]
+        known = self.lake.state(STORED, [])
+        if not self._declared.issubset(known):
+            self.put(STORED, sorted({*known, *self._declared}))
         removed = [path for path, replaced in going.items() if not replaced]
         return Journal(self.number, removed, moves, self._documents, self._lines, replacements)
 
@@ -361,6 +366,8 @@ class Lake(LakeFolder):
         was_decided = self.state(JOURNAL.path, None) is not None
         if was_decided:
             self._apply(self.load(JOURNAL), again=True)
+        elif self.state(LAST_TRANSACTION, None) is None and self.files.files("bronze"):
+            raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
         self.files.delete(_STAGING)
         self._documents.clear()
         self._contents.clear()

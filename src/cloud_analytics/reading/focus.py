@@ -19,6 +19,7 @@ import pyarrow.parquet
 
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
+from cloud_analytics.lake import periods
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.runtime import output
 
@@ -89,7 +90,7 @@ def _parameters(config: Config, month: str | None) -> dict[str, Any]:
 
 def _recency(lake: LakeReader) -> dict[str, dict[str, object]]:
     """Billing month → whether it is complete (closed: its rows never change), and when its files last changed."""
-    closed = lake.state("_state/periods", {"closed": {}})["closed"]
+    closed = periods.load(lake).months
     booked = {row["month"] for row in lake.rows("SELECT DISTINCT booked_month AS month FROM gold.restatements")}
     changed = [
         (info.path.rpartition("/usage_date=")[2][:7], info.modified)
