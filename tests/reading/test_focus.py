@@ -126,6 +126,22 @@ def test_csv_says_the_same_and_null_is_empty(lake: Path, config: Config) -> None
     assert exported(lake, config, "focus.csv") == plain
 
 
+def test_a_spreadsheet_computes_no_text_and_its_numbers_stay(lake: Path, config: Config) -> None:
+    formulas = {"org_id": '=HYPERLINK("http://x")', "resource_id": "@SUM(1)", "service": "+ml"}
+    put(lake, "gold/resource_daily_usage/usage_date=2025-09-01", {**USAGE, **formulas, "cost_usd": Decimal("-0.5")})
+    (as_it_is,) = exported(lake, config, "focus.csv", "2025-09")
+    out = lake.parent / "sheet.csv"
+    call = ["export", "focus", "--out", str(out), "--month", "2025-09", "--lake", str(lake), "--spreadsheet"]
+    assert CliRunner().invoke(cli, call).exit_code == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        (for_a_sheet,) = csv.DictReader(file)
+    names = {"BillingAccountId": "org_id", "BillingAccountName": "org_id", "ResourceId": "resource_id",
+             "ServiceName": "service"}  # fmt: skip
+    assert {name: as_it_is[name] for name in names} == {name: formulas[key] for name, key in names.items()}
+    assert for_a_sheet == {**as_it_is, **{name: f"'{formulas[key]}" for name, key in names.items()}}
+    assert for_a_sheet["BilledCost"] == "-0.500000"
+
+
 def test_the_recency_file_tells_what_is_complete(lake: Path, config: Config) -> None:
     exported(lake, config)
     found = json.loads((lake.parent / "focus.recency.json").read_text())["months"]
@@ -144,6 +160,8 @@ def test_what_could_not_be_written_is_told_and_leaves_nothing(lake: Path, config
     ):
         with pytest.raises(UsageError, match=told):
             focus.export(reader, config, out, month)
+    with pytest.raises(UsageError, match="--spreadsheet is for a .csv file"):
+        focus.export(reader, config, folder / "focus.parquet", spreadsheet=True)
     assert sorted(path.name for path in folder.iterdir()) == ["lake"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cloud_analytics.cli.manners import Group, emit
-from cloud_analytics.cli.options import Places, open_lake, options
+from cloud_analytics.cli.options import Places, open_lake, options, spreadsheet_option
 
 
 @click.group(cls=Group, examples=("cloud-analytics export focus --out focus.parquet",))
@@ -24,8 +24,9 @@ def export() -> None:
 )
 @click.option("--out", required=True, metavar="PATH", type=click.Path(path_type=Path), help="A .parquet or .csv file.")
 @click.option("--month", metavar="YYYY-MM", help="Only what is billed in this month [default: all].")
+@spreadsheet_option
 @options("lake", "conf")
-def _focus(places: Places, out: Path, month: str | None) -> None:
+def _focus(places: Places, out: Path, month: str | None, spreadsheet: bool) -> None:
     """Costs and usage in the words of FOCUS 1.2, for tools that read the bills of several providers.
 
     What was restated of closed months is in it as corrections. Beside it lies a file that tells of each month whether
@@ -33,8 +34,8 @@ def _focus(places: Places, out: Path, month: str | None) -> None:
     """
     from cloud_analytics.reading import focus
 
-    focus.expect_writable(out, month)
+    focus.expect_writable(out, month, spreadsheet)
     with open_lake(places) as (zones, _):
-        written = focus.export(zones, places.config, out, month)
+        written = focus.export(zones, places.config, out, month, spreadsheet)
     line = f"{written.rows:,} charges, {written.billed_cost_usd:,.6f} USD: {out}"
     emit(line, written.as_json(), lambda: click.echo(f"{line}\nWhen each month changed last: {written.recency}"))

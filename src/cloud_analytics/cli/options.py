@@ -66,7 +66,7 @@ _OPTIONS = {
 
 
 spreadsheet_option = click.option(
-    "--spreadsheet", is_flag=True, help="With --format csv: texts that begin like a formula are no formula."
+    "--spreadsheet", is_flag=True, help="With CSV: texts that begin like a formula are no formula."
 )
 
 

@@ -22,6 +22,7 @@ from cloud_analytics.errors import UsageError
 from cloud_analytics.lake import periods
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.runtime import output
+from cloud_analytics.untrusted import spreadsheet_text
 
 _QUERY = (files(__package__) / "focus.sql").read_text(encoding="utf-8")
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -50,23 +51,26 @@ class Export:
         }
 
 
-def expect_writable(out: Path, month: str | None) -> None:
+def expect_writable(out: Path, month: str | None, spreadsheet: bool = False) -> None:
     """UsageError for a path or a month that is wrong, whatever the lake holds."""
     if out.suffix.lower() not in _WRITERS:
         raise UsageError(f"{out}: the ending says what is written: {' or '.join(_WRITERS)}")
+    if spreadsheet and out.suffix.lower() != ".csv":
+        raise UsageError(f"{out}: --spreadsheet is for a .csv file; a Parquet file keeps every byte")
     output.expect_writable(out)
     if month is not None and not _MONTH.fullmatch(month):
         raise UsageError(f"--month {month}: expected YYYY-MM")
 
 
-def export(lake: LakeReader, config: Config, out: Path, month: str | None = None) -> Export:
+def export(lake: LakeReader, config: Config, out: Path, month: str | None = None, spreadsheet: bool = False) -> Export:
     """Write the charges of one billing month (None: of all), and beside them when each month changed last.
 
-    An older file is replaced when the new one is complete. UsageError if there is nothing to write.
+    With `spreadsheet` texts that begin like a formula get an apostrophe in front. An older file is replaced when the
+    new one is complete. UsageError if there is nothing to write.
     """
-    expect_writable(out, month)
+    expect_writable(out, month, spreadsheet)
     recency = _recency(lake)
-    charges = lake.batches(_QUERY, _parameters(config, month), lambda batches: _write(batches, out))
+    charges = lake.batches(_QUERY, _parameters(config, month), lambda batches: _write(batches, out, spreadsheet))
     if not charges.rows:
         there = f"there is usage of {', '.join(recency)}" if recency else "the lake holds no usage"
         raise UsageError(f"nothing is billed{f' in {month}' if month else ''}: {there}")
@@ -111,14 +115,22 @@ def _instant(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds // 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _write(batches: pa.RecordBatchReader, out: Path) -> Export:
+def _write(batches: pa.RecordBatchReader, out: Path, spreadsheet: bool) -> Export:
     rows, cost = 0, Decimal(0)
     with output.replacing(out) as path:
         with _WRITERS[out.suffix.lower()](str(path), batches.schema) as writer:
             for batch in batches:
-                writer.write_batch(batch)
+                writer.write_batch(_without_formulas(batch) if spreadsheet else batch)
                 rows += batch.num_rows
                 cost += pc.sum(batch["BilledCost"]).as_py() or 0
         if not rows:
             path.unlink()
     return Export(out, out.with_name(f"{out.stem}.recency.json"), rows, cost)
+
+
+def _without_formulas(batch: pa.RecordBatch) -> pa.RecordBatch:
+    def texts(column: pa.Array) -> pa.Array:
+        return pa.array([text and spreadsheet_text(text) for text in column.to_pylist()], column.type)
+
+    columns = [texts(column) if pa.types.is_string(column.type) else column for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
