@@ -29,7 +29,7 @@ from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.runtime.java import ensure_java
 from cloud_analytics.runtime.temporary import temporary_folder
 from cloud_analytics.serving.target import SECRETS
-from cloud_analytics.session import build_session, holds_little
+from cloud_analytics.session import build_session, holds_little, stop_session
 from cloud_analytics.tables.columns import COUNT, USD, Unit
 from cloud_analytics.untrusted import printable
 
@@ -76,7 +76,7 @@ def dirty_lake(pipeline: Pipeline) -> LakeReader:
 def close(pipeline: Pipeline) -> None:
     """End Spark, if it was started, so that the next notebook can start its own."""
     if pipeline.lake.has_spark:
-        pipeline.lake.spark.stop()
+        stop_session(pipeline.lake.spark)
 
 
 def table(frame: pd.DataFrame) -> str:

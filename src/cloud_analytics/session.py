@@ -142,6 +142,12 @@ def build_session(
     return session
 
 
+def stop_session(session: SparkSession) -> None:
+    """Stop a session. One whose JVM has died already is let go: what led to it is the error to be told."""
+    with suppress(Py4JError, OSError):
+        session.stop()
+
+
 def _started(options: dict[str, str]) -> SparkSession:
     builder = SparkSession.builder
     for key, value in options.items():

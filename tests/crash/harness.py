@@ -151,6 +151,11 @@ class Driver:
             time.sleep(_POLL)
         return False
 
+    def kill_jvm(self) -> None:
+        """SIGKILL to the JVM alone."""
+        (child,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to Python and the JVM at once."""
         os.killpg(self.process.pid, number)

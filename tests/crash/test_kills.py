@@ -55,6 +55,12 @@ def test_each_command_dies_and_the_next_run_ends_as_a_clean_one(baseline: tuple[
         die(lake, conf, ("stream", *there, *NOWHERE), Moment("decided", 2))
         die(lake, conf, ("stream", *there, *NOWHERE), Moment("begun", 3))
         die(lake, conf, ("reconcile", *there), Moment("decided", 1))
+        with Driver(lake, conf, "run", *there, *NOWHERE) as run:  # Spark's JVM dies, and nothing else
+            assert run.until(Moment("begun", 1)), run.output
+            run.kill_jvm()
+            assert run.end() == 2
+            assert run.output.splitlines()[-1].startswith("error: Spark's Java has ended"), run.output
+            assert "Traceback" not in run.output
         # Bronze, Silver, Gold; the fourth transaction of this run says that the load begins.
         die(lake, conf, ("run", *there), Moment("done", 4, delay=0.3))
 

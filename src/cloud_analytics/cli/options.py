@@ -186,7 +186,7 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
         from cloud_analytics.lake.lake import Lake
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
-        from cloud_analytics.session import build_session, holds_little
+        from cloud_analytics.session import build_session, holds_little, stop_session
 
         started: list[SparkSession] = []
 
@@ -207,7 +207,7 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
                 yield Pipeline(Lake(started[0] if started else start, lake), landing, config, target)
             finally:
                 for spark in started:
-                    spark.stop()
+                    stop_session(spark)
 
 
 @contextmanager
