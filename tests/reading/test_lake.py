@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cloud_analytics.cli import cli
-from cloud_analytics.errors import UsageError
+from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.reading.lake import LakeReader
 from tests.conftest import REPOSITORY
@@ -67,6 +67,16 @@ def test_files_of_one_table_may_differ_in_their_columns(lake: Path) -> None:
     put(lake, "2025-06-12", coverage=pa.array([Decimal("0.5")], pa.decimal128(38, 10)), extra=pa.array([1]))
     rows = reader(lake).rows("SELECT coverage FROM gold.carbon_impact ORDER BY usage_date")
     assert [row["coverage"] for row in rows] == [None, None, None, Decimal("0.5000000000")]
+
+
+@pytest.mark.parametrize("left", [0, 9, 200])
+def test_a_file_that_was_cut_short_is_named_with_what_to_do(lake: Path, left: int) -> None:
+    file = next((lake / "gold/carbon_impact").rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:left])
+    with pytest.raises(
+        PipelineError, match=rf"{file.name} is no Parquet file any more.*run` builds the partition again"
+    ):
+        reader(lake).rows("SELECT * FROM gold.carbon_impact")
 
 
 def test_an_absent_table_is_empty_with_its_columns(lake: Path) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+# What DuckDB says of a file without a footer.
+_NO_PARQUET = re.compile(r"No magic bytes found at end of file '(.+)'|File '(.+)' too small to be a Parquet file")
 _ATTEMPTS = 20  # while writers replace files under a query
 _CALM = 3  # attempts that wait for a query during which no file changes
 _BATCH = 100_000  # rows
@@ -124,8 +126,9 @@ class LakeReader(LakeFolder):
                 try:
                     self._show(listed)
                     answer = take(self._connection.sql(query, params=parameters))
-                except (duckdb.Error, FileNotFoundError):
+                except (duckdb.Error, FileNotFoundError) as error:
                     if self._is_as(listed):
+                        _expect_parquet(error)
                         if self._by_name:
                             raise
                         self._by_name, self._shown = True, {}
@@ -239,3 +242,13 @@ def _literal(text: str) -> str:
 
 def _name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
+
+
+def _expect_parquet(error: Exception) -> None:
+    """PipelineError that says what to do where the error tells of a file that was cut short or emptied."""
+    found = _NO_PARQUET.search(str(error))
+    if found:
+        raise PipelineError(
+            f"{found[1] or found[2]} is no Parquet file any more: restore it from a backup. One of Silver or Gold can"
+            " be deleted with its folder: `cloud-analytics run` builds the partition again"
+        ) from None
