@@ -152,8 +152,25 @@ def _started(options: dict[str, str]) -> SparkSession:
     builder = SparkSession.builder
     for key, value in options.items():
         builder = builder.config(key, value)
-    with _stops_wait():
+    with _stops_wait(), _no_python_of_the_current_folder():
         return builder.getOrCreate()
+
+
+@contextmanager
+def _no_python_of_the_current_folder() -> Iterator[None]:
+    """Spark starts its Python workers by `python -m`, which would run a `random.py` of the current folder.
+
+    They inherit the variable from the JVM. Python 3.10 does not know it.
+    """
+    given = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = given
 
 
 @contextmanager

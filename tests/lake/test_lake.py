@@ -115,6 +115,8 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
         {"documents": {"OUTSIDE/x": 1}},
         {"lines": {"../kept.txt": "other"}},
         {"number": "../../outside"},
+        {"remove": ["gold/link/kept.txt"]},
+        {"lines": {"gold/link/x": "other"}},
     ],
     ids=str,
 )
@@ -124,16 +126,33 @@ def test_a_journal_of_a_stranger_changes_nothing_outside_of_the_lake(
     (tmp_path / "kept.txt").write_text("kept")
     (tmp_path / "lake" / "_state").mkdir(parents=True)
     (tmp_path / "lake" / "_staging").mkdir()
+    (tmp_path / "lake" / "gold").mkdir()
+    (tmp_path / "lake" / "gold" / "link").symlink_to(tmp_path)
     journal = {"number": 1, "remove": [], "move": [], "documents": {}, "lines": {}, **said}
     text = json.dumps(journal).replace("OUTSIDE", str(tmp_path))
     (tmp_path / "lake" / "_state" / "journal.json").write_text(text)
     with (
-        pytest.raises(PipelineError, match=r"_state/journal.json is damaged"),
+        pytest.raises(PipelineError, match=r"_state/journal.json (is damaged|follows a link)"),
         Lake(spark, f"{tmp_path}/lake").writer(),
     ):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.txt", "lake"]
     assert (tmp_path / "kept.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("link", ["silver", "silver/t", "silver/t/date=a", "_state", "_staging"])
+def test_a_link_out_of_the_lake_is_not_followed(spark: SparkSession, lake: Lake, tmp_path: Path, link: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    Path(lake.root, "_staging").mkdir(exist_ok=True)
+    shutil.copytree(Path(lake.root, link), elsewhere)
+    shutil.rmtree(Path(lake.root, link))
+    Path(lake.root, link).symlink_to(elsewhere)
+    (elsewhere / "kept.txt").write_text("kept")
+    before = sorted(elsewhere.rglob("*"))
+    again = Lake(spark, lake.root)
+    with pytest.raises(UsageError, match=r"is a link out of"), again.writer(), again.transaction() as transaction:
+        transaction.replace("silver/t", _frame(spark, (9, "a")), ["date"])
+    assert sorted(elsewhere.rglob("*")) == before
 
 
 def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: SparkSession, lake: Lake) -> None:

@@ -79,6 +79,15 @@ def test_a_file_that_was_cut_short_is_named_with_what_to_do(lake: Path, left: in
         reader(lake).rows("SELECT * FROM gold.carbon_impact")
 
 
+def test_the_files_of_a_neighbour_whose_name_the_lakes_name_matches_are_not_read(tmp_path: Path) -> None:
+    for name, rows in (("lake[ab]", 1), ("lakea", 5)):
+        put(tmp_path / name, "2025-06-10", rows)
+    put(tmp_path / "lake[ab]", "2025-06-11", 2, name="*.parquet")
+    put(tmp_path / "lake[ab]", "2025-06-11", 3, name="part-0.parquet")
+    assert len(reader(tmp_path / "lake[ab]").rows("SELECT * FROM gold.carbon_impact")) == 1 + 2 + 3
+    assert len(reader(tmp_path / "lakea").rows("SELECT * FROM gold.carbon_impact")) == 5
+
+
 def test_an_absent_table_is_empty_with_its_columns(lake: Path) -> None:
     frame = reader(lake).sql("SELECT * FROM silver.usage_events")
     assert (len(frame), list(frame)[:2]) == (0, ["event_id", "event_ts"])

@@ -75,6 +75,10 @@ class ReadableFiles(ABC):
         """The full path: one that a listing gave is full already, any other one is relative to the root."""
         return path if "://" in path or path.startswith(("/", "file:/")) else f"{self.root}/{path}".rstrip("/")
 
+    def leads_out(self, path: str) -> bool:
+        """Whether a link on the way to a path leads out of the root. Only folders of a machine have links."""
+        return False
+
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
         return self.entry(path) is not None
@@ -99,11 +103,17 @@ class ReadableFiles(ABC):
         return found.checked()
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
-        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path."""
+        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path.
+
+        UsageError for a link out of the root.
+        """
         found: list[FileInfo] = []
         pending = [path]
         while pending:
             shown = [entry for entry in self.entries(pending.pop()) if not entry.is_hidden]
+            for entry in shown:
+                if entry.leaves_root:
+                    raise UsageError(f"{entry.path} is a link out of {self.root}, which is not followed")
             found += [entry.checked() for entry in shown if entry.kind is Kind.FILE]
             pending += [entry.path for entry in shown if entry.kind is Kind.FOLDER and recursive]
         return sorted(found)

@@ -39,6 +39,10 @@ class LocalFileSystem(FileSystem):
     def _path(self, path: str) -> str:
         return "/" + self._whole(path).removeprefix("file:").lstrip("/")
 
+    def leads_out(self, path: str) -> bool:
+        folder = os.path.realpath(os.path.dirname(self._path(path)))
+        return not Path(folder).is_relative_to(os.path.realpath(self.folder))
+
     def exists(self, path: str) -> bool:
         return os.path.exists(self._path(path))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -35,6 +37,10 @@ class Journal:
     documents: dict[_Path, Any]
     lines: dict[_Path, str]
     replace: list[tuple[_Path, _Path]] = field(default_factory=list)
+
+    def paths(self) -> Iterator[str]:
+        """Every path that it names."""
+        yield from itertools.chain(self.remove, *self.move, *self.replace, self.documents, self.lines)
 
 
 JOURNAL = Document("_state/journal", Journal)

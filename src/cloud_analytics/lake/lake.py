@@ -26,6 +26,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
@@ -246,6 +247,7 @@ class Lake(LakeFolder):
 
     def lengths(self, table: str) -> dict[str, int]:
         """The data files of a table, relative to it, with their bytes."""
+        self._expect_inside(table)
         prefix = None
         found = {}
         for info in self.files.files(table):
@@ -254,6 +256,12 @@ class Lake(LakeFolder):
                 prefix = info.path.index(marker, len(self.root) - 1 if self.root in info.path else 0) + len(marker)
             found[info.path[prefix:]] = info.length
         return found
+
+    def _expect_inside(self, *folders: str) -> None:
+        """UsageError for a link to somewhere else: in a lake from somebody else it could lead to any of our files."""
+        for folder in folders:
+            if self.files.leads_out(f"{folder}/x"):
+                raise UsageError(f"{self.root}/{folder} is a link out of the lake: link the whole folder instead")
 
     def partitions(self, table: str) -> dict[str, dict[str, str]]:
         """Folder, relative to the table, that holds files → the values of its partition columns."""
@@ -361,11 +369,15 @@ class Lake(LakeFolder):
 
     def recover(self) -> bool:
         """Finish a transaction that was decided when its process died, and delete waste; True when there was one."""
+        self._expect_inside(_STAGING, "_metrics", "_checkpoints")
         self._documents.clear()
         self._contents.clear()
         was_decided = self.state(JOURNAL.path, None) is not None
         if was_decided:
-            self._apply(self.load(JOURNAL), again=True)
+            journal = self.load(JOURNAL)
+            if any(map(self.files.leads_out, journal.paths())):
+                raise self._damaged(f"{JOURNAL.path}.json", "follows a link out of the lake")
+            self._apply(journal, again=True)
         elif self.state(LAST_TRANSACTION, None) is None and self.files.files("bronze"):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
         self.files.delete(_STAGING)
@@ -398,6 +410,7 @@ class Lake(LakeFolder):
             yield
 
     def _held(self, name: str, doing: str, by_turns: bool = False) -> AbstractContextManager[Lease | None]:
+        self._expect_inside(_STATE)
         if isinstance(self.files, LocalFileSystem):
             return held(self.files.folder / _STATE, name, doing, by_turns)
         return Lease(self.files, name, doing, by_turns)

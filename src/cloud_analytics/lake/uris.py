@@ -23,3 +23,8 @@ def absolute(root: str) -> str:
 def escape_glob(path: str) -> str:
     """A path that Spark's readers take literally, whatever characters its names hold."""
     return "".join("\\" + char if char in "*?[]{}\\" else char for char in path)
+
+
+def no_pattern(path: str) -> str:
+    """A path that DuckDB takes literally: it would also read what a name with `*`, `?` or `[` matches as a pattern."""
+    return "".join(f"[{char}]" if char in "[*?" else char for char in path)

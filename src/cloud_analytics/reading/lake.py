@@ -21,6 +21,7 @@ import duckdb
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import NO_VALUE, LakeFolder
+from cloud_analytics.lake.uris import no_pattern
 from cloud_analytics.reading.tables import ZONES, declared, figures, is_open, tables
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _parquet(table: str, columns: dict[str, str], found: Sequence[FileInfo], by_
     Its partition columns are those of the folders below the table. A folder above the lake may be called `date=…`, too,
     so DuckDB does not look for them itself.
     """
-    paths = ", ".join(_literal(info.path.removeprefix("file:")) for info in found)
+    paths = ", ".join(_literal(no_pattern(info.path.removeprefix("file:"))) for info in found)
     options = f"union_by_name = {by_name}, hive_partitioning = false, filename = {_literal(_FILE)}"
     partitions = []
     for folder in found[0].path.rpartition(f"/{table}/")[2].split("/")[:-1]:
@@ -223,7 +224,8 @@ def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
 
         connection.register_filesystem(as_fsspec(files))
     root = files.root.removeprefix("file://")
-    zones = ", ".join(_literal(f"{root}/{zone}/") for zone in ZONES)
+    # A path is looked up here twice: as it is given, and as what its pattern finds.
+    zones = ", ".join(_literal(f"{name}/{zone}/") for name in {root, no_pattern(root)} for zone in ZONES)
     for statement in (
         "SET TimeZone = 'UTC'",
         "SET enable_progress_bar = false",  # in a notebook it would stand among the results

@@ -25,7 +25,7 @@ class FileLock:
     def take(self, alone: bool = False) -> bool:
         """Take the lock if it is free, else return False; never waits. With `alone` a shared lock excludes others."""
         if self._descriptor < 0:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(self._descriptor, (fcntl.LOCK_EX if alone else self._kind) | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake import periods
+from cloud_analytics.lake.uris import no_pattern
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.validation.known_rules import KnownRules, known_rules
 
@@ -247,7 +248,7 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
                 f"INSERT INTO {source} SELECT {names} FROM read_csv(?, header = true, delim = ',', quote = '\"',"
                 f" escape = '\"', auto_detect = false, columns = {{{given}}}, ignore_errors = true,"
                 " strict_mode = true, null_padding = false, parallel = false)",
-                [_literally(path)],
+                [no_pattern(str(path))],
             )
 
 
@@ -301,8 +302,3 @@ def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     (row,) = connection.execute(query).fetchall()  # an aggregate without groups has one row
     found: tuple[Any, ...] = row
     return found
-
-
-def _literally(path: Path) -> str:
-    """A path in which DuckDB sees no pattern, whatever characters it holds."""
-    return "".join(f"[{char}]" if char in "[*?" else char for char in str(path))
