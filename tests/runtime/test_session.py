@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyspark
 import pytest
 from py4j.protocol import Py4JJavaError
@@ -144,3 +145,13 @@ def test_a_run_on_a_machine_with_settings_of_its_own_gives_the_same_lake(
     ]
     assert open_to_others == []
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not know the variable")
+def test_workers_do_not_run_python_files_of_the_current_folder(spark: SparkSession) -> None:
+    """They inherit the JVM's environment. Of a `random.py` beside a lake nothing is run."""
+    assert spark.sparkContext._jvm is not None
+    assert spark.sparkContext._jvm.java.lang.System.getenv("PYTHONSAFEPATH") == "1"
+    assert "PYTHONSAFEPATH" not in os.environ
+    paths = spark.range(1).mapInPandas(lambda _: iter([pd.DataFrame({"path": sys.path})]), "path string").collect()
+    assert {"", os.getcwd()}.isdisjoint(row.path for row in paths)
