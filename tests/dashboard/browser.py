@@ -27,7 +27,7 @@ _OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", 
 
 @contextmanager
 def dashboard(lake: Path) -> Iterator[str]:
-    """The command, and the address that it prints; Ctrl-C ends it, in peace."""
+    """The command, and the link that it prints; Ctrl-C ends it, in peace."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -37,9 +37,9 @@ def dashboard(lake: Path) -> Iterator[str]:
     )
     assert process.stdout is not None
     try:
-        address = process.stdout.readline().split()[0]
+        link = process.stdout.readline().split()[0]
         wait_for(lambda: _listens(port), "the server")
-        yield address
+        yield link
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from pathlib import Path
@@ -36,14 +37,14 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 def test_it_answers_on_loopback_and_says_where(tmp_path: Path, answered: list[tuple[str, int]]) -> None:
     done = call(tmp_path)
     assert (done.exit_code, answered) == (0, [("127.0.0.1", 8501)])
-    assert done.stdout == "http://127.0.0.1:8501  (Ctrl-C ends it)\n"
+    assert re.fullmatch(r"http://127\.0\.0\.1:8501/\?token=[0-9a-f]{32}  \(Ctrl-C ends it\)\n", done.stdout)
     assert done.stderr == "warning: nothing was served yet: run `cloud-analytics run` (or serve); the pages say so\n"
 
 
-def test_it_says_who_may_look_elsewhere(tmp_path: Path, answered: list[tuple[str, int]]) -> None:
+def test_it_warns_of_the_network_elsewhere(tmp_path: Path, answered: list[tuple[str, int]]) -> None:
     done = call(tmp_path, "--host", "0.0.0.0", "--port", "8600")
     assert answered == [("0.0.0.0", 8600)]
-    assert "warning: whoever reaches 0.0.0.0, port 8600, sees these figures: there is no password\n" in done.stderr
+    assert "warning: 0.0.0.0 is reached over the network, which link and figures cross unencrypted\n" in done.stderr
 
 
 @pytest.mark.parametrize(

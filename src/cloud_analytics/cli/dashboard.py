@@ -20,18 +20,19 @@ logger = logging.getLogger(__name__)
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
-    help="The address to answer on; another than loopback shows the figures to whoever reaches it.",
+    help="The address to answer on; to another than loopback, link and figures cross the network unencrypted.",
 )
 @click.option("--port", metavar="N", type=click.IntRange(1, 65535), default=8501, show_default=True, help="The port.")
 @options("lake", "serving", "conf")
 def dashboard(places: Places, host: str, port: int) -> None:
     """The serving tables in a browser, which refreshes by itself; Ctrl-C ends it.
 
+    The link that it prints holds a token, new at each start; without it nothing is shown.
     Pages: provider, organisation, anomalies and shifts, billing, support, operations. The embedded node is started
     when it does not run. While `cloud-analytics stream --follow` runs, figures move.
     """
     try:
-        from cloud_analytics.dashboard import server
+        from cloud_analytics.dashboard import door, server
     except ModuleNotFoundError:
         raise UsageError("`dashboard` needs streamlit: pip install 'cloud-analytics[dashboard]'") from None
     from cloud_analytics.dashboard.source import Source
@@ -45,6 +46,6 @@ def dashboard(places: Places, host: str, port: int) -> None:
         except NothingServed as error:
             logger.warning("%s; the pages say so", error)
         if not server.is_loopback(host):
-            logger.warning("whoever reaches %s, port %d, sees these figures: there is no password", host, port)
-        click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)")
+            logger.warning("%s is reached over the network, which link and figures cross unencrypted", host)
+        click.echo(f"{door.link(host, port)}  (Ctrl-C ends it)")
         server.serve(source, host, port)

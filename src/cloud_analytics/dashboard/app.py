@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from cloud_analytics.dashboard import anomalies, billing, operations, organisation, provider, support
+from cloud_analytics.dashboard import anomalies, billing, door, operations, organisation, provider, support
 from cloud_analytics.dashboard.show import say
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import CloudAnalyticsError
@@ -35,10 +35,16 @@ def show(name: str) -> None:
 
 
 def main() -> None:
-    """Show the page that the reader chose."""
+    """Show the page that the reader chose; one line to a session without the token."""
     st.set_page_config("Cloud Provider Analytics", layout="wide")
-    # Less room above; and a page that is read again stays as it is meanwhile, instead of fading.
-    st.html("<style>.stMainBlockContainer {padding-top: 4rem} [data-stale] {opacity: 1 !important}</style>")
+    # Less room above; a page that is read again stays as it is meanwhile, instead of fading; the token is not shown.
+    st.html(
+        "<style>.stMainBlockContainer {padding-top: 4rem} [data-stale] {opacity: 1 !important}"
+        " .st-key-token {display: none}</style>"
+    )
+    if not door.lets_in():
+        say("Open the link that `cloud-analytics dashboard` printed.")
+        return
     pages = [
         st.Page(partial(show, name), title=name, url_path=name.lower().replace(" ", "-"), default=name == "Provider")
         for name in PAGES

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
 
+from streamlit import cli_util, config
 from streamlit.web import bootstrap
+from streamlit.web.server.server_util import get_display_address
 
+from cloud_analytics.dashboard import door
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight.colours import PALETTE
+from cloud_analytics.runtime.temporary import temporary_folder
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _APP = Path(__file__).with_name("app.py")
@@ -59,4 +65,28 @@ def serve(source: Source, host: str, port: int) -> None:
         settings[f"theme_{theme}_primaryColor"] = colour
         settings[f"theme_{theme}_headingFontSizes"] = ["2rem", "1.6rem", "1.35rem"]
     bootstrap.load_config_options(settings)
+    if not config.get_option("server.headless"):
+        config.set_option("server.headless", True)  # Streamlit would open the address without the token
+        Thread(target=_open, args=(host, port, temporary_folder()), daemon=True).start()
     bootstrap.run(str(_APP), False, [], settings)
+
+
+def _open(host: str, port: int, private: Path) -> None:
+    """Open the link in a browser as soon as the server answers.
+
+    The browser is given a file in a private folder, which leads to the link: every account can read the arguments of a
+    browser.
+    """
+    page = private / "dashboard.html"
+    page.write_text(f'<meta http-equiv="refresh" content="0; url={door.link(get_display_address(host), port)}">')
+    while not _answers(host, port):
+        time.sleep(0.1)
+    cli_util.open_browser(page.as_uri())
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
