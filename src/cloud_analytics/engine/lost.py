@@ -29,7 +29,8 @@ def forget_lost(lake: Lake) -> None:
     bronze = lake.load(ledger.DATES)
     _refuse(BRONZE_EVENTS, _without_files(lake, BRONZE_EVENTS, bronze))
     summed = states.get(usage.TABLE.path, {})
-    had_rows = [date for date in silver.dates if date in summed and summed[date].rows]
+    versions = silver_state.versions(lake)
+    had_rows = [date for date, entry in summed.items() if entry.rows and entry.inputs == versions.get(date)]
     events = _without_files(lake, SILVER_EVENTS, had_rows)
     lost = {SILVER_EVENTS: events} if events else {}
     left = {}
