@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,6 +193,23 @@ def central(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_jars_are_fetched_by_their_place_in_maven_central(cache: Path, central: Path) -> None:
     assert {path.name: path.read_bytes() for path in jars.ensure(TOY)} == CONTENTS
+
+
+def test_a_name_server_that_is_busy_for_a_moment_is_asked_again(
+    cache: Path, central: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def busy_at_first(host: str, *rest: Any, **options: Any) -> Any:
+        asked.append(host)
+        if len(asked) == 1:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", busy_at_first)
+    assert {path.name: path.read_bytes() for path in jars.ensure(TOY)} == CONTENTS
+    assert len(asked) > 1
 
 
 def test_a_jar_that_is_not_there_is_told_at_once(cache: Path, central: Path) -> None:

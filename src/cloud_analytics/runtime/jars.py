@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 import ssl
 import tempfile
 import time
@@ -170,7 +171,9 @@ def _download(opener: urllib.request.OpenerDirector, jar: LockedJar, target: Pat
             return
         except (OSError, http.client.HTTPException) as error:
             # A server that cannot be reached at all, or that has no such file, gives the same answer again.
-            final = isinstance(error, urllib.error.URLError) and getattr(error, "code", 0) < 500
+            reason = getattr(error, "reason", None) or error
+            is_busy = isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_AGAIN  # the name server is
+            final = isinstance(error, urllib.error.URLError) and getattr(error, "code", 0) < 500 and not is_busy
             if pause is None or final:
-                raise DownloadError(f"{jar.file_name}: {getattr(error, 'reason', None) or error}") from error
+                raise DownloadError(f"{jar.file_name}: {reason}") from error
             time.sleep(pause)
