@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,3 +59,10 @@ def baseline(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFacto
     landing = write_landing(folder / "landing", {"all.jsonl": day_lines()})
     make_pipeline(landing, folder / "lake").run()
     return landing, folder / "lake"
+
+
+@pytest.fixture
+def baseline_copy(baseline: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """(landing, lake) of the baseline, to be changed."""
+    landing, lake = (Path(shutil.copytree(path, tmp_path / path.name)) for path in baseline)
+    return landing, lake

@@ -68,9 +68,9 @@ def restated(lake: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def closed(make_pipeline: MakePipeline, baseline: tuple[Path, Path], tmp_path: Path) -> tuple[Pipeline, Path, Path]:
+def closed(make_pipeline: MakePipeline, baseline_copy: tuple[Path, Path]) -> tuple[Pipeline, Path, Path]:
     """(pipeline, landing, lake) of the baseline with May closed."""
-    landing, lake = (Path(shutil.copytree(path, tmp_path / path.name)) for path in baseline)
+    landing, lake = baseline_copy
     pipeline = make_pipeline(landing, lake)
     pipeline.close(MAY)
     return pipeline, landing, lake

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.spark
 
 
 @pytest.fixture
-def lake(make_pipeline: MakePipeline, baseline: tuple[Path, Path], tmp_path: Path) -> tuple[Pipeline, Path]:
+def lake(make_pipeline: MakePipeline, baseline_copy: tuple[Path, Path]) -> tuple[Pipeline, Path]:
     """A pipeline over a copy of the baseline, and its lake."""
-    landing, lake = (Path(shutil.copytree(path, tmp_path / path.name)) for path in baseline)
+    landing, lake = baseline_copy
     return make_pipeline(landing, lake), lake
 
 

@@ -252,15 +252,20 @@ def test_a_lake_that_was_restored_does_not_believe_what_it_remembers(
     assert open_lake().serve().served == {}
 
 
-def test_a_command_is_told_before_it_begins(
-    open_lake: OpenLake, target: Target, tmp_path: Path, node: Direct, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def cluster(target: Target, node: Direct, monkeypatch: pytest.MonkeyPatch) -> CassandraSettings:
+    """The node as a cluster of one's own; its login stands in the environment."""
     assert node.login is not None
     monkeypatch.setenv("CASSANDRA_USERNAME", node.login.username)
     monkeypatch.setenv("CASSANDRA_PASSWORD", node.login.password)
+    return CassandraSettings(port=node.port, keyspace=target.keyspace)
+
+
+def test_a_command_is_told_before_it_begins(
+    open_lake: OpenLake, target: Target, tmp_path: Path, cluster: CassandraSettings
+) -> None:
     other = other_lake(open_lake, tmp_path)
     open_lake().serve()
-    cluster = CassandraSettings(port=node.port, keyspace=target.keyspace)
     config = with_cluster(other.config, cluster)
     with pytest.raises(UsageError, match="another lake"), open_target(config, other.lake.root, "cassandra"):
         pass
@@ -273,15 +278,16 @@ def test_a_command_is_told_before_it_begins(
 
 
 def test_a_question_about_a_lake_is_not_answered_with_the_rows_of_another(
-    open_lake: OpenLake, target: Target, tmp_path: Path, node: Direct, monkeypatch: pytest.MonkeyPatch
+    open_lake: OpenLake,
+    target: Target,
+    tmp_path: Path,
+    cluster: CassandraSettings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither by a command nor by a dashboard that was open before. Without a lake there is nothing to mistake."""
-    assert node.login is not None
-    monkeypatch.setenv("CASSANDRA_USERNAME", node.login.username)
-    monkeypatch.setenv("CASSANDRA_PASSWORD", node.login.password)
     monkeypatch.setattr("cloud_analytics.dashboard.source._OWN", 0.0)
     mine, other = open_lake(), other_lake(open_lake, tmp_path)
-    config = with_cluster(mine.config, CassandraSettings(port=node.port, keyspace=target.keyspace))
+    config = with_cluster(mine.config, cluster)
     mine.serve()
     refused = pytest.raises(UsageError, match=r"keyspace \w+ holds the rows of another lake \(.*/lake\): ")
     with refused as told, open_session(config, other.lake.root, "cassandra"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -29,9 +28,9 @@ def changed_days(before: dict[str, int], after: dict[str, int]) -> set[str]:
 
 @pytest.mark.slow
 def test_days_of_closed_months_keep_their_files_and_scores(
-    make_pipeline: MakePipeline, baseline: tuple[Path, Path], tmp_path: Path
+    make_pipeline: MakePipeline, baseline_copy: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    landing, lake = (Path(shutil.copytree(path, tmp_path / path.name)) for path in baseline)
+    landing, lake = baseline_copy
     pipeline = make_pipeline(landing, lake)
     with pipeline.lake.writer(), pipeline.lake.transaction() as transaction:
         closed = periods.Periods().with_closed("2025-05", Closing("2025-06-20T00:00:00Z", 0, "0"))

@@ -10,7 +10,7 @@ import streamlit as st
 
 from cloud_analytics.dashboard.show import heading, say
 from cloud_analytics.insight.colours import ALERT, PALETTE
-from cloud_analytics.insight.days import left_out, with_days
+from cloud_analytics.insight.time_axis import left_out, with_days
 from cloud_analytics.tables import Column
 
 _Channel = TypeVar("_Channel", alt.X, alt.Y)

@@ -11,6 +11,7 @@ from cloud_analytics.engine import usage
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.gold import marts
 from cloud_analytics.lake import built, periods
+from cloud_analytics.lake.folder import REMEDY
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.silver import state as silver_state
 from cloud_analytics.tables import Table
@@ -61,10 +62,7 @@ def _without_files(lake: Lake, table: Table, partitions: Collection[str]) -> set
 
 def _refuse(table: Table, gone: Collection[str]) -> None:
     if gone:
-        raise PipelineError(
-            f"{table.path} has lost {_told(gone)}, which nothing in the lake can build again: restore the lake from a"
-            " backup, or fill an empty one from landing (--lake)"
-        )
+        raise PipelineError(f"{table.path} has lost {_told(gone)}, which nothing in the lake can build again: {REMEDY}")
 
 
 def _told(names: Collection[str]) -> str:

@@ -188,8 +188,9 @@ class _Refresh:
         return new.unionByName(kept) if old else new
 
     def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
-        """Rows of some partitions. Where they are little, Spark holds them, since other tables of this pass read them:
-        the files of sixty dates take longer to list and to open than their few rows take to compute with.
+        """Rows of some partitions. Where they are little, Spark holds them for the other tables of this pass.
+
+        The files of sixty dates take longer to list and to open than their few rows take to compute with.
         """
         partitions = [f"{table.partition}={name}" for name in names]
         key = (folder, *partitions)

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cloud_analytics.insight.colours import ALERT, INK, PALETTE
-from cloud_analytics.insight.days import left_out, with_days
 from cloud_analytics.insight.flow_map import flow
 from cloud_analytics.insight.style import dates, finish, label, names, panels, shortened, stack
+from cloud_analytics.insight.time_axis import left_out, with_days
 
 __all__ = [
     "anomalies",

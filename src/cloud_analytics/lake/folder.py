@@ -15,6 +15,7 @@ from cloud_analytics.lake.files import ReadableFiles
 LAST_TRANSACTION = "_state/last_transaction"  # the document of every lake to which anything was ever written
 STORED = "_state/documents"  # paths of the documents with a declared type that were ever stored
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands in the name of a partition's folder for a null
+REMEDY = "restore the lake from a backup, or fill an empty one from landing (--lake)"
 
 Content = TypeVar("Content")
 
@@ -90,8 +91,10 @@ class LakeFolder:
             raise self._damaged(path)
         return found
 
+    def _forget(self) -> None:
+        """Read the documents anew from now on: another process may have stored some since."""
+        self._documents.clear()
+        self._contents.clear()
+
     def _damaged(self, path: str, what: str = "is damaged") -> PipelineError:
-        return PipelineError(
-            f"{self.root}/{path} {what}, which says what the lake holds: restore the lake from a backup, or fill an"
-            " empty one from landing (--lake)"
-        )
+        return PipelineError(f"{self.root}/{path} {what}, which says what the lake holds: {REMEDY}")

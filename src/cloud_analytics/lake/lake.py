@@ -370,8 +370,7 @@ class Lake(LakeFolder):
     def recover(self) -> bool:
         """Finish a transaction that was decided when its process died, and delete waste; True when there was one."""
         self._expect_inside(_STAGING, "_metrics", "_checkpoints")
-        self._documents.clear()
-        self._contents.clear()
+        self._forget()
         was_decided = self.state(JOURNAL.path, None) is not None
         if was_decided:
             journal = self.load(JOURNAL)
@@ -381,8 +380,7 @@ class Lake(LakeFolder):
         elif self.state(LAST_TRANSACTION, None) is None and self.files.files("bronze"):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
         self.files.delete(_STAGING)
-        self._documents.clear()
-        self._contents.clear()
+        self._forget()
         return was_decided
 
     @contextmanager

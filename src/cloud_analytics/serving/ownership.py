@@ -58,8 +58,7 @@ def expect_own(
     owner = _owner(session)
     if not take_over:
         mine, loaded = read_state(IDENTITY, None), read_state(document_of(found), None)
-        if owner is not None and owner.lake_id != (mine or {}).get("id"):
-            raise _refused(where, f"the rows of another lake ({owner.lake})")
+        _expect_mine(owner, mine, where)
         if (
             owner is None
             and not (loaded or {}).get("clock")
@@ -83,6 +82,10 @@ def expect_not_anothers(session: Session, read_state: ReadState, where: str) -> 
         owner = _owner(session)
     except Unauthorized:
         return
+    _expect_mine(owner, mine, where)
+
+
+def _expect_mine(owner: Owner | None, mine: dict[str, Any] | None, where: str) -> None:
     if owner is not None and owner.lake_id != (mine or {}).get("id"):
         raise _refused(where, f"the rows of another lake ({owner.lake})")
 

@@ -1,4 +1,4 @@
-"""Days from the data on the axis of a chart."""
+"""Which dates from the data the time axis of a chart has room for."""
 
 from __future__ import annotations
 
