@@ -61,6 +61,9 @@ _DEFAULTS = {
     "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
     "spark.sql.streaming.metricsEnabled": "false",
     "spark.sql.codegen.cache.maxEntries": "400",
+    # Texts that do not come again: a dictionary of them is made and then thrown away.
+    "spark.hadoop.parquet.enable.dictionary#raw": "false",
+    "spark.hadoop.parquet.enable.dictionary#event_id": "false",
     # Rows are cached for one micro-batch only: packing them tightly costs more than it saves.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
     # Medians collect a group's values; there are more groups than the default's 128 before it falls back to sorting.

@@ -107,15 +107,13 @@ def _write(
     parsed = parse_lines(read_lines(spark, [info.path for info in files])).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         in_time = F.col("event_ts") <= F.lit(ingest_ts)
-        seen = parsed.agg(
-            F.count("*").alias("rows"),
-            F.count("event_ts").alias("events"),
-            F.max(F.when(in_time, F.unix_micros("event_ts"))).alias("newest"),
-            F.collect_set(F.date_format("event_ts", "yyyy-MM-dd")).alias("dates"),
-        ).first()
-        assert seen is not None  # an aggregate without groups has one row
-        before, written = lake.state(ledger.CLOCK, None), set(seen["dates"])
-        newest = max((value for value in (before, seen["newest"]) if value is not None), default=None)
+        latest = F.max(F.when(in_time, F.unix_micros("event_ts"))).alias("latest")
+        seen = parsed.groupBy(F.to_date("event_ts").alias("date")).agg(F.count("*").alias("lines"), latest).collect()
+        lines = sum(row.lines for row in seen)
+        written = {row.date.isoformat() for row in seen if row.date is not None}
+        timeless = sum(row.lines for row in seen if row.date is None)
+        before = lake.state(ledger.CLOCK, None)
+        newest = max((at for at in (before, *(row.latest for row in seen)) if at is not None), default=None)
         metadata = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
         lateness = Observation()
         known = ledger.entries(lake)
@@ -128,9 +126,9 @@ def _write(
                 events = _events(parsed.withColumns(metadata), newest, before, watermark, lateness)
                 rows = lake.gathered(events, ["date"], len(written), little)
                 transaction.append(BRONZE_EVENTS.path, rows, BRONZE_EVENTS.folders)
-            if seen["rows"] > seen["events"] or unreadable:
-                timeless = parsed.where(F.col("event_ts").isNull()).withColumns(metadata)
-                rejected = rejects.rejected_lines(timeless, config)
+            if timeless or unreadable:
+                without_time = parsed.where(F.col("event_ts").isNull()).withColumns(metadata)
+                rejected = rejects.rejected_lines(without_time, config)
                 if unreadable:
                     rejected = rejected.unionByName(rejects.unreadable_files(spark, reasons, config, metadata))
                 gathered = lake.gathered(rejected, [], 1, little)
@@ -144,14 +142,14 @@ def _write(
                 batch_id=batch_id,
                 files=len(entered),
                 files_again=len(again),
-                input_rows=seen["rows"],
-                rejected_rows=seen["rows"] - seen["events"] + len(unreadable),
+                input_rows=lines,
+                rejected_rows=timeless + len(unreadable),
                 late_rows=late.get("late") or 0,
                 max_lateness_seconds=late.get("max"),
                 p95_lateness_seconds=late.get("p95"),
                 watermark_would_drop=dropped,
-                late_share=(late.get("late") or 0) / seen["rows"] if seen["rows"] else 0.0,
-                late_alert=not is_backfill and dropped > settings.late_alert_share * seen["rows"],
+                late_share=(late.get("late") or 0) / lines if lines else 0.0,
+                late_alert=not is_backfill and dropped > settings.late_alert_share * lines,
                 duration_seconds=round(time.monotonic() - started, 3),
                 touched=tuple(sorted({*written, *lost})),
                 unreadable=reasons,

@@ -60,7 +60,7 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     text = F.when(has_cr, F.regexp_replace("value", "\r\\z", "")).otherwise(F.col("value"))
     raw = F.when(raw_bytes.isNull(), text).otherwise(F.decode(raw_bytes, "UTF-8"))
     # File names come as URIs, in which `+` stands for itself, unlike in url_decode.
-    name = F.element_at(F.split(F.input_file_name(), "/"), -1)
+    name = F.substring_index(F.input_file_name(), "/", -1)
     name = F.when(name.contains("%"), F.url_decode(F.regexp_replace(name, "\\+", "%2B"))).otherwise(name)
     return lines.select(
         raw.alias("raw"), raw_bytes.alias("raw_bytes"), name.alias("source_file")
@@ -74,7 +74,8 @@ def parse_lines(lines: DataFrame) -> DataFrame:
     fields are null. Of a repeated key the last value counts; numbers keep their exact text.
     """
     raw = F.col("raw")
-    exact = F.when(raw.rlike("[0-9.eE+-]{16}"), F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)
+    may_be_long = raw.rlike(r":\s*[-0-9.eE+]{16}")  # a cheaper pattern, which nearly no line matches
+    exact = F.when(may_be_long, F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)
     parsed = lines.withColumn("_parsed", listed(exact, _EVENT))
     item = F.col("_parsed.r").getItem(0)
     one_object = is_one_value(raw, F.col("_parsed"), last=r"(?:^|\}|null)")  # what structs can end in, or no element

@@ -28,8 +28,10 @@ def _rarely(text: Column, careful: Callable[[Column], Column]) -> Column:
 
 def trimmed(text: Column) -> Column:
     """Without surrounding blanks; null when nothing is left."""
-    ends = (F.ascii(end).between(33, 126) for end in (text, F.substring(text, -1, 1)))
-    return F.when(next(ends) & next(ends), text).otherwise(_rarely(text, _trimmed_carefully))
+    # No byte of a character beyond ASCII lies between these. The last byte is found without counting characters.
+    last = F.substring(text.cast("binary"), -1, 1)
+    are_visible = F.ascii(text).between(33, 126) & last.between(F.lit(b"!"), F.lit(b"~"))
+    return F.when(are_visible, text).otherwise(_rarely(text, _trimmed_carefully))
 
 
 def each_trimmed(texts: Column) -> Column:
@@ -88,7 +90,7 @@ def event_timestamp(text: Column) -> Column:
     # Nearly all texts end in Z, which is the session's zone: without it Spark need not look up a zone by name.
     utc = F.when(text.endswith("Z"), F.substring_index(text, "Z", 1)).otherwise(complete)
     instant = F.when(text.rlike(_TIMESTAMP) & (F.substring(text, 1, 4) >= "2000"), utc.cast("timestamp"))
-    return F.when(F.year(instant) <= 9999, instant)
+    return F.when(instant < F.lit("10000-01-01 00:00:00").cast("timestamp"), instant)
 
 
 def iso_date(text: Column) -> Column:

@@ -74,7 +74,10 @@ def _names(conditions: Mapping[str, Column]) -> Column:
     """The names of the conditions that are true, as an array in the given order."""
     if not conditions:
         return F.array().cast("array<string>")
-    return F.array_compact(F.array(*[F.when(holds, F.lit(name)) for name, holds in conditions.items()]))
+    none = F.array().cast("array<string>")
+    names = F.array_compact(F.array(*[F.when(holds, F.lit(name)) for name, holds in conditions.items()]))
+    # Spark interprets `array_compact` and all that is inside. Most records break no rule: of these it sees nothing.
+    return F.when(reduce(or_, conditions.values()), names).otherwise(none)
 
 
 def problems(records: DataFrame, config: Config, source: str) -> dict[str, str]:
