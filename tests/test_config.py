@@ -47,6 +47,12 @@ def test_a_file_that_is_missing_or_no_yaml_is_named(conf: Path) -> None:
     assert any("taxonomy.yaml" in problem and "not valid YAML" in problem for problem in caught.value.problems)
 
 
+def test_a_file_that_is_nested_too_deeply_is_named(conf: Path) -> None:
+    (conf / "taxonomy.yaml").write_text("services: " + "[" * 5_000 + "]" * 5_000, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"taxonomy.yaml: is nested too deeply$"):
+        load(conf)
+
+
 def test_a_compaction_setting_is_checked(conf: Path) -> None:
     _edit(conf / "pipeline.yaml", "finished_after: 2 days", "finished_after: soon")
     _edit(conf / "pipeline.yaml", "min_files: 4", "min_files: 1")

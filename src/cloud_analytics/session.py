@@ -141,8 +141,17 @@ def build_session(
             options |= {**_added(options, settings.conf), **_class_path(settings, uris)}
         session = _started({**options, **RESULT_SETTINGS})
     session.sparkContext.setLogLevel("INFO" if verbose else "OFF")
+    if not (verbose or given):
+        _silence_what_is_not_logged(session)
     _expect_same_results(session, given)
     return session
+
+
+def _silence_what_is_not_logged(session: SparkSession) -> None:
+    """The end of a session cuts off what other threads of Java do; they print a stack trace past the log for each."""
+    jvm = session.sparkContext._jvm
+    assert jvm is not None
+    jvm.java.lang.System.setErr(jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream()))
 
 
 def stop_session(session: SparkSession) -> None:

@@ -2,6 +2,8 @@
 
 A terminal obeys what it is told between escape characters (move, overwrite, colour, rename the window), and a
 spreadsheet computes what begins like a formula. Files and JSON keep every byte: nothing there is for eyes alone.
+
+And JSON that others may have written.
 """
 
 from __future__ import annotations
@@ -16,6 +18,14 @@ from rich.text import Text
 
 # What spreadsheets begin a formula with; the wide forms are those of East Asian keyboards, which some take as well.
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def json_value(text: str | bytes, **options: Any) -> Any:
+    """What a JSON text holds. ValueError where it is no JSON, or nested too deeply. `options`: those of json.loads."""
+    try:
+        return json.loads(text, **options)
+    except RecursionError:
+        raise ValueError("nested too deeply to be read") from None
 
 
 def printable(text: str, keep: str = "") -> str:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import streamlit as st
+import uvicorn
+from starlette.responses import PlainTextResponse
 from streamlit import cli_util
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -20,7 +27,7 @@ from cloud_analytics.dashboard import app, door, provider, server
 from cloud_analytics.dashboard.source import Source
 from tests.dashboard.browser import dashboard
 from tests.dashboard.conftest import Served
-from tests.test_follow import PATIENCE
+from tests.test_follow import PATIENCE, wait_for
 
 ONE_LINE = "<p>Open the link that `cloud-analytics dashboard` printed.</p>"
 
@@ -114,3 +121,56 @@ def test_who_reaches_the_port_without_the_token_sees_nothing(served: Served) -> 
         for place, origin in ((link, foreign), (foreign, foreign), (foreign, None)):
             with pytest.raises(InvalidStatus, match="403"):
                 told(place, query, origin=origin)
+        port = int(urlsplit(link).port or 0)
+        for path in ("/", "/billing", "/_stcore/health", "/_stcore/host-config", "/static/index.html"):
+            assert status(port, "example.org", path) == 403
+        assert {status(port, host) for host in ("127.0.0.1", f"localhost:{port}", "[::1]")} == {200}
+
+
+def status(port: int, host: str | None, path: str = "/") -> int:
+    """The answer to a request with this `Host` header, or without one."""
+    caller = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    caller.putrequest("GET", path, skip_host=True)
+    if host is not None:
+        caller.putheader("Host", host)
+    caller.endheaders()
+    return caller.getresponse().status
+
+
+@contextmanager
+def answering(app: Any) -> Iterator[int]:
+    """The server of the dashboard with another app, and its port."""
+    config = uvicorn.Config(app, port=0, http=server._BriefConnection, log_config=None, lifespan="off")
+    running = uvicorn.Server(config)
+    thread = Thread(target=running.run)
+    thread.start()
+    try:
+        wait_for(lambda: running.started, "the server")
+        yield int(running.servers[0].sockets[0].getsockname()[1])
+    finally:
+        running.should_exit = True
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [("127.0.0.1", 200), ("127.0.0.1:8501", 200), ("LOCALHOST", 200), ("[::1]:8501", 200), ("example.org", 403),
+     ("127.0.0.1.example.org", 403), ("example.org:127", 403), ("example.org#@localhost", 403), ("[", 403), ("", 403)],
+)  # fmt: skip
+def test_only_what_is_asked_of_this_machine_is_answered(host: str, answer: int) -> None:
+    app = door.OwnHost(PlainTextResponse("Figures"), ["127.0.0.1", "localhost", "::1"])
+    with answering(app) as port:
+        assert status(port, host) == answer
+
+
+def test_a_slow_or_silent_connection_is_cut_and_others_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_LONGEST", 1)
+    with answering(PlainTextResponse("Figures")) as port, ExitStack() as held:
+        slow = [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(300)]
+        for number, caller in enumerate(slow):
+            caller.settimeout(PATIENCE)
+            caller.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "[: number % 40])
+        assert status(port, "127.0.0.1") == 200
+        for caller in slow:
+            with suppress(ConnectionResetError):
+                assert caller.recv(1) == b""

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from cloud_analytics.bronze.micro_batch import METRICS
 from cloud_analytics.config import LandingSettings
+from cloud_analytics.errors import PipelineError
 from cloud_analytics.insight.recipe import usual_recipe
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.reading.lateness import micro_batches
 from tests.conftest import MakePipeline
 from tests.integration import hostile
@@ -63,6 +67,14 @@ def test_what_a_watermark_loses_is_counted_and_the_recipe_loses_it(make_pipeline
         [1, 2],
         [False, True],
     ]
+
+
+@pytest.mark.parametrize("content", ["{", pytest.param("[" * 200_000, id="nested")])
+def test_a_damaged_document_of_a_micro_batch_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / METRICS).mkdir(parents=True)
+    (tmp_path / METRICS / "one.json").write_text(content)
+    with pytest.raises(PipelineError, match=rf"{METRICS}/one.json is damaged: delete it"):
+        micro_batches(LakeFolder(open_files(str(tmp_path))))
 
 
 def test_the_recipe_reads_what_the_pipeline_reads(spark: SparkSession, tmp_path: Path) -> None:

@@ -107,6 +107,10 @@ def lines_of_text() -> list[Case]:
     c.lines("a good line of 5 MB", SILVER, [good(note="x" * 5 * _MEGABYTE)])
     c.lines("a line of 5 MB that is no JSON, or cut short", "malformed_json",
             ["x" * 5 * _MEGABYTE, good(note="x" * 5 * _MEGABYTE)[:-2]], note="kept whole")
+    c.lines("NaN and infinity under other names (`-INF`, `+Infinity`, `-NaN`)", "malformed_json",
+            [spliced(c.id(), "value", v) for v in ("-INF", "+INF", "INF", "+Infinity", "-NaN", "+NaN", "nan", "Inf")],
+            note="Spark would take some of them for numbers")
+    c.lines("these names inside a text", SILVER, [good(note='-INF "+INF", +Infinity -NaN', x=["-INF"])])
     c.lines("nested 5,000 levels deep", "malformed_json", [good()[:-1] + ', "x": ' + "[" * 5000 + "]" * 5000 + "}"],
             note="Spark's parser stops at 1,000")
     c.raw("a byte order mark at the start of a file", {SILVER: 1}, b"\xef\xbb\xbf" + good().encode() + b"\n")
@@ -136,6 +140,8 @@ def lines_of_text() -> list[Case]:
     c.files("files of other types", {}, {f"{STREAM}/kind.txt": b"text\n", f"{STREAM}/kind.jsonl.tmp": b"text\n"})
     c.files("a name with blanks and glob characters", {SILVER: 1},
             {f"{STREAM}/kind 1+%41 [x]{{y}}*.jsonl": good().encode()})
+    c.files("names with a colon", {SILVER: 2},
+            {f"{STREAM}/kind:12:30.jsonl": good().encode(), f"{STREAM}/kind:[a].jsonl": event("kind_colon").encode()})
     return c.found
 
 

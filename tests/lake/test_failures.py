@@ -16,12 +16,30 @@ Caused by: java.io.IOException: /lake/_staging/1/part-0.parquet: No space left o
 """
 
 
+WRONG_TYPE = """An error occurred while calling o99.collect.
+: org.apache.spark.SparkException: Job aborted due to stage failure
+Caused by: org.apache.spark.SparkException: Parquet column cannot be converted in file file:///lake/gold/a.parquet. \
+Column: [events], Expected: bigint, Found: BINARY.
+\tat org.apache.spark.sql.errors.QueryExecutionErrors$.unsupportedSchemaColumnConvertError(QueryExecutionErrors.scala:1)
+Caused by: org.apache.spark.sql.execution.datasources.SchemaColumnConvertNotSupportedException: column: [events], x
+"""
+
+
 def test_the_cause_of_a_java_error_is_told_with_what_to_do() -> None:
     with pytest.raises(UsageError) as told, readable_refusals("/lake"):
         raise RuntimeError(JAVA)
     assert str(told.value) == (
         "/lake/_staging/1/part-0.parquet: No space left on device (lake /lake): make room there, then run again;"
         " nothing is lost"
+    )
+
+
+def test_a_file_of_another_type_is_named_with_what_to_do() -> None:
+    with pytest.raises(PipelineError) as told, readable_refusals("/lake"):
+        raise RuntimeError(WRONG_TYPE)
+    assert str(told.value).startswith(
+        "Parquet column cannot be converted in file file:///lake/gold/a.parquet. Column: [events], Expected: bigint,"
+        " Found: BINARY: restore it from a backup. One of Silver or Gold can be deleted with its folder"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,15 @@ def test_links_are_followed_and_one_to_nowhere_is_none(tmp_path: Path) -> None:
     (tmp_path / "t/lost.jsonl").symlink_to(tmp_path / "nowhere")
     found = LocalFileSystem(str(tmp_path)).files("t")
     assert [info.path for info in found] == [f"file:{tmp_path}/t/linked/a.jsonl"]
+
+
+def test_what_may_not_be_looked_at_is_not_taken_for_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(PermissionError):
+        LocalFileSystem(str(tmp_path)).exists("a")
 
 
 def test_a_move_replaces_and_makes_the_folder(files: FileSystem, tmp_path: Path) -> None:

@@ -155,6 +155,20 @@ def test_a_link_out_of_the_lake_is_not_followed(spark: SparkSession, lake: Lake,
     assert sorted(elsewhere.rglob("*")) == before
 
 
+def test_a_document_is_not_written_through_a_link(lake: Lake, tmp_path: Path) -> None:
+    Path(lake.root, "_metrics").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Path(lake.root, "_metrics/micro_batches").symlink_to(elsewhere)
+    with (
+        pytest.raises(UsageError, match=r"is a link out of the lake"),
+        lake.writer(),
+        lake.transaction() as transaction,
+    ):
+        transaction.put("_metrics/micro_batches/1", {})
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: SparkSession, lake: Lake) -> None:
     """The ledger would say that nothing was taken in yet, and the periods that no month is closed."""
     numbers = Document("_state/numbers", dict[str, int])
@@ -187,7 +201,7 @@ def test_a_uri_names_the_same_lake(spark: SparkSession, lake: Lake) -> None:
     assert _rows(Lake(spark, lake.root)) == _rows(other) == [(2, "b"), (9, "a")]
 
 
-@pytest.mark.parametrize("content", ['{"a":', "", "null", "[]", "\udcff"])
+@pytest.mark.parametrize("content", ['{"a":', "", "null", "[]", "\udcff", pytest.param("[" * 200_000, id="nested")])
 def test_a_damaged_document_is_named_before_anything_is_done(tmp_path: Path, content: str) -> None:
     """Taken for one that was never stored, everything would be ingested once more."""
     folder = LakeFolder(open_files(str(tmp_path)))

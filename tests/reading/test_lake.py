@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -19,7 +21,7 @@ from click.testing import CliRunner, Result
 
 from cloud_analytics.cli import cli
 from cloud_analytics.errors import PipelineError, UsageError
-from cloud_analytics.lake.files import open_files
+from cloud_analytics.lake.files import LocalFileSystem, open_files
 from cloud_analytics.reading.lake import LakeReader
 from tests.conftest import REPOSITORY
 
@@ -77,6 +79,32 @@ def test_a_file_that_was_cut_short_is_named_with_what_to_do(lake: Path, left: in
         PipelineError, match=rf"{file.name} is no Parquet file any more.*run` builds the partition again"
     ):
         reader(lake).rows("SELECT * FROM gold.carbon_impact")
+
+
+@pytest.mark.parametrize("days", [["2025-06-11"], ["2025-06-11", "2025-06-12"], ["2025-06-10", "2025-06-11"]])
+@pytest.mark.parametrize("value", ["x", [1], {"a": 1}], ids=["text", "list", "struct"])
+def test_a_file_whose_column_has_another_type_is_named_with_what_to_do(
+    tmp_path: Path, days: list[str], value: Any
+) -> None:
+    for day in days:
+        put(tmp_path, day, **({"events": pa.array([value])} if day == "2025-06-11" else {}))
+    with pytest.raises(PipelineError, match=r"06-11/part-0.parquet holds events as \S+.*, not as BIGINT: restore it"):
+        reader(tmp_path).rows("SELECT sum(events) AS n FROM gold.carbon_impact")
+
+
+@pytest.mark.parametrize("refused", ["exists", "entries", "open"])
+def test_what_may_not_be_read_is_one_line(lake: Path, refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lake / "_state").mkdir()
+    (lake / "_state" / "last_transaction.json").write_text("1")
+
+    def refuse(files: LocalFileSystem, path: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), files.full(path))
+
+    monkeypatch.setattr(LocalFileSystem, refused, refuse)
+    error = CliRunner().invoke(cli, ["audit", "--lake", str(lake), "--landing", str(lake)]).exception
+    assert isinstance(error, UsageError)
+    assert str(error).startswith("Permission denied: ")
+    assert f"(lake {lake}): give this user the right to it" in str(error)
 
 
 def test_the_files_of_a_neighbour_whose_name_the_lakes_name_matches_are_not_read(tmp_path: Path) -> None:

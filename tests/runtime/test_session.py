@@ -79,6 +79,22 @@ def test_who_has_no_secret_does_not_talk_to_the_driver(spark: SparkSession) -> N
 
 
 @pytest.mark.spark
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_java_prints_past_its_log_is_for_verbose_alone(verbose: bool, tmp_path: Path) -> None:
+    """As threads do that the end of a session cuts off."""
+    code = f"""
+from cloud_analytics.config import SparkSettings
+from cloud_analytics.session import build_session
+session = build_session(SparkSettings(master="local[1]", driver_memory="1g"), verbose={verbose})
+session.sparkContext._jvm.java.lang.Exception("cut off").printStackTrace()
+session.stop()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=SOURCES, cwd=tmp_path)
+    assert done.returncode == 0
+    assert ("java.lang.Exception: cut off" in done.stderr) is verbose
+
+
+@pytest.mark.spark
 def test_under_spark_submit_they_are_ours(tmp_path: Path) -> None:
     program = tmp_path / "main.py"
     program.write_text(

@@ -14,7 +14,7 @@ import pytest
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight.plain import plain
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.reading.trace import Trace, trace
+from cloud_analytics.reading.trace import Place, Trace, Traced, _cost_of_lines, trace
 from tests.integration.lakes import read_only
 from tests.validation.conftest import ORG
 
@@ -107,6 +107,12 @@ def test_an_archived_and_a_changed_file_are_said(pipeline: Pipeline) -> None:
     assert (places["t_gone"].line, places["t_gone"].note) == (None, "not in landing any more (archived)")
     assert "t_gone" in places["t_gone"].raw
     assert (places["t_bom"].line, places["t_bom"].note) == (2, "changed since it was ingested")
+
+
+def test_a_line_that_is_nested_deeper_than_python_reads_has_no_cost_of_its_own() -> None:
+    raw = '{"cost_usd_increment": 1, "x": ' + "[" * 200_000 + "]" * 200_000 + "}"
+    assert _cost_of_lines([Traced({}, Place("a.jsonl", 1, None, raw))]) is None
+    assert _cost_of_lines([Traced({}, Place("a.jsonl", 1, None, raw[:24] + "}"))]) == 1
 
 
 def test_what_does_not_exist_is_told_in_one_line(pipeline: Pipeline) -> None:

@@ -11,7 +11,6 @@ leaves out, are found by listing the folder: the sweep.
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +40,7 @@ from cloud_analytics.landing.folder import (
     look,
     tell_passed_over,
 )
+from cloud_analytics.untrusted import json_value
 
 
 class _Stopping(Exception):
@@ -207,7 +207,7 @@ class EventFeed:
         # Batch numbers begin at 0 with each new checkpoint: the query's own id tells two of them apart.
         text = self.lake.files.read_text(f"{self._checkpoint()}/metadata")
         try:
-            return str(json.loads(text or "")["id"])[:8]
+            return str(json_value(text or "")["id"])[:8]
         except (ValueError, KeyError, TypeError):
             return "no-query"  # none, or one that is damaged
 

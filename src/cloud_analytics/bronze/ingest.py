@@ -20,8 +20,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.lake.few_rows import LITTLE_BYTES
 from cloud_analytics.lake.files import FileInfo, FileSystem, file_system
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.uris import escape_glob
-from cloud_analytics.landing.events import parse_lines, read_lines
+from cloud_analytics.landing.events import parse_lines, read_lines, stored_lines
 from cloud_analytics.landing.folder import KnownFile
 from cloud_analytics.landing.long_lines import has_long_line
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
@@ -81,7 +80,7 @@ def _is_broken(spark: SparkSession, info: FileInfo) -> bool:
     A file that is away, or may not be read, says nothing of its content: its error is raised.
     """
     try:
-        spark.read.option("lineSep", "\n").text(escape_glob(info.path)).agg(F.sum(F.length("value"))).collect()
+        stored_lines(spark, [info.path]).agg(F.sum(F.length("value"))).collect()
         return False
     except Exception:
         with _files(spark, info).open(info.name) as stream:

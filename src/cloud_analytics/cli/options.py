@@ -180,8 +180,10 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
 
     What can be wrong without Spark is checked first. `needs` as in `Places.check`.
     """
+    from cloud_analytics.lake.failures import readable_refusals
+
     config, landing, lake = places.config, places.landing_folder, places.lake_folder
-    with progress("looking for what is new"):
+    with readable_refusals(lake), progress("looking for what is new"):
         from cloud_analytics.lake.files import file_system, is_reached_by_python, open_files
         from cloud_analytics.lake.lake import Lake
         from cloud_analytics.pipeline import Pipeline
@@ -213,6 +215,7 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
 @contextmanager
 def open_lake(places: Places, needs: Collection[str] = ("lake",)) -> Iterator[tuple[LakeReader, ReadableFiles]]:
     """The lake and the landing folder, for reading only. Spark is started only where nothing else reaches them."""
+    from cloud_analytics.lake.failures import readable_refusals
     from cloud_analytics.lake.files import is_read_by_python, open_files
     from cloud_analytics.reading.lake import LakeReader
 
@@ -221,5 +224,6 @@ def open_lake(places: Places, needs: Collection[str] = ("lake",)) -> Iterator[tu
         with open_pipeline(places, needs) as pipeline:
             yield LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing)
         return
-    places.check(needs, lambda place: open_files(place, conf).exists(""))
-    yield LakeReader(open_files(places.lake_folder, conf)), open_files(places.landing_folder, conf)
+    with readable_refusals(places.lake_folder):
+        places.check(needs, lambda place: open_files(place, conf).exists(""))
+        yield LakeReader(open_files(places.lake_folder, conf)), open_files(places.landing_folder, conf)

@@ -34,6 +34,9 @@ def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] |
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror}); give the folder with --conf")
         return None
+    except RecursionError:
+        problems.append(f"{path}: is nested too deeply")
+        return None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
         where, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
         line = f" at line {where.line + 1}" if where else ""

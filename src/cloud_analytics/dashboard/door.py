@@ -2,13 +2,22 @@
 
 Every account of a machine reaches its loopback address, so the address alone lets nobody in. The server runs in the
 process of the command: the token is in its memory, in no argument and in no variable of the environment.
+
+On loopback only the names of this machine are answered to. A page elsewhere may have its own name lead here (DNS
+rebinding), and then a browser would let it read what this server answers.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
 import streamlit as st
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 _TOKEN = secrets.token_hex(16)
 
@@ -26,3 +35,27 @@ def lets_in() -> bool:
     """
     given = st.text_input("Token", key="token", bind="query-params")
     return secrets.compare_digest(given.encode(), _TOKEN.encode())
+
+
+class OwnHost:
+    """Passes on what is asked of one of these hosts; anything else is refused, before Streamlit sees it."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app, self._hosts = app, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or begin one session."""
+        if scope["type"] == "lifespan" or _asked(Headers(scope=scope).get("host", "")) in self._hosts:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+        else:
+            await PlainTextResponse("This is no name of this machine.", 403)(scope, receive, send)
+
+
+def _asked(host: str) -> str | None:
+    """The name or address in a `Host` header, without the port; None where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

@@ -1,17 +1,23 @@
-"""Streamlit's server: it answers on one address, prints nothing, and sends no usage statistics."""
+"""The server of Streamlit's app: it answers on one address, prints nothing, and sends no usage statistics."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 import time
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 
+import streamlit as st
+import uvicorn
+from starlette.middleware import Middleware
 from streamlit import cli_util, config
 from streamlit.web import bootstrap
 from streamlit.web.server.server_util import get_display_address
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cloud_analytics.dashboard import door
 from cloud_analytics.dashboard.source import Source
@@ -21,6 +27,7 @@ from cloud_analytics.runtime.temporary import temporary_folder
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _APP = Path(__file__).with_name("app.py")
+_LONGEST = 30  # seconds
 
 
 def is_loopback(host: str) -> bool:
@@ -50,7 +57,6 @@ def serve(source: Source, host: str, port: int) -> None:
     settings: dict[str, object] = {
         "server_address": host,
         "server_port": port,
-        "server_allowedHosts": [host, *_LOOPBACK] if is_loopback(host) else [],
         "server_fileWatcherType": "none",
         "server_headless": None if sys.stdout.isatty() else True,
         "browser_gatherUsageStats": False,
@@ -66,9 +72,40 @@ def serve(source: Source, host: str, port: int) -> None:
         settings[f"theme_{theme}_headingFontSizes"] = ["2rem", "1.6rem", "1.35rem"]
     bootstrap.load_config_options(settings)
     if not config.get_option("server.headless"):
-        config.set_option("server.headless", True)  # Streamlit would open the address without the token
         Thread(target=_open, args=(host, port, temporary_folder()), daemon=True).start()
-    bootstrap.run(str(_APP), False, [], settings)
+    own = [Middleware(door.OwnHost, hosts=[host, *_LOOPBACK])] if is_loopback(host) else []
+    server = uvicorn.Server(
+        uvicorn.Config(
+            st.App(_APP, middleware=own),
+            host=host,
+            port=port,
+            http=_BriefConnection,
+            ws_per_message_deflate=False,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            timeout_graceful_shutdown=3,
+        )
+    )
+    with suppress(KeyboardInterrupt, SystemExit):  # the signals that end it, which uvicorn sends once more at its end
+        server.run()
+    if not server.started:
+        raise UsageError(f"cannot answer on {host}, port {port}: give others with --host, --port")
+
+
+class _BriefConnection(H11Protocol):
+    """A connection that is cut after `_LONGEST` seconds, unless a session has begun on it.
+
+    Otherwise whoever asks slowly, or not at all, keeps it for ever, and a process has a limit of open connections.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(_LONGEST, self._cut)
+
+    def _cut(self) -> None:
+        if self.transport.get_protocol() is self:  # a session has a protocol of its own
+            self.transport.abort()
 
 
 def _open(host: str, port: int, private: Path) -> None:

@@ -1,13 +1,16 @@
-"""What a machine refuses (a full or read-only disk, more memory) as one line, however deep in Spark it was raised."""
+"""What a machine refuses (a full or read-only disk, more memory) as one line, however deep in Spark it was raised.
+
+So are files of the lake that somebody damaged.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from py4j.protocol import Py4JNetworkError
-
-from cloud_analytics.errors import CloudAnalyticsError, UsageError
+from cloud_analytics.errors import CloudAnalyticsError, PipelineError, UsageError
+from cloud_analytics.lake.folder import REMEDY_FOR_A_FILE
 
 # What the operating system says, in Java as in Python, and what to do about it.
 _REFUSALS = {
@@ -19,16 +22,23 @@ _REFUSALS = {
     "Input/output error": "look at the disk",
     "Not a directory": "use a folder",
 }
+# What Spark says of a file that holds another type than its table, or none at all. Both name the file.
+_DAMAGED = ("Parquet column cannot be converted in file", "is not a Parquet file")
 
 
 @contextmanager
 def readable_refusals(root: str) -> Iterator[None]:
-    """Turn an error of the file system, or the end of Spark's JVM, into a UsageError of one line; others pass."""
+    """Turn an error of the file system, or the end of Spark's JVM, into a UsageError of one line; others pass.
+
+    PipelineError where a file of the lake is damaged.
+    """
     try:
         yield
     except CloudAnalyticsError:
         raise
     except Exception as error:
+        from py4j.protocol import Py4JNetworkError  # not before: who only reads needs no Spark
+
         if isinstance(error, Py4JNetworkError | ConnectionRefusedError) or "OutOfMemoryError" in "".join(_texts(error)):
             raise UsageError(
                 "Spark's Java has ended, most likely because its memory was full: raise spark.driver_memory in"
@@ -36,6 +46,9 @@ def readable_refusals(root: str) -> Iterator[None]:
                 " nothing is lost"
             ) from error
         for text in _texts(error):
+            for damage in _DAMAGED:
+                if damage in text:
+                    raise PipelineError(f"{_line(text, damage).rstrip('.')}: {REMEDY_FOR_A_FILE}") from error
             for refusal, remedy in _REFUSALS.items():
                 if refusal in text:
                     raise UsageError(
@@ -55,6 +68,6 @@ def _texts(error: BaseException | None) -> Iterator[str]:
 
 
 def _line(text: str, refusal: str) -> str:
-    """The line that says what was refused, without the classes of the exceptions before it."""
+    """The line that says what was refused, without the classes of the exceptions and the numbers before it."""
     line = next(line for line in text.splitlines() if refusal in line)
-    return line.rpartition("Exception: ")[2].strip()[:200]
+    return re.sub(r"^\[Errno \d+\] ", "", line.rpartition("Exception: ")[2].strip())[:500]

@@ -44,7 +44,13 @@ class LocalFileSystem(FileSystem):
         return not Path(folder).is_relative_to(os.path.realpath(self.folder))
 
     def exists(self, path: str) -> bool:
-        return os.path.exists(self._path(path))
+        try:
+            os.stat(self._path(path))
+        except PermissionError:
+            raise  # nobody can tell, and it would pass for an empty lake
+        except (OSError, ValueError):
+            return False
+        return True
 
     def open(self, path: str) -> IO[bytes]:
         return open(self._path(path), "rb")

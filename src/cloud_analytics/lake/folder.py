@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -11,11 +10,16 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.untrusted import json_value
 
 LAST_TRANSACTION = "_state/last_transaction"  # the document of every lake to which anything was ever written
 STORED = "_state/documents"  # paths of the documents with a declared type that were ever stored
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands in the name of a partition's folder for a null
 REMEDY = "restore the lake from a backup, or fill an empty one from landing (--lake)"
+REMEDY_FOR_A_FILE = (
+    "restore it from a backup. One of Silver or Gold can be deleted with its folder: `cloud-analytics run` builds the"
+    " partition again"
+)
 
 Content = TypeVar("Content")
 
@@ -84,7 +88,7 @@ class LakeFolder:
         """
         try:
             text = self.files.read_text(path)
-            found = default if text is None else json.loads(text)
+            found = default if text is None else json_value(text)
         except ValueError:
             raise self._damaged(path) from None
         if default is not None and not isinstance(found, type(default)):

@@ -314,6 +314,7 @@ class Lake(LakeFolder):
             raise
         transaction.put(LAST_TRANSACTION, number)
         journal = transaction.journal()
+        self._expect_inside(*{path.rpartition("/")[0] for path in journal.paths()})
         self._expect_lease(decided=False)
         self.files.write_text(f"{JOURNAL.path}.json", json.dumps(vars(journal)))
         self._apply(journal)

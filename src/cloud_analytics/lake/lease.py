@@ -24,6 +24,7 @@ from py4j.protocol import Py4JJavaError
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileSystem
+from cloud_analytics.untrusted import json_value
 
 FOLDER = "_state/leases"
 
@@ -159,7 +160,7 @@ class Lease:
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(text)
+        found: dict[str, Any] = json_value(text)
     except ValueError:  # caught while it was written: the next look will tell
         return {"process": "unknown", "host": "an unknown host", "by_turns": True}
     return found

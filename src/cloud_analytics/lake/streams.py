@@ -25,7 +25,9 @@ def own_failures(lake: Lake, checkpoint: str, failures: Sequence[BaseException])
     """Wrap the start of a query and the wait for it: raise the error of its micro-batch (`failures`) unchanged.
 
     Where no micro-batch failed, the query itself did: QueryFailed, in one line; the next start has a new checkpoint.
+    UsageError where a link leads out of the checkpoint.
     """
+    lake.relative_files(checkpoint)
     try:
         yield
     except (PySparkException, Py4JError) as error:

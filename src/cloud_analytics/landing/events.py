@@ -6,7 +6,9 @@ before, so that they keep every digit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -34,12 +36,28 @@ FIELDS = (
     "genai_tokens",
 )
 _NUMERIC = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens", "schema_version")
+_SCHEME = re.compile(r"^[a-z0-9]+:/")
 _EVENT = "struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">"
 # A bare number of 16 characters or more would become a double; in quotes its text stays as it is.
 _LONG_NUMBER = (
     r'("(?:' + "|".join(_NUMERIC) + r')"\s*:\s*)'
     r"(?=[-0-9.eE+]{16})(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])"
 )
+
+
+def stored_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    """Every line of files as Spark's reader of text has it, in the column `value`.
+
+    Hadoop takes a path with escapes for a pattern, and in a pattern it takes what stands before a colon for the scheme
+    of a URI. So a path with both is read as it stands; several of them at once Spark would read several times.
+    """
+    reader = spark.read.option("lineSep", "\n")
+    escaped = {path: escape_glob(path) for path in paths}
+    alone = {path for path in paths if escaped[path] != path and ":" in _SCHEME.sub("", path)}
+    together = [escaped[path] for path in paths if path not in alone]
+    frames = [reader.text(together)] if together else []
+    frames += [reader.option("__globPaths__", "false").text(path) for path in sorted(alone)]
+    return reduce(DataFrame.unionAll, frames)
 
 
 def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
@@ -49,7 +67,7 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     """
     if not paths:
         return empty_frame(spark, columns("raw string, raw_bytes binary, source_file string"))
-    lines = spark.read.option("lineSep", "\n").text([escape_glob(path) for path in paths])
+    lines = stored_lines(spark, paths)
     # Before anything is computed of them: a packed file of 30 KB can hold 30 million empty lines.
     lines = lines.where(~F.col("value").isin("", "\r"))
     # The reader keeps the bytes as they are; decoding replaces what is no UTF-8, and so differs from it.

@@ -20,7 +20,7 @@ import duckdb
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
-from cloud_analytics.lake.folder import NO_VALUE, LakeFolder
+from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, LakeFolder
 from cloud_analytics.lake.uris import no_pattern
 from cloud_analytics.reading.tables import ZONES, declared, figures, is_open, tables
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # What DuckDB says of a file without a footer.
 _NO_PARQUET = re.compile(r"No magic bytes found at end of file '(.+)'|File '(.+)' too small to be a Parquet file")
+# What it says of a value that is none of the type that is expected.
+_COLUMN = re.compile(r'(?:casting from source|failed to cast) column "?(\w+)')
 _ATTEMPTS = 20  # while writers replace files under a query
 _CALM = 3  # attempts that wait for a query during which no file changes
 _BATCH = 100_000  # rows
@@ -97,11 +99,12 @@ class LakeReader(LakeFolder):
 
         duckdb.Error for files whose columns contradict each other.
         """
-        found, columns = self._listed(table), declared(table) or {}
-        if not found:
-            return {}
-        described = self._connection.sql(f"DESCRIBE FROM {_parquet(table, columns, found, by_name=True)}").fetchall()
-        return {name: kind for name, kind, *_ in described}
+        found = self._listed(table)
+        return self._types(table, found) if found else {}
+
+    def _types(self, table: str, found: Sequence[FileInfo]) -> dict[str, str]:
+        source = _parquet(table, declared(table) or {}, found, by_name=True)
+        return {name: kind for name, kind, *_ in self._connection.sql(f"DESCRIBE FROM {source}").fetchall()}
 
     @contextmanager
     def _one_select(self, query: str) -> Iterator[None]:
@@ -131,6 +134,7 @@ class LakeReader(LakeFolder):
                     if self._is_as(listed):
                         _expect_parquet(error)
                         if self._by_name:
+                            self._expect_types(error, listed)
                             raise
                         self._by_name, self._shown = True, {}
                     continue
@@ -139,6 +143,21 @@ class LakeReader(LakeFolder):
                 if attempt >= _CALM or self._is_as(listed):
                     return answer
         raise PipelineError("the lake is written to at every moment: ask again when that is over")
+
+    def _expect_types(self, error: Exception, listed: dict[str, list[FileInfo]]) -> None:
+        """PipelineError that names the file and what to do where one holds a column as another type than declared.
+
+        DuckDB names the column alone.
+        """
+        named = _COLUMN.search(str(error))
+        column = named[1] if named else ""
+        for table, found in listed.items():
+            expected = (declared(table) or {}).get(column)
+            for info in found if expected is not None else ():
+                kind = self._types(table, [info]).get(column, expected)
+                if kind != expected:
+                    path = info.path.removeprefix("file:")
+                    raise PipelineError(f"{path} holds {column} as {kind}, not as {expected}: {REMEDY_FOR_A_FILE}")
 
     def _listed(self, table: str) -> list[FileInfo]:
         """The files of a table now. The newest comes first, since columns are taken from the first one."""
@@ -250,7 +269,4 @@ def _expect_parquet(error: Exception) -> None:
     """PipelineError that says what to do where the error tells of a file that was cut short or emptied."""
     found = _NO_PARQUET.search(str(error))
     if found:
-        raise PipelineError(
-            f"{found[1] or found[2]} is no Parquet file any more: restore it from a backup. One of Silver or Gold can"
-            " be deleted with its folder: `cloud-analytics run` builds the partition again"
-        ) from None
+        raise PipelineError(f"{found[1] or found[2]} is no Parquet file any more: {REMEDY_FOR_A_FILE}") from None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timedelta
 from itertools import accumulate
+from typing import Any
 
 import pandas as pd
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.micro_batch import METRICS, MicroBatch
+from cloud_analytics.errors import PipelineError
 from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.untrusted import json_value
 
 _NEVER = -(2**62)  # microseconds: a clock that nothing has advanced
 _COLUMNS = ["ingest_ts", *(field.name for field in fields(MicroBatch))]
@@ -26,9 +28,16 @@ def micro_batches(lake: LakeFolder, newest: int = 0) -> pd.DataFrame:
     `newest` there are only so many rows, of the micro-batches that were written last; 0: all of them.
     """
     files = sorted(lake.files.files(METRICS), key=lambda info: info.modified)[-newest:]
-    documents = lake.files.contents(files).values()
-    rows = [json.loads(text) for text in documents]
+    rows = [_document(path, text) for path, text in lake.files.contents(files).items()]
     return pd.DataFrame(rows, columns=_COLUMNS).sort_values("ingest_ts", ignore_index=True)
+
+
+def _document(path: str, text: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json_value(text)
+    except ValueError:
+        raise PipelineError(f"{path} is damaged: delete it, which loses the figures of one micro-batch") from None
+    return found
 
 
 def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import Keys
 from cloud_analytics.tables.cql import ServingTable
+from cloud_analytics.untrusted import json_value
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -60,7 +60,7 @@ def plan(lake: Lake, target: Target) -> Plan:
         loader = Loader(lake, target, session, found, owner, keys_in_gold=keys_in_gold)
         unseen, versions = loader.unseen(), dict[tuple[str, str], int]()
         for text in lake.files.contents(unseen).values():
-            for record in map(json.loads, text.splitlines()):
+            for record in map(json_value, text.splitlines()):
                 key = record["mart"], record["partition"]
                 versions[key] = max(record["version"], versions.get(key, 0))
         due, again = loader.due(versions) if unseen else {}, loader.due_again()

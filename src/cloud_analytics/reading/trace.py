@@ -6,7 +6,6 @@ lines that Bronze holds became Silver follows from the conservation law: all but
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from cloud_analytics.lake import periods
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.landing.folder import BLANKS, UnreadableFile, event_files, lines
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.untrusted import json_value
 
 _WIDE = Context(prec=100, rounding=ROUND_HALF_UP)
 # figure of the mart → the column of the events that it sums, the metric whose events count (None: all metrics), and
@@ -265,9 +265,13 @@ def _checks(
 
 
 def _cost_of_lines(traced: Sequence[Traced]) -> Decimal | None:
-    """The sum of the costs that stand in the landing lines; None where a line was not found."""
+    """The sum of the costs in the landing lines; None where a line was not found, or Python cannot read it."""
     if any(item.place.line is None for item in traced):
         return None
-    costs = [json.loads(item.place.raw, parse_float=str, parse_int=str)["cost_usd_increment"] for item in traced]
+    try:
+        events = [json_value(item.place.raw, parse_float=str, parse_int=str) for item in traced]
+    except ValueError:
+        return None
+    costs = [event["cost_usd_increment"] for event in events]
     rounded = [Decimal(str(cost).strip()).quantize(Decimal("0.000001"), context=_WIDE) for cost in costs]
     return sum(rounded, Decimal(0))

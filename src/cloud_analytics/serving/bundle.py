@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from cloud_analytics.untrusted import json_value
 
 # The Python driver reads ca.crt, cert and key, the connector the two Java key stores.
 MEMBERS = ("config.json", "ca.crt", "cert", "key", "identity.jks", "trustStore.jks")
@@ -36,7 +37,7 @@ def problems(path: Path, now: datetime | None = None) -> list[str]:
 
 def _config_problems(text: bytes) -> list[str]:
     try:
-        config = json.loads(text)
+        config = json_value(text)
     except ValueError:
         return ["config.json is no JSON"]
     lacking = [name for name in _CONFIG if not (isinstance(config, dict) and config.get(name))]

@@ -38,6 +38,7 @@ from cloud_analytics.runtime.lockfile import CASSANDRA
 from cloud_analytics.serving import daemon
 from cloud_analytics.serving.access import Direct, Login
 from cloud_analytics.serving.connect import connected, readable_errors
+from cloud_analytics.untrusted import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class EmbeddedNode:
 
     def _running(self) -> Direct:
         with self._writable():
-            for folder in ("conf/triggers", "logs", "data"):
+            for folder in ("conf", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
         self._expect_undamaged()  # an earlier command may have ended before the node's log told of it
         if not (self._secured.exists() and self._answers()):
@@ -284,7 +285,7 @@ class EmbeddedNode:
 
     def _kept(self) -> dict[str, Any]:
         try:
-            kept = json.loads((self.home / "node.json").read_text(encoding="utf-8"))
+            kept = json_value((self.home / "node.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return kept if isinstance(kept, dict) else {}
@@ -306,7 +307,8 @@ class EmbeddedNode:
         self._keep(native_port=ports[0], storage_port=ports[1], pid=None, new=new)
         self._configure(*ports)
         shutil.rmtree(self.home / "tmp", ignore_errors=True)  # native libraries that a killed process left behind
-        (self.home / "tmp").mkdir()
+        triggers = self.home / "tmp" / "triggers"  # new at each start: jars that lie there would be run
+        triggers.mkdir(parents=True)
         command = [
             str(java),
             *(line for line in _template("jvm.options").splitlines() if line.startswith("-")),
@@ -314,7 +316,7 @@ class EmbeddedNode:
             f"-Dlogback.configurationFile={(self.home / 'conf' / 'logback.xml').as_uri()}",
             f"-Dcassandra.logdir={self.home / 'logs'}",
             f"-Dcassandra.storagedir={self.home / 'data'}",
-            f"-Dcassandra.triggers_dir={self.home / 'conf' / 'triggers'}",
+            f"-Dcassandra.triggers_dir={triggers}",
             f"-Djava.io.tmpdir={self.home / 'tmp'}",
             f"-XX:ErrorFile={self.home / 'logs' / 'hs_err_%p.log'}",
             _MARKER + str(self.home),

@@ -29,8 +29,8 @@ CREATE MACRO month_or_day(word) AS
     day(CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}') THEN word || '-01' ELSE word END);
 CREATE MACRO is_yes(word) AS coalesce(lower(word) IN ('true', 't', 'yes', 'y', '1'), false);
 
--- Lines → one JSON object each. DuckDB's parser is more tolerant than JSON: it takes trailing commas, and NaN in any
--- case.
+-- Lines → one JSON object each. DuckDB's parser is more tolerant than JSON: it takes trailing commas, -NaN, and NaN in
+-- any case.
 CREATE TABLE objects AS
 WITH judged AS (
     SELECT source_file, line, line AS text, regexp_replace(line, '"(\\.|[^"\\])*"', '""', 'g') AS bare FROM lines
@@ -39,6 +39,7 @@ valid AS (
     SELECT source_file, line,
         json_valid(text)
             AND NOT regexp_matches(bare, ',\s*[}\]]')
+            AND NOT contains(bare, '-NaN')
             AND NOT regexp_matches(replace(replace(bare, 'Infinity', ''), 'NaN', ''), '(?i)nan|inf') AS is_json,
         -- Quoted, a number keeps the digits that it was written with.
         regexp_replace(text, '("(?:value|cost_usd_increment|carbon_kg|genai_tokens|schema_version)"\s*:\s*)(-?[0-9][0-9.eE+-]*)',
