@@ -15,6 +15,7 @@ from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.streams import own_failures
 from cloud_analytics.tables.spark_types import columns
 
 SCHEMA = columns("n bigint, date string")
@@ -167,6 +168,13 @@ def test_a_document_is_not_written_through_a_link(lake: Lake, tmp_path: Path) ->
     ):
         transaction.put("_metrics/micro_batches/1", {})
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_checkpoint_is_not_used_where_a_link_leads_out_of_it(lake: Lake, tmp_path: Path) -> None:
+    Path(lake.root, "_checkpoints/query").mkdir(parents=True)
+    Path(lake.root, "_checkpoints/query/offsets").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match=r"is a link out of"), own_failures(lake, "_checkpoints/query", []):
+        pytest.fail("the query would be started")
 
 
 def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: SparkSession, lake: Lake) -> None:

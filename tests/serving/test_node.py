@@ -327,6 +327,18 @@ def test_stop_and_start_again_keep_port_and_rows(node: EmbeddedNode) -> None:
     assert select(node, "SELECT id FROM k.numbers WHERE id = -1") == [{"id": -1}]
 
 
+def test_jars_of_triggers_that_lie_in_its_folder_are_not_run(node: EmbeddedNode) -> None:
+    """Cassandra would load any class of them that a table names, and a lake may come from somebody else."""
+    node.stop()
+    for place in ("conf/triggers", "tmp/triggers"):
+        (node.home / place).mkdir(parents=True, exist_ok=True)
+        (node.home / place / "strange.jar").write_bytes(b"")
+    node.start()
+    command = Path(f"/proc/{node.status()['pid']}/cmdline").read_text().split("\0")
+    (folder,) = [option.partition("=")[2] for option in command if option.startswith("-Dcassandra.triggers_dir=")]
+    assert list(Path(folder).iterdir()) == []
+
+
 def test_a_port_that_someone_took_is_chosen_anew(node: EmbeddedNode) -> None:
     with connected(node.access) as session:
         session.execute("INSERT INTO k.numbers (id) VALUES (-2)")
