@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -155,9 +156,13 @@ def _silence_what_is_not_logged(session: SparkSession) -> None:
 
 
 def stop_session(session: SparkSession) -> None:
-    """Stop a session. One whose JVM has died already is let go: what led to it is the error to be told."""
-    with suppress(Py4JError, OSError):
-        session.stop()
+    """Stop a session. One whose JVM has died already is let go: what led to it is the error to be told.
+
+    Each thread has a connection to the JVM of its own. Where a signal has cut off a call, the one of this thread is
+    still taken by it: the stop would wait until the call ends, which may be a micro-batch of an hour.
+    """
+    with suppress(Py4JError, OSError), ThreadPoolExecutor(1) as another:
+        another.submit(session.stop).result()
 
 
 def _started(options: dict[str, str]) -> SparkSession:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.crash.harness import Driver, Moment, configure, leftovers
 from tests.integration.lakes import day_lines, differing, silver_and_gold, split, write_landing
 
@@ -46,3 +50,23 @@ def test_sigterm_is_one_line(baseline: tuple[Path, Path], tmp_path: Path) -> Non
         driver.succeed()
     assert leftovers(lake) == []
     assert differing(silver_and_gold(lake), silver_and_gold(baseline[1])) == []
+
+
+def test_a_stop_does_not_wait_for_what_a_signal_cut_off(tmp_path: Path) -> None:
+    code = """
+import signal, sys
+from cloud_analytics.config import SparkSettings
+from cloud_analytics.session import build_session, stop_session
+session = build_session(SparkSettings(master="local[1]", driver_memory="1g"))
+signal.signal(signal.SIGALRM, lambda *_: sys.exit(7))
+signal.alarm(2)
+try:
+    session.range(10**15).selectExpr("sum(hash(id))").collect()
+finally:
+    stop_session(session)
+"""
+    sources = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=sources, cwd=tmp_path, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (7, "")
