@@ -171,3 +171,11 @@ def test_workers_do_not_run_python_files_of_the_current_folder(spark: SparkSessi
     assert "PYTHONSAFEPATH" not in os.environ
     paths = spark.range(1).mapInPandas(lambda _: iter([pd.DataFrame({"path": sys.path})]), "path string").collect()
     assert {"", os.getcwd()}.isdisjoint(row.path for row in paths)
+
+
+def test_arrow_returns_what_threads_took_that_have_ended() -> None:
+    """A stream that lasts would grow with each micro-batch (`docs/benchmarks.md`, `benchmarks/live.py`)."""
+    code = "import cloud_analytics.lake.few_rows, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    environment = {key: value for key, value in SOURCES.items() if key != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "system"
