@@ -37,10 +37,18 @@ def build(resource_days: DataFrame, tags: DataFrame) -> DataFrame:
     For each key that any resource has, the values divide the whole cost of each organisation and day. Resources without
     the key have the value `(untagged)`, resources with several values of it `(conflicting)`.
     """
-    cost = total_or_zero("cost_usd").alias("cost_usd")
-    costs = resource_days.groupBy("org_id", "usage_date", "resource_id").agg(cost)
-    keys = tags.select("tag_key").distinct()
-    divided = costs.crossJoin(F.broadcast(keys)).join(tags, ["resource_id", "tag_key"], "left")
-    value = F.coalesce("tag_value", F.lit(UNTAGGED)).alias("tag_value")
-    sums = divided.groupBy("org_id", "usage_date", "tag_key", value).agg(cost, F.count("*").alias("resources"))
-    return TABLE.select(sums)
+    costs = resource_days.groupBy("org_id", "usage_date", "resource_id").agg(
+        total_or_zero("cost_usd").alias("cost_usd")
+    )
+    used = costs.withColumn("resources", F.lit(1).cast("bigint"))
+    tagged = _sums(used.join(tags, "resource_id"), *TABLE.key)
+    # What is untagged is the whole less what is tagged. To look at each resource for each key would be the work once more
+    # for every key.
+    whole = _sums(used, "org_id", "usage_date").crossJoin(F.broadcast(tags.select("tag_key").distinct()))
+    less = tagged.drop("tag_value").withColumns({name: -F.col(name) for name in ("cost_usd", "resources")})
+    untagged = whole.unionByName(less).withColumn("tag_value", F.lit(UNTAGGED))
+    return TABLE.select(_sums(tagged.unionByName(untagged), *TABLE.key).where("resources > 0"))
+
+
+def _sums(rows: DataFrame, *key: str) -> DataFrame:
+    return rows.groupBy(*key).agg(total_or_zero("cost_usd").alias("cost_usd"), F.sum("resources").alias("resources"))
