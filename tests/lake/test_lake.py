@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -168,6 +169,29 @@ def test_a_document_is_not_written_through_a_link(lake: Lake, tmp_path: Path) ->
     ):
         transaction.put("_metrics/micro_batches/1", {})
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [Path.symlink_to, Path.hardlink_to])
+def test_a_document_is_not_written_through_a_link_that_lies_where_it_is_prepared(
+    lake: Lake, tmp_path: Path, make: Callable[[Path, Path], None]
+) -> None:
+    kept = tmp_path / "kept.txt"
+    kept.write_text("kept")
+    Path(lake.root, "_state").mkdir(exist_ok=True)
+    make(Path(lake.root, "_state/.numbers.json.tmp"), kept)
+    with lake.writer(), lake.transaction() as transaction:
+        transaction.put("_state/numbers", {"one": 1})
+    assert kept.read_text() == "kept"
+    assert json.loads(Path(lake.root, "_state/numbers.json").read_text()) == {"one": 1}
+
+
+def test_what_transactions_left_is_swept_and_nothing_else(lake: Lake) -> None:
+    for name in ("1700000000000000/0", "someones"):
+        Path(lake.root, "_staging", name).mkdir(parents=True)
+        Path(lake.root, "_staging", name, "file").write_text("x")
+    with lake.writer():
+        pass
+    assert [path.name for path in Path(lake.root, "_staging").iterdir()] == ["someones"]
 
 
 def test_a_checkpoint_is_not_used_where_a_link_leads_out_of_it(lake: Lake, tmp_path: Path) -> None:

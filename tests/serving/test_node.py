@@ -327,6 +327,19 @@ def test_stop_and_start_again_keep_port_and_rows(node: EmbeddedNode) -> None:
     assert select(node, "SELECT id FROM k.numbers WHERE id = -1") == [{"id": -1}]
 
 
+@pytest.mark.parametrize("place", ["logs/output.log", "conf", "node.json.part"])
+def test_no_file_is_written_through_a_link_in_its_folder(tmp_path: Path, place: str) -> None:
+    home, elsewhere = tmp_path / "_cassandra", tmp_path / "elsewhere"
+    (home / place).parent.mkdir(parents=True)
+    (home / "node.json").write_text('{"stays": true}')
+    elsewhere.write_text("kept")
+    (home / place).symlink_to(elsewhere)
+    with pytest.raises(UsageError, match=f"{place} is no file of a Cassandra node: delete "):
+        EmbeddedNode(home).start()
+    EmbeddedNode(home).stop()
+    assert elsewhere.read_text() == "kept"
+
+
 def test_jars_of_triggers_that_lie_in_its_folder_are_not_run(node: EmbeddedNode) -> None:
     """Cassandra would load any class of them that a table names, and a lake may come from somebody else."""
     node.stop()

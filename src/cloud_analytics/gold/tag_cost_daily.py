@@ -42,8 +42,8 @@ def build(resource_days: DataFrame, tags: DataFrame) -> DataFrame:
     )
     used = costs.withColumn("resources", F.lit(1).cast("bigint"))
     tagged = _sums(used.join(tags, "resource_id"), *TABLE.key)
-    # What is untagged is the whole less what is tagged. To look at each resource for each key would be the work once more
-    # for every key.
+    # What is untagged is the whole less what is tagged. To look at each resource for each key would take as many times
+    # the work as there are keys.
     whole = _sums(used, "org_id", "usage_date").crossJoin(F.broadcast(tags.select("tag_key").distinct()))
     less = tagged.drop("tag_value").withColumns({name: -F.col(name) for name in ("cost_usd", "resources")})
     untagged = whole.unionByName(less).withColumn("tag_value", F.lit(UNTAGGED))

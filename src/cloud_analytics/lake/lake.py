@@ -380,9 +380,16 @@ class Lake(LakeFolder):
             self._apply(journal, again=True)
         elif self.state(LAST_TRANSACTION, None) is None and self.files.files("bronze"):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
-        self.files.delete(_STAGING)
+        self._sweep()
         self._forget()
         return was_decided
+
+    def _sweep(self) -> None:
+        """Delete what transactions left that were never decided. A folder that was no lake may hold something else."""
+        found = [entry.name for entry in self.files.entries(_STAGING)]
+        left = [name for name in found if name.isdigit()]
+        for path in [_STAGING] if left == found else [f"{_STAGING}/{name}" for name in left]:
+            self.files.delete(path)
 
     @contextmanager
     def writer(self, by_turns: bool = False) -> Iterator[None]:

@@ -20,6 +20,7 @@ import re
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -128,7 +129,20 @@ class EmbeddedNode:
             return FileLock(cache / "ports.lock", self._patience)
         return contextlib.nullcontext()
 
+    def _expect_own_files(self) -> None:
+        """UsageError for a link, which no node makes: what is written to one of a stranger is written elsewhere."""
+        for folder, folders, names in os.walk(self.home):
+            for path in (os.path.join(folder, name) for name in (*folders, *names)):
+                with contextlib.suppress(FileNotFoundError):  # the node that runs removes files
+                    kind = os.lstat(path).st_mode
+                    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                        raise UsageError(
+                            f"{path} is no file of a Cassandra node: delete {self.home}, and `cloud-analytics serve`"
+                            " makes a new node and fills it"
+                        )
+
     def _running(self) -> Direct:
+        self._expect_own_files()
         with self._writable():
             for folder in ("conf", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
@@ -291,9 +305,7 @@ class EmbeddedNode:
         return kept if isinstance(kept, dict) else {}
 
     def _keep(self, **values: Any) -> None:
-        aside = self.home / "node.json.part"
-        aside.write_text(json.dumps({**self._kept(), **values}, indent=1), encoding="utf-8")
-        os.replace(aside, self.home / "node.json")
+        self._write_privately("node.json", json.dumps({**self._kept(), **values}, indent=1).encode())
 
     def _launch(self, java: Path, classpath: list[Path]) -> None:
         self._end_orphan()
