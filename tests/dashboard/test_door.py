@@ -124,13 +124,14 @@ def test_who_reaches_the_port_without_the_token_sees_nothing(served: Served) -> 
         port = int(urlsplit(link).port or 0)
         for path in ("/", "/billing", "/_stcore/health", "/_stcore/host-config", "/static/index.html"):
             assert status(port, "example.org", path) == 403
+        assert status(port, "127.0.0.1", "/_stcore/upload_file/a/b", "PUT") == 405
         assert {status(port, host) for host in ("127.0.0.1", f"localhost:{port}", "[::1]")} == {200}
 
 
-def status(port: int, host: str | None, path: str = "/") -> int:
+def status(port: int, host: str | None, path: str = "/", method: str = "GET") -> int:
     """The answer to a request with this `Host` header, or without one."""
     caller = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    caller.putrequest("GET", path, skip_host=True)
+    caller.putrequest(method, path, skip_host=True)
     if host is not None:
         caller.putheader("Host", host)
     caller.endheaders()
@@ -158,9 +159,16 @@ def answering(app: Any) -> Iterator[int]:
      ("127.0.0.1.example.org", 403), ("example.org:127", 403), ("example.org#@localhost", 403), ("[", 403), ("", 403)],
 )  # fmt: skip
 def test_only_what_is_asked_of_this_machine_is_answered(host: str, answer: int) -> None:
-    app = door.OwnHost(PlainTextResponse("Figures"), ["127.0.0.1", "localhost", "::1"])
+    app = door.Gate(PlainTextResponse("Figures"), ["127.0.0.1", "localhost", "::1"])
     with answering(app) as port:
         assert status(port, host) == answer
+
+
+@pytest.mark.parametrize("hosts", [[], ["127.0.0.1"]])
+def test_nothing_is_uploaded(hosts: list[str]) -> None:
+    with answering(door.Gate(PlainTextResponse("Figures"), hosts)) as port:
+        for method, answer in (("GET", 200), ("HEAD", 200), ("PUT", 405), ("POST", 405), ("DELETE", 405)):
+            assert status(port, "127.0.0.1", "/_stcore/upload_file/a/b", method) == answer
 
 
 def test_a_slow_or_silent_connection_is_cut_and_others_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:

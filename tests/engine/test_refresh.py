@@ -15,9 +15,11 @@ from pyspark.sql import functions as F
 from cloud_analytics.config import Config
 from cloud_analytics.engine.refresh import CHANGE_LOG, Source, refresh
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.periods import Closing, Periods
 from cloud_analytics.tables import Column, Days, Earlier, Mart, SameDate, Table, Whole
 
 DAY, N = Column("day", "date", "the day"), Column("n", "bigint", "a number")
+MONTH = Column("month", "string", "the month")
 EVENTS = Table("events", ("day", "n"), (DAY, N), partition="day", zone="silver")
 DOUBLE = Table("double", ("day", "n"), (DAY, N), reads=(SameDate("silver/events"),), partition="day")
 RUNNING = Table(
@@ -26,6 +28,7 @@ RUNNING = Table(
 WINDOW = Table("window", ("day",), (DAY, N), reads=(Days("gold/double", before=1),), partition="day")
 ONCE = Table("once", ("day",), (DAY, N), reads=(Whole("gold/double"),), partition="day", write_once=True)
 SUM = Table("sum", ("n",), (N,), reads=(Whole("gold/double"),))
+BY_MONTH = Table("by_month", ("month",), (MONTH, N), reads=(Whole("silver/events"),), closes="month")
 
 
 def double(events: DataFrame) -> DataFrame:
@@ -52,6 +55,10 @@ def total(double: DataFrame) -> DataFrame:
 def once(double: DataFrame) -> DataFrame:
     """The sum of all days, named by the newest one."""
     return ONCE.select(double.agg(F.max("day").alias("day"), F.sum("n").alias("n")))
+
+
+def by_month(events: DataFrame) -> DataFrame:
+    return BY_MONTH.select(events.groupBy(F.date_format("day", "yyyy-MM").alias("month")).agg(F.sum("n").alias("n")))
 
 
 MARTS = [Mart(SUM, total, ""), Mart(WINDOW, window, ""), Mart(RUNNING, running, ""), Mart(DOUBLE, double, "")]
@@ -163,3 +170,19 @@ def test_what_is_written_once_gets_the_newest_date_at_a_settling_and_is_left_as_
     assert house.refresh(settling=True) == {"double": 1, "once": 1}
     assert house.rows(ONCE) == {2: 6, 4: 16}
     assert house.refresh(settling=True) == {}
+
+
+def test_a_closed_month_that_had_no_row_gets_none(house: House) -> None:
+    """Nor does one of a table that had no row at all, which has no file either."""
+    house.marts = [Mart(BY_MONTH, by_month, "")]
+    house.put(d1=[])
+    house.refresh()
+    sources = [Source(EVENTS, house.versions)]
+    january = Periods().with_closed("2025-01", Closing("2025-02-01T00:00:00Z", 0, "0"))
+    refresh(house.lake, house.config, house.marts, sources, new_periods=january)
+    house.put(d2=[5])
+    assert house.refresh() == {}
+    assert house.lake.read(BY_MONTH.path, BY_MONTH.schema).collect() == []
+    refresh(house.lake, house.config, house.marts, sources, new_periods=Periods())
+    house.refresh()
+    assert [row.n for row in house.lake.read(BY_MONTH.path, BY_MONTH.schema).collect()] == [5]

@@ -566,3 +566,16 @@ def test_overwrite_leaves_only_the_new_landing(tmp_path: Path) -> None:
     (tmp_path / "again" / "README.md").unlink()
     assert fingerprint(tmp_path / "fresh") == fingerprint(tmp_path / "again")
     assert not (tmp_path / "again" / "users").exists()
+
+
+def test_no_file_is_written_through_a_link_that_lies_in_the_folder(tmp_path: Path) -> None:
+    kept, out = tmp_path / "kept", tmp_path / "out"
+    kept.write_text("kept")
+    out.mkdir()
+    for name in ("_users.csv.upload", "users.csv", "_truth.json"):
+        (out / name).symlink_to(kept if name == "_users.csv.upload" else tmp_path / "nowhere")
+    generate(out, GeneratorSettings(events=20, days=2, orgs=2))
+    assert kept.read_text() == "kept"
+    assert not (tmp_path / "nowhere").exists()
+    assert (out / "users.csv").is_file()
+    assert not (out / "users.csv").is_symlink()

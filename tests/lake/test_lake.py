@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -183,6 +184,22 @@ def test_a_document_is_not_written_through_a_link_that_lies_where_it_is_prepared
         transaction.put("_state/numbers", {"one": 1})
     assert kept.read_text() == "kept"
     assert json.loads(Path(lake.root, "_state/numbers.json").read_text()) == {"one": 1}
+
+
+def test_a_document_that_is_no_file_of_the_lake_is_not_read(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.json").write_text('{"secret": 1}')
+    place = Path(lake.root, "_state/numbers.json")
+    place.parent.mkdir(exist_ok=True)
+    for make in (
+        lambda: place.symlink_to(tmp_path / "elsewhere.json"),
+        lambda: place.symlink_to("/dev/zero"),
+        lambda: os.mkfifo(place),
+        place.mkdir,
+    ):
+        make()
+        with pytest.raises(UsageError, match="numbers.json is no file of "):
+            Lake(spark, lake.root).state("_state/numbers", {})
+        place.rmdir() if place.is_dir() else place.unlink()
 
 
 def test_what_transactions_left_is_swept_and_nothing_else(lake: Lake) -> None:

@@ -44,3 +44,15 @@ def test_a_link_stays_one_and_its_file_is_replaced_in_one_step(tmp_path: Path) -
     assert link.is_symlink()
     assert file.read_text() == "new"
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_nobody_can_guess_the_name_under_which_a_file_is_written(tmp_path: Path) -> None:
+    """Whoever may write to the folder could put a link there, and the file that it leads to was overwritten."""
+    names = set()
+    for _ in range(2):
+        with output.replacing(tmp_path / "file") as path:
+            path.write_text("new")
+            names.add(path.parent)
+            assert path.parent.stat().st_mode & 0o077 == 0
+    assert len(names) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -37,20 +37,28 @@ def lets_in() -> bool:
     return secrets.compare_digest(given.encode(), _TOKEN.encode())
 
 
-class OwnHost:
-    """Passes on what is asked of one of these hosts; anything else is refused, before Streamlit sees it."""
+class Gate:
+    """Passes on what is read, of one of these hosts if there are any; all else is refused before Streamlit sees it.
+
+    Nothing is uploaded: whoever has no token could fill the memory of the machine.
+    """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app, self._hosts = app, frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or begin one session."""
-        if scope["type"] == "lifespan" or _asked(Headers(scope=scope).get("host", "")) in self._hosts:
+        is_own = not self._hosts or _asked(Headers(scope=scope).get("host", "")) in self._hosts
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
+        elif not is_own and scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
-        else:
+        elif not is_own:
             await PlainTextResponse("This is no name of this machine.", 403)(scope, receive, send)
+        elif scope.get("method", "GET") not in ("GET", "HEAD"):
+            await PlainTextResponse("Nothing is taken in here.", 405)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def _asked(host: str) -> str | None:

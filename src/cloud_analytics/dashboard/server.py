@@ -73,10 +73,10 @@ def serve(source: Source, host: str, port: int) -> None:
     bootstrap.load_config_options(settings)
     if not config.get_option("server.headless"):
         Thread(target=_open, args=(host, port, temporary_folder()), daemon=True).start()
-    own = [Middleware(door.OwnHost, hosts=[host, *_LOOPBACK])] if is_loopback(host) else []
+    gate = Middleware(door.Gate, hosts=[host, *_LOOPBACK] if is_loopback(host) else [])
     server = uvicorn.Server(
         uvicorn.Config(
-            st.App(_APP, middleware=own),
+            st.App(_APP, middleware=[gate]),
             host=host,
             port=port,
             http=_BriefConnection,

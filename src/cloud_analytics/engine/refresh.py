@@ -168,7 +168,7 @@ class _Refresh:
         if table.of_closed_months:
             settings.append(self.periods.open_month or "")
         rows = mart.build(*frames, *settings)
-        if table.closes is not None and self.closed and self._there(table.path):
+        if table.closes is not None and self.closed and table.path in self.known:
             is_closed = F.col(table.closes).isin(*self.closed)
             rows = rows.where(~is_closed).unionByName(self.lake.read(table.path, table.schema).where(is_closed))
         if table.partition:

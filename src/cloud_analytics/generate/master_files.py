@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cloud_analytics.generate.catalog import COLUMNS
 from cloud_analytics.generate.dirt_cases import LAYOUTS, MASTER_CASES, QUOTED, RIVAL, Case, Layout
@@ -24,11 +25,12 @@ BLANK: Row = ()
 
 @contextmanager
 def arriving(path: Path) -> Iterator[Path]:
-    """A path to write to that the pipeline ignores; the file is renamed to `path` when it is complete."""
+    """A path to write to that the pipeline ignores; the file takes the place of `path` when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    upload = path.with_name(f"_{path.name.lstrip('.')}.upload")
-    yield upload
-    os.replace(upload, path)
+    with TemporaryDirectory(prefix="_upload.", dir=path.parent) as folder:
+        upload = Path(folder, path.name)
+        yield upload
+        os.replace(upload, path)
 
 
 def write_master(out: Path, source: str, rows: Iterable[Row], settings: GeneratorSettings, truth: Truth) -> None:
@@ -51,7 +53,8 @@ def write_master(out: Path, source: str, rows: Iterable[Row], settings: Generato
             upload.write_text(csv_text(COLUMNS[source], records, layout, number), encoding="utf-8", newline="")
     if settings.dirty and source == "users":
         half = ",".join(COLUMNS[source]) + "\nuser_dirt_half,org_dirt"
-        (out / source / NOT_READ).write_text(half, encoding="utf-8")
+        with arriving(out / source / NOT_READ) as upload:
+            upload.write_text(half, encoding="utf-8")
         truth.dirt(source, "file_ignored_name", IGNORED)
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.file_system import FileInfo as FileInfo
 from cloud_analytics.lake.file_system import FileSystem as FileSystem
 from cloud_analytics.lake.file_system import Kind as Kind
@@ -54,6 +55,14 @@ class LocalFileSystem(FileSystem):
 
     def open(self, path: str) -> IO[bytes]:
         return open(self._path(path), "rb")
+
+    def read_text(self, path: str) -> str | None:
+        found = self.entry(path)
+        if found is not None and (found.kind is not Kind.FILE or found.leaves_root or self.leads_out(path)):
+            raise UsageError(
+                f"{found.path} is no file of {self.root}, but a link out of it, a folder, a pipe or a device"
+            )
+        return super().read_text(path)
 
     def write(self, path: str, content: bytes, durable: bool = True) -> None:
         target = self._path(path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cloud_analytics.errors import UsageError
 
@@ -31,12 +31,12 @@ def replacing(out: Path) -> Iterator[Path]:
     """
     expect_writable(out)
     target = out.resolve()
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        yield aside
-        if aside.exists():
-            aside.replace(target)
+        # A folder of its own: under a name that others can guess they may have put a link to another file.
+        with TemporaryDirectory(prefix=".cloud-analytics-", dir=target.parent) as folder:
+            aside = Path(folder, target.name)
+            yield aside
+            if aside.exists():
+                aside.replace(target)
     except OSError as error:
         raise UsageError(f"{out} cannot be written ({error.strerror or error})") from error
-    finally:
-        aside.unlink(missing_ok=True)
