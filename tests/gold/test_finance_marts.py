@@ -384,8 +384,8 @@ def test_a_restatement_is_clean_minus_frozen_where_they_differ(spark: SparkSessi
 
 
 def test_what_is_booked_in_a_closed_month_stays_and_the_rest_is_booked_in_an_open_one(spark: SparkSession) -> None:
-    events = [(org, "compute", "5", "10", None) for org in ("settled", "more", "back", "moved", "still")]
-    frozen = [(org, "compute", 1, "1", 10, None) for org in ("settled", "more", "moved", "still")]
+    events = [(org, "compute", "5", "10", None) for org in ("settled", "more", "back", "moved", "still", "both")]
+    frozen = [(org, "compute", 1, "1", 10, None) for org in ("settled", "more", "moved", "still", "both")]
     frozen.append(("back", "compute", 1, "5", 10, None))
     before = [
         ("settled", "compute", "4", 0, "2025-07", "late_events"),
@@ -394,11 +394,14 @@ def test_what_is_booked_in_a_closed_month_stays_and_the_rest_is_booked_in_an_ope
         ("moved", "compute", "1", 0, "2025-08", "late_events"),  # booked in an open month: it is made anew
         ("still", "compute", "4", 0, "2025-09", "late_events"),
         ("gone", "compute", "4", 0, "2025-08", "late_events"),
+        ("both", "compute", "1", 0, "2025-08", "late_events"),  # August was closed meanwhile, and opened again
+        ("both", "compute", "2", 0, "2025-09", "late_events"),
     ]
     rows = restatements_of(spark, events, frozen, before)
     assert [(row[0], row[2], row[5]) for row in rows] == [
         ("back", -2, "2025-08"),
         ("back", 2, "2025-07"),
+        ("both", 4, "2025-08"),
         ("more", 1, "2025-08"),
         ("more", 3, "2025-07"),
         ("moved", 4, "2025-08"),

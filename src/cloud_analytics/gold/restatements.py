@@ -50,7 +50,8 @@ def build(
     clean = org_daily_usage_by_service.totals(resource_daily_usage.build(events, metric_units))
     is_settled = F.col("booked_month") < open_month
     settled = before.where(is_settled)
-    first_seen = before.where(~is_settled).select(*_KEY, "booked_month")
+    # Where a month was opened again, one difference may be booked in it and in a later one: it goes to the first.
+    first_seen = before.where(~is_settled).groupBy(*_KEY).agg(F.min("booked_month").alias("booked_month"))
     parts = [
         _part(clean, 1, F.col("total_events")),
         _part(frozen, -1, -F.col("total_events")),
