@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
@@ -326,9 +327,13 @@ FROZEN = (
 
 
 def restatements_of(
-    spark: SparkSession, events: list[tuple[Any, ...]], frozen: list[tuple[Any, ...]], before: list[tuple[Any, ...]]
+    spark: SparkSession,
+    events: list[tuple[Any, ...]],
+    frozen: list[tuple[Any, ...]],
+    before: list[tuple[Any, ...]],
+    open_month: str = "2025-08",
 ) -> list[tuple[Any, ...]]:
-    """Rows (org, service, cost, requests, carbon, booked_month, reason) with August as the open month."""
+    """Rows (org, service, cost, requests, carbon, booked_month, reason)."""
     silver = [(org, JULY, "r", service, None, "requests", Decimal(requests), Decimal(cost), Decimal(cost),
                None if carbon is None else Decimal(carbon), None, False, False, False, False, False)
               for org, service, cost, requests, carbon in events]  # fmt: skip
@@ -342,7 +347,7 @@ def restatements_of(
         spark.createDataFrame(stored, FROZEN),
         spark.createDataFrame(known, restatements.TABLE.schema),
         {"requests": "count"},
-        "2025-08",
+        open_month,
     ).collect()
     assert {(row.closed_month, row.usage_date) for row in rows} <= {("2025-07", JULY)}
     return sorted(
@@ -408,3 +413,33 @@ def test_what_is_booked_in_a_closed_month_stays_and_the_rest_is_booked_in_an_ope
         ("settled", 4, "2025-07"),
         ("still", 4, "2025-09"),  # where it was first seen, as long as that month is open
     ]
+
+
+@pytest.mark.parametrize("actions", ["ccrcrc", "cccrrc"])
+def test_however_months_are_closed_and_reopened_each_difference_is_booked_once(
+    spark: SparkSession, actions: str
+) -> None:
+    """July, August, September are closed (c) and reopened (r), and after each step some organisations get an event."""
+    spent = {f"org_{number}": 1 for number in range(2 ** len(actions))}
+    frozen, closed = dict(spent), 0
+    before: list[tuple[Any, ...]] = []
+    for step, action in enumerate(actions):
+        closed += 1 if action == "c" else -1
+        open_month = f"2025-{7 + closed:02}"
+        for number, org in enumerate(spent):
+            spent[org] += number >> step & 1
+        rows = restatements_of(
+            spark,
+            [(org, "compute", str(cost), "1", None) for org, cost in spent.items()],
+            [(org, "compute", 1, str(cost), 1, None) for org, cost in frozen.items()],
+            before,
+            open_month,
+        )
+        booked: dict[str, Decimal] = defaultdict(Decimal)
+        for row in rows:
+            booked[row[0]] += row[2]
+        assert {org: frozen[org] + booked[org] for org in spent} == spent
+        settled = {(row[0], row[4], Decimal(row[2])) for row in before if row[4] < open_month}
+        assert settled == {(row[0], row[5], row[2]) for row in rows if row[5] < open_month}
+        before = [(org, service, str(cost), requests, month, reason)
+                  for org, service, cost, requests, _, month, reason in rows]  # fmt: skip
