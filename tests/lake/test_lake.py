@@ -237,6 +237,18 @@ def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: 
         pass
 
 
+@pytest.mark.parametrize("zone", ["bronze", "silver", "gold", "quarantine"])
+def test_nothing_is_written_into_a_folder_of_others(spark: SparkSession, tmp_path: Path, zone: str) -> None:
+    """Their files would be taken for old ones of a table, and ours would take their names."""
+    (tmp_path / zone / "users").mkdir(parents=True)
+    (tmp_path / zone / "users" / "theirs.csv").write_text("theirs")
+    with (
+        pytest.raises(PipelineError, match=r"_state/last_transaction.json is not there.*fill an empty one"),
+        Lake(spark, str(tmp_path)).writer(),
+    ):
+        pass
+
+
 def test_a_second_writer_is_told_so(spark: SparkSession, lake: Lake) -> None:
     for name in (lake.root, f"file://{lake.root}", f"file:{lake.root}/"):
         with lake.writer(), pytest.raises(UsageError, match="another run"), Lake(spark, name).writer():

@@ -38,6 +38,7 @@ from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
 
 _STAGING = "_staging"
+_ZONES = ("bronze", "silver", "gold", "quarantine")
 _STATE = "_state"
 
 Content = TypeVar("Content")
@@ -378,7 +379,7 @@ class Lake(LakeFolder):
             if any(map(self.files.leads_out, journal.paths())):
                 raise self._damaged(f"{JOURNAL.path}.json", "follows a link out of the lake")
             self._apply(journal, again=True)
-        elif self.state(LAST_TRANSACTION, None) is None and self.files.files("bronze"):
+        elif self.state(LAST_TRANSACTION, None) is None and any(map(self.files.files, _ZONES)):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
         self._sweep()
         self._forget()
