@@ -12,6 +12,7 @@ from cloud_analytics.errors import PipelineError
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.untrusted import json_value
 
+ZONES = ("bronze", "silver", "gold", "quarantine")
 LAST_TRANSACTION = "_state/last_transaction"  # the document of every lake to which anything was ever written
 STORED = "_state/documents"  # paths of the documents with a declared type that were ever stored
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands in the name of a partition's folder for a null

@@ -30,7 +30,7 @@ from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
-from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, Document, LakeFolder
+from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder
 from cloud_analytics.lake.journal import JOURNAL, Journal
 from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
@@ -38,7 +38,6 @@ from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
 
 _STAGING = "_staging"
-_ZONES = ("bronze", "silver", "gold", "quarantine")
 _STATE = "_state"
 
 Content = TypeVar("Content")
@@ -379,7 +378,7 @@ class Lake(LakeFolder):
             if any(map(self.files.leads_out, journal.paths())):
                 raise self._damaged(f"{JOURNAL.path}.json", "follows a link out of the lake")
             self._apply(journal, again=True)
-        elif self.state(LAST_TRANSACTION, None) is None and any(map(self.files.files, _ZONES)):
+        elif self.state(LAST_TRANSACTION, None) is None and any(map(self.files.files, ZONES)):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
         self._sweep()
         self._forget()

@@ -20,9 +20,9 @@ import duckdb
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
-from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, LakeFolder
+from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, ZONES, LakeFolder
 from cloud_analytics.lake.uris import no_pattern
-from cloud_analytics.reading.tables import ZONES, declared, figures, is_open, tables
+from cloud_analytics.reading.tables import declared, figures, is_open, tables
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,7 @@ from functools import cache
 
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.gold import marts
+from cloud_analytics.lake.folder import ZONES
 from cloud_analytics.tables import Column
 from cloud_analytics.tables.zones import (
     BRONZE_EVENTS,
@@ -16,7 +17,6 @@ from cloud_analytics.tables.zones import (
     SILVER_MASTERS,
 )
 
-ZONES = ("bronze", "silver", "gold", "quarantine")
 SOURCES = (EVENTS, *MASTERS)
 # The columns that a master in Bronze has beside those of its files, which are text.
 _BRONZE_MASTER = {
