@@ -367,15 +367,19 @@ def test_a_port_that_someone_took_is_chosen_anew(node: EmbeddedNode) -> None:
     assert select(node, "SELECT id FROM k.numbers WHERE id = -2") == [{"id": -2}]
 
 
-def test_several_starters_start_one_node(node: EmbeddedNode) -> None:
-    node.stop()
+@pytest.mark.parametrize(("before", "starters"), [("stopped", 3), ("running", 30)])
+def test_several_starters_start_one_node(node: EmbeddedNode, before: str, starters: int) -> None:
+    if before == "stopped":
+        node.stop()
     ports: list[int] = []
-    starters = [threading.Thread(target=lambda: ports.append(EmbeddedNode(node.home).start().port)) for _ in range(3)]
-    for starter in starters:
-        starter.start()
-    for starter in starters:
-        starter.join()
-    assert ports == [port_of(node)] * 3
+    threads = [
+        threading.Thread(target=lambda: ports.append(EmbeddedNode(node.home).start().port)) for _ in range(starters)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ports == [port_of(node)] * starters
     marker = f" -Dcloud_analytics.home={node.home} "
     assert len([pid for pid in daemon._pids() if marker in daemon._command(pid)]) == 1
 

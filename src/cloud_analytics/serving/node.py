@@ -87,9 +87,12 @@ class EmbeddedNode:
 
         PipelineError if it does not answer in time, UsageError if Java or the jars cannot be had.
         """
-        access = self._running()
-        self._keep(stays=True)
-        return access
+        while True:
+            access = self._running()
+            with self._one_starter():
+                if self._alive():  # its last user may just have ended it
+                    self._keep(stays=True)
+                    return access
 
     @contextmanager
     def in_use(self) -> Iterator[Direct]:
@@ -105,8 +108,10 @@ class EmbeddedNode:
                 self._expect_undamaged()
                 raise
             finally:
-                if not self._kept().get("stays") and users.take(alone=True):  # nobody else uses it
-                    self.stop()
+                if self.home.is_dir() and users.take(alone=True):  # nobody else uses it
+                    with self._one_starter():
+                        if not self._kept().get("stays") and self._alive():
+                            self._end()
 
     @contextmanager
     def _writable(self) -> Iterator[None]:
