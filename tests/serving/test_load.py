@@ -25,7 +25,8 @@ from cloud_analytics.reading.served import plan
 from cloud_analytics.serving import ownership
 from cloud_analytics.serving.access import Direct
 from cloud_analytics.serving.load import serve
-from cloud_analytics.serving.node import HOST, EmbeddedNode
+from cloud_analytics.serving.node import EmbeddedNode
+from cloud_analytics.serving.node_files import HOST
 from cloud_analytics.serving.ownership import Owner
 from cloud_analytics.serving.queries import ask
 from cloud_analytics.serving.schema import found_tables

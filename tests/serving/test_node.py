@@ -117,7 +117,7 @@ def test_only_loopback_is_listened_on(node: EmbeddedNode) -> None:
     listening = Path(f"/proc/{node.status()['pid']}/net/tcp")
     if not listening.exists():
         pytest.skip("no /proc here")
-    kept = node._kept()
+    kept = node.files.kept()
     for line in listening.read_text().splitlines()[1:]:
         address, port = line.split()[1].split(":")
         if int(port, 16) in (kept["native_port"], kept["storage_port"]):
@@ -150,8 +150,8 @@ def test_it_lets_in_nobody_but_who_can_read_the_password(node: EmbeddedNode, log
 
 def test_only_its_owner_can_read_what_it_holds(node: EmbeddedNode) -> None:
     assert stat.S_IMODE(node.home.stat().st_mode) == 0o700
-    assert stat.S_IMODE(node.password_file.stat().st_mode) == 0o600
-    assert len(node.password_file.read_text()) >= 32
+    assert stat.S_IMODE(node.files.password.stat().st_mode) == 0o600
+    assert len(node.files.password.read_text()) >= 32
     written = [path for folder in ("data", "conf") for path in (node.home / folder).rglob("*") if path.is_file()]
     assert [path for path in written if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
@@ -162,7 +162,7 @@ def test_another_users_node_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Path, "is_dir", refuse)
     with pytest.raises(UsageError, match="belongs to another user: .*password cannot be read"):
-        _ = EmbeddedNode(tmp_path / "_cassandra").has_data
+        _ = EmbeddedNode(tmp_path / "_cassandra").files.has_data
 
 
 def test_a_cache_that_can_only_be_read_does_for_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_a_cache_that_can_only_be_read_does_for_a_start(tmp_path: Path, monkeypa
 
 
 def test_no_other_port_is_open_and_that_of_other_nodes_needs_a_key(node: EmbeddedNode) -> None:
-    pid, kept = node.status()["pid"], node._kept()
+    pid, kept = node.status()["pid"], node.files.kept()
     if not Path(f"/proc/{pid}/fd").exists():
         pytest.skip("no /proc here")
     assert listening(pid) == {kept["native_port"], kept["storage_port"]}  # none for JMX
@@ -207,7 +207,7 @@ def test_it_takes_no_secret_along(node: EmbeddedNode, monkeypatch: pytest.Monkey
     proc = Path(f"/proc/{node.status()['pid']}")
     names = {entry.partition("=")[0] for entry in (proc / "environ").read_text().split("\0") if entry}
     assert names <= {"PATH", "HOME", "LD_LIBRARY_PATH", "LC_ALL", "MALLOC_ARENA_MAX"}
-    assert node.password_file.read_text() not in (proc / "cmdline").read_text()
+    assert node.files.password.read_text() not in (proc / "cmdline").read_text()
 
 
 def test_who_logs_in_while_it_is_set_up_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ def test_who_logs_in_while_it_is_set_up_is_noticed(tmp_path: Path, monkeypatch: 
     with pytest.raises(PipelineError, match="somebody else has logged in"):  # it stays as it is
         node.start()
     node.reset()
-    assert not node.password_file.exists()
+    assert not node.files.password.exists()
     with node.in_use() as access, connected(access):
         pass
 
@@ -253,7 +253,7 @@ def test_a_node_of_an_older_version_keeps_its_rows_and_gets_a_password(
             session.execute(statement)
         session.execute("INSERT INTO k.numbers (id) VALUES (1)")
     (home / "password").unlink()
-    old._keep(new=None)
+    old.files.keep(new=None)
     before = old.status()["pid"]
     node = EmbeddedNode(home)
     node.start()  # the old one has been running all the time
@@ -305,12 +305,12 @@ def test_kill_9_loses_no_acknowledged_write(node: EmbeddedNode) -> None:
 
 def test_a_stale_state_file_names_nobody(node: EmbeddedNode) -> None:
     kill(node)
-    node._keep(pid=os.getpid())  # the number was given to another process since
+    node.files.keep(pid=os.getpid())  # the number was given to another process since
     assert node.status()["running"] is False
     assert node.stop() is False
     port = node.start()
     assert node.status()["pid"] != os.getpid()
-    node._keep(pid=None)  # the starter was killed before it could note the process
+    node.files.keep(pid=None)  # the starter was killed before it could note the process
     assert EmbeddedNode(node.home).status()["pid"] is not None
     assert EmbeddedNode(node.home).start() == port
 
@@ -355,7 +355,7 @@ def test_jars_of_triggers_that_lie_in_its_folder_are_not_run(node: EmbeddedNode)
 def test_a_port_that_someone_took_is_chosen_anew(node: EmbeddedNode) -> None:
     with connected(node.access) as session:
         session.execute("INSERT INTO k.numbers (id) VALUES (-2)")
-    kept = node._kept()
+    kept = node.files.kept()
     node.stop()
     with (
         socket.create_server(("127.0.0.1", kept["native_port"])),
@@ -515,7 +515,7 @@ def test_a_damaged_node_says_what_to_do_and_reset_does_it(
             read()
         assert "\n" not in str(told.value)
     node.reset()
-    assert not node.has_data
+    assert not node.files.has_data
     assert node.start().port
     assert select(node, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = 'k'") == []
 

@@ -121,7 +121,7 @@ def validate(places: Places, strict: bool) -> None:
 
         lake, target = places.lake_folder, places.serving or places.config.pipeline.serving.target
         served = target != "none" and (
-            target != "embedded" or (local_folder(lake) is not None and embedded_node(lake).has_data)
+            target != "embedded" or (local_folder(lake) is not None and embedded_node(lake).files.has_data)
         )
         ask = (lambda: open_session(places.config, lake, places.serving)) if served else None
         found = check(zones, landing, places.config, ask)

@@ -40,7 +40,7 @@ from cloud_analytics.config.sources import MASTERS, SourceContract, Sources
 from cloud_analytics.config.spark import LEGACY, RESULT_SETTINGS, SparkSettings
 from cloud_analytics.config.taxonomy import Taxonomy
 from cloud_analytics.config.validation import read_yaml, validated
-from cloud_analytics.errors import ConfigError
+from cloud_analytics.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
@@ -113,11 +113,22 @@ _FILES: dict[str, type[BaseModel]] = {
 
 
 def default_conf_dir() -> Path | Traversable:
-    """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package."""
+    """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package.
+
+    UsageError where `./conf` belongs to another user: settings can name code that Spark runs.
+    """
     if "CLOUD_ANALYTICS_CONF" in os.environ:
         return Path(os.environ["CLOUD_ANALYTICS_CONF"])
-    if Path("conf/pipeline.yaml").is_file():
-        return Path("conf")
+    here = Path("conf")
+    if (here / "pipeline.yaml").is_file():
+        trusted = {os.geteuid(), 0, Path(__file__).stat().st_uid}  # whoever owns the package can run code anyway
+        for path in (here, *here.glob("*.yaml")):
+            if path.stat().st_uid not in trusted:
+                raise UsageError(
+                    f"{path.absolute()} belongs to another user, and settings can make Spark run code: give --conf"
+                    f" {here} if you trust its owner, or start elsewhere"
+                )
+        return here
     packaged = files("cloud_analytics") / "conf"  # also inside a wheel that was not unpacked
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "conf"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import time
@@ -54,6 +55,7 @@ def check(host: str, port: int) -> None:
 def serve(source: Source, host: str, port: int) -> None:
     """Show the pages of this source until SIGINT or SIGTERM."""
     Source.current = source
+    os.chdir(_APP.parent)  # Streamlit would take settings from `.streamlit/` of a folder that may be a stranger's
     settings: dict[str, object] = {
         "server_address": host,
         "server_port": port,

@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -35,6 +36,8 @@ _COLUMN = re.compile(r'(?:casting from source|failed to cast) column "?(\w+)')
 _ATTEMPTS = 20  # while writers replace files under a query
 _CALM = 3  # attempts that wait for a query during which no file changes
 _BATCH = 100_000  # rows
+_MOST_ROWS = 1_000_000  # of an answer to a person
+_PATIENCE = 2.0  # seconds for a query to end that was told to
 _PAUSE = 0.02  # seconds by which each pause between attempts is longer than the one before
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 
@@ -86,13 +89,27 @@ class LakeReader(LakeFolder):
 
         UsageError, in one line, for a query that is wrong, and for anything but one SELECT (or SHOW, DESCRIBE).
         """
-        with self._one_select(query):
-            return self.frame(query)
+
+        def take(cursor: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+            found: pd.DataFrame = cursor.sql(query).to_arrow_table().to_pandas()
+            return found
+
+        return self._asked(query, take)
 
     def table(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The answer to such a query as column names and rows; names may be equal. Errors: see `sql`."""
-        with self._one_select(query):
-            return self._answer(query, (), lambda found: (found.columns, found.fetchall()))
+        """The answer to such a query as column names and rows; names may be equal. Errors: see `sql`.
+
+        UsageError also where the answer has more rows than anybody reads.
+        """
+
+        def take(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[tuple[Any, ...]]]:
+            columns = [name for name, *_ in cursor.execute(query).description]
+            rows = cursor.fetchmany(_MOST_ROWS + 1)
+            if len(rows) > _MOST_ROWS:
+                raise UsageError(f"the answer has more than {_MOST_ROWS:,} rows: narrow it by WHERE, GROUP BY or LIMIT")
+            return columns, rows
+
+        return self._asked(query, take)
 
     def stored(self, table: str) -> dict[str, str]:
         """Column → DuckDB's type, as all files of a table hold them; empty if there is no file.
@@ -105,6 +122,11 @@ class LakeReader(LakeFolder):
     def _types(self, table: str, found: Sequence[FileInfo]) -> dict[str, str]:
         source = _parquet(table, declared(table) or {}, found, by_name=True)
         return {name: kind for name, kind, *_ in self._connection.sql(f"DESCRIBE FROM {source}").fetchall()}
+
+    def _asked(self, query: str, take: Callable[[duckdb.DuckDBPyConnection], Found]) -> Found:
+        """What `take` makes of a person's query, on a connection of its own, whose answer need not be read whole."""
+        with self._one_select(query), self._connection.cursor() as cursor:
+            return _stoppable(lambda: self._answer(query, (), lambda _: take(cursor)), cursor.interrupt)
 
     @contextmanager
     def _one_select(self, query: str) -> Iterator[None]:
@@ -130,6 +152,8 @@ class LakeReader(LakeFolder):
                 try:
                     self._show(listed)
                     answer = take(self._connection.sql(query, params=parameters))
+                except duckdb.InterruptException:
+                    raise
                 except (duckdb.Error, FileNotFoundError) as error:
                     if self._is_as(listed):
                         _expect_parquet(error)
@@ -193,6 +217,26 @@ class LakeReader(LakeFolder):
         return f"{view} {', '.join(sums)} FROM ({selected})" + (" GROUP BY ALL" if added else "")
 
 
+def _stoppable(work: Callable[[], Found], interrupt: Callable[[], None]) -> Found:
+    """What `work` returns. It may take for ever, and DuckDB lets no signal through: so a thread of its own does it."""
+    answer: Future[Found] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        return answer.result()
+    except (KeyboardInterrupt, SystemExit):
+        interrupt()
+        thread.join(_PATIENCE)  # it ends at once, unless a single function takes long
+        raise
+
+
 def _parquet(table: str, columns: dict[str, str], found: Sequence[FileInfo], by_name: bool) -> str:
     """SQL for these files as one table. `by_name`: each file is asked for its columns, not only the first one.
 
@@ -235,6 +279,7 @@ def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_enable_replacements": False,
+        "memory_limit": "50%",  # of the machine's: what Python makes of an answer, and others, need some as well
         "temp_directory": f"{tempfile.gettempdir()}/cloud-analytics-duckdb-{uuid.uuid4().hex}",
     }
     connection = duckdb.connect(config=options)

@@ -231,7 +231,7 @@ def open_session(config: Config, lake: str, choice: str | None = None) -> Iterat
 
     UsageError if the target is `none`, or the keyspace holds the rows of another lake (`expect_own_rows`).
     """
-    if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).has_data:
+    if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).files.has_data:
         raise NothingServed  # a node would have to start only to say the same
     with _chosen(config, lake, choice) as target:
         if target is None:

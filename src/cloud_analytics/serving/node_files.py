@@ -1,0 +1,205 @@
+"""The files of the embedded node, in `<lake>/_cassandra`: what it was told, what it holds, and what it said.
+
+Only its owner may enter the folder. There are `conf/` (written at each start), `data/`, `logs/`, `password`, and
+`node.json` with the ports that were chosen at the first start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cloud_analytics.errors import StoreDamaged, UsageError
+from cloud_analytics.serving.access import Login
+from cloud_analytics.untrusted import json_value
+
+HOST = "127.0.0.1"
+USER = "cloud_analytics"
+MARKER = "-Dcloud_analytics.home="  # in the command line of a daemon: by it a process is known as the node of a lake
+# What the node's log says if files of it are broken, at its start or when they are read. The node forgives a broken end
+# of the commit log, but acknowledged rows are lost by it. (A kill -9 breaks none: what is not synced has no mark yet.)
+_DAMAGE = re.compile(
+    r"CorruptSSTableException|CorruptBlockException|FSReadError|Unable to seek to position .*\.db"
+    r"|error while processing commit log|Ignoring commit log replay error|Exception in thread Thread\[ReadStage"
+)
+
+
+class NodeFiles:
+    """What lies in the folder of one node."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = Path(home).absolute()
+        self.password, self.lock = self.home / "password", self.home / "daemon.lock"
+        self.log, self.output = self.home / "logs" / "system.log", self.home / "logs" / "output.log"
+        # Both go with the data: what the log said of broken files, which the next start may not say again; and a file
+        # that is there when nobody but the node's own user can log in.
+        self._damage, self.secured = self.home / "data" / "damaged", self.home / "data" / "secured"
+
+    @contextmanager
+    def writable(self) -> Iterator[None]:
+        """The folder, which is made if it is missing. UsageError if what is done meanwhile cannot write there."""
+        try:
+            self.home.mkdir(0o700, parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            raise UsageError(
+                f"the embedded Cassandra node cannot write to {self.home} ({error.strerror}): give another folder with"
+                " --lake, or another target with --serving"
+            ) from None
+
+    def expect_own(self) -> None:
+        """UsageError for a link, which no node makes: what is written to one of a stranger is written elsewhere."""
+        for folder, folders, names in os.walk(self.home):
+            for path in (os.path.join(folder, name) for name in (*folders, *names)):
+                with contextlib.suppress(FileNotFoundError):  # the node that runs removes files
+                    kind = os.lstat(path).st_mode
+                    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                        raise UsageError(
+                            f"{path} is no file of a Cassandra node: delete {self.home}, and `cloud-analytics serve`"
+                            " makes a new node and fills it"
+                        )
+
+    def expect_undamaged(self) -> None:
+        """StoreDamaged if the node's log ever said that files of the node are broken."""
+        if not self._damage.exists():
+            logs = [path.read_text("utf-8", "replace") for path in (self.log, self.output) if path.exists()]
+            found = next((line for line in "\n".join(logs).splitlines() if _DAMAGE.search(line)), None)
+            if found is None:
+                return
+            self._damage.write_text(found.strip()[:200], "utf-8")
+        raise StoreDamaged(
+            f"the lake's Cassandra node is damaged ({self._damage.read_text('utf-8')}): what it holds is derived from"
+            " Gold, so `cloud-analytics cassandra reset` clears it, and `cloud-analytics serve` fills it again"
+        )
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the node was ever started. UsageError where another user did so."""
+        try:
+            return (self.home / "data").is_dir()
+        except PermissionError as error:
+            raise self._anothers(error) from None
+
+    def login(self) -> Login:
+        """The node's only user. UsageError if its password cannot be read."""
+        try:
+            return Login(USER, self.password.read_text(encoding="ascii"), str(self.password))
+        except FileNotFoundError:
+            raise UsageError(f"{self.password} is gone, the password of the lake's Cassandra node") from None
+        except OSError as error:
+            raise self._anothers(error) from None
+
+    def _anothers(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"the lake's Cassandra node belongs to another user: {self.password} cannot be read ({error.strerror})"
+        )
+
+    def kept(self) -> dict[str, Any]:
+        """What `node.json` says of the node; nothing where it is missing or broken."""
+        try:
+            kept = json_value((self.home / "node.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+    def keep(self, **values: Any) -> None:
+        """Change what `node.json` says. Only who holds the lock of the node's starters may."""
+        self._write("node.json", json.dumps({**self.kept(), **values}, indent=1).encode())
+
+    def asks_for_a_password(self) -> bool:
+        """Whether it was started with a configuration that asks for a password."""
+        path = self.home / "conf" / "cassandra.yaml"
+        return path.exists() and "PasswordAuthenticator" in path.read_text(encoding="utf-8")
+
+    def clear(self) -> None:
+        """Remove all but the locks."""
+        for folder in ("data", "conf", "logs"):
+            shutil.rmtree(self.home / folder, ignore_errors=True)
+        for name in ("password", "node.json"):
+            (self.home / name).unlink(missing_ok=True)
+
+    def prepare(self, native_port: int, storage_port: int, extra_yaml: Mapping[str, Any]) -> list[str]:
+        """Write what a start needs; returns the options of the daemon's JVM."""
+        self.home.chmod(0o700)  # older versions left it open
+        if not (self.secured.exists() or self.password.exists()):
+            self._write("password", secrets.token_urlsafe(32).encode())
+        with contextlib.suppress(FileNotFoundError):  # so that the log tells of this start alone
+            os.replace(self.log, self.log.with_name("system.previous.log"))
+        new = self.kept().get("new", not (self.home / "data" / "data").exists())
+        self.keep(native_port=native_port, storage_port=storage_port, pid=None, new=new)
+        self._configure(native_port, storage_port, extra_yaml)
+        shutil.rmtree(self.home / "tmp", ignore_errors=True)  # native libraries that a killed process left behind
+        triggers = self.home / "tmp" / "triggers"  # new at each start: jars that lie there would be run
+        triggers.mkdir(parents=True)
+        return [
+            *(line for line in _template("jvm.options").splitlines() if line.startswith("-")),
+            f"-Dcassandra.config={(self.home / 'conf' / 'cassandra.yaml').as_uri()}",
+            f"-Dlogback.configurationFile={(self.home / 'conf' / 'logback.xml').as_uri()}",
+            f"-Dcassandra.logdir={self.home / 'logs'}",
+            f"-Dcassandra.storagedir={self.home / 'data'}",
+            f"-Dcassandra.triggers_dir={triggers}",
+            f"-Djava.io.tmpdir={self.home / 'tmp'}",
+            f"-XX:ErrorFile={self.home / 'logs' / 'hs_err_%p.log'}",
+            MARKER + str(self.home),
+        ]
+
+    def _configure(self, native_port: int, storage_port: int, extra_yaml: Mapping[str, Any]) -> None:
+        from cloud_analytics.serving import keystores  # takes 0.1 s, and is not needed if the node runs already
+
+        data, internode = self.home / "data", secrets.token_urlsafe(32)
+        identity, trust = keystores.identity("internode", internode)
+        configuration: dict[str, Any] = {
+            **yaml.safe_load(_template("cassandra.yaml")),
+            "native_transport_port": native_port,
+            "storage_port": storage_port,
+            "seed_provider": [
+                {
+                    "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
+                    "parameters": [{"seeds": f"{HOST}:{storage_port}"}],
+                }
+            ],
+            # Roles do not bind other nodes, so none is let in: the key is new at each start, and trusts only itself.
+            "server_encryption_options": {
+                "internode_encryption": "all",
+                "optional": False,
+                "require_client_auth": True,
+                "store_type": "PKCS12",
+                "keystore": str(self._write("conf/internode.p12", identity)),
+                "truststore": str(self._write("conf/internode-trust.p12", trust)),
+                "keystore_password": internode,
+                "truststore_password": internode,
+            },
+            "data_file_directories": [str(data / "data")],
+            **{f"{name}_directory": str(data / name) for name in ("commitlog", "hints", "saved_caches", "cdc_raw")},
+            **extra_yaml,
+        }
+        configuration = {key: value for key, value in configuration.items() if value is not None}
+        text = yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True)
+        self._write("conf/cassandra.yaml", text.encode())
+        self._write("conf/logback.xml", _template("logback.xml").encode())
+
+    def _write(self, name: str, content: bytes) -> Path:
+        """Replace a file of the node in one step, and return it; only its owner may read it."""
+        path = self.home / name
+        aside = path.with_name(f"{path.name}.part")
+        aside.unlink(missing_ok=True)
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        os.replace(aside, path)
+        return path
+
+
+def _template(name: str) -> str:
+    return (importlib.resources.files(__package__) / "node_templates" / name).read_text(encoding="utf-8")
