@@ -15,7 +15,7 @@ from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.micro_batch import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.engine import marts, masters, periods
-from cloud_analytics.engine.lost import forget_lost
+from cloud_analytics.engine.lost import expect_whole_bronze, forget_lost
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.compare import RowChanges
@@ -107,6 +107,7 @@ class Pipeline:
         """Bronze → Silver, the dates and masters that changed."""
         outcome = Outcome()
         with self.lake.writer():
+            expect_whole_bronze(self.lake)
             self._silver(outcome, whole_history=False)
         return outcome
 
@@ -233,6 +234,7 @@ class Pipeline:
 
     def _take_in_masters(self, outcome: Outcome) -> None:
         logger.debug("bronze: masters")
+        expect_whole_bronze(self.lake)
         outcome.snapshots, outcome.missing = bronze_masters.ingest(self.lake, self.landing, self.config)
 
     def _note(self, outcome: Outcome, batch: MicroBatch) -> None:

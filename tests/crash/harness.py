@@ -28,7 +28,7 @@ from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.tables import KEYSPACE, tables
 from tests.conftest import REPOSITORY
 from tests.integration.agreement import SILVER_KEYS, rows_of
-from tests.integration.lakes import METADATA, Tables, bag, silver_and_gold
+from tests.integration.lakes import METADATA, Tables, bag, silver_and_gold, unknown_files
 
 # What may differ between two lakes of one landing folder: how files fell into micro-batches, and when.
 INGEST = {*METADATA, "batch_id", "lateness_seconds", "ingest_date"}
@@ -250,13 +250,13 @@ def contents(lake: Path) -> Tables:
 
 
 def leftovers(lake: Path) -> list[str]:
-    """What a finished command must not leave: a journal, staged files, half-written state, empty partitions."""
+    """What a finished command must not leave: a journal, waste, half-written state, empty partitions, unknown files."""
     found = [str(path) for path in (lake / "_staging").glob("*")]
     found += ["_state/journal.json"] if (lake / "_state/journal.json").exists() else []
     found += [str(path) for path in (lake / "_state").glob(".*.tmp")]
     for zone in ("bronze", "silver", "gold", "quarantine"):
         found += [str(path) for path in (lake / zone).rglob("*=*") if path.is_dir() and not any(path.iterdir())]
-    return found
+    return [*found, *unknown_files(lake)]
 
 
 def served_differences(lake: Path) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.pipeline import Pipeline
 from tests.conftest import MakePipeline
+from tests.integration import hostile
 from tests.integration.lakes import differing, silver_and_gold
 
 pytestmark = pytest.mark.spark
@@ -43,11 +44,11 @@ def test_what_was_deleted_from_silver_and_gold_is_built_again(
         _delete(root, *gone)
         caplog.clear()
         step()
-        assert "has lost" in caplog.text
+        assert "others changed" in caplog.text
         assert not differing(before, silver_and_gold(root))
     caplog.clear()
     pipeline.run()
-    assert "has lost" not in caplog.text
+    assert "others changed" not in caplog.text
 
 
 def test_what_nothing_can_build_again_is_told_before_anything_is_done(lake: tuple[Pipeline, Path]) -> None:
@@ -60,8 +61,49 @@ def test_what_nothing_can_build_again_is_told_before_anything_is_done(lake: tupl
         shutil.copytree(root / gone, kept)
         _delete(root, gone)
         before = silver_and_gold(root)
-        with pytest.raises(PipelineError, match=r"has lost the files of 2025.*restore the lake from a backup"):
+        with pytest.raises(PipelineError, match=r"others changed .*, files of 2025.*restore the lake from a backup"):
             pipeline.run()
         assert not differing(before, silver_and_gold(root))
         shutil.move(kept, root / gone)
     pipeline.run()
+
+
+def test_a_part_of_the_lake_that_is_of_an_older_backup_is_built_again_or_told(lake: tuple[Pipeline, Path]) -> None:
+    pipeline, root = lake
+    backup = Path(shutil.copytree(root, root.parent / "backup"))
+    day = min((root / "bronze/usage_events").iterdir()).name
+    more = [hostile.event(f"more-{n}", timestamp=f"{day.partition('=')[2]}T0{n}:00:00Z") for n in range(3)]
+    (root.parent / "landing/usage_events_stream/zz.jsonl").write_text("\n".join(more) + "\n", encoding="utf-8")
+    pipeline.run()
+    whole = Path(shutil.copytree(root, root.parent / "whole"))
+
+    def restore(*parts: str) -> None:
+        for part in parts:
+            shutil.rmtree(root / part)
+            shutil.copytree(backup / part, root / part)
+
+    restore("gold", "silver")
+    pipeline.run()
+    assert not differing(silver_and_gold(whole), silver_and_gold(root))
+
+    def state_alone() -> None:
+        restore("_state")
+
+    def copied_over() -> None:
+        shutil.copytree(backup, root, dirs_exist_ok=True)
+
+    def a_batch_is_gone() -> None:
+        (batch,) = {path.name for path in (root / "bronze/usage_events" / day).iterdir()} - {
+            path.name for path in (backup / "bronze/usage_events" / day).iterdir()
+        }
+        _delete(root, f"bronze/usage_events/{day}/{batch}")
+
+    for harm in (state_alone, copied_over, a_batch_is_gone):
+        shutil.rmtree(root)
+        shutil.copytree(whole, root)
+        harm()
+        before = silver_and_gold(root)
+        for step in (pipeline.run, pipeline.stream, pipeline.reconcile, pipeline.silver):
+            with pytest.raises(PipelineError, match=r"others changed bronze/usage_events, files of .*restore the lake"):
+                step()
+        assert not differing(before, silver_and_gold(root))

@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import SparkSession
+
 from cloud_analytics.config import Config
 from cloud_analytics.lake.files import ReadableFiles, open_files
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.audit import Audit, audit
 from cloud_analytics.reading.lake import LakeReader
@@ -101,6 +104,16 @@ def differing(one: Tables, other: Tables) -> list[str]:
     assert one.keys() == other.keys()
     return [f"{name}: {list((one[name] - other[name]) + (other[name] - one[name]))[:2]}" for name in one
             if one[name] != other[name]]  # fmt: skip
+
+
+def unknown_files(lake: Path) -> list[str]:
+    """Where the lake's files are not those that its state knows."""
+
+    def no_session() -> SparkSession:
+        raise AssertionError("files are listed without Spark")
+
+    found = Lake(no_session, str(lake)).changed_by_others()
+    return [f"{table}/{folder}" for table, folders in found.items() for folder in folders]
 
 
 def files_of(lake: Path) -> dict[str, tuple[int, int]]:

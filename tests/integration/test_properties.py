@@ -25,7 +25,7 @@ from tests.integration.agreement import (
     silver_differences,
 )
 from tests.integration.hostile import MASTERS
-from tests.integration.lakes import audit_of
+from tests.integration.lakes import audit_of, unknown_files
 from tests.oracle import compute
 
 pytestmark = pytest.mark.spark
@@ -122,6 +122,7 @@ def check(story: Story, make_pipeline: MakePipeline) -> None:
             getattr(pipeline, story.steps[number % len(story.steps)])()
         pipeline.run()
         assert not pipeline.run().changed
+        assert_none(unknown_files(lake))
         expected = compute(landing, started)
         assert_none(silver_differences(lake, expected))
         assert_none(quarantine_differences(lake, expected))

@@ -1,71 +1,128 @@
-"""Files that somebody deleted from a lake: what Bronze can give again is built again, and the rest is told first."""
+"""Files of a lake that others deleted, added or changed: what Bronze gives is built again, and the rest is told."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from cloud_analytics.bronze import ledger
-from cloud_analytics.engine import usage
+from cloud_analytics.engine import staging
+from cloud_analytics.engine.staging import Staged
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.gold import marts
 from cloud_analytics.lake import built, periods
-from cloud_analytics.lake.folder import REMEDY
+from cloud_analytics.lake.built import States
+from cloud_analytics.lake.folder import NO_VALUE, REMEDY
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.quality import quarantine
 from cloud_analytics.silver import state as silver_state
+from cloud_analytics.silver.state import SilverEvents
 from cloud_analytics.tables import Table
-from cloud_analytics.tables.zones import BRONZE_EVENTS, SILVER_EVENTS, SILVER_MASTERS
+from cloud_analytics.tables.zones import COST_BASELINES, QUARANTINED_EVENTS, SILVER_EVENTS, SILVER_MASTERS
 
 logger = logging.getLogger(__name__)
 
+_TIMELESS = f"{QUARANTINED_EVENTS.partition}={NO_VALUE}"  # where Bronze puts what it rejects
+_Changed = Mapping[str, Mapping[str, bool]]  # see `Lake.changed_by_others`
+
+
+def expect_whole_bronze(lake: Lake) -> None:
+    """PipelineError where others changed files of Bronze, or of what Bronze rejects: nothing can build these again."""
+    _refuse_bronze(lake.changed_by_others(("bronze", "quarantine")))
+
 
 def forget_lost(lake: Lake) -> None:
-    """Forget the partitions of Silver and Gold that had rows and have no file any more, so that they are built again.
+    """Remove and forget the partitions of Silver and Gold whose files others changed, so that they are built again.
 
-    Each table is told by a warning. PipelineError for what cannot be built again: dates of Bronze, and what Gold keeps
+    Each table is told by a warning. PipelineError for what cannot be built again: files of Bronze, and what Gold keeps
     of months that finance has closed.
     """
-    states, silver = built.load(lake), silver_state.load(lake)
-    bronze = lake.load(ledger.DATES)
-    _refuse(BRONZE_EVENTS, _without_files(lake, BRONZE_EVENTS, bronze))
-    summed = states.get(usage.TABLE.path, {})
-    versions = silver_state.versions(lake)
-    had_rows = [date for date, entry in summed.items() if entry.rows and entry.inputs == versions.get(date)]
-    events = _without_files(lake, SILVER_EVENTS, had_rows)
-    lost = {SILVER_EVENTS: events} if events else {}
-    left = {}
-    closed = periods.load(lake).months
-    for table in (*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())):
-        known = states.get(table.path, {})
-        gone = _without_files(lake, table, [name for name, entry in known.items() if entry.rows])
-        if gone:
-            _refuse(table, {name for name in gone if table.is_held(name, closed) or (table.closes and closed)})
-            lost[table] = gone
-            left[table.path] = {name: entry for name, entry in known.items() if name not in gone}
-    if not lost:
+    found = lake.changed_by_others()
+    _refuse_bronze(found)
+    tables = [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
+    others = {SILVER_EVENTS.path, QUARANTINED_EVENTS.path, COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)}
+    changed = {path: found[path] for path in found.keys() & {*others, *(table.path for table in tables)}}
+    if not changed:
         return
-    for table, names in lost.items():
-        logger.warning(f"{table.path} has lost {_told(names)}: what Bronze gives of it is built again")
-    dates = {date: entry for date, entry in silver.dates.items() if date not in events}
-    settled = {date: entry for date, entry in silver.settled.items() if date not in events}
+    states, silver, closed = built.load(lake), silver_state.load(lake), periods.load(lake).months
+    lost = {table.path: _lost(table, changed) for table in tables}
+    if any(any(folders.values()) for folders in changed.values()):
+        # Some are of another time, as after a backup of only a part. Files of equal length may be so as well.
+        for path, folders in _of_another_time(lake, tables, states).items():
+            lost[path] |= folders
+    for table in tables:
+        is_final = bool(table.closes and closed)
+        _refuse(table.path, {folder for folder in lost[table.path] if is_final or table.is_held(_name(folder), closed)})
+    days = _lost_days(changed, silver)
+    lost |= {SILVER_EVENTS.path: days, QUARANTINED_EVENTS.path: days}
+    lost[COST_BASELINES.path] = {*changed.get(COST_BASELINES.path, ())}
+    dates = {date: entry for date, entry in silver.dates.items() if f"date={date}" not in days}
+    settled = {date: entry for date, entry in silver.settled.items() if f"date={date}" not in days}
+    baselines = None if lost[COST_BASELINES.path] else silver.baselines
+    left = {
+        path: {name: entry for name, entry in partitions.items() if name not in set(map(_name, lost.get(path, ())))}
+        for path, partitions in states.items()
+    }
     with lake.transaction() as transaction:
-        transaction.store(silver_state.DOCUMENT, replace(silver, dates=dates, settled=settled))
-        transaction.store(built.TABLES, {**states, **left})
+        for path, folders in lost.items():
+            if folders:
+                logger.warning(f"others changed {path}, {_told(folders)}: what Bronze gives of it is built again")
+                transaction.clear(path, folders)
+        transaction.store(silver_state.DOCUMENT, replace(silver, dates=dates, settled=settled, baselines=baselines))
+        transaction.store(built.TABLES, left)
 
 
-def _without_files(lake: Lake, table: Table, partitions: Collection[str]) -> set[str]:
-    """Those of these partitions ("" where the table is one) that have no file."""
-    there = {path.partition("/")[0].partition("=")[2] for path in lake.relative_files(table.path)}
-    return set(partitions) - there
+def _refuse_bronze(changed: _Changed) -> None:
+    for path, folders in changed.items():
+        if path.startswith("bronze/"):
+            _refuse(path, folders)
+        if path == QUARANTINED_EVENTS.path:
+            _refuse(path, folders.keys() & {_TIMELESS})
 
 
-def _refuse(table: Table, gone: Collection[str]) -> None:
-    if gone:
-        raise PipelineError(f"{table.path} has lost {_told(gone)}, which nothing in the lake can build again: {REMEDY}")
+def _lost(table: Table, changed: _Changed) -> set[str]:
+    """The folders of partitions of a master or a mart that have to be built again."""
+    if table.zone == "silver" and quarantine.table(table.name) in changed:
+        return {""}  # a master and its rejects are built together
+    return {*changed.get(table.path, ())}
 
 
-def _told(names: Collection[str]) -> str:
-    """`the files of 2025-06-01 and 3 more`; `all its files` for a table that is one partition."""
-    first, *others = sorted(names)
-    return "all its files" if not first else f"the files of {first}" + (f" and {len(others)} more" if others else "")
+def _of_another_time(lake: Lake, tables: Sequence[Table], states: States) -> dict[str, set[str]]:
+    """Path of a table → the folders of its partitions whose rows are not those that were built."""
+    built_once = [table for table in tables if states.get(table.path)]
+    found = staging.contents(lake, [Staged(table, table.path, None) for table in built_once])
+    return {
+        table.path: {
+            f"{table.partition}={name}" if table.partition else ""
+            for name, entry in states[table.path].items()
+            if found[table.path].get(name, ("", 0)) != (entry.content, entry.rows)
+            and entry.content != entry.inputs  # a date to which parts were added has no hash: their names are new
+        }
+        for table in built_once
+    }
+
+
+def _lost_days(changed: _Changed, silver: SilverEvents) -> set[str]:
+    """The folders of dates of Silver's events, and of their rejects, that have to be built again."""
+    days = {**changed.get(SILVER_EVENTS.path, {}), **changed.get(QUARANTINED_EVENTS.path, {})}
+    if any(days.values()):
+        return {*days, *(f"date={date}" for date in silver.dates)}  # no hash tells which others are of another time
+    return set(days)
+
+
+def _name(folder: str) -> str:
+    """The name of a partition, as the engine has it."""
+    return folder.partition("=")[2]
+
+
+def _refuse(path: str, folders: Collection[str]) -> None:
+    if folders:
+        told = f"others changed {path}, {_told(folders)}"
+        raise PipelineError(f"{told}, which nothing in the lake can build again: {REMEDY}")
+
+
+def _told(folders: Collection[str]) -> str:
+    """`files of 2025-06-01 and 3 more partitions`; `its files` for a table that is one partition."""
+    first, *others = sorted(map(_name, folders))
+    more = f" and {len(others)} more partitions" if others else ""
+    return f"files of {first}{more}" if first else "its files"

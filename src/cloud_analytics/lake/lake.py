@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder
+from cloud_analytics.lake.inventory import INVENTORY, Files, after, differing, folder_of
 from cloud_analytics.lake.journal import JOURNAL, Journal
 from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
@@ -96,6 +97,7 @@ class Transaction:
     number: int
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _datasets: list[_Dataset] = field(default_factory=list)
+    _cleared: dict[str, frozenset[str]] = field(default_factory=dict)
     _documents: dict[str, Any] = field(default_factory=dict)
     _declared: set[str] = field(default_factory=set)
     _lines: dict[str, str] = field(default_factory=dict)
@@ -146,6 +148,11 @@ class Transaction:
         """Make the staged files that `keep` accepts files of `table`, and drop its old ones that `remove` accepts."""
         self._datasets.append(_Dataset(table, staged, remove, keep))
 
+    def clear(self, table: str, folders: Collection[str]) -> None:
+        """Drop whatever lies in these folders of partitions of `table`, also what others put there."""
+        self._cleared[table] = frozenset(folders)
+        self.place(table, None, lambda path: folder_of(path) in folders)
+
     def append(self, table: str, rows: Rows, partition_by: Sequence[str]) -> None:
         """Add files that this transaction owns (Bronze events, and lines that Bronze rejects)."""
         self.replace(table, rows, partition_by, remove=None)
@@ -167,32 +174,50 @@ class Transaction:
         """Which files move where, which go, which documents are stored."""
         moves: list[tuple[str, str]] = []
         replacements: list[tuple[str, str]] = []
-        going: dict[str, bool] = {}  # path of a file that goes → whether another one takes its name
+        gone: dict[str, dict[str, int]] = {}  # table → files that go, also those whose name another one takes
+        come: dict[str, dict[str, int]] = {}
         for dataset in self._datasets:
-            old = _by_folder(self._leaving(dataset, going))
-            new = self.lake.relative_files(dataset.staged) if dataset.staged is not None else []
+            old = _by_folder(self._leaving(dataset, gone.setdefault(dataset.table, {})))
+            coming = come.setdefault(dataset.table, {})
+            new = self.lake.lengths(dataset.staged) if dataset.staged is not None else {}
             for folder, paths in _by_folder(filter(dataset.keep, new)).items():
-                sources = [f"{dataset.staged}/{path}" for path in paths]
-                place = f"{dataset.table}/{folder}".rstrip("/")
-                if len(sources) == len(old.get(folder, ())) == 1:
-                    target = f"{dataset.table}/{old[folder][0]}"
-                    going[target] = True
-                    replacements.append((sources[0], target))
+                if len(paths) == len(old.get(folder, ())) == 1:
+                    (places, pairs) = (old[folder], replacements)
                 else:
                     names = [f"{self.number}-{path.rpartition('/')[2]}" for path in paths]
-                    moves += [(source, f"{place}/{name}") for source, name in zip(sources, names)]
+                    (places, pairs) = ([f"{folder}/{name}".lstrip("/") for name in names], moves)
+                for path, place in zip(paths, places):
+                    pairs.append((f"{dataset.staged}/{path}", f"{dataset.table}/{place}"))
+                    coming[place] = new[path]
+        self._take_stock(gone, come)
         known = self.lake.state(STORED, [])
         if not self._declared.issubset(known):
             self.put(STORED, sorted({*known, *self._declared}))
-        removed = [path for path, replaced in going.items() if not replaced]
+        replaced = {target for _, target in replacements}
+        removed = [
+            name for table, files in gone.items() for path in files if (name := f"{table}/{path}") not in replaced
+        ]
         return Journal(self.number, removed, moves, self._documents, self._lines, replacements)
 
-    def _leaving(self, dataset: _Dataset, going: dict[str, bool]) -> list[str]:
-        """The files of its table that a dataset drops and no earlier dataset dropped. Adds them to `going`."""
+    def _leaving(self, dataset: _Dataset, gone: dict[str, int]) -> list[str]:
+        """The files of its table that a dataset drops and no earlier dataset dropped. Adds them to `gone`."""
         if dataset.remove is None:
             return []
-        dropped = filter(dataset.remove, self.lake.relative_files(dataset.table))
-        return [path for path in dropped if not going.setdefault(f"{dataset.table}/{path}", False)]
+        there = self.lake.lengths(dataset.table)
+        leaving = {path: there[path] for path in filter(dataset.remove, there) if path not in gone}
+        gone |= leaving
+        return list(leaving)
+
+    def _take_stock(self, gone: Mapping[str, Mapping[str, int]], come: Mapping[str, Mapping[str, int]]) -> None:
+        """Store which files the tables have after this transaction."""
+        known, found = self.lake.inventory(), {}
+        for table in gone:
+            anew = self._cleared.get(table, frozenset())
+            before = {folder: files for folder, files in known.get(table, {}).items() if folder not in anew}
+            left = {path: length for path, length in gone[table].items() if folder_of(path) not in anew}
+            found[table] = after(before, left, come[table])
+        if found or self.lake.state(INVENTORY.path, None) is None:
+            self.store(INVENTORY, {**known, **found})
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
@@ -256,6 +281,20 @@ class Lake(LakeFolder):
                 prefix = info.path.index(marker, len(self.root) - 1 if self.root in info.path else 0) + len(marker)
             found[info.path[prefix:]] = info.length
         return found
+
+    def inventory(self) -> dict[str, dict[str, Files]]:
+        """Table → the files of its partitions, as the last transaction left them."""
+        if self.state(INVENTORY.path, None) is None and INVENTORY.path not in self.state(STORED, []):
+            # A new lake, or one of a version that kept no such list: it is taken as it is.
+            tables = [f"{zone}/{entry.name}" for zone in ZONES for entry in self.files.entries(zone)]
+            return {table: after({}, {}, self.lengths(table)) for table in tables}
+        return self.load(INVENTORY)
+
+    def changed_by_others(self, zones: Collection[str] = ZONES) -> dict[str, dict[str, bool]]:
+        """Table → the partitions whose files are not those that the last transaction left → whether any is there."""
+        tables = {table: left for table, left in self.inventory().items() if table.partition("/")[0] in zones}
+        found = {table: differing(left, self.lengths(table)) for table, left in tables.items()}
+        return {table: folders for table, folders in found.items() if folders}
 
     def _expect_inside(self, *folders: str) -> None:
         """UsageError for a link to somewhere else: in a lake from somebody else it could lead to any of our files."""
