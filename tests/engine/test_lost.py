@@ -39,7 +39,8 @@ def test_what_was_deleted_from_silver_and_gold_is_built_again(
     pipeline, root = lake
     before = silver_and_gold(root)
     day = _first(root, "silver/usage_events")
-    some = (day, "silver/users", _first(root, "gold/org_daily_usage_by_service"))
+    rejects = next(path.name for path in (root / "quarantine").iterdir() if path.name != "usage_events")
+    some = (day, "silver/users", _first(root, "gold/org_daily_usage_by_service"), f"quarantine/{rejects}")
     for step, gone in ((pipeline.run, ("gold",)), (pipeline.reconcile, some)):
         _delete(root, *gone)
         caplog.clear()

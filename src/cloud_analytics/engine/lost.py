@@ -40,8 +40,9 @@ def forget_lost(lake: Lake) -> None:
     found = lake.changed_by_others()
     _refuse_bronze(found)
     tables = [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
-    others = {SILVER_EVENTS.path, QUARANTINED_EVENTS.path, COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)}
-    changed = {path: found[path] for path in found.keys() & {*others, *(table.path for table in tables)}}
+    rest = [COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]  # built with what the state knows by name
+    ours = {SILVER_EVENTS.path, QUARANTINED_EVENTS.path, *rest, *(table.path for table in tables)}
+    changed = {path: found[path] for path in found.keys() & ours}
     if not changed:
         return
     states, silver, closed = built.load(lake), silver_state.load(lake), periods.load(lake).months
@@ -55,7 +56,7 @@ def forget_lost(lake: Lake) -> None:
         _refuse(table.path, {folder for folder in lost[table.path] if is_final or table.is_held(_name(folder), closed)})
     days = _lost_days(changed, silver)
     lost |= {SILVER_EVENTS.path: days, QUARANTINED_EVENTS.path: days}
-    lost[COST_BASELINES.path] = {*changed.get(COST_BASELINES.path, ())}
+    lost |= {path: {*changed.get(path, ())} for path in rest}
     dates = {date: entry for date, entry in silver.dates.items() if f"date={date}" not in days}
     settled = {date: entry for date, entry in silver.settled.items() if f"date={date}" not in days}
     baselines = None if lost[COST_BASELINES.path] else silver.baselines
