@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from cloud_analytics.runtime import temporary
 
 PROGRAM = """
 import sys, time
@@ -51,3 +56,17 @@ def test_the_folder_is_private_and_what_a_killed_process_left_is_swept(tmp_path:
     alive.kill()
     alive.wait()
     assert {path.name for path in place.iterdir()} == {"cloud-analytics-of-somebody-else", kept.name}
+
+
+def test_folders_of_others_under_its_name_are_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that this user may not enter would end every command."""
+
+    def refuse(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    theirs = tmp_path / f"{temporary._PREFIX}theirs"
+    theirs.mkdir()
+    monkeypatch.setattr(Path, "is_file", refuse)
+    monkeypatch.setattr(os, "getuid", lambda: theirs.stat().st_uid + 1)
+    temporary._sweep(tmp_path)
+    assert theirs.is_dir()

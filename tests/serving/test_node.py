@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from cloud_analytics.errors import PipelineError, StoreDamaged, UsageError
+from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.serving import daemon
 from cloud_analytics.serving.access import Login
 from cloud_analytics.serving.connect import Row, connect, connected, disconnect, readable_errors
@@ -166,8 +167,10 @@ def test_another_users_node_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_cache_that_can_only_be_read_does_for_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setattr("cloud_analytics.serving.node.FileLock", None)
+    def refuse(_: FileLock) -> FileLock:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "__enter__", refuse)
     with EmbeddedNode(tmp_path)._one_chooser_of_ports():
         pass
 

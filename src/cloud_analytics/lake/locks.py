@@ -30,13 +30,24 @@ def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterato
     lock = FileLock(path)
     try:
         while not lock.take():
-            holder, _, kind = path.read_text(encoding="utf-8").partition(" ")
-            if not (by_turns or kind == _BY_TURNS):
-                raise UsageError(
-                    f"another run (process {holder or 'unknown'}) is {doing}; wait until it ends, or use another --lake"
-                )
+            process, _, kind = lock.noted().partition(" ")
+            lives = _lives(process)
+            if not (by_turns or (lives and kind == _BY_TURNS)):
+                who = f"another run (process {process}) is {doing}" if lives else f"somebody holds the lock file {path}"
+                raise UsageError(f"{who}; wait until it ends, or use another --lake")
             time.sleep(_POLL)
-        path.write_text(f"{os.getpid()} {_BY_TURNS if by_turns else ''}".rstrip(), encoding="utf-8")
+        lock.note(f"{os.getpid()} {_BY_TURNS if by_turns else ''}".rstrip())
         yield
     finally:
         lock.release()
+
+
+def _lives(process: str) -> bool:
+    """Whether the process that the lock file names is there. The file goes on naming its last holder."""
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True  # another user's
+    except (ValueError, OverflowError, OSError):
+        return False
+    return True

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from cloud_analytics.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
 _POLL = 0.05
+_SILENT = 5.0  # seconds of waiting before a line says for what
 
 
 class FileLock:
     """`with FileLock(path):` one holder at a time, or any number of `shared` ones.
 
-    Waits at most `timeout` seconds (None: for ever), then TimeoutError.
+    Waits at most `timeout` seconds, then UsageError.
     """
 
-    def __init__(self, path: Path, timeout: float | None = None, shared: bool = False) -> None:
+    def __init__(self, path: Path, timeout: float = 900.0, shared: bool = False) -> None:
         self._path, self._timeout = path, timeout
         self._kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         self._descriptor = -1
@@ -25,7 +33,7 @@ class FileLock:
     def take(self, alone: bool = False) -> bool:
         """Take the lock if it is free, else return False; never waits. With `alone` a shared lock excludes others."""
         if self._descriptor < 0:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            self._descriptor = _opened(self._path)
         try:
             fcntl.flock(self._descriptor, (fcntl.LOCK_EX if alone else self._kind) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -33,16 +41,24 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Release the lock. A child process that inherited its `descriptor` still holds it."""
-        os.close(self._descriptor)  # without LOCK_UN, which would release the child's as well
-        self._descriptor = -1
+        """Release the lock, if it was opened. A child process that inherited its `descriptor` still holds it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)  # without LOCK_UN, which would release the child's as well
+            self._descriptor = -1
 
     def __enter__(self) -> FileLock:
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        began, told = time.monotonic(), False
         while not self.take():
-            if deadline is not None and time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > self._timeout:
                 self.release()
-                raise TimeoutError(f"{self._path} is locked by another process")
+                raise UsageError(
+                    f"another process, or another user's, has held the lock file {self._path} for {waited:.0f} s:"
+                    " end it, or try again later"
+                )
+            if waited > _SILENT and not told:
+                logger.warning("waiting for the lock file %s, which another process holds", self._path)
+                told = True
             time.sleep(_POLL)
         return self
 
@@ -54,6 +70,32 @@ class FileLock:
     def descriptor(self) -> int:
         """The open file, for a child process to inherit: the child then holds the lock as long as it lives."""
         return self._descriptor
+
+    def note(self, text: str) -> None:
+        """Write into the lock file, for others to read. Only who holds the lock may."""
+        os.pwrite(self._descriptor, text.encode(), 0)
+        os.ftruncate(self._descriptor, len(text.encode()))  # afterwards: it is never empty for who reads meanwhile
+
+    def noted(self) -> str:
+        """What a holder wrote into the lock file, now or earlier."""
+        return os.pread(self._descriptor, 100, 0).decode("utf-8", "replace")
+
+
+def _opened(path: Path) -> int:
+    """The lock file, open: it is made if it is missing. UsageError for anything that is no file.
+
+    Whoever can open a file can lock it, also for reading alone. So only those may open it who may write to its folder,
+    whatever the umask says; files of older versions were open to all readers.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise UsageError(f"{path} is a link, a folder or a pipe, where a lock file belongs: remove it")
+    writers = 0o200 | path.parent.stat().st_mode & 0o022
+    mode = writers | writers << 1
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode)
+    with suppress(PermissionError):  # another user's, or a file system without such rights
+        os.fchmod(descriptor, mode)
+    return descriptor
 
 
 def is_locked(path: Path) -> bool:

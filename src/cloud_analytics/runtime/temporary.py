@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def temporary_folder() -> Path:
 def _sweep(place: Path) -> None:
     """Remove this user's folders there whose process is gone."""
     for folder in place.glob(f"{_PREFIX}*"):
-        lock = folder / _LOCK
-        if not folder.is_symlink() and lock.is_file() and folder.stat().st_uid == os.getuid() and not is_locked(lock):
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process sweeps as well
+            if folder.lstat().st_uid == os.getuid() and not folder.is_symlink():  # nobody else's is looked into
+                lock = folder / _LOCK
+                if lock.is_file() and not is_locked(lock):
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -161,15 +161,16 @@ class EmbeddedNode:
     def _one_starter(self) -> FileLock:
         return FileLock(self.home / "start.lock", self._patience)
 
-    def _one_chooser_of_ports(self) -> contextlib.AbstractContextManager[object]:
+    @contextmanager
+    def _one_chooser_of_ports(self) -> Iterator[None]:
         """A lock that keeps nodes of other lakes from choosing the same ports before this one answers.
 
-        There is none where the cache can only be read: of two nodes that then choose the same port one chooses again.
+        There is none where this user may not write it: of two nodes that then choose the same port one chooses again.
         """
-        cache = cache_folder()
-        if os.access(cache, os.W_OK):
-            return FileLock(cache / "ports.lock", self._patience)
-        return contextlib.nullcontext()
+        with contextlib.ExitStack() as locked:
+            with contextlib.suppress(OSError):
+                locked.enter_context(FileLock(cache_folder() / "ports.lock", self._patience))
+            yield
 
     def _ports(self) -> list[int | None]:
         return [self.files.kept().get(name) for name in ("native_port", "storage_port")]
