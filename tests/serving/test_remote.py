@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
+import tracemalloc
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile
 
 import pytest
 from pydantic import ValidationError
@@ -100,6 +103,50 @@ def test_what_is_wrong_with_a_bundle(authority: Authority, tmp_path: Path) -> No
     assert "cert holds no certificate" in told(cert=b"?")
     assert "key holds no private key" in told(key=b"?")
     assert "key is not the key of cert" in told(key=authority.issue("other").key_pem)
+
+
+@pytest.mark.parametrize("name", ["identity.jks", "of no use"])
+@pytest.mark.parametrize("kind", [ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
+@pytest.mark.parametrize("honest", [True, False], ids=["", "it says that it is small"])
+def test_a_bundle_that_becomes_much_is_not_unpacked(
+    authority: Authority, tmp_path: Path, name: str, kind: int, honest: bool
+) -> None:
+    much, path = 64 * 2**20, tmp_path / "bundle.zip"
+    with ZipFile(path, "w", kind) as archive:
+        for member, content in (members(authority, 1) | {name: bytes(much)}).items():
+            archive.writestr(member, content)
+    if not honest:
+        path.write_bytes(path.read_bytes().replace(struct.pack("<I", much), struct.pack("<I", 1000)))
+    tracemalloc.start()
+    try:
+        found = bundle.problems(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert all("\n" not in problem for problem in found)
+    harmless = (name, kind, honest) == ("of no use", ZIP_DEFLATED, False)  # who unpacks it gets the 1,000 bytes
+    assert bool(found) is not harmless
+
+
+@pytest.mark.parametrize("harm", ["encrypted", "cut short", "another byte"])
+def test_a_bundle_that_is_damaged_is_one_line(authority: Authority, tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "bundle.zip"
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for name, member in members(authority, 1).items():
+            archive.writestr(name, member)
+        at = archive.getinfo("cert").header_offset
+    content = bytearray(path.read_bytes())
+    if harm == "encrypted":
+        content[content.index(b"PK\1\2") + 8] |= 1
+        content[6] |= 1
+    elif harm == "cut short":
+        del content[at + 50 : at + 90]
+    else:
+        content[at + 45] ^= 0xFF
+    path.write_bytes(content)
+    (problem,) = bundle.problems(path)
+    assert "is no zip archive" in problem
+    assert "\n" not in problem
 
 
 def test_a_certificate_out_of_its_time(authority: Authority, tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import datetime, timezone
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -14,6 +15,8 @@ from cloud_analytics.untrusted import json_value
 # The Python driver reads ca.crt, cert and key, the connector the two Java key stores.
 MEMBERS = ("config.json", "ca.crt", "cert", "key", "identity.jks", "trustStore.jks")
 _CONFIG = ("host", "port", "keyStorePassword", "trustStorePassword")
+_LARGEST = 2**20  # bytes, of the archive and of what it holds: a bundle is some 20 KB
+_KINDS = {ZIP_STORED, ZIP_DEFLATED}
 _NEW = "download a new one from the Astra console"
 
 
@@ -22,10 +25,11 @@ def problems(path: Path, now: datetime | None = None) -> list[str]:
     if not path.is_file():
         return [f"{path} is no file: give the path of the bundle that the Astra console offers (Connect)"]
     try:
-        with ZipFile(path) as archive:
-            files = {name: archive.read(name) for name in archive.namelist() if name in MEMBERS}
-    except (BadZipFile, OSError) as error:
+        files = _members(path)
+    except (BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:  # RuntimeError: it is encrypted
         return [f"{path} is no zip archive ({error}): {_NEW}"]
+    if files is None:
+        return [f"{path} holds more than {_LARGEST >> 20} MiB or is packed otherwise, and is no bundle: {_NEW}"]
     missing = [name for name in MEMBERS if name not in files]
     if missing:
         return [f"{path} lacks {', '.join(missing)}: {_NEW}, as it is, not unpacked and packed again"]
@@ -33,6 +37,24 @@ def problems(path: Path, now: datetime | None = None) -> list[str]:
         f"{path}: {problem}: {_NEW}"
         for problem in (*_config_problems(files["config.json"]), *_key_problems(files, now))
     ]
+
+
+def _members(path: Path) -> dict[str, bytes] | None:
+    """The files that both drivers read; None if the archive is one that becomes too much where it is unpacked.
+
+    What an archive says of its sizes may be wrong. Of these two ways of packing Python unpacks no more than was asked.
+    """
+    if path.stat().st_size > _LARGEST:
+        return None
+    with ZipFile(path) as archive:
+        found = archive.infolist()  # the Python driver unpacks them all
+        if sum(info.file_size for info in found) > _LARGEST or {info.compress_type for info in found} - _KINDS:
+            return None
+        files = {}
+        for name in set(MEMBERS).intersection(archive.namelist()):
+            with archive.open(name) as member:
+                files[name] = member.read(_LARGEST)
+        return files
 
 
 def _config_problems(text: bytes) -> list[str]:
