@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -232,6 +233,47 @@ def test_what_was_verified_is_not_read_again(cache: Path, monkeypatch: pytest.Mo
     found = jars.ensure(TOY, fetch)
     monkeypatch.setattr(LockedJar, "matches", must_not_fetch)
     assert jars.cached(TOY) == found
+
+
+@pytest.mark.parametrize("umask", [0, 0o002, 0o077])
+def test_the_cache_is_writable_by_its_owner_alone(cache: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        jars.ensure(TOY, fetch)
+        assert jars.cached(TOY) is not None
+    finally:
+        os.umask(before)
+    made = [cache, *cache.rglob("*")]
+    assert len(made) == 7
+    assert [path for path in made if path.stat().st_mode & 0o022] == []
+
+
+@pytest.mark.parametrize("loose", ["folder", "jar", "note"])
+def test_what_others_can_write_is_verified_each_time(cache: Path, loose: str) -> None:
+    """A cache of an older version: who altered a jar could write its size and times into the note as well."""
+    (alpha, _) = jars.ensure(TOY, fetch)
+    note = alpha.with_name(".verified.json")
+    {"folder": alpha.parent, "jar": alpha, "note": note}[loose].chmod(0o777)
+    alpha.write_bytes(b"FIRST")
+    status = alpha.stat()
+    times = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    note.write_text(json.dumps({**json.loads(note.read_text()), alpha.name: times}))
+    assert jars.cached(TOY) is None
+    jars.ensure(TOY, fetch)
+    assert alpha.read_bytes() == b"first"
+    assert not alpha.parent.stat().st_mode & 0o022
+
+
+def test_where_others_can_write_nothing_is_remembered(cache: Path, tmp_path: Path) -> None:
+    """They could have put a link where the note will be written."""
+    (alpha, _) = jars.ensure(TOY, fetch)
+    alpha.parent.chmod(0o777)
+    note, victim = alpha.with_name(".verified.json"), tmp_path / "victim"
+    note.unlink()
+    note.with_name(f"{note.name}.{os.getpid()}").symlink_to(victim)
+    assert jars.cached(TOY) is not None
+    assert not note.exists()
+    assert not victim.exists()
 
 
 @pytest.mark.parametrize("jar_set", lockfile.JAR_SETS, ids=lambda jar_set: jar_set.name)

@@ -2,7 +2,8 @@
 
 A set lies in `<cache>/jars/<set>-<digest of its lock>/`. It is downloaded into another folder, checked against the
 SHA-256 of its lock and renamed. So a folder with the final name is complete, whichever process was killed at whatever
-moment. At each use the hash of every jar is checked again, unless its size and times are those of the last check.
+moment. At each use the hash of every jar is checked again, unless its size and times are those of the last check, and
+nobody else can write to it: what was made is writable by its owner alone, whatever the umask says.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def cached(jar_set: JarSet) -> list[Path] | None:
     """The paths of a set if all its files are there and hold the locked bytes, else None."""
     folder, known, found = folder_of(jar_set), {}, {}
     with suppress(OSError, ValueError):
-        known = json.loads((folder / _VERIFIED).read_text(encoding="utf-8"))
+        if _is_safe(folder.stat()) and _is_safe((folder / _VERIFIED).stat()):
+            known = json.loads((folder / _VERIFIED).read_text(encoding="utf-8"))
     for jar in jar_set.jars():
         path = folder / jar.file_name
         try:
@@ -78,15 +80,30 @@ def cached(jar_set: JarSet) -> list[Path] | None:
         except OSError:
             return None
         # The time of the last change of the file's entry is the kernel's: nobody sets it back.
-        found[jar.file_name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        if known.get(jar.file_name) != found[jar.file_name] and not jar.matches(path):
+        now = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        if _is_safe(status):
+            found[jar.file_name] = now
+        if not (_is_safe(status) and known.get(jar.file_name) == now) and not jar.matches(path):
             return None
     if found != known:
         with suppress(OSError):  # a cache that is read-only is verified each time
-            aside = folder / f"{_VERIFIED}.{os.getpid()}"
-            aside.write_text(json.dumps(found), encoding="utf-8")
-            aside.replace(folder / _VERIFIED)
-    return [folder / name for name in found]
+            _remember(folder, found)
+    return [folder / jar.file_name for jar in jar_set.jars()]
+
+
+def _is_safe(status: os.stat_result) -> bool:
+    """Whether nobody else can have changed a file or folder since it was verified."""
+    return status.st_uid in (0, os.getuid()) and not status.st_mode & 0o022
+
+
+def _remember(folder: Path, found: dict[str, list[int]]) -> None:
+    """Note what was verified, in a folder that others cannot write to: they could put a link in its place."""
+    if _is_safe(folder.stat()):
+        aside = folder / f"{_VERIFIED}.{os.getpid()}"
+        aside.unlink(missing_ok=True)
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
+            json.dump(found, file)
+        aside.replace(folder / _VERIFIED)
 
 
 def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
@@ -99,7 +116,7 @@ def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
         return found
     folder = folder_of(jar_set)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        _make(folder.parent)
         with FileLock(folder.parent / f".{jar_set.name}.lock"):
             found = cached(jar_set)
             if found is None:
@@ -112,6 +129,13 @@ def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
         ) from error
     assert found is not None
     return found
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, writable by this user alone, whatever the umask says."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(0o755, exist_ok=True)
 
 
 def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
@@ -138,6 +162,7 @@ def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
                     f"{jar.file_name} from Maven Central is not the file that was locked (SHA-256 differs):"
                     " look for a proxy that alters downloads, then run `make setup` again"
                 )
+            (aside / jar.file_name).chmod(0o644)
         aside.chmod(0o755)
         if folder.exists():  # damaged: put aside under a name that the next run cleans up
             os.replace(folder, aside.with_name(f".{jar_set.name}-damaged-{os.getpid()}.part"))
