@@ -18,9 +18,12 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from cloud_analytics import cli as commands
 from cloud_analytics.cli import cli
+from cloud_analytics.cli.quarantine import _print_records
+from cloud_analytics.cli.sql import _print_rows
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving import queries, target
 from cloud_analytics.serving.queries import Answer, Request
@@ -57,6 +60,7 @@ def test_tables_show_escapes_and_keep_their_shape() -> None:
     table.add_row("b")
     shown.print(table)
     shown.print(HOSTILE, markup=False)
+    shown.print(Text(HOSTILE))
     text = shown.file.getvalue()  # type: ignore[attr-defined]
     assert "\x1b[1m" in text or "\x1b[1;3m" in text  # the console's own styles are styles
     for sequence in ("\x1b[2J", "\x1b]0", "\x07", "\x9b", "\u202e", "\r"):
@@ -67,8 +71,38 @@ def test_tables_show_escapes_and_keep_their_shape() -> None:
 
 
 def test_nobody_prints_to_another_console() -> None:
-    sources = Path(commands.__file__).parent.glob("*.py")
-    assert [source.name for source in sources if "import Console" in source.read_text(encoding="utf-8")] == []
+    sources = {path.name: path.read_text(encoding="utf-8") for path in Path(commands.__file__).parent.glob("*.py")}
+    assert [name for name, text in sources.items() if "import Console" in text] == []
+    assert [name for name, text in sources.items() if "click.echo" in text] == ["__init__.py", "manners.py"]
+
+
+def test_a_line_for_people_shows_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_records(
+        [
+            {
+                "source": "users",
+                "date": HOSTILE,
+                "source_file": HOSTILE,
+                "errors": [{"id": HOSTILE, "message": HOSTILE}],
+                "raw": HOSTILE,
+            }
+        ],
+        limit=2,
+    )
+    written = capsys.readouterr().out
+    assert written.count(SHOWN.removesuffix(r"\r\n")) == 5
+    assert printable(written, keep="\n") == written
+
+
+def test_headings_of_a_question_in_sql_show_escapes_and_the_table_keeps_its_shape(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever sends a file names its columns, and whoever asks may copy a name from there."""
+    _print_rows([f"{HOSTILE}[red]", "n"], [("x", 1)])
+    written = capsys.readouterr().out
+    assert SHOWN + "[red]" in written
+    assert printable(written, keep="\n") == written
+    assert len({len(line) for line in written.splitlines()}) == 1
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ And JSON that others may have written.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 # What spreadsheets begin a formula with; the wide forms are those of East Asian keyboards, which some take as well.
@@ -67,3 +68,8 @@ class PrintableConsole(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Text of cells, titles and lines, before its width is measured."""
         return super().render_str(printable(text, keep="\n"), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """All else that is shown, such as a `Text` that nobody has made printable before."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text, keep="\n"), segment.style)

@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from cloud_analytics.cli.manners import command, progress
+from cloud_analytics.cli.manners import command, progress, say
 from cloud_analytics.cli.options import Places, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.queries import NothingServed
@@ -47,5 +47,5 @@ def dashboard(places: Places, host: str, port: int) -> None:
             logger.warning("%s; the pages say so", error)
         if not server.is_loopback(host):
             logger.warning("%s is reached over the network, which link and figures cross unencrypted", host)
-        click.echo(f"{door.link(host, port)}  (Ctrl-C ends it)")
+        say(f"{door.link(host, port)}  (Ctrl-C ends it)")
         server.serve(source, host, port)

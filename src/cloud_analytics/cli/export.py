@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cloud_analytics.cli.manners import Group, emit
+from cloud_analytics.cli.manners import Group, emit, say
 from cloud_analytics.cli.options import Places, open_lake, options, spreadsheet_option
 
 
@@ -38,4 +38,4 @@ def _focus(places: Places, out: Path, month: str | None, spreadsheet: bool) -> N
     with open_lake(places) as (zones, _):
         written = focus.export(zones, places.config, out, month, spreadsheet)
     line = f"{written.rows:,} charges, {written.billed_cost_usd:,.6f} USD: {out}"
-    emit(line, written.as_json(), lambda: click.echo(f"{line}\nWhen each month changed last: {written.recency}"))
+    emit(line, written.as_json(), lambda: say(f"{line}\nWhen each month changed last: {written.recency}"))

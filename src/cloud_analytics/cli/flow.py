@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloud_analytics.cli.manners import Command, command, emit
+from cloud_analytics.cli.manners import Command, command, emit, say
 from cloud_analytics.cli.options import Places, console, open_pipeline, options, print_table
 from cloud_analytics.cli.quality import audit_line, audit_pipeline, print_audit
 from cloud_analytics.cli.signals import asked_to_stop
@@ -51,17 +51,15 @@ def run(places: Places) -> None:
                 answers = tour(session, found.top_org)
 
     def show() -> None:
-        click.echo(_line(outcome))
+        say(_line(outcome))
         print_audit(result)
         print_table("Headline figures", ("figure", "value"), found.figures, right=("value",))
         print_tour(answers, console())
         for alert in budgets[:_BUDGETS_SHOWN]:
-            click.echo(f"BUDGET {alert.words()}")
+            say(f"BUDGET {alert.words()}")
         if len(budgets) > _BUDGETS_SHOWN:
-            click.echo(f"BUDGET {len(budgets) - _BUDGETS_SHOWN} more are used up or will be: cloud-analytics report")
-        click.echo(
-            f"\nGold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json"
-        )
+            say(f"BUDGET {len(budgets) - _BUDGETS_SHOWN} more are used up or will be: cloud-analytics report")
+        say(f"\nGold lies in {pipeline.lake.root}/gold (plain Parquet). Next: cloud-analytics audit --format json")
 
     data = {
         **_data(outcome),
@@ -182,7 +180,7 @@ def _emit_plan(plan: Plan) -> None:
         figures = ("partitions", "rows", "deletions")
         rows = [(part.table, f"{part.partitions:,}", f"{part.rows:,}", f"{part.deletions:,}") for part in plan.tables]
         print_table("What a load would write", ("table", *figures), rows, right=figures)
-        click.echo(line)
+        say(line)
 
     emit(line, {**vars(plan), "writes": plan.writes}, show)
 
@@ -195,7 +193,7 @@ def _verdict(found: Comparison) -> str:
 def _emit_outcome(outcome: Outcome, details: Sequence[str] = (), **more: object) -> None:
     """Print what a command did, with `details` for people and `more` data for scripts."""
     line = _line(outcome)
-    emit(line, {**_data(outcome), **more}, lambda: click.echo("\n".join([line, *details])))
+    emit(line, {**_data(outcome), **more}, lambda: say("\n".join([line, *details])))
 
 
 def _data(outcome: Outcome) -> dict[str, object]:

@@ -10,12 +10,11 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cloud_analytics.cli.manners import command, emit
+from cloud_analytics.cli.manners import command, emit, say
 from cloud_analytics.cli.options import Places, console, open_lake, options, print_table
 from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.days import calendar_day
 from cloud_analytics.lake.uris import local_folder
-from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
     from cloud_analytics.reading.checks import Check
@@ -46,7 +45,7 @@ def _print_profile(found: Mapping[str, SourceProfile]) -> None:
         rows = [[escape(text) for text in row] for row in describe(profiled)]
         print_table(f"\n[bold]{source}[/bold]", columns, rows, right=("nulls", "distinct"), show_edge=False)
         for line in summary(profiled):
-            click.echo(f"  {printable(line)}")
+            say(f"  {line}")
 
 
 @command(
@@ -90,14 +89,14 @@ def _print_trace(found: Trace) -> None:
         ]
         columns_of_rejects = ("landing file: line", "rejected as", "event_id")
         print_table("\n[bold]Quarantined lines beside them[/bold]", columns_of_rejects, rejected, show_edge=False)
-    click.echo()
+    say()
     for check in found.checks:
         lines = "" if check.from_lines is None else f" = {check.from_lines:,f} in the landing lines"
         restated = "" if check.restated is None else f" {check.restated:+,} restated"
         sign = "=" if check.total == check.events else "≠"
         verdict = "ok" if check.equal else "DIFFERS"
         mart, events = ("none" if value is None else f"{value:,}" for value in (check.mart, check.events))
-        click.echo(f"  {verdict}  {check.figure}: Gold {mart}{restated} {sign} {events} events{lines}")
+        say(f"  {verdict}  {check.figure}: Gold {mart}{restated} {sign} {events} events{lines}")
 
 
 def _words(place: Place) -> str:
@@ -151,4 +150,4 @@ def _print_validation(found: list[Check], line: str) -> None:
             evidence += f"\n[bold]consequence:[/bold] {escape(check.consequence)}"
         table.add_row(check.id, escape(check.statement), words[check.verdict.value], evidence)
     console().print(table)
-    click.echo(line)
+    say(line)

@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from cloud_analytics.cli.manners import command, emit
+from cloud_analytics.cli.manners import command, emit, say
 from cloud_analytics.cli.options import Places, open_lake, open_pipeline, options, print_table
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def lateness(places: Places, recipe: bool, files_per_trigger: int) -> None:
         rows = [[_shown(name, record[name]) for name in _COLUMNS] for record in records]
         print_table("Late data, by micro-batch", (first, *figures), rows, right=figures)
         for line in lines[1:]:
-            click.echo(line)
+            say(line)
 
     emit(lines[-1], {"micro_batches": records, "usual_recipe": found}, show)
 

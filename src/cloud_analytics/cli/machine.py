@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cloud_analytics.cli.manners import NAME, command, emit, progress
+from cloud_analytics.cli.manners import NAME, command, emit, progress, say
 from cloud_analytics.cli.options import Places, not_blank, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.uris import local_folder
@@ -91,7 +91,7 @@ def doctor(places: Places) -> None:
 
     def show() -> None:
         for finding in findings:
-            click.echo(f"{'ok  ' if finding.good else 'LACK'} {finding.what}: {finding.detail}")
+            say(f"{'ok  ' if finding.good else 'LACK'} {finding.what}: {finding.detail}")
 
     line = f"Lacking: {', '.join(lacking)}." if lacking else "Nothing is lacking."
     emit(line, {"findings": findings, "good": not lacking}, show)
@@ -149,4 +149,4 @@ def completion(context: click.Context, shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None  # the shells of the choice are those that click knows
-    click.echo(kind(context.find_root().command, {}, NAME, "_CLOUD_ANALYTICS_COMPLETE").source())
+    say(kind(context.find_root().command, {}, NAME, "_CLOUD_ANALYTICS_COMPLETE").source())

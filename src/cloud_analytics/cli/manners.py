@@ -129,9 +129,15 @@ def emit(line: str, data: object = None, show: Callable[[], None] | None = None,
             text = printable(text, keep="\n")
         click.echo(text, nl=not text.endswith("\n"), color=True)  # without color=True click strips escape sequences
     elif show is None or asked.quiet:
-        click.echo(printable(line, keep="\n"), nl=not line.endswith("\n"))
+        say(line)
     else:
         show()
+
+
+def say(line: str = "", bold: bool = False) -> None:
+    """Print a line, or several, for people on standard output. All that commands print beside tables is said so."""
+    shown = printable(line, keep="\n")
+    click.echo(click.style(shown, bold=True) if bold else shown, nl=not line.endswith("\n"))
 
 
 def as_json(data: Any) -> str:

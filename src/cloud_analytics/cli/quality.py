@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from cloud_analytics.cli.manners import command, emit
+from cloud_analytics.cli.manners import command, emit, say
 from cloud_analytics.cli.options import Places, open_lake, options, print_table
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def print_audit(result: Audit) -> None:
     """Print one row per source with the reasons of its rejects, then one line per closed month."""
     rows = []
     for name, source in result.sources.items():
-        reasons = ", ".join(f"{kind} {count:,}" for kind, count in source.quarantine.items())
+        reasons = escape(", ".join(f"{kind} {count:,}" for kind, count in source.quarantine.items()))
         rejected = sum(source.quarantine.values())
         verdict = "yes" if source.balanced else "[red]NO[/red]"
         rows.append((name, f"{source.landing:,}", f"{source.silver:,}", f"{rejected:,}", reasons, verdict))
@@ -99,6 +99,6 @@ def print_audit(result: Audit) -> None:
     columns = ("source", *figures, "rejected as", "balanced")
     print_table("Audit: landing = silver + quarantine", columns, rows, right=figures)
     if result.archived:
-        click.echo(f"{result.archived:,} event files have left landing: their lines are counted as Bronze holds them.")
+        say(f"{result.archived:,} event files have left landing: their lines are counted as Bronze holds them.")
     for month in result.closed:
-        click.echo(month.words())
+        say(month.words())

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from cloud_analytics.cli.manners import Group, emit
+from cloud_analytics.cli.manners import Group, emit, say
 from cloud_analytics.cli.options import Places, open_lake, open_pipeline, options, print_table
 from cloud_analytics.cli.quality import audit_line, audit_pipeline, print_audit
-from cloud_analytics.untrusted import printable
 
 if TYPE_CHECKING:
     from cloud_analytics.reading.quarantine import Selection
@@ -70,7 +69,8 @@ def _print_groups(groups: list[dict[str, Any]], total: int) -> None:
     for group in groups:
         dates = " – ".join(dict.fromkeys((group["first_date"], group["last_date"])))
         replay, why = "yes" if group["replayable"] else "no", escape(group["message"] or "")
-        rows.append((group["source"], group["error_type"], f"{group['records']:,}", dates, replay, why))
+        names = (escape(group["source"]), escape(group["error_type"]))
+        rows.append((*names, f"{group['records']:,}", escape(dates), replay, why))
     columns = ("source", "rejected as", "records", "dates", "replay", "why")
     print_table(f"Quarantine: {total:,} records", columns, rows, right=("records",))
 
@@ -95,14 +95,14 @@ def _show(places: Places, selection: Selection, limit: int) -> None:
 
 def _print_records(found: list[dict[str, Any]], limit: int) -> None:
     for record in found:
-        click.secho(f"{record['source']}  {record['date']}  {printable(record['source_file'])}", bold=True)
+        say(f"{record['source']}  {record['date']}  {record['source_file']}", bold=True)
         for error in record["errors"]:
-            click.echo(f"  {error['id']}: {error['message'] or 'a rule that is not declared any more'}")
-        click.echo(f"  {printable(record['raw'])}")
+            say(f"  {error['id']}: {error['message'] or 'a rule that is not declared any more'}")
+        say(f"  {record['raw']}")
     if not found:
-        click.echo("no such records")
+        say("no such records")
     elif len(found) == limit:
-        click.echo(f"the first {limit}; --limit shows more, `quarantine list` counts all")
+        say(f"the first {limit}; --limit shows more, `quarantine list` counts all")
 
 
 @quarantine.command(
@@ -137,23 +137,23 @@ def _passed(done: Replay) -> str:
 
 
 def _print_replay(done: Replay) -> None:
-    click.echo(_passed(done))
+    say(_passed(done))
     if done.outcome.changed:
         rejected = sum(verdict.rejected_now for verdict in done.verdicts)
         if rejected:
-            click.echo(f"{rejected:,} records of Silver are rejected now.")
+            say(f"{rejected:,} records of Silver are rejected now.")
         if done.outcome.gold:
-            click.echo("Next: cloud-analytics serve")
+            say("Next: cloud-analytics serve")
     rows = []
     for verdict in done.verdicts:
         passed = f"{verdict.passed:,}" if verdict.replayable else "cannot"
         figures = (f"{verdict.quarantined:,}", passed, f"{verdict.rejected_now:,}")
-        rows.append((verdict.source, verdict.error_type, *figures))
+        rows.append((escape(verdict.source), escape(verdict.error_type), *figures))
     right = ("before", "pass now", "rejected now")
     print_table("Quarantine, judged again", ("source", "rejected as", *right), rows, right)
     broken = sum(verdict.quarantined for verdict in done.verdicts if not verdict.replayable)
     if broken:
-        click.echo(
+        say(
             f"{broken:,} records cannot be replayed: their text itself is broken, and no rule can read it."
             " Correct the file in landing: `run` reads a changed file again."
         )

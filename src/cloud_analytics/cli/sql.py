@@ -52,7 +52,7 @@ def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
     table = Table(show_edge=False)
     for at, name in enumerate(columns):
         figures = all(row[at] is None or isinstance(row[at], int | float | Decimal) for row in rows)
-        table.add_column(Text(name), justify="right" if figures else "left", overflow="fold")
+        table.add_column(Text(printable(name)), justify="right" if figures else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(_text(value))) for value in row))
     console().print(table)

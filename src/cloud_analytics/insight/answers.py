@@ -102,7 +102,7 @@ def _table(answer: Answer, names: list[str], title: str | None, console: Console
     )
     units = {name: _unit(answer, name) for name in names}
     for name, found in units.items():
-        header = Text("\n".join(line for text in heading(name, found) for line in _folded(text)))
+        header = Text("\n".join(line for text in heading(name, found) for line in _folded(printable(text))))
         wraps = name == "reason"
         width = max(_SENTENCE_WIDTH, console.width // 4) if wraps else None
         table.add_column(header, justify="right" if found else "left", no_wrap=not wraps, max_width=width)
