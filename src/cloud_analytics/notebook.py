@@ -82,7 +82,10 @@ def close(pipeline: Pipeline) -> None:
 def table(frame: pd.DataFrame) -> str:
     """A frame as HTML for people: headings in words with the unit said once, numbers with separators, no index."""
     units = [(str(name), _unit(str(name), frame[name])) for name in frame]
-    heads = [_cell("th", "<br>".join(map(html.escape, filter(None, heading(*column)))), column[1]) for column in units]
+    heads = [
+        _cell("th", "<br>".join(html.escape(printable(text)) for text in heading(*column) if text), column[1])
+        for column in units
+    ]
     rows = [
         [
             _cell("td", html.escape(printable(readable(unit, _known(value)))), unit)
@@ -129,15 +132,23 @@ def _show_frames() -> None:
         formatters = shell.display_formatter.formatters
         formatters["text/html"].for_type(pd.DataFrame, table)
         formatters["text/plain"].for_type(
-            pd.DataFrame, lambda frame, printer, _cycle: printer.text(frame.to_string(index=False))
+            pd.DataFrame,
+            lambda frame, printer, _cycle: printer.text(printable(frame.to_string(index=False), keep="\n")),
         )
+
+
+class _PrintableLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n")
 
 
 def _show_log() -> None:
     """Show the package's log below each cell; every message once, however many pipelines are opened."""
     package = logging.getLogger("cloud_analytics")
     if not package.handlers:
-        package.addHandler(logging.StreamHandler(sys.stdout))
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(_PrintableLines())
+        package.addHandler(handler)
         package.setLevel(logging.INFO)
 
 

@@ -39,6 +39,11 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(char if char.isprintable() or char in keep else json.dumps(char)[1:-1] for char in text)
 
 
+def on_a_page(text: str) -> str:
+    """The text as `printable`, but with line ends and no-break spaces, which a browser sets as it should."""
+    return printable(text, keep="\n\N{NO-BREAK SPACE}")
+
+
 def spreadsheet_text(text: str) -> str:
     """The text, behind an apostrophe where a spreadsheet would take it for a formula."""
     return f"'{text}" if text.startswith(_BEGINS_FORMULA) else text

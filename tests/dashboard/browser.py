@@ -26,15 +26,14 @@ _OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", 
 
 
 @contextmanager
-def dashboard(lake: Path) -> Iterator[str]:
-    """The command, and the link that it prints; Ctrl-C ends it, in peace."""
+def dashboard(lake: Path, folder: Path = REPOSITORY) -> Iterator[str]:
+    """The command as started in a folder, and the link that it prints; Ctrl-C ends it, in peace."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     command = [sys.executable, "-m", "cloud_analytics", "dashboard", "--lake", str(lake), "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--conf", str(REPOSITORY / "conf")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command += ["--conf", str(REPOSITORY / "conf")]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         link = process.stdout.readline().split()[0]

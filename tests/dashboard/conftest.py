@@ -22,6 +22,8 @@ from cloud_analytics.serving.target import embedded_node, local_target
 # Names as somebody may choose them who sends events: HTML and what Streamlit makes of Markdown.
 NAMES = ("<b>x</b>", "**x**", "[a](http://b)", ":red[x]", "$x$", "<img src=x onerror=alert(1)>", ":smile: -> `x`")
 
+TURNED = "a\x1b[31m\u202egnp\u2066b"  # colours a terminal, turns the order of letters round
+
 
 @dataclass(frozen=True)
 class Served:

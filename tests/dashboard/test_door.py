@@ -110,8 +110,12 @@ def shown(messages: list[ForwardMsg]) -> list[str]:
 
 @pytest.mark.spark
 @pytest.mark.cassandra
-def test_who_reaches_the_port_without_the_token_sees_nothing(served: Served) -> None:
-    with dashboard(served.lake) as link:
+def test_who_reaches_the_port_without_the_token_sees_nothing(served: Served, tmp_path: Path) -> None:
+    """Nor where the folder in which the command is started opens doors: it may be a stranger's."""
+    (tmp_path / ".streamlit").mkdir()
+    opening = "[server]\nenableCORS = false\nenableXsrfProtection = false\n"
+    (tmp_path / ".streamlit" / "config.toml").write_text(opening)
+    with dashboard(served.lake, tmp_path) as link:
         query, foreign = urlsplit(link).query, link.replace("127.0.0.1", "example.org")
         page = shown(told(link, query, origin=link))
         assert {"heading", "metric", "dataframe"} <= set(page)

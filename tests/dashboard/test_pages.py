@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +20,7 @@ from cloud_analytics.dashboard.source import Source
 from cloud_analytics.reading.checks import Check, Verdict
 from cloud_analytics.serving.tables import tables
 from tests.dashboard.browser import BROWSER, dashboard, opened
-from tests.dashboard.conftest import NAMES, Served
+from tests.dashboard.conftest import NAMES, TURNED, Served
 from tests.integration import hostile as hostile_input
 from tests.test_follow import drop, following, wait_for
 
@@ -103,45 +103,55 @@ def test_an_organisation_is_picked_or_typed_and_pages_keep_the_choice(source: So
 @pytest.fixture
 def hostile(source: Source) -> Iterator[str]:
     """An organisation whose names all look like markup; its rows lie in the tables beside those of Gold."""
-    org = NAMES[0]
+    yield from organisation_of(source, NAMES)
+
+
+@pytest.fixture
+def turned(source: Source) -> Iterator[str]:
+    """The same with names that turn the order of letters round."""
+    yield from organisation_of(source, [TURNED] * len(NAMES))
+
+
+def organisation_of(source: Source, names: Sequence[str]) -> Iterator[str]:
+    org = names[0]
     rows: dict[str, dict[str, Any]] = {
-        "finops_daily_usage": {"usage_date": DAY, "service": NAMES[1], "total_cost_usd": Decimal(7)},
+        "finops_daily_usage": {"usage_date": DAY, "service": names[1], "total_cost_usd": Decimal(7)},
         "cost_anomalies": {
             "usage_date": DAY,
-            "service": NAMES[2],
+            "service": names[2],
             "actual_cost_usd": Decimal(9),
             "expected_cost_usd": Decimal(1),
             "impact_usd": Decimal(8),
             "is_daily_anomaly": True,
             "anomalous_events": 0,
-            "top_resource_id": NAMES[5],
+            "top_resource_id": names[5],
             "top_resource_cost_usd": Decimal(9),
         },
         "cost_shifts": {
             "usage_date": DAY,
-            "service": NAMES[3],
+            "service": names[3],
             "is_level_shift": True,
             "previous_cost_usd": Decimal(1),
             "recent_cost_usd": Decimal(5),
         },
-        "tag_cost_daily": {"tag_key": NAMES[4], "usage_date": DAY, "tag_value": NAMES[6], "cost_usd": Decimal(7)},
+        "tag_cost_daily": {"tag_key": names[4], "usage_date": DAY, "tag_value": names[6], "cost_usd": Decimal(7)},
         "billing_reconciliation": {
             "month": "2025-05",
             "usage_cost_usd": Decimal(7),
             "invoiced_usd": Decimal(5),
             "difference_usd": Decimal(-2),
-            "currency_original": NAMES[3],
-            "status": NAMES[4],
+            "currency_original": names[3],
+            "status": names[4],
         },
-        "support_backlog_daily": {"backlog_date": DAY, "severity": NAMES[1], "open_tickets": 1},
+        "support_backlog_daily": {"backlog_date": DAY, "severity": names[1], "open_tickets": 1},
         "support_tickets_summary": {
             "ticket_date": DAY,
-            "severity": NAMES[6],
+            "severity": names[6],
             "total_tickets": 1,
             "sla_breach_count": 1,
             "avg_csat": Decimal(4),
         },
-        "customer_signals": {"plan_tier": NAMES[2], "contradictions": [NAMES[1]], "open_tickets": 1},
+        "customer_signals": {"plan_tier": names[2], "contradictions": [names[1]], "open_tickets": 1},
     }
     for table, row in rows.items():
         full = {"org_id": org, **row}
@@ -150,7 +160,7 @@ def hostile(source: Source) -> Iterator[str]:
     yield org
     for table in rows:
         partition = " AND ".join(f"{name} = %s" for name in tables()[table].partition_key)
-        source.session.execute(f"DELETE FROM {table} WHERE {partition}", [org, NAMES[4]][: partition.count("%s")])
+        source.session.execute(f"DELETE FROM {table} WHERE {partition}", [org, names[4]][: partition.count("%s")])
 
 
 def marked_up(shown: AppTest) -> str:
@@ -169,6 +179,27 @@ def test_names_from_the_data_are_text(name: str, source: Source, hostile: str) -
     assert shown.dataframe
     found = marked_up(shown)
     assert [text for text in NAMES if text in found] == []
+
+
+def sent(node: Any) -> bytes:
+    """All that a browser gets of an element and those within it."""
+    found = getattr(node, "proto", None)
+    within = b"".join(map(sent, getattr(node, "children", {}).values()))
+    return within + (bytes(found.SerializeToString()) if found is not None else b"")
+
+
+@pytest.mark.parametrize("name", of_an_org)
+def test_what_turns_letters_round_is_shown_as_on_a_terminal(name: str, source: Source, turned: str) -> None:
+    shown = page(name, turned)
+    assert shown.selectbox[0].value == turned
+    pages = [sent(shown.main)]
+    for who in shown.button_group[0].options if name == "Organisation" else ():
+        shown.button_group[0].set_value(who).run()
+        pages.append(sent(shown.main))
+    assert not shown.exception
+    for found in pages:
+        assert rb"a\u001b[31m\u202egnp\u2066b" in found.replace(rb"\\u", rb"\u")  # as JSON in a chart's description
+        assert not [mark for mark in ("\u202e", "\u2066", "\x1b[") if mark.encode() in found]
 
 
 @pytest.mark.parametrize("name", ["Support", "Organisation"])

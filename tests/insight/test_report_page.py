@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 import pandas as pd
 import pytest
 
@@ -18,6 +24,7 @@ from cloud_analytics.insight.report.view import Table
 from cloud_analytics.reading.audit import Audit, SourceAudit
 from cloud_analytics.reading.checks import Check, Verdict
 from cloud_analytics.reading.profile import ColumnProfile, SourceProfile
+from cloud_analytics.untrusted import printable
 from tests.insight.handmade import facts, nothing
 from tests.insight.pages import Page
 
@@ -26,6 +33,7 @@ SECTIONS = [
     *("efficiency", "quality", "timeliness"),
 ]
 HOSTILE = "</svg></style><script>alert(1)</script> $\\frac{1$ &lt; \"' onload='x' <img src=x onerror=alert(1)> `a<b>`"
+UNSEEN = "a\x1b[31m\u202egnp.exe \u2066b\u200f"  # colours a terminal, turns the order of letters round
 
 
 @pytest.fixture(scope="module")
@@ -322,23 +330,28 @@ def with_words(found: SourceProfile, word: str) -> SourceProfile:
 
 @pytest.fixture(scope="module")
 def hostile() -> Facts:
+    return named(HOSTILE)
+
+
+def named(name: str) -> Facts:
+    """Facts in which everything that the data name has this name."""
     known = facts()
     return replace(
         known,
-        lake=HOSTILE,
-        missing=[HOSTILE],
-        names={"o1": HOSTILE, HOSTILE: HOSTILE},
-        usage=known.usage.assign(service=HOSTILE),
-        orgs=pd.DataFrame({"org_id": [HOSTILE, "o1"], "total_cost_usd": [Decimal(2), Decimal(1)]}),
-        windows=known.windows.assign(org_id=HOSTILE, service=HOSTILE),
-        anomalies=known.anomalies.assign(org_id=HOSTILE, service=HOSTILE, reason=HOSTILE),
-        shifts=known.shifts.assign(org_id=HOSTILE, service=HOSTILE),
-        tags=known.tags.assign(tag_key=HOSTILE),
-        billing=known.billing.assign(org_id=HOSTILE, covers_month=True),
-        tickets=known.tickets.assign(severity=HOSTILE),
-        backlog=known.backlog.assign(severity=HOSTILE),
-        audit=Audit({HOSTILE: SourceAudit(2, 1, {HOSTILE: 1})}),
-        profile={name: with_words(found, HOSTILE) for name, found in known.profile.items()},
+        lake=name,
+        missing=[name],
+        names={"o1": name, name: name},
+        usage=known.usage.assign(service=name),
+        orgs=pd.DataFrame({"org_id": [name, "o1"], "total_cost_usd": [Decimal(2), Decimal(1)]}),
+        windows=known.windows.assign(org_id=name, service=name),
+        anomalies=known.anomalies.assign(org_id=name, service=name, reason=name),
+        shifts=known.shifts.assign(org_id=name, service=name),
+        tags=known.tags.assign(tag_key=name),
+        billing=known.billing.assign(org_id=name, covers_month=True),
+        tickets=known.tickets.assign(severity=name),
+        backlog=known.backlog.assign(severity=name),
+        audit=Audit({name: SourceAudit(2, 1, {name: 1})}),
+        profile={source: with_words(found, name) for source, found in known.profile.items()},
     )
 
 
@@ -349,6 +362,28 @@ def test_hostile_texts_are_shown_and_do_nothing(hostile: Facts, page: Page) -> N
     assert not [name for _, attributes in found.elements for name in attributes if name.startswith("on")]
     assert found.text.count("<script>alert(1)</script>") > 10
     assert "<script" not in html
+
+
+def test_what_hides_text_or_turns_it_round_is_shown_as_on_a_terminal() -> None:
+    html = render(named(UNSEEN))
+    assert printable(html, keep="\n\N{NO-BREAK SPACE}") == html
+    plots = "<svg.*?</svg>"
+    drawn, written = "".join(re.findall(plots, html, re.DOTALL)), re.sub(plots, "", html, flags=re.DOTALL)
+    assert drawn.count(r"a\u001b[31m\u202e") > 3
+    assert written.count(r"a\u001b[31m\u202egnp.exe \u2066b\u200f") > 10
+
+
+def test_no_setting_of_the_machine_changes_a_plot(html: str) -> None:
+    strange: dict[Any, Any] = {
+        "text.usetex": True,
+        "text.color": "white",
+        "font.size": 1,
+        "axes.xmargin": 0.4,
+        "path.sketch": (50, 100, 50),
+        "timezone": "Pacific/Auckland",
+    }
+    with mpl.rc_context(strange):
+        assert render(facts()) == html
 
 
 @pytest.mark.parametrize(
@@ -396,3 +431,11 @@ def test_backticks_are_code_and_nothing_else() -> None:
 def test_watermarks_read_well() -> None:
     short = replace(facts(), watermark=timedelta(minutes=90))
     assert "more than 90\N{NO-BREAK SPACE}minutes late" in Page.read(render(short)).sections["timeliness"]
+
+
+def test_a_matplotlibrc_of_the_folder_is_not_even_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "matplotlibrc")  # who opens it waits for ever
+    command = [sys.executable, "-m", "cloud_analytics", "report", "--lake", "nothing"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the lake nothing holds nothing")

@@ -32,6 +32,7 @@ def cells(frame: pd.DataFrame) -> list[list[str]]:
         ("lost", float("nan"), "lost", "–"),
         ("service", "<b>x</b>&\x1b[2J", "service", "&lt;b&gt;x&lt;/b&gt;&amp;\\u001b[2J"),
         ("<script>", "x", "&lt;script&gt;", "x"),
+        ("a\u202eb\x1b[2J", "x", "a\\u202eb\\u001b[2J", "x"),
     ],
 )
 def test_a_cell_and_its_heading(name: str, value: Any, head: str, cell: str) -> None:

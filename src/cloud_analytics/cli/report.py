@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,6 +14,7 @@ from cloud_analytics.cli.manners import command, emit
 from cloud_analytics.cli.options import Places, open_lake, options
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime import output
+from cloud_analytics.runtime.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +36,8 @@ def report(places: Places, out: Path) -> None:
     `cloud-analytics run` before. The landing folder is read for the audit, and the page says so where it is not there.
     """
     try:
-        import matplotlib
+        with _elsewhere():  # matplotlib takes settings from a `matplotlibrc` of the folder, which may be a stranger's
+            import matplotlib
 
         matplotlib.use("agg")  # a command draws into files: it needs no window system
         from cloud_analytics.insight.report import page
@@ -50,3 +55,14 @@ def report(places: Places, out: Path) -> None:
         path.write_text(text, encoding="utf-8")
     size = len(text.encode())
     emit(f"{out}: {size / 1024:,.0f} KiB; open it in a browser.", {"file": str(out), "bytes": size})
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """In a private and empty folder while the block runs."""
+    here = os.getcwd()
+    os.chdir(temporary_folder())
+    try:
+        yield
+    finally:
+        os.chdir(here)

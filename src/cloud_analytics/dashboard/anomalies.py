@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import frame, organisation, question, say, table
+from cloud_analytics.dashboard.show import frame, legible, organisation, question, say, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.alerts import reason
 from cloud_analytics.insight.shifts import shifts
@@ -55,7 +55,7 @@ def _anomalies(answer: Answer) -> None:
     if rows.empty:
         say("No day and no event of this organisation stands out.")
         return
-    rows["cause"] = [reason(row) for row in answer.rows]
+    rows["cause"] = [reason(row) for row in legible(answer.rows)]
     rows["what"] = [f"{day} {service}" for day, service in zip(rows["usage_date"], rows["service"])]
     expected = rows.dropna(subset=["expected_cost_usd"])
     charts.span(expected, _WHAT, columns["expected_cost_usd"], columns["actual_cost_usd"])

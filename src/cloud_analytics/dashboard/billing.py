@@ -12,6 +12,7 @@ from cloud_analytics.insight.caveats import uncovered_months
 from cloud_analytics.insight.numbers import number
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import SHARE, USD
+from cloud_analytics.untrusted import printable
 
 _STEP = Column("step", "string", "usage, the difference of each month, invoices")
 _AMOUNT = Column("amount_usd", MONEY, "how much", USD)
@@ -81,7 +82,7 @@ def _tags(source: Source, org: str) -> None:
         say("No resource of this organisation has a tag.")
         return
     place = st.container()
-    key = st.selectbox("Tag", keys, accept_new_options=True, width=450)
+    key = st.selectbox("Tag", keys, format_func=printable, accept_new_options=True, width=450)
     answer = source.ask("tags", org, tag_key=key)
     with place:
         question(answer)

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard import charts
-from cloud_analytics.dashboard.show import figures, say, table
+from cloud_analytics.dashboard.show import figures, legible, say, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.numbers import number
 from cloud_analytics.reading.freshness import Freshness, freshness
@@ -87,7 +87,7 @@ def _batches(batches: pd.DataFrame) -> None:
 
 def _quarantine(source: Source, lake: LakeReader) -> None:
     st.subheader("What was rejected, and why?", anchor=False)
-    rows = pd.DataFrame(overview(lake, Selection(), source.config))
+    rows = pd.DataFrame(legible(overview(lake, Selection(), source.config)))
     if rows.empty:
         say("Nothing is in quarantine.")
         return

@@ -1,7 +1,8 @@
 """The parts of a page: sentences, figures, tables. Names from the data are text, never markup.
 
 Streamlit reads Markdown in nearly all that it is given; a browser reads HTML. So whatever may hold a name of the data
-goes through `say`, into a cell of a table, a choice of a select box, or a chart, which all show it as it stands.
+goes through `say`, into a cell of a table, a choice of a select box, or a chart, which all show it as text; and before
+through `legible`, since text may also turn the order of letters round.
 """
 
 from __future__ import annotations
@@ -44,9 +45,21 @@ def question(answer: Answer) -> None:
     st.subheader(asked[0].upper() + asked[1:], anchor=False)
 
 
+def legible(rows: Iterable[Row]) -> list[Row]:
+    """The rows with all their texts as `printable`."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, list):
+            return [shown(one) for one in value]
+        return printable(value) if isinstance(value, str) else value
+
+    return [{name: shown(value) for name, value in row.items()} for row in rows]
+
+
 def frame(answer: Answer) -> tuple[pd.DataFrame, dict[str, Column]]:
     """The rows of an answer and its columns by name. Figures are floats, for the charts and tables of a browser."""
-    rows, columns = pd.DataFrame(answer.rows, columns=list(answer.columns)), answer.request.table.declared
+    rows = pd.DataFrame(legible(answer.rows), columns=list(answer.columns))
+    columns = answer.request.table.declared
     return rows.astype({name: float for name, column in columns.items() if column.unit}), columns
 
 
@@ -65,7 +78,7 @@ def show_answer(answer: Answer, otherwise: str, draw: Callable[[pd.DataFrame, di
         draw(rows, columns)
         table(rows, shown)
     else:
-        _lines(answer.rows[0], shown)
+        _lines(legible(answer.rows)[0], shown)
 
 
 def table(rows: pd.DataFrame, columns: Iterable[Column], lines: int = 1) -> None:
@@ -116,6 +129,7 @@ def organisation(source: Source) -> str:
         "Organisation: pick one (the costliest of 14 days first), or type its id",
         options,
         index=0 if options else None,
+        format_func=printable,
         key="org",
         accept_new_options=True,
         width=450,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from cycler import cycler
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from cloud_analytics.insight.colours import INK, PALETTE
+from cloud_analytics.untrusted import printable
 
 _STYLE: Any = {
     "figure.figsize": (9.0, 4.0),
@@ -38,6 +40,15 @@ _NUMBERS = StrMethodFormatter("{x:,.10g}")
 _LABEL_LENGTH = 34
 _LEGEND_COLUMNS = 3
 _FEWEST_DAYS = 7
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Plots as the package means them, whatever a `matplotlibrc` says of colours, sizes, LaTeX or the time zone."""
+    with mpl.rc_context():
+        mpl.rcdefaults()  # but for a few settings, of which one changes what is drawn
+        mpl.rcParams["timezone"] = "UTC"
+        yield
 
 
 @contextmanager
@@ -86,8 +97,8 @@ def names(axes: Axes, texts: Sequence[str]) -> None:
 
 
 def shortened(text: object, length: int) -> str:
-    """A text from the data in one line of at most `length` characters, all of them printable."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    """A text from the data in one line of at most `length` characters, as `printable` shows it."""
+    line = printable(" ".join(str(text).split()))
     return line if len(line) <= length else line[: length - 1] + "…"
 
 

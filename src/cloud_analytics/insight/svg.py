@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from cloud_analytics.insight.colours import INK
+from cloud_analytics.untrusted import on_a_page
 
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -29,4 +30,4 @@ def svg(figure: Figure) -> Markup:
     text = drawn.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     text = re.sub(r' (xmlns(:xlink)?="[^"]*"|id="[\w.]+_\d+")', "", text)  # not needed in HTML; these ids would repeat
-    return Markup(text)  # matplotlib escapes texts
+    return Markup(on_a_page(text))  # matplotlib has escaped what is markup

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -13,7 +14,9 @@ from cloud_analytics import __version__
 from cloud_analytics.insight.numbers import Value
 from cloud_analytics.insight.report import attention, efficiency, finance, spending, support, trust
 from cloud_analytics.insight.report.facts import Facts
+from cloud_analytics.insight.style import own_settings
 from cloud_analytics.insight.svg import svg
+from cloud_analytics.untrusted import on_a_page
 
 _SECTIONS = (
     attention.attention,
@@ -32,20 +35,25 @@ _WIDTH, _HEIGHT = 4.6, 0.85  # inches, as wide as a phone, so that texts stay re
 
 
 def render(facts: Facts) -> str:
-    """The whole page as HTML: no script, nothing loaded from anywhere; every text from the data is escaped."""
+    """The whole page as HTML: no script, nothing loaded from anywhere; every text from the data is escaped.
+
+    That is: what is markup, and what hides text or turns its order round. No setting of the machine changes a plot.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cloud_analytics.insight.report", ""),
         autoescape=True,
+        finalize=_legible,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"narrow": narrow, "code": code}
     environment.tests["value"] = lambda cell: isinstance(cell, Value)
-    sections = [section(facts) for section in _SECTIONS]
-    return environment.get_template("page.html.j2").render(
-        facts=facts, sections=sections, period=_period(facts), version=__version__
-    )
+    with own_settings():
+        sections = [section(facts) for section in _SECTIONS]
+        return environment.get_template("page.html.j2").render(
+            facts=facts, sections=sections, period=_period(facts), version=__version__
+        )
 
 
 def narrow(figure: Figure) -> Markup:
@@ -56,7 +64,12 @@ def narrow(figure: Figure) -> Markup:
 
 def code(text: str) -> Markup:
     """A text as HTML in which `backticks` become code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(on_a_page(text)))))
+
+
+def _legible(value: Any) -> Any:
+    """What the template shows for a value: HTML, such as a plot, as it is; all else as `on_a_page`."""
+    return value if hasattr(value, "__html__") else on_a_page(str(value))
 
 
 def _period(facts: Facts) -> str:
