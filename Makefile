@@ -19,9 +19,13 @@ $(STAMP): pyproject.toml requirements.txt
 	@$(BIN)/python -m cloud_analytics.runtime
 	@touch $@
 
-# Data are made for a new lake only: where one holds data, an empty landing folder is one that is away.
+# Data are made for a new lake only: where one holds data, an empty landing folder is one that is away. What a killed
+# `generate` has left is not taken for data.
 run: setup
-	@ls data/_state/last_transaction.json data/landing/usage_events_stream data/landing/*.csv 2>/dev/null | grep -q . || $(BIN)/cloud-analytics generate --out data/landing
+	@[ -e data/_state/last_transaction.json ] || \
+		{ ls data/landing/usage_events_stream data/landing/*.csv 2>/dev/null | grep -q . && \
+			! ls -d data/landing/_generating.* >/dev/null 2>&1; } || \
+		$(BIN)/cloud-analytics generate --out data/landing
 	@$(BIN)/cloud-analytics run
 
 # The serving tables in a browser, until Ctrl-C.

@@ -234,4 +234,4 @@ def test_a_service_manager_that_signals_java_as_well_gets_one_line(tmp_path: Pat
     finally:
         process.kill()
     assert process.returncode == 143, err
-    assert out + err == "stopped; what was done stays, and the next start goes on from there\n"
+    assert out + err == "stopped; what was complete stays, and the same command does the rest\n"

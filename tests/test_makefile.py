@@ -35,9 +35,24 @@ def test_data_are_made_for_a_new_lake(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     "there",
-    ["data/landing/users.csv", "data/landing/usage_events_stream/a.jsonl", "data/_state/last_transaction.json"],
+    [
+        "data/landing/users.csv",
+        "data/landing/usage_events_stream/a.jsonl",
+        "data/_state/last_transaction.json",
+    ],
 )
 def test_no_data_are_made_where_there_are_some(checkout: Path, there: str) -> None:
     (checkout / there).parent.mkdir(parents=True)
     (checkout / there).touch()
     assert _calls(checkout) == ["run"]
+
+
+@pytest.mark.parametrize("there", ["data/landing/README.md", "data/landing/users.csv"])
+def test_what_a_killed_generator_left_is_not_taken_for_data(checkout: Path, there: str) -> None:
+    """It was killed while it wrote, or while it moved what it had written into place."""
+    (checkout / "data/landing/_generating.x").mkdir(parents=True)
+    (checkout / there).touch()
+    assert _calls(checkout) == ["generate --out data/landing", "run"]
+    (checkout / "data/_state").mkdir()
+    (checkout / "data/_state/last_transaction.json").touch()
+    assert _calls(checkout)[2:] == ["run"]

@@ -44,7 +44,7 @@ def test_sigterm_is_one_line(baseline: tuple[Path, Path], tmp_path: Path) -> Non
             status = driver.end()
             assert (status, driver.output) == (
                 143,
-                "stopped; what was done stays, and the next start goes on from there\n",
+                "stopped; what was complete stays, and the same command does the rest\n",
             ), f"{stop.__name__} {moment}"
     with Driver(lake, conf, *command) as driver:
         driver.succeed()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -25,6 +30,9 @@ from cloud_analytics.generate.dirt_events import EventDirt, survivor_outcomes
 from cloud_analytics.generate.events import EventStream
 from cloud_analytics.generate.ids import topic_random
 from cloud_analytics.generate.masters import Masters
+from cloud_analytics.lake.files import open_files
+from cloud_analytics.landing.folder import look
+from cloud_analytics.runtime.filelock import FileLock
 from tests.oracle import compute
 
 SMALL = GeneratorSettings(events=2_000, days=20, orgs=12)
@@ -579,3 +587,85 @@ def test_no_file_is_written_through_a_link_that_lies_in_the_folder(tmp_path: Pat
     assert not (tmp_path / "nowhere").exists()
     assert (out / "users.csv").is_file()
     assert not (out / "users.csv").is_symlink()
+
+
+# Whole or not at all
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def interrupt(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("there", ["nothing", "an empty folder", "other files"])
+@pytest.mark.parametrize("fail", [full_disk, interrupt])
+@pytest.mark.parametrize("place", ["events", "_truth.json", "the move"])
+def test_what_fails_or_is_stopped_leaves_the_folder_as_it_was(
+    there: str, fail: Callable[..., None], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, usual = tmp_path / "a" / "landing", os.replace
+    if there != "nothing":
+        (out / "usage_events_stream").mkdir(parents=True)
+    if there == "other files":
+        (out / "README.md").write_text("mine")
+        (out / "usage_events_stream" / "README.md").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    with monkeypatch.context() as patched:
+        if place == "events":
+            patched.setattr(EventStream, "block", fail)
+        elif place == "_truth.json":
+            patched.setattr(Truth, "write", fail)
+        else:
+            last = "events_part_0001.jsonl" if there == "other files" else "usage_events_stream"
+            patched.setattr(os, "replace", lambda a, b: fail() if Path(b).name == last else usual(a, b))
+        with pytest.raises((OSError, KeyboardInterrupt)):
+            generate(out, SMALL)
+    assert sorted(tmp_path.rglob("*")) == before
+    generate(out, SMALL)
+    generate(tmp_path / "whole", SMALL)
+    for mine in out.rglob("README.md"):
+        mine.unlink()
+    assert fingerprint(out) == fingerprint(tmp_path / "whole")
+
+
+def test_events_appear_last_and_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    appeared: list[str] = []
+    usual = os.replace
+
+    def replace_and_note(source: Path, target: Path) -> None:
+        appeared.append(target.name)
+        usual(source, target)
+
+    (tmp_path / "usage_events_stream").mkdir()
+    monkeypatch.setattr(os, "replace", replace_and_note)
+    generate(tmp_path, SMALL)
+    assert appeared[-1] == "usage_events_stream"
+    assert {"users.csv", "billing_monthly.csv", "_truth.json"} <= set(appeared[:-1])
+
+
+def test_what_a_killed_process_left_is_no_landing_and_goes_with_the_next_one(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from cloud_analytics.generate import GeneratorSettings, Truth, generate
+Truth.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+generate(Path(sys.argv[1]), GeneratorSettings(events=20, days=2, orgs=2))
+"""
+    out = tmp_path / "out"
+    killed = subprocess.run([sys.executable, "-c", code, str(out)], timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = out.iterdir()
+    assert look(open_files(str(out))).is_empty
+    with FileLock(left / "lock"), pytest.raises(FileExistsError, match="another `generate` is writing"):
+        generate(out, SMALL)
+    os.rename(left / "landing" / "users.csv", out / "users.csv")  # had it been killed while it moved them
+    with pytest.raises(FileExistsError, match=r"\(users.csv\) of a `generate` that was killed"):
+        generate(out, SMALL)
+    (out / "users.csv").unlink()
+    generate(out, SMALL)
+    generate(tmp_path / "whole", SMALL)
+    assert fingerprint(out) == fingerprint(tmp_path / "whole")
+    assert not left.exists()

@@ -32,7 +32,7 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 def print_stop() -> None:
     """Print the one line about a stop on standard error."""
-    line = "stopped; what was done stays, and the next start goes on from there\n"
+    line = "stopped; what was complete stays, and the same command does the rest\n"
     os.write(_terminal if _terminal >= 0 else 2, line.encode())
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from cloud_analytics.generate.catalog import COLUMNS
 from cloud_analytics.generate.dirt_cases import LAYOUTS, MASTER_CASES, QUOTED, RIVAL, Case, Layout
@@ -21,16 +18,6 @@ NOT_READ = "_half.csv"
 ROWS_PER_NOTE = 10  # every tenth row has text in the additional column
 BLANK: Row = ()
 """A blank line, which is no record."""
-
-
-@contextmanager
-def arriving(path: Path) -> Iterator[Path]:
-    """A path to write to that the pipeline ignores; the file takes the place of `path` when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="_upload.", dir=path.parent) as folder:
-        upload = Path(folder, path.name)
-        yield upload
-        os.replace(upload, path)
 
 
 def write_master(out: Path, source: str, rows: Iterable[Row], settings: GeneratorSettings, truth: Truth) -> None:
@@ -49,12 +36,12 @@ def write_master(out: Path, source: str, rows: Iterable[Row], settings: Generato
             truth.dirt(source, case.kind, case.outcome)
     names = [f"{source}/part_{part:04}.csv" for part in range(1, layout.parts + 1)] or [f"{source}.csv"]
     for number, (name, records) in enumerate(zip(names, parts)):
-        with arriving(out / name) as upload:
-            upload.write_text(csv_text(COLUMNS[source], records, layout, number), encoding="utf-8", newline="")
+        path = out / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(csv_text(COLUMNS[source], records, layout, number), encoding="utf-8", newline="")
     if settings.dirty and source == "users":
         half = ",".join(COLUMNS[source]) + "\nuser_dirt_half,org_dirt"
-        with arriving(out / source / NOT_READ) as upload:
-            upload.write_text(half, encoding="utf-8")
+        (out / source / NOT_READ).write_text(half, encoding="utf-8")
         truth.dirt(source, "file_ignored_name", IGNORED)
 
 

@@ -11,20 +11,25 @@ from cloud_analytics.generate.catalog import BILLING, EVENTS_FOLDER, MASTERS
 from cloud_analytics.generate.dirt_events import DirtMaker, EventDirt
 from cloud_analytics.generate.events import BLOCK, EventStream
 from cloud_analytics.generate.ids import topic_random
-from cloud_analytics.generate.master_files import arriving, write_master
+from cloud_analytics.generate.master_files import write_master
 from cloud_analytics.generate.masters import Masters
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import TRUTH_FILE, Truth
+from cloud_analytics.generate.whole import filled
 
 
 def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite: bool = False) -> Truth:
     """Write a landing folder and its `_truth.json`; the same settings give the same bytes.
 
-    Landing files in `out` are a FileExistsError, or are removed first where `overwrite` is true. Files get their names
-    only when they are complete, so a stream may watch the folder meanwhile.
+    Landing files in `out` are a FileExistsError, or are replaced where `overwrite` is true. All files appear at
+    the end: a stream may watch the folder meanwhile, and where this fails or is stopped the folder is as it was.
     """
     settings = settings or GeneratorSettings()
-    _make_room(out, overwrite)
+    with filled(out, overwrite) as landing:
+        return _write(landing, settings)
+
+
+def _write(out: Path, settings: GeneratorSettings) -> Truth:
     rng = topic_random(settings.seed, "calendar")
     truth = Truth(settings)
     masters = Masters(settings, truth.planted)
@@ -37,11 +42,11 @@ def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite:
         effects = plan_anomalies(settings, masters.resources, calendar, rng, truth.labels)
     dirt = DirtMaker(settings, masters.resources, truth).make() if settings.dirty else EventDirt()
     stream = EventStream(settings, masters.resources, calendar, effects, truth)
+    (out / EVENTS_FOLDER).mkdir()
     _write_events(out / EVENTS_FOLDER, settings, stream, dirt)
     invoices = matched_invoices(settings, stream.usage(), truth.leaks) if settings.matched else masters.rows(BILLING)
     write_master(out, BILLING, invoices, settings, truth)
-    with arriving(out / TRUTH_FILE) as path:
-        truth.write(path)
+    truth.write(out / TRUTH_FILE)
     return truth
 
 
@@ -51,7 +56,7 @@ def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream
     for index in range(settings.file_count):
         left = each + (index < more)
         strange = dirt.lines.get(index, [])
-        with arriving(folder / settings.event_file(index)) as upload, upload.open("wb") as file:
+        with (folder / settings.event_file(index)).open("wb") as file:
             while left:
                 lines = stream.block(min(left, BLOCK))
                 left -= len(lines)
@@ -64,20 +69,4 @@ def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream
                 else:
                     file.write(("\n".join(lines) + "\n").encode())
     for name, content in dirt.files.items():
-        with arriving(folder / name) as upload:
-            upload.write_bytes(content)
-
-
-def _make_room(out: Path, overwrite: bool) -> None:
-    """Raise FileExistsError where there are landing files, or remove them; other files in the folder stay."""
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file: name a folder to generate into")
-    found = [path for name in MASTERS for path in (out / f"{name}.csv", *sorted((out / name).glob("*.csv")))]
-    found += [out / TRUTH_FILE, *sorted((out / EVENTS_FOLDER).glob("*.json*"))]
-    found = [path for path in found if path.is_file()]
-    if found and not overwrite:
-        raise FileExistsError(f"{out} already holds landing files ({found[0].name}): name another folder")
-    for path in found:
-        path.unlink()
-        if path.parent.name in MASTERS and not any(path.parent.iterdir()):
-            path.parent.rmdir()  # an empty folder of parts would count as an empty master
+        (folder / name).write_bytes(content)
