@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from cloud_analytics import cli as commands
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -68,3 +73,17 @@ def test_doctor_finds_what_a_run_would_stumble_over(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in lacking] == ["LACK landing", "LACK lake"]
     assert "holds no data" in lacking[0]
     assert "README.md is no folder" in lacking[1]
+
+
+def test_a_full_disk_of_whatever_command_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/some.jar")
+
+    monkeypatch.setattr(commands.cli, "main", fail)
+    with pytest.raises(SystemExit) as ended:
+        commands.main()
+    assert ended.value.code == 2
+    line = "error: /cache/some.jar cannot be written (No space left on device): make room there\n"
+    assert capsys.readouterr().err == line

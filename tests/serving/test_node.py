@@ -29,6 +29,7 @@ from cloud_analytics.serving import daemon
 from cloud_analytics.serving.access import Login
 from cloud_analytics.serving.connect import Row, connect, connected, disconnect, readable_errors
 from cloud_analytics.serving.node import EmbeddedNode
+from cloud_analytics.serving.node_files import NodeFiles
 
 pytestmark = pytest.mark.cassandra
 
@@ -533,3 +534,31 @@ def test_damage_that_stands_in_the_log_of_the_last_start_is_told_before_the_next
     assert node.status()["pid"] is None
     node.reset()
     assert not (node.home / "logs").exists()
+
+
+def test_a_full_disk_is_one_line_with_the_path_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    told = rf"cannot write to {tmp_path} \(No space left on device\): make room there, give another folder"
+    node = EmbeddedNode(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(NodeFiles, "_write", full)
+        with pytest.raises(UsageError, match=told):
+            node.start()
+        with pytest.raises(UsageError, match=told), node.in_use():
+            pass
+        (tmp_path / "node.json").write_text('{"stays": true}')
+        with pytest.raises(UsageError, match=told):
+            node.stop()
+
+
+def test_a_node_that_ends_for_want_of_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = EmbeddedNode(tmp_path)
+    monkeypatch.setattr(node, "_launch", lambda *_: node.files.keep(native_port=1, storage_port=2))  # and it is gone
+    with pytest.raises(PipelineError, match="ended while it started"):
+        node.start()
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3 << 20))
+    with pytest.raises(UsageError, match=rf"needs 64 MiB at {tmp_path}, and 3 are free: make room there"):
+        node.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -94,6 +95,8 @@ def _report(error: BaseException) -> int:
             message, status = " ".join(error.format_message().split()), 2  # click lists choices line by line
         case CloudAnalyticsError():
             message, status = str(error), error.exit_code
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            message, status = f"{error.filename or 'a file'} cannot be written ({error.strerror}): make room there", 2
         case _:
             message, status = f"{cause_line(error)} (--verbose shows the traceback)", 1
     click.echo(f"error: {printable(message)}", err=True)

@@ -93,7 +93,7 @@ class EmbeddedNode:
         """End the node by SIGTERM, and later by SIGKILL; False if it did not run. Acknowledged writes are not lost."""
         if not self.home.is_dir():
             return self._end_orphan()
-        with self._one_starter():
+        with self.files.writable(), self._one_starter():
             if self.files.kept():
                 self.files.keep(stays=False)
             return self._end() if self._alive() else self._end_orphan()
@@ -127,9 +127,9 @@ class EmbeddedNode:
         with self.files.writable():
             for folder in ("conf", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
-        self.files.expect_undamaged()  # an earlier command may have ended before the node's log told of it
-        if not (self.files.secured.exists() and self._answers()):
-            self._start()
+            self.files.expect_undamaged()  # an earlier command may have ended before the node's log told of it
+            if not (self.files.secured.exists() and self._answers()):
+                self._start()
         return self.access
 
     def _start(self) -> None:
@@ -156,6 +156,7 @@ class EmbeddedNode:
                     break
                 # A port was taken between its choice and its use, or the node that lived was just dying: try again.
         self.files.expect_undamaged()
+        self.files.expect_room()
         raise PipelineError(f"the Cassandra node ended while it started: see {self.files.log} and {self.files.output}")
 
     def _one_starter(self) -> FileLock:

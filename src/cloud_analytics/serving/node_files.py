@@ -34,6 +34,8 @@ _DAMAGE = re.compile(
     r"CorruptSSTableException|CorruptBlockException|FSReadError|Unable to seek to position .*\.db"
     r"|error while processing commit log|Ignoring commit log replay error|Exception in thread Thread\[ReadStage"
 )
+_REMEDY = "make room there, give another folder with --lake, or another target with --serving"
+_LEAST_FREE = 64 << 20  # bytes; Cassandra itself keeps 50 MiB free
 
 
 class NodeFiles:
@@ -53,11 +55,22 @@ class NodeFiles:
         try:
             self.home.mkdir(0o700, parents=True, exist_ok=True)
             yield
+        except TimeoutError:  # of a lock
+            raise
         except OSError as error:
             raise UsageError(
-                f"the embedded Cassandra node cannot write to {self.home} ({error.strerror}): give another folder with"
-                " --lake, or another target with --serving"
+                f"the embedded Cassandra node cannot write to {error.filename or self.home} ({error.strerror}):"
+                f" {_REMEDY}"
             ) from None
+
+    def expect_room(self) -> None:
+        """UsageError where the disk is so full that a node ends at once."""
+        free = shutil.disk_usage(self.home).free
+        if free < _LEAST_FREE:
+            raise UsageError(
+                f"the embedded Cassandra node needs {_LEAST_FREE >> 20} MiB at {self.home}, and {free >> 20} are free:"
+                f" {_REMEDY}"
+            )
 
     def expect_own(self) -> None:
         """UsageError for a link, which no node makes: what is written to one of a stranger is written elsewhere."""
