@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from decimal import Decimal
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_analytics.config import SparkSettings, load
-from cloud_analytics.errors import ConfigError
+from cloud_analytics.config import SparkSettings, default_conf_dir, load
+from cloud_analytics.errors import ConfigError, UsageError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -180,3 +181,21 @@ def test_a_metric_may_be_its_unit_alone(conf: Path) -> None:
 def test_words_of_the_taxonomy_match_whatever_their_case(conf: Path) -> None:
     _edit(conf / "taxonomy.yaml", "cpu_hours: {unit: hours", "CPU_Hours: {unit: Hours")
     assert load(conf).taxonomy.metric_units()["cpu_hours"] == "hours"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("given", ["conf", "conf/rules.yaml"])
+def test_a_conf_of_another_user_in_the_current_folder_is_refused(
+    given: str, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings can name code that Spark runs, and nobody has asked for this folder."""
+    monkeypatch.chdir(conf.parent)
+    monkeypatch.delenv("CLOUD_ANALYTICS_CONF", raising=False)
+    assert default_conf_dir() == Path("conf")
+    os.chown(given, 12345, 12345)
+    with pytest.raises(UsageError, match=rf"{re.escape(given)} belongs to another user.*give --conf conf if") as told:
+        load()
+    assert "\n" not in str(told.value)
+    assert load(Path("conf")).pipeline.lake == load(CONF).pipeline.lake  # `--conf conf` has asked for it
+    monkeypatch.setenv("CLOUD_ANALYTICS_CONF", "conf")
+    assert default_conf_dir() == Path("conf")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import LocalFileSystem, open_files
 from cloud_analytics.reading.lake import LakeReader
 from tests.conftest import REPOSITORY
+from tests.test_follow import wait_for
 
 MART = "gold/carbon_impact"
 
@@ -261,6 +263,35 @@ def test_sql_answers_people_and_scripts(lake: Path) -> None:
     assert ask("--quiet") == "2 rows.\n"
     refused = CliRunner().invoke(cli, ["sql", query, "--lake", str(lake), "--spreadsheet"])
     assert "--spreadsheet is for --format csv" in str(refused.exception)
+
+
+def processor_seconds(pid: int) -> float:
+    """What all threads of a process have used so far."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_query_without_an_end_is_ended_by_a_signal(number: int, status: int, lake: Path) -> None:
+    (lake / "_state").mkdir()
+    (lake / "_state" / "last_transaction.json").write_text("1")
+    endless = "SELECT count(*) FROM range(100000000) t(i), range(1000000) u(j) WHERE hash(i + j) = 7"
+    command = [sys.executable, "-m", "cloud_analytics", "sql", endless, "--lake", str(lake)]
+    asked = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: processor_seconds(asked.pid) > 4, "the query")  # the rest of the command takes one
+        asked.send_signal(number)
+        out, err = asked.communicate(timeout=30)
+    finally:
+        asked.kill()
+    line = "stopped; what was complete stays, and the same command does the rest\n"
+    assert (asked.returncode, out, err.lstrip("\n")) == (status, "", line)  # the line begins below a `^C`
+
+
+def test_an_answer_that_nobody_reads_is_refused_before_it_fills_the_memory(lake: Path) -> None:
+    with pytest.raises(UsageError, match=r"^the answer has more than 1,000,000 rows: narrow it by WHERE"):
+        reader(lake).table("SELECT * FROM range(5_000_000)")
+    assert len(reader(lake).table("SELECT * FROM range(1000)")[1]) == 1000
 
 
 def test_json_of_sql_holds_every_kind_of_value_and_every_column(lake: Path) -> None:
