@@ -16,9 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+import pyspark
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import LEGACY, RESULT_SETTINGS, SparkSettings
@@ -166,28 +168,17 @@ def stop_session(session: SparkSession) -> None:
 
 
 def _started(options: dict[str, str]) -> SparkSession:
-    builder = SparkSession.builder
+    builder, conf = SparkSession.builder, SparkConf()
     for key, value in options.items():
         builder = builder.config(key, value)
-    with _stops_wait(), _no_python_of_the_current_folder():
+        conf.set(key, value)
+    with _stops_wait():
+        if SparkContext._gateway is None:
+            # Spark's Java starts its Python workers by `python -m` in its own folder, and they would run a `pyspark` or
+            # `random.py` that lies there: ours may be a stranger's. Paths are resolved by `user.dir`.
+            gateway = launch_gateway(conf, {"cwd": str(temporary_folder())})  # type: ignore[no-untyped-call]
+            SparkContext._ensure_initialized(gateway=gateway)
         return builder.getOrCreate()
-
-
-@contextmanager
-def _no_python_of_the_current_folder() -> Iterator[None]:
-    """Spark starts its Python workers by `python -m`, which would run a `random.py` of the current folder.
-
-    They inherit the variable from the JVM. Python 3.10 does not know it.
-    """
-    given = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        yield
-    finally:
-        if given is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = given
 
 
 @contextmanager
@@ -260,8 +251,12 @@ def _driver(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[s
     java = require_java().home
     require_environment([*flags, f"-Xmx{settings.driver_memory_mib}m"])
     utf8_locale()
-    os.environ["JAVA_HOME"] = str(java)
+    os.environ["JAVA_HOME"] = str(java.absolute())
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    # Without it Spark is first looked for in the folder above the current one.
+    os.environ["SPARK_HOME"] = os.path.abspath(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent)
+    paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths))  # workers have another folder (`_started`)
     os.environ.pop(_ANSI, None)
     for name in _NOT_READ:
         if os.environ.pop(name, "pyspark-shell").strip() != "pyspark-shell":
@@ -278,6 +273,7 @@ def _driver(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[s
                 *(_JVM_RESULTS, *flags),
                 *([] if verbose else [f"-Dlog4j2.configurationFile={log4j.as_uri()}"]),
                 *(_quoted(f"-D{name}={folder}") for name in ("java.io.tmpdir", "derby.system.home")),
+                *map(_quoted, (f"-Duser.dir={os.getcwd()}", f"-XX:ErrorFile={os.getcwd()}/hs_err_pid%p.log")),
                 *(["-XX:TieredStopAtLevel=1"] if quick_start else []),
             ]
         ),

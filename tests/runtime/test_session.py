@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyspark
 import pytest
 from py4j.protocol import Py4JJavaError
@@ -163,14 +162,45 @@ def test_a_run_on_a_machine_with_settings_of_its_own_gives_the_same_lake(
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not know the variable")
-def test_workers_do_not_run_python_files_of_the_current_folder(spark: SparkSession) -> None:
-    """They inherit the JVM's environment. Of a `random.py` beside a lake nothing is run."""
-    assert spark.sparkContext._jvm is not None
-    assert spark.sparkContext._jvm.java.lang.System.getenv("PYTHONSAFEPATH") == "1"
-    assert "PYTHONSAFEPATH" not in os.environ
-    paths = spark.range(1).mapInPandas(lambda _: iter([pd.DataFrame({"path": sys.path})]), "path string").collect()
-    assert {"", os.getcwd()}.isdisjoint(row.path for row in paths)
+@pytest.mark.spark
+def test_nothing_of_the_current_folder_is_run_and_its_data_are_found(tmp_path: Path) -> None:
+    """It may be a stranger's lake. Spark starts Python by `python -m`, and looks for itself in the folder above."""
+    theirs, witness = tmp_path / "their lake" / 'größe "1"', tmp_path / "witness"
+    planted = f"import pathlib; pathlib.Path({str(witness)!r}).touch()"
+    for package in ("pyspark", "cloud_analytics", "random", "pandas"):
+        (theirs / package).mkdir(parents=True)
+        (theirs / package / "__init__.py").write_text(planted)
+    (theirs.parent / "jars").mkdir()
+    (theirs.parent / "bin").mkdir()
+    (theirs.parent / "bin" / "spark-submit").write_text(f"#!/bin/sh\ntouch '{witness}'\n")
+    (theirs.parent / "bin" / "spark-submit").chmod(0o755)
+    (theirs / "x.csv").write_text("1\n2\n")
+    program = tmp_path / "program" / "main.py"
+    program.parent.mkdir()
+    program.write_text(
+        "import os\n"
+        "from cloud_analytics.config import SparkSettings\n"
+        "from cloud_analytics.session import build_session\n"
+        "spark = build_session(SparkSettings(master='local[1]', driver_memory='1g'))\n"
+        "def here(_):\n"
+        "    import random, cloud_analytics, pandas as pd\n"
+        "    yield pd.DataFrame({'path': [os.getcwd(), cloud_analytics.__file__]})\n"
+        "frame = spark.read.csv('x.csv')\n"
+        "frame.coalesce(1).write.csv('out')\n"
+        "print(frame.count(), *(row.path for row in frame.limit(1).mapInPandas(here, 'path string').collect()))\n"
+    )
+    sources = os.path.relpath(REPOSITORY / "src", theirs)
+    environment = {**os.environ, "PYTHONPATH": sources}
+    environment.pop("SPARK_HOME", None)
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=theirs, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert not witness.exists()
+    assert done.returncode == 0, done.stderr
+    count, folder, package = done.stdout.split()
+    assert (count, Path(package)) == ("2", REPOSITORY / "src" / "cloud_analytics" / "__init__.py")
+    assert Path(folder).name.startswith("cloud-analytics-")
+    assert len(list((theirs / "out").glob("*.csv"))) == 1
 
 
 def test_arrow_returns_what_threads_took_that_have_ended() -> None:
