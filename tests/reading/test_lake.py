@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -292,6 +293,18 @@ def test_an_answer_that_nobody_reads_is_refused_before_it_fills_the_memory(lake:
     with pytest.raises(UsageError, match=r"^the answer has more than 1,000,000 rows: narrow it by WHERE"):
         reader(lake).table("SELECT * FROM range(5_000_000)")
     assert len(reader(lake).table("SELECT * FROM range(1000)")[1]) == 1000
+
+
+def test_half_of_the_memory_is_left_to_others(lake: Path) -> None:
+    """Of what DuckDB would take, which knows of containers: 80 %."""
+
+    def gib(answer: list[tuple[str]]) -> float:
+        number, unit = answer[0][0].split()
+        return float(number) * {"MiB": 1 / 1024, "GiB": 1, "TiB": 1024}[unit]
+
+    question = "SELECT current_setting('memory_limit')"
+    whole = gib(duckdb.connect().execute(question).fetchall())
+    assert gib(reader(lake)._connection.execute(question).fetchall()) == pytest.approx(whole * 5 / 8, rel=0.02)
 
 
 def test_json_of_sql_holds_every_kind_of_value_and_every_column(lake: Path) -> None:

@@ -279,10 +279,11 @@ def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_enable_replacements": False,
-        "memory_limit": "50%",  # of the machine's: what Python makes of an answer, and others, need some as well
         "temp_directory": f"{tempfile.gettempdir()}/cloud-analytics-duckdb-{uuid.uuid4().hex}",
     }
     connection = duckdb.connect(config=options)
+    # At first it takes 80 % of the memory of the machine, or of its container. Older versions know no percentage.
+    most, unit = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
     if not isinstance(files, LocalFileSystem):
         from cloud_analytics.reading.files import as_fsspec
 
@@ -292,6 +293,8 @@ def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
     zones = ", ".join(_literal(f"{name}/{zone}/") for name in {root, no_pattern(root)} for zone in ZONES)
     for statement in (
         "SET TimeZone = 'UTC'",
+        # Half of the memory: what Python makes of an answer, and others, need some as well.
+        f"SET memory_limit = '{float(most) * 50 / 80:.3f} {unit}'",
         "SET enable_progress_bar = false",  # in a notebook it would stand among the results
         *(f"CREATE SCHEMA {zone}" for zone in ZONES),
         f"SET allowed_directories = [{zones}]",
