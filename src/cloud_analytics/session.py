@@ -17,10 +17,11 @@ from pathlib import Path
 from types import FrameType
 
 import pyspark
+from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
-from pyspark.java_gateway import launch_gateway
+from pyspark.java_gateway import ensure_callback_server_started, launch_gateway
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import LEGACY, RESULT_SETTINGS, SparkSettings
@@ -143,6 +144,7 @@ def build_session(
             options |= _driver(settings, quick_start, verbose)
             options |= {**_added(options, settings.conf), **_class_path(settings, uris)}
         session = _started({**options, **RESULT_SETTINGS})
+    _ask_for_a_secret(session)
     session.sparkContext.setLogLevel("INFO" if verbose else "OFF")
     if not (verbose or given):
         _silence_what_is_not_logged(session)
@@ -155,6 +157,25 @@ def _silence_what_is_not_logged(session: SparkSession) -> None:
     jvm = session.sparkContext._jvm
     assert jvm is not None
     jvm.java.lang.System.setErr(jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream()))
+
+
+def _ask_for_a_secret(session: SparkSession) -> None:
+    """Make the port on which Python waits for Java (`foreachBatch`) ask for the secret that Java asks Python for.
+
+    PySpark opens it without one. Whoever has an account on the machine could call our functions there, and answer in
+    the name of Java.
+    """
+    gateway = session.sparkContext._gateway
+    assert gateway is not None
+    if gateway.__dict__.get("_callback_server") is None:  # else somebody else has opened it
+        secret = gateway.gateway_parameters.auth_token
+        gateway.callback_server_parameters.auth_token = secret
+        ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
+        # Java forgets the secret when it is told the port.
+        client = JavaObject("GATEWAY_SERVER", gateway._gateway_client).getCallbackClient()
+        field = gateway.jvm.java.lang.Class.forName("py4j.CallbackClient").getDeclaredField("authToken")
+        field.setAccessible(True)
+        field.set(client, secret)
 
 
 def stop_session(session: SparkSession) -> None:

@@ -99,12 +99,22 @@ def test_a_part_of_the_lake_that_is_of_an_older_backup_is_built_again_or_told(la
         }
         _delete(root, f"bronze/usage_events/{day}/{batch}")
 
-    for harm in (state_alone, copied_over, a_batch_is_gone):
+    def one_document() -> None:
+        shutil.copy(backup / "_state/usage_events_ledger.json", root / "_state")
+
+    of_bronze = r"others changed bronze/usage_events, files of .*restore the lake"
+    of_state = r"usage_events_ledger.json is not as the last transaction left it.*restore the lake"
+    for harm, told in (
+        (state_alone, of_bronze),
+        (copied_over, of_bronze),
+        (a_batch_is_gone, of_bronze),
+        (one_document, of_state),
+    ):
         shutil.rmtree(root)
         shutil.copytree(whole, root)
         harm()
         before = silver_and_gold(root)
         for step in (pipeline.run, pipeline.stream, pipeline.reconcile, pipeline.silver):
-            with pytest.raises(PipelineError, match=r"others changed bronze/usage_events, files of .*restore the lake"):
+            with pytest.raises(PipelineError, match=told):
                 step()
         assert not differing(before, silver_and_gold(root))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyspark
 import pytest
 from py4j.protocol import Py4JJavaError
+from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import RESULT_SETTINGS, SparkSettings
@@ -209,3 +212,28 @@ def test_arrow_returns_what_threads_took_that_have_ended() -> None:
     environment = {key: value for key, value in SOURCES.items() if key != "ARROW_DEFAULT_MEMORY_POOL"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "system"
+
+
+@pytest.mark.spark
+def test_nobody_without_the_secret_calls_what_foreach_batch_calls(spark: SparkSession) -> None:
+    gateway = spark.sparkContext._gateway
+    assert gateway is not None
+    ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
+    pool = gateway._callback_server.pool
+    called = []
+
+    class Function:
+        def call(self) -> None:
+            called.append(self)
+
+        class Java:
+            implements = ["java.lang.Runnable"]  # noqa: RUF012
+
+    name = pool.put(Function())
+    for told in (b"", b"A\nwrong\ne\n"):
+        port = gateway._callback_server.port
+        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
+            stranger.sendall(told + f"c\n{name}\ncall\ne\n".encode())
+            while stranger.recv(1024):
+                pass
+    assert called == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -14,7 +15,7 @@ from cloud_analytics.untrusted import json_value
 
 ZONES = ("bronze", "silver", "gold", "quarantine")
 LAST_TRANSACTION = "_state/last_transaction"  # the document of every lake to which anything was ever written
-STORED = "_state/documents"  # paths of the documents with a declared type that were ever stored
+STORED = "_state/documents"  # see `LakeFolder.stored_documents`
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands in the name of a partition's folder for a null
 REMEDY = "restore the lake from a backup, or fill an empty one from landing (--lake)"
 REMEDY_FOR_A_FILE = (
@@ -51,6 +52,11 @@ def or_list_of_values(kind: type[Any]) -> BeforeValidator:
     return BeforeValidator(named)
 
 
+def text_hash(text: str) -> str:
+    """A hash by which one text of a state document is told from another."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
 class LakeFolder:
     """A lake's files and state documents. A document is read once, and then stays as it was read."""
 
@@ -66,7 +72,7 @@ class LakeFolder:
         """The content of a state document. PipelineError where it is damaged, of another type, or was deleted."""
         if document.path not in self._contents:
             stored = self.state(document.path, None)
-            if stored is None and document.path in self.state(STORED, []):
+            if stored is None and document.path in self.stored_documents():
                 raise self._damaged(f"{document.path}.json", "was deleted")
             try:
                 content = document.kind() if stored is None else document.adapter.validate_python(stored)
@@ -75,6 +81,15 @@ class LakeFolder:
             self._contents[document.path] = content
         found: Content = self._contents[document.path]
         return found
+
+    def stored_documents(self) -> dict[str, str]:
+        """Path of each state document that was ever stored → hash of its text ("": an earlier version stored it)."""
+        found = self.state(STORED, None)
+        if isinstance(found, list):
+            return dict.fromkeys(found, "")
+        if not isinstance(found, dict | type(None)):
+            raise self._damaged(f"{STORED}.json")
+        return found or {}
 
     def state(self, path: str, default: Any) -> Any:
         """A state document as JSON holds it, or `default` when it was never stored. Errors: see `read_json`."""

@@ -30,7 +30,7 @@ from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
-from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder
+from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder, text_hash
 from cloud_analytics.lake.inventory import INVENTORY, Files, after, differing, folder_of
 from cloud_analytics.lake.journal import JOURNAL, Journal
 from cloud_analytics.lake.lease import Lease
@@ -99,7 +99,6 @@ class Transaction:
     _datasets: list[_Dataset] = field(default_factory=list)
     _cleared: dict[str, frozenset[str]] = field(default_factory=dict)
     _documents: dict[str, Any] = field(default_factory=dict)
-    _declared: set[str] = field(default_factory=set)
     _lines: dict[str, str] = field(default_factory=dict)
 
     def replace(
@@ -159,7 +158,6 @@ class Transaction:
 
     def store(self, document: Document[Content], content: Content) -> None:
         """Store a state document together with the data."""
-        self._declared.add(document.path)
         self.put(document.path, document.adapter.dump_python(content, mode="json"))
 
     def put(self, path: str, content: Any) -> None:
@@ -190,9 +188,9 @@ class Transaction:
                     pairs.append((f"{dataset.staged}/{path}", f"{dataset.table}/{place}"))
                     coming[place] = new[path]
         self._take_stock(gone, come)
-        known = self.lake.state(STORED, [])
-        if not self._declared.issubset(known):
-            self.put(STORED, sorted({*known, *self._declared}))
+        documents = {path: content for path, content in self._documents.items() if path.startswith(f"{_STATE}/")}
+        hashes = {path: text_hash(json.dumps(content)) for path, content in documents.items()}
+        self.put(STORED, {**self.lake.stored_documents(), **hashes})
         replaced = {target for _, target in replacements}
         removed = [
             name for table, files in gone.items() for path in files if (name := f"{table}/{path}") not in replaced
@@ -284,7 +282,7 @@ class Lake(LakeFolder):
 
     def inventory(self) -> dict[str, dict[str, Files]]:
         """Table → the files of its partitions, as the last transaction left them."""
-        if self.state(INVENTORY.path, None) is None and INVENTORY.path not in self.state(STORED, []):
+        if self.state(INVENTORY.path, None) is None and INVENTORY.path not in self.stored_documents():
             # A new lake, or one of a version that kept no such list: it is taken as it is.
             tables = [f"{zone}/{entry.name}" for zone in ZONES for entry in self.files.entries(zone)]
             return {table: after({}, {}, self.lengths(table)) for table in tables}
@@ -421,7 +419,15 @@ class Lake(LakeFolder):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
         self._sweep()
         self._forget()
+        self._expect_one_time()
         return was_decided
+
+    def _expect_one_time(self) -> None:
+        """PipelineError for a document that others changed, or that is of an older backup."""
+        for path, digest in self.stored_documents().items():
+            text = self.files.read_text(f"{path}.json") if digest else None
+            if text is not None and text_hash(text) != digest:
+                raise self._damaged(f"{path}.json", "is not as the last transaction left it")
 
     def _sweep(self) -> None:
         """Delete what transactions left that were never decided. A folder that was no lake may hold something else."""
