@@ -218,7 +218,7 @@ def test_arrow_returns_what_threads_took_that_have_ended() -> None:
 def test_nobody_without_the_secret_calls_what_foreach_batch_calls(spark: SparkSession) -> None:
     gateway = spark.sparkContext._gateway
     assert gateway is not None
-    ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
+    ensure_callback_server_started(gateway)
     pool = gateway._callback_server.pool
     called = []
 
