@@ -23,6 +23,7 @@ from cloud_analytics.untrusted import PrintableConsole, printable
 
 logger = logging.getLogger(__name__)
 
+_SILENT = logging.NullHandler()  # without a handler the first message of a library makes logging print all messages
 NAME = "cloud-analytics"
 _FAILS = "what was asked could not be done; one line says why"
 _GROUP_FAILS = "the data broke a law or a threshold that was asked for, or the work failed"
@@ -198,15 +199,13 @@ def progress(first: str) -> AbstractContextManager[None]:
 def _messages(told: Manner) -> Iterator[MessageHandler]:
     package, handler = logging.getLogger("cloud_analytics"), MessageHandler(told)
     level = package.level
-    root, silent = logging.getLogger(), logging.NullHandler()
-    root.addHandler(silent)  # otherwise the first message of a library makes logging print all messages
+    logging.getLogger().addHandler(_SILENT)  # it stays: threads that a dead JVM cuts off log when the command is over
     package.addHandler(handler)
     package.setLevel(logging.DEBUG)
     try:
         yield handler
     finally:
         package.removeHandler(handler)
-        root.removeHandler(silent)
         package.setLevel(level)
 
 
