@@ -193,12 +193,12 @@ def stop_session(session: SparkSession) -> None:
 
 
 def _started(options: dict[str, str]) -> SparkSession:
-    builder, conf = SparkSession.builder, SparkConf()
+    builder = SparkSession.builder
     for key, value in options.items():
         builder = builder.config(key, value)
-        conf.set(key, value)
     with _stops_wait():
         if SparkContext._gateway is None:
+            conf = SparkConf(loadDefaults=False).setAll(list(options.items()))
             # Spark's Java starts its Python workers by `python -m` in its own folder, and they would run a `pyspark` or
             # `random.py` that lies there: ours may be a stranger's. Paths are resolved by `user.dir`.
             gateway = launch_gateway(conf, {"cwd": str(temporary_folder())})  # type: ignore[no-untyped-call]

@@ -60,8 +60,9 @@ def forget_lost(lake: Lake) -> None:
     dates = {date: entry for date, entry in silver.dates.items() if f"date={date}" not in days}
     settled = {date: entry for date, entry in silver.settled.items() if f"date={date}" not in days}
     baselines = None if lost[COST_BASELINES.path] else silver.baselines
+    gone = {path: set(map(_name, folders)) for path, folders in lost.items()}
     left = {
-        path: {name: entry for name, entry in partitions.items() if name not in set(map(_name, lost.get(path, ())))}
+        path: {name: entry for name, entry in partitions.items() if name not in gone.get(path, ())}
         for path, partitions in states.items()
     }
     with lake.transaction() as transaction:

@@ -37,6 +37,7 @@ from cloud_analytics.lake.lease import Lease
 from cloud_analytics.lake.locks import held
 from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
+from cloud_analytics.untrusted import json_value
 
 _STAGING = "_staging"
 _STATE = "_state"
@@ -426,8 +427,10 @@ class Lake(LakeFolder):
         """PipelineError for a document that others changed, or that is of an older backup."""
         for path, digest in self.stored_documents().items():
             text = self.files.read_text(f"{path}.json") if digest else None
-            if text is not None and text_hash(text) != digest:
-                raise self._damaged(f"{path}.json", "is not as the last transaction left it")
+            if text is not None:
+                if text_hash(text) != digest:
+                    raise self._damaged(f"{path}.json", "is not as the last transaction left it")
+                self._documents[path] = json_value(text)  # so that it is read once
 
     def _sweep(self) -> None:
         """Delete what transactions left that were never decided. A folder that was no lake may hold something else."""
