@@ -29,7 +29,7 @@ from cloud_analytics.serving import daemon
 from cloud_analytics.serving.access import Login
 from cloud_analytics.serving.connect import Row, connect, connected, disconnect, readable_errors
 from cloud_analytics.serving.node import EmbeddedNode
-from cloud_analytics.serving.node_files import NodeFiles
+from cloud_analytics.serving.node_files import USER, NodeFiles
 
 pytestmark = pytest.mark.cassandra
 
@@ -215,26 +215,35 @@ def test_it_takes_no_secret_along(node: EmbeddedNode, monkeypatch: pytest.Monkey
 
 
 def test_who_logs_in_while_it_is_set_up_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between its first listening and the making of its own user it knows `cassandra`, as everybody does."""
-    node = EmbeddedNode(tmp_path / "_cassandra")
-    make_user = EmbeddedNode._make_user
+    """Between its first listening and the making of its own user it knows `cassandra`, as everybody does.
 
-    def be_quicker(node: EmbeddedNode, deadline: float) -> None:
+    Who made our role before us, logged in as it, and dropped it again, leaves no name but ours: only a connection.
+    """
+    node = EmbeddedNode(tmp_path / "_cassandra")
+    make_user, left = EmbeddedNode._make_user, []
+
+    def be_quicker(node: EmbeddedNode, deadline: float, hashed: str) -> None:
         while True:
             try:
                 with connected(replace(node.access, login=Login("cassandra", "cassandra", "-"))) as session:
-                    session.execute("CREATE ROLE evil WITH PASSWORD = 'evil' AND SUPERUSER = true AND LOGIN = true")
+                    session.execute(f"CREATE ROLE {USER} WITH PASSWORD = 'evil' AND SUPERUSER = true AND LOGIN = true")
+                    left.append(connect(replace(node.access, login=Login(USER, "evil", "-"))))
+                    session.execute(f"DROP ROLE {USER}")
                 break
             except UsageError:
                 time.sleep(0.05)
-        make_user(node, deadline)
+        make_user(node, deadline, hashed)
 
     monkeypatch.setattr(EmbeddedNode, "_make_user", be_quicker)
     with pytest.raises(PipelineError, match="somebody else has logged in .*cassandra reset"):
         node.start()
     assert node.status()["pid"] is None
     monkeypatch.undo()
-    with pytest.raises(PipelineError, match="somebody else has logged in"):  # it stays as it is
+    disconnect(*left)
+    with node.in_use() as access, connected(access) as session:  # he is gone and left no login
+        session.execute("CREATE ROLE evil WITH PASSWORD = 'evil' AND SUPERUSER = true AND LOGIN = true")
+    node.files.secured.unlink()
+    with pytest.raises(PipelineError, match="somebody else has logged in"):
         node.start()
     node.reset()
     assert not node.files.password.exists()
@@ -329,6 +338,23 @@ def test_stop_and_start_again_keep_port_and_rows(node: EmbeddedNode) -> None:
     assert node.stop() is False
     assert node.start().port == before["port"]
     assert select(node, "SELECT id FROM k.numbers WHERE id = -1") == [{"id": -1}]
+
+
+def test_a_folder_that_is_a_link_is_not_taken_for_a_node(tmp_path: Path) -> None:
+    """A lake may come from somebody else: `reset` would delete what the link leads to, `start` overwrite it."""
+    home, elsewhere = tmp_path / "_cassandra", tmp_path / "elsewhere"
+    (elsewhere / "data").mkdir(parents=True)
+    home.symlink_to(elsewhere)
+    for act in (EmbeddedNode(home).reset, EmbeddedNode(home).stop, EmbeddedNode(home).start):
+        with pytest.raises(UsageError, match=r"_cassandra is no file of a Cassandra node: delete "):
+            act()
+    assert [path.name for path in elsewhere.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("port", ['"80"', "99999999", "[1]", "80.5", "-1", "true"])
+def test_ports_that_are_none_are_taken_for_lost(tmp_path: Path, port: str) -> None:
+    (tmp_path / "node.json").write_text(f'{{"native_port": {port}, "stays": true}}')
+    assert NodeFiles(tmp_path).kept() == {}
 
 
 @pytest.mark.parametrize("place", ["logs/output.log", "conf", "node.json.part"])

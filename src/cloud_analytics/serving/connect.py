@@ -81,6 +81,13 @@ def connected(access: Access, **options: Any) -> Iterator[Session]:
         disconnect(session)
 
 
+def connections_of_others(session: Session) -> set[tuple[str, int]]:
+    """Address and port of each connection that the node of a session has, but for the session's own."""
+    holders = session.cluster.get_connection_holders()
+    own = {connection._socket.getsockname()[:2] for holder in holders for connection in holder.get_connections()}
+    return {(row["address"], row["port"]) for row in session.execute("SELECT * FROM system_views.clients")} - own
+
+
 @contextmanager
 def readable_errors(doing: str, login: Login | None = None) -> Iterator[None]:
     """Turn what the driver raises inside into an error of one line that begins with `doing`.

@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from cloud_analytics.errors import PipelineError
+
 # Below the ports that systems hand out to outgoing connections, so that a kept port is still free at the next start.
 _PORTS = range(20_000, 32_000)
 _OPTIONS_FRAME = bytes.fromhex("04 00 0000 05 00000000")  # version 4, stream 0, OPTIONS, no body
@@ -80,6 +82,16 @@ def send(pid: int, sign: signal.Signals) -> None:
     """Signal a process; one that is gone already is fine."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, sign)
+
+
+def hashed(java: Path, classpath: Sequence[Path], password: Path) -> str:
+    """The password in this file as Cassandra stores it. It is on no command line."""
+    command = [str(java), "-XX:TieredStopAtLevel=1", "-cp", os.pathsep.join(map(str, classpath))]
+    command += ["org.apache.cassandra.tools.HashPassword", "--input", str(password)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PipelineError(f"the password of the Cassandra node cannot be hashed: {done.stderr.strip()[:200]}")
+    return done.stdout.strip()
 
 
 def environment() -> dict[str, str]:

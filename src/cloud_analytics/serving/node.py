@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
 from cloud_analytics.runtime.filelock import FileLock, is_locked
@@ -28,8 +28,11 @@ from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lockfile import CASSANDRA
 from cloud_analytics.serving import daemon
 from cloud_analytics.serving.access import Direct, Login
-from cloud_analytics.serving.connect import connected, readable_errors
+from cloud_analytics.serving.connect import connected, connections_of_others, readable_errors
 from cloud_analytics.serving.node_files import HOST, MARKER, USER, NodeFiles
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +153,7 @@ class EmbeddedNode:
                 if self._wait_until_it_answers(deadline):
                     self.files.expect_undamaged()
                     if not self.files.secured.exists():
-                        self._secure(deadline)
+                        self._secure(deadline, daemon.hashed(java, classpath, self.files.password))
                     return
                 if launched and self._free_ports() == self._ports():
                     break
@@ -211,25 +214,21 @@ class EmbeddedNode:
             time.sleep(0.05)
         return False
 
-    def _secure(self, deadline: float) -> None:
+    def _secure(self, deadline: float, hashed: str) -> None:
         """Give a new node its own user instead of the one that everybody knows.
 
-        Somebody else may have logged in before. That shows in a role, a keyspace or a connection, as soon as the node
-        has forgotten the logins that it remembers: then the node is ended, with a PipelineError.
+        Somebody else may have logged in before. Where that leaves a way back, the node is ended, with a PipelineError.
         """
         try:
-            self._make_user(deadline)
+            self._make_user(deadline, hashed)
             with connected(self.access) as session, readable_errors("cannot set up the node's user"):
+                session.execute(f"ALTER ROLE {USER} WITH HASHED PASSWORD = '{hashed}'")
                 session.execute(f"DROP ROLE IF EXISTS {_DEFAULT.username}")
-                time.sleep(2 * _CACHED)
-                users = {row["role"] for row in session.execute("SELECT role FROM system_auth.roles")}
-                users |= {row["username"] for row in session.execute("SELECT username FROM system_views.clients")}
-                names = session.execute("SELECT keyspace_name AS name FROM system_schema.keyspaces")
-                keyspaces = [row["name"] for row in names if not row["name"].startswith("system")]
+                is_ours = any(self._is_ours(session, hashed) for _ in range(5))  # a connection closes after a moment
         except CloudAnalyticsError:
             self._end()
             raise
-        if users != {USER} or (keyspaces and self.files.kept().get("new")):
+        if not is_ours:
             self._end()
             raise PipelineError(
                 "somebody else has logged in to the lake's Cassandra node while it was set up, and it was ended:"
@@ -237,10 +236,23 @@ class EmbeddedNode:
             )
         self.files.secured.touch(0o600)
 
-    def _make_user(self, deadline: float) -> None:
+    def _is_ours(self, session: Session, hashed: str) -> bool:
+        """Whether nobody else is connected to the node, or has left a login or a table in it.
+
+        Who is connected could change our password, and who knows a password could connect. So connections are looked
+        at before and after the roles: between the two is no time for a login, of which the node hashes the password.
+        """
+        time.sleep(2 * _CACHED)
+        strangers = connections_of_others(session)
+        roles = [(row["role"], row["salted_hash"]) for row in session.execute("SELECT * FROM system_auth.roles")]
+        names = session.execute("SELECT keyspace_name AS name FROM system_schema.keyspaces")
+        keyspaces = {row["name"] for row in names if not row["name"].startswith("system")}
+        strangers |= connections_of_others(session)
+        return not strangers and roles == [(USER, hashed)] and not (keyspaces and self.files.kept().get("new"))
+
+    def _make_user(self, deadline: float, hashed: str) -> None:
         own = self.access
-        assert own.login is not None
-        create = f"CREATE ROLE IF NOT EXISTS {USER} WITH PASSWORD = '{own.login.password}'"
+        create = f"CREATE ROLE IF NOT EXISTS {USER} WITH HASHED PASSWORD = '{hashed}'"
         while True:
             try:
                 with connected(replace(own, login=_DEFAULT)) as session, readable_errors("cannot make the node's user"):

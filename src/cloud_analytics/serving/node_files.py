@@ -53,6 +53,7 @@ class NodeFiles:
     def writable(self) -> Iterator[None]:
         """The folder, which is made if it is missing. UsageError if what is done meanwhile cannot write there."""
         try:
+            self._expect_no_link(str(self.home))
             self.home.mkdir(0o700, parents=True, exist_ok=True)
             yield
         except TimeoutError:  # of a lock
@@ -74,15 +75,19 @@ class NodeFiles:
 
     def expect_own(self) -> None:
         """UsageError for a link, which no node makes: what is written to one of a stranger is written elsewhere."""
+        self._expect_no_link(str(self.home))
         for folder, folders, names in os.walk(self.home):
-            for path in (os.path.join(folder, name) for name in (*folders, *names)):
-                with contextlib.suppress(FileNotFoundError):  # the node that runs removes files
-                    kind = os.lstat(path).st_mode
-                    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-                        raise UsageError(
-                            f"{path} is no file of a Cassandra node: delete {self.home}, and `cloud-analytics serve`"
-                            " makes a new node and fills it"
-                        )
+            for name in (*folders, *names):
+                self._expect_no_link(os.path.join(folder, name))
+
+    def _expect_no_link(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):  # the node that runs removes files
+            kind = os.lstat(path).st_mode
+            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                raise UsageError(
+                    f"{path} is no file of a Cassandra node: delete {self.home}, and `cloud-analytics serve`"
+                    " makes a new node and fills it"
+                )
 
     def expect_undamaged(self) -> None:
         """StoreDamaged if the node's log ever said that files of the node are broken."""
@@ -125,7 +130,8 @@ class NodeFiles:
             kept = json_value((self.home / "node.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return kept if isinstance(kept, dict) else {}
+        ports = [kept.get(name) for name in ("native_port", "storage_port")] if isinstance(kept, dict) else [0]
+        return kept if all(port is None or (type(port) is int and 0 < port < 1 << 16) for port in ports) else {}
 
     def keep(self, **values: Any) -> None:
         """Change what `node.json` says. Only who holds the lock of the node's starters may."""
