@@ -200,7 +200,8 @@ def values_of_events() -> list[Case]:
     c.lines("a timestamp without zone, or without seconds", SILVER, [good(timestamp="2025-06-01 10:00")],
             note="read as UTC")
     c.lines("a timestamp that is none", "invalid_timestamp",
-            [good(timestamp=t) for t in ("2025-06-01", "2025-02-29T10:00Z", "soon", "", None, 1717236000)])
+            [good(timestamp=t) for t in ("2025-06-01", "2025-02-29T10:00Z", "2025-06-01T10:00+18:01", "soon", "", None,
+                                         1717236000)])
     c.lines("the far past: before the year 2000", "invalid_timestamp", [good(timestamp="1999-12-31T23:59:59Z")])
     c.lines("the far future", "future_timestamp", [good(timestamp="9999-12-31T23:59:59Z")],
             note="more than 24 h after its ingest; it does not advance the clock of lateness. When its time has come,"
@@ -295,7 +296,7 @@ def masters() -> list[Case]:
            "k13,org_a,billing,low,9999-01-01,,5,no", "k14,org_a,billing,low,0001-01-01,,5,no",
            warnings=("implausible_created_at",),
            note="left out of `support_backlog_daily` alone: every day up to it would have a row for each open ticket")
-    ticket("a word outside its vocabulary", {SILVER: 1}, "k9,org_a,billing,weird,2025-06-02,,5,no",
+    ticket("a word outside its vocabulary", {SILVER: 1}, "k9,org_a,billing,WEİRD,2025-06-02,,5,no",
            warnings=("unknown_severity",))
     ticket("several rows of one key", {SILVER: 1, "duplicate_key": 1}, "k10,org_a,billing,low,2025-06-02,,5,no",
            "k10,org_b,billing,low,2025-06-03,,5,no", note="the last row of the last file stays")

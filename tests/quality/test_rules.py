@@ -93,6 +93,8 @@ def test_every_problem_of_the_file_is_told_at_once(edited: Callable[[Edit], Path
         ("cost_usd", "must be true or false, and is decimal(18,6)"),
         ("rand() > 0.5", "must not depend on the clock or on chance"),
         ("event_ts > now()", "must not depend on the clock or on chance"),
+        ("event_ts < date 'Yesterday'", "must not depend on the clock or on chance"),
+        ("org_id = current_user", "must not depend on the clock or on chance"),
         ("count(*) OVER (PARTITION BY event_id) > 1", "must look at one record alone"),
         ("count(*) > 1", "GROUP BY"),
     ],
@@ -112,6 +114,26 @@ def test_a_condition_that_spark_cannot_evaluate_is_told(
     assert problem in first
     assert first.endswith(f"(found {when!r})")
     assert second.startswith("rules.yaml: nps_surveys.lost.column: unknown column; allowed are org_id, survey_date")
+
+
+@pytest.mark.parametrize(
+    "when", ["org_id LIKE '%now()%'", "unix_timestamp(event_ts) < 0", "event_ts < DATE '2020-01-01' /* current_date */"]
+)
+def test_words_of_the_clock_that_mean_something_else_are_allowed(
+    when: str, edited: Callable[[Edit], Path], spark: SparkSession, tmp_path: Path
+) -> None:
+    path = edited(lambda rules: rules["usage_events"].insert(3, {"id": "odd", "when": when, **WARN}))
+    verify_rules(Lake(spark, str(tmp_path / "lake")), load(path))
+
+
+@pytest.mark.parametrize(("group", "column"), [("billing_monthly", "credits"), ("support_tickets", "created_at"),
+                                               ("users", "user_id"), ("masters", "org_id")])  # fmt: skip
+def test_no_rule_makes_a_key_or_an_amount_null(group: str, column: str, edited: Callable[[Edit], Path]) -> None:
+    """Sums would be without it, and two records without a key would be copies of each other."""
+    rule = {"id": "odd", "when": "true", "column": column, "message": "m", "severity": "nullify"}
+    with pytest.raises(ConfigError) as caught:
+        load(edited(lambda rules: rules[group].append(rule)))
+    assert f"rules.yaml: {group}.odd.column: '{column}' must not be null" in caught.value.problems[0]
 
 
 def test_the_columns_that_rules_are_checked_against_are_those_they_see(spark: SparkSession, config: Config) -> None:

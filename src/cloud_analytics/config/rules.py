@@ -36,8 +36,15 @@ _ESSENTIAL = {
 }
 # Marts rely on these rules as well, but a warning is enough for them: any severity is allowed.
 _NEEDED = {"resources": ("too_many_tags",), "support_tickets": ("implausible_created_at",)}
-# Columns of events that no rule may set to null.
-_NEVER_NULL = ("event_id", "event_ts", "date", "org_id", "resource_id", "service", "metric", "cost_usd")
+# Columns that no rule may set to null: marts add them up, or have them in their keys.
+_LINEAGE = ("ingest_ts", "source_file")
+_KEYS = ("org_id", "user_id", "resource_id", "invoice_id", "ticket_id", "touch_id", "survey_date", *_LINEAGE)
+_NEVER_NULL = {
+    EVENTS: ("event_id", "event_ts", "date", "org_id", "resource_id", "service", "metric", "cost_usd", *_LINEAGE),
+    "billing_monthly": (*_KEYS, "month", "subtotal", "credits", "taxes", "currency", "exchange_rate_to_usd"),
+    "support_tickets": (*_KEYS, "created_at"),
+    "marketing_touches": (*_KEYS, "timestamp"),
+}
 
 
 class Rule(Section):
@@ -134,7 +141,7 @@ def _misplaced(group: str, rule: dict[str, Any]) -> list[str]:
             found.append(f"{group}.{name}.id: ends in <column> exactly with a check of several columns")
     elif name in {verdict for verdicts in _STEPS.values() for verdict in verdicts.get(group, ())}:
         found.append(f"{group}.{name}.when: this verdict is a step's; allowed is `check`")
-    if group == EVENTS and rule.get("column") in _NEVER_NULL:
+    if rule.get("column") in _NEVER_NULL.get(group, _KEYS):
         found.append(f"{group}.{name}.column: '{rule['column']}' must not be null; reject the record instead")
     return found
 

@@ -16,8 +16,19 @@ from cloud_analytics.config import EVENTS, Config, SourceContract
 from cloud_analytics.config.rules import CHECKS, SHARED, Rule
 from cloud_analytics.tables.columns import LONGEST_KEY
 
-# Functions of the clock, which Spark takes for constants of a query. A verdict must not depend on when it is given.
-_CLOCK = re.compile(r"\b(current_date|current_timestamp|curdate|localtimestamp|now|unix_timestamp)\b", re.IGNORECASE)
+# What Spark takes for constants of a query. A verdict must not depend on when, where and for whom it is given.
+_CLOCK = re.compile(
+    r"\b(current_(date|timestamp|timezone|user|database|schema|catalog)|localtimestamp|session_user)\b"
+    r"|\b((curdate|now|unix_timestamp|user|version)\s*\(\s*\))"
+    r"|\b(date|timestamp(_ltz|_ntz)?)\s*(['\"])\s*(today|tomorrow|yesterday|now)\b",
+    re.IGNORECASE,
+)
+# Texts, quoted names and comments, in which none of these words means anything; but for texts that are a date.
+_QUOTED = re.compile(
+    r"(?i:\b(?:date|timestamp(?:_ltz|_ntz)?)\s*(?:'[^']*'|\"[^\"]*\"))"
+    r"|(?P<quoted>'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`|--[^\n]*|/\*.*?\*/)",
+    re.DOTALL,
+)
 
 
 def blank_key(contract: SourceContract, _column: str | None) -> Column:
@@ -109,11 +120,15 @@ def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Ru
     kinds = {judged.schema[f"_{rule.id}"].dataType.simpleString() for rule in rules} - {"boolean"}
     if kinds:
         return "when", f"must be true or false, and is {', '.join(kinds)}"
-    if any(_CLOCK.search(rule.when or "") for rule in rules) or not _plan(judged).deterministic():
+    if any(_depends_on_the_clock(rule.when or "") for rule in rules) or not _plan(judged).deterministic():
         return "when", "must not depend on the clock or on chance; ingest_ts is the time of the ingest"
     if _height(judged) != _height(records) + 1:
         return "when", "must look at one record alone"
     return None
+
+
+def _depends_on_the_clock(condition: str) -> bool:
+    return bool(_CLOCK.search(_QUOTED.sub(lambda found: "''" if found["quoted"] else found[0], condition)))
 
 
 def _plan(frame: DataFrame) -> Any:

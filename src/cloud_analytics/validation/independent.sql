@@ -27,6 +27,8 @@ CREATE MACRO day(word) AS CASE  -- DuckDB's calendar has a year 0, people's has 
 END;
 CREATE MACRO month_or_day(word) AS
     day(CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}') THEN word || '-01' ELSE word END);
+-- `İ` is the one letter whose lower case, in Unicode, is two: an i and a dot.
+CREATE MACRO lowered(word) AS lower(replace(word, chr(304), 'i' || chr(775)));
 CREATE MACRO is_yes(word) AS coalesce(lower(word) IN ('true', 't', 'yes', 'y', '1'), false);
 
 -- Lines → one JSON object each. DuckDB's parser is more tolerant than JSON: it takes trailing commas, -NaN, and NaN in
@@ -83,7 +85,7 @@ WITH timed AS (
 ),
 instants AS (
     SELECT *,
-        CASE WHEN t.day >= '2000' AND t.hours <= '18' THEN
+        CASE WHEN t.day >= '2000' AND t.hours || t.minutes <= '1800' THEN
             TRY_CAST(t.day || ' ' || t.minute || ':' || coalesce(nullif(t.second, ''), '00')
                      || '.' || rpad(left(coalesce(t.fraction, ''), 6), 6, '0') AS TIMESTAMP)
             - CASE t.sign WHEN '-' THEN -1 ELSE 1 END
@@ -170,7 +172,7 @@ FROM invoices GROUP BY ALL;
 CREATE VIEW tickets AS
 WITH typed AS (
     SELECT rowid AS position, a_key(ticket_id) AS ticket_id, a_key(org_id) AS org_id,
-        coalesce(lower(a_key(severity)), 'unknown') AS severity, day(trimmed(created_at)) AS created,
+        coalesce(lowered(a_key(severity)), 'unknown') AS severity, day(trimmed(created_at)) AS created,
         trimmed(resolved_at) AS resolved_text, day(resolved_text) AS resolved, is_yes(trimmed(sla_breached)) AS breached
     FROM support_tickets
 ),
@@ -195,7 +197,7 @@ SELECT org_id, strftime(survey_date, '%Y-%m') AS month, count(DISTINCT survey_da
 CREATE VIEW campaigns AS
 WITH valid AS (
     SELECT rowid AS position, a_key(touch_id) AS touch_id, coalesce(a_key(campaign), 'unknown') AS campaign,
-        coalesce(lower(a_key(channel)), 'unknown') AS channel, day(trimmed(timestamp)) AS touched,
+        coalesce(lowered(a_key(channel)), 'unknown') AS channel, day(trimmed(timestamp)) AS touched,
         is_yes(trimmed(clicked)) AS clicked, is_yes(trimmed(converted)) AS converted
     FROM marketing_touches
     WHERE a_key(touch_id) IS NOT NULL AND a_key(org_id) IS NOT NULL AND touched IS NOT NULL
