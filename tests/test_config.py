@@ -82,6 +82,12 @@ def test_an_organisations_budget_comes_before_that_of_its_plan(conf: Path) -> No
     assert [budgets.of(*pair) for pair in asked] == [Decimal("1500.50"), Decimal(900), None, None]
 
 
+def test_a_number_is_what_is_written(conf: Path) -> None:
+    """YAML 1.1 reads 010 as 8."""
+    _edit(conf / "budgets.yaml", "organisations: {}", "organisations: {a: 010, b: 1_0, c: +10, d: 1_0.50}")
+    assert load(conf).budgets.organisations == {"a": 10, "b": 10, "c": 10, "d": Decimal("10.5")}
+
+
 def _problems(conf: Path) -> str:
     with pytest.raises(ConfigError) as caught:
         load(conf)
@@ -148,6 +154,11 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
         ("budgets.yaml", "organisations: {}", "organisations: {org_a: 0}", "organisations.org_a: input should be"),
         ("budgets.yaml", "organisations: {}", "organisations: {org_a: true}", "organisations.org_a: decimal input"),
         ("budgets.yaml", "organisations: {}", "organisations: {org_a: much}", "organisations.org_a: input should be"),
+        ("budgets.yaml", "organisations: {}", "organisations: {org_a: 1:30}", "(found '1:30')"),
+        ("budgets.yaml", "organisations: {}", "organisations: {org_a: 1:30.5}", "(found '1:30.5')"),
+        ("budgets.yaml", "organisations: {}", "organisations: {a: 20, 'a ': 10}", "the key a stands twice"),
+        ("taxonomy.yaml", "max: 100_000}", "max: 1:30:00}", "metrics.cpu_hours.max: input should be"),
+        ("pipeline.yaml", "max_line_bytes: 67_108_864", "max_line_bytes: 0x10000", "(found '0x10000')"),
     ],
 )
 def test_what_could_not_work_is_told(conf: Path, file: str, old: str, new: str, message: str) -> None:

@@ -16,15 +16,31 @@ _SECRET = re.compile(r"secret|password|token|credential|access\.?key|AstraCS:", 
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader for which a repeated key is an error."""
+    """A loader for which a repeated key is an error, whatever blanks surround it, and a number is what is written."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
-        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        seen = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and keys.count((key.tag, key.value)) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} stands twice", key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                word = key.value.strip()
+                if (key.tag, word) in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"the key {word} stands twice", key.start_mark)
+                seen.add((key.tag, word))
         return node
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float | str:
+        """A decimal number, as in YAML 1.2; else the text. In YAML 1.1 010 is 8, 0x10 is 16 and 1:30 is 90."""
+        text = str(self.construct_scalar(node))
+        digits = text.replace("_", "")
+        if digits.lstrip("+-").isdecimal():
+            return int(digits)
+        return float(self.construct_yaml_float(node)) if node.tag == _FLOAT and ":" not in text else text
+
+
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+for _tag in (_INT, _FLOAT):
+    _Loader.add_constructor(_tag, _Loader.construct_number)
 
 
 def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] | None:
