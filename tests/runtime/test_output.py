@@ -46,6 +46,41 @@ def test_a_link_stays_one_and_its_file_is_replaced_in_one_step(tmp_path: Path) -
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to another user")
+@pytest.mark.parametrize(
+    ("mode", "owner", "counts"),
+    [(0o1777, 12345, False), (0o1777, 0, True), (0o1777, 54321, True), (0o1775, 12345, True), (0o0755, 12345, True)],
+)
+def test_in_a_shared_folder_a_link_of_another_user_is_not_followed(
+    mode: int, owner: int, counts: bool, tmp_path: Path
+) -> None:
+    """As by Linux itself, which is not asked where a link is read and not followed."""
+    shared, victim = tmp_path / "shared", tmp_path / "victim"
+    victim.write_text("old")
+    shared.mkdir()
+    os.chown(shared, 54321, 54321)
+    shared.chmod(mode)
+    link, own = shared / "report.html", tmp_path / "link to it"
+    link.symlink_to("../victim")
+    os.lchown(link, owner, owner)
+    own.symlink_to(link)
+    for out in (link, own):
+        refused = pytest.raises(UsageError, match=r"report\.html cannot be written: it is a link of another user")
+        with contextlib.nullcontext() if counts else refused:
+            output.expect_writable(out)
+        with contextlib.nullcontext() if counts else refused, output.replacing(out) as path:
+            path.write_text("new")
+    assert victim.read_text() == ("new" if counts else "old")
+    assert link.is_symlink()
+
+
+def test_links_in_a_circle_are_told_in_one_line(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("link")
+    with pytest.raises(UsageError, match="it is a link in a circle"), output.replacing(link):
+        raise AssertionError
+
+
 def test_nobody_can_guess_the_name_under_which_a_file_is_written(tmp_path: Path) -> None:
     """Whoever may write to the folder could put a link there, and the file that it leads to was overwritten."""
     names = set()
