@@ -251,7 +251,7 @@ def test_a_death_leaves_a_month_open_or_closed(
         assert _dies(action, dying, step)
         after = Lake(dying.lake.spark, str(lake))
         with after.writer():
-            is_closed = MAY in periods.load(after).closed
+            is_closed = MAY in after.load(periods.DOCUMENT).closed
         deaths.add(is_closed)
         assert not after.files.exists("_staging")
         if begin == "closed":

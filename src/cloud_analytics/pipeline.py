@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from cloud_analytics.bronze import compact, ledger, rejects, waiting
+from cloud_analytics.bronze import compact, ledger, rejects
 from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.bronze.events import EventFeed
-from cloud_analytics.bronze.micro_batch import MicroBatch
+from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.engine import marts, masters, periods
 from cloud_analytics.engine.lost import expect_whole_bronze, forget_lost
@@ -181,7 +181,7 @@ class Pipeline:
                 logger.debug("bronze: compaction")
                 outcome.compaction = compact.compact(self.lake, self.config)
             if replay:
-                waiting.take_in_again(self.lake, self.config)
+                rejects.take_in_again(self.lake, self.config)
             self._settle(outcome, compare=True)
         return outcome
 

@@ -12,7 +12,7 @@ import pytest
 
 from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ingest import ingest
-from cloud_analytics.bronze.micro_batch import MicroBatch
+from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.landing.folder import event_files
 from cloud_analytics.reading.audit import Audit
 from tests.bronze import lakes

@@ -21,7 +21,7 @@ from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.lake.files import LocalFileSystem, file_system, open_files
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.lease import FOLDER, Lease
+from cloud_analytics.lake.locks import LEASES, Lease
 from cloud_analytics.lake.object_store import S3Files, is_understood
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.audit import audit
@@ -98,7 +98,7 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
         assert _rows(again) == [(8, "a"), (9, "c")]
         assert again.state("_state/x", None) == {"version": 2}
     assert not bucket.keys("lake/_staging/")
-    assert not bucket.keys(f"lake/{FOLDER}/")
+    assert not bucket.keys(f"lake/{LEASES}/")
 
 
 def test_a_rename_that_died_between_its_copy_and_its_delete_is_repeated(lake: Lake, bucket: Bucket) -> None:
@@ -133,13 +133,13 @@ def test_a_dead_writer_is_outlived_and_cannot_come_back(spark: SparkSession, lak
     with other, pytest.raises(PipelineError, match="lost its right to write"):
         dead.check()
     dead.__exit__(None, None, None)
-    assert lake.files.files(FOLDER) == []
+    assert lake.files.files(LEASES) == []
 
 
 def test_who_lost_the_lake_commits_nothing(spark: SparkSession, lake: Lake, bucket: Bucket) -> None:
     def lose_and_write() -> None:
         with lake.writer():
-            for key in bucket.keys(f"lake/{FOLDER}/"):
+            for key in bucket.keys(f"lake/{LEASES}/"):
                 bucket.client.delete_object(Bucket=bucket.name, Key=key)
             _second_version(spark, lake)
 

@@ -65,7 +65,7 @@ def dies(lake: Path, moment: Moment, *command: str) -> bool:
 def healed(pipeline: Pipeline) -> bool:
     """What the dead process had decided is done; returns whether May is closed then."""
     with pipeline.lake.writer():
-        return MAY in periods.load(pipeline.lake).closed
+        return MAY in pipeline.lake.load(periods.DOCUMENT).closed
 
 
 @pytest.mark.parametrize(

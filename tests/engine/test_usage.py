@@ -39,7 +39,7 @@ def put_events(lake: Lake, costs: list[str], anew: bool) -> None:
             SILVER_EVENTS.path, frame.coalesce(1), ["date", "service"], (lambda _: True) if anew else None
         )
         number = transaction.number
-        known = silver_state.load(lake).dates.get(DAY)
+        known = lake.load(silver_state.DOCUMENT).dates.get(DAY)
         inputs = Inputs(1, "", "", "", "")
         if anew or known is None:
             entry = SilverDate(inputs, number, base=number)

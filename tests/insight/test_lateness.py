@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from cloud_analytics.bronze.micro_batch import METRICS
+from cloud_analytics.bronze.ledger import METRICS
 from cloud_analytics.config import LandingSettings
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.insight.recipe import usual_recipe

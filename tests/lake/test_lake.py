@@ -225,7 +225,7 @@ def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: 
     for number in (1, 2):
         with lake.writer(), lake.transaction() as transaction:
             transaction.store(numbers, {"n": number})
-            transaction.append("bronze/t", _frame(spark, (number, "a")), ["date"])
+            transaction.replace("bronze/t", _frame(spark, (number, "a")), ["date"], remove=None)
     (Path(lake.root) / "_state" / "numbers.json").unlink()
     with pytest.raises(PipelineError, match=r"_state/numbers.json was deleted.*restore the lake"):
         Lake(spark, lake.root).load(numbers)

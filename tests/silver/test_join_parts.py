@@ -49,9 +49,8 @@ def test_rows_stay_and_only_a_date_of_many_parts_is_touched(
             if field.name not in rows.columns
         }
         with lake.transaction() as transaction:
-            transaction.append(
-                SILVER_EVENTS.path, rows.withColumns(missing).select(SILVER_EVENTS.schema.names), ["date", "service"]
-            )
+            added = rows.withColumns(missing).select(SILVER_EVENTS.schema.names)
+            transaction.replace(SILVER_EVENTS.path, added, ["date", "service"], remove=None)
             written[date].append(transaction.number)
             dates = {
                 date: SilverDate(inputs, numbers[-1], numbers[0], tuple(numbers[1:]))
@@ -64,6 +63,6 @@ def test_rows_stay_and_only_a_date_of_many_parts_is_touched(
     assert sorted(rows_of(tmp_path, SILVER_EVENTS.path), key=str) == sorted(before, key=str)
     assert [len(list(tmp_path.glob(f"{SILVER_EVENTS.path}/date={date}/*/*.parquet"))) for date in written] == [1, 3]
     newest = written["2025-06-01"][-1]
-    entry = silver_state.load(lake).dates["2025-06-01"]
+    entry = lake.load(silver_state.DOCUMENT).dates["2025-06-01"]
     assert entry == SilverDate(inputs, newest, base=newest)  # the rows have no other version
     assert join_parts(lake, config) == []

@@ -12,10 +12,9 @@ from datetime import datetime, timedelta, timezone
 
 from pyspark.sql import functions as F
 
-from cloud_analytics.bronze import ledger
+from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.config import Config
 from cloud_analytics.lake.lake import Lake, lies_below, partition_folder, partition_values
-from cloud_analytics.quality.events import BRONZE_ERRORS
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
 
@@ -34,14 +33,18 @@ def compact(lake: Lake, config: Config) -> Compaction | None:
     Files that a compaction made do not count, so that a second one finds nothing to do.
     """
     settings = config.pipeline.compaction
-    dates, rejects = _scattered_dates(lake, config), _scattered_rejects(lake, config)
-    if not dates and not rejects:
+    dates = _scattered_dates(lake, config)
+    files_of_rejects = Counter(map(partition_folder, lake.data_files(QUARANTINED_EVENTS.path)))
+    scattered_rejects = {
+        folder for folder in rejects.partitions(lake) if files_of_rejects[folder] >= settings.min_files
+    }
+    if not dates and not scattered_rejects:
         return None
     folders = {f"date={date}" for date in dates}
-    scattered = {BRONZE_EVENTS.path: folders, QUARANTINED_EVENTS.path: rejects}
+    scattered = {BRONZE_EVENTS.path: folders, QUARANTINED_EVENTS.path: scattered_rejects}
 
     def files() -> int:
-        return sum(sum(map(lies_below(found), lake.relative_files(table))) for table, found in scattered.items())
+        return sum(sum(map(lies_below(found), lake.data_files(table))) for table, found in scattered.items())
 
     before = files()
     with lake.transaction() as transaction:
@@ -55,10 +58,11 @@ def compact(lake: Lake, config: Config) -> Compaction | None:
             # The partitions of the micro-batches that Silver has not taken in are gone.
             known = lake.load(ledger.DATES)
             transaction.store(ledger.DATES, ledger.without_added(known, dates))
-        if rejects:
-            rows = lake.rows(QUARANTINED_EVENTS, sorted(rejects))
-            merged = lake.gathered(rows, ["date"], len(rejects))
-            transaction.replace(QUARANTINED_EVENTS.path, merged, QUARANTINED_EVENTS.folders, lies_below(rejects))
+        if scattered_rejects:
+            rows = lake.rows(QUARANTINED_EVENTS, sorted(scattered_rejects))
+            merged = lake.gathered(rows, ["date"], len(scattered_rejects))
+            going = lies_below(scattered_rejects)
+            transaction.replace(QUARANTINED_EVENTS.path, merged, QUARANTINED_EVENTS.folders, going)
     return Compaction(len(dates), before, files())
 
 
@@ -69,16 +73,6 @@ def _scattered_dates(lake: Lake, config: Config) -> set[str]:
     settings = config.pipeline.compaction
     # A date is finished `finished_after` its last second.
     end = datetime.fromtimestamp(clock // 1_000_000, timezone.utc) - settings.finished_after - timedelta(days=1)
-    values = map(partition_values, map(partition_folder, lake.relative_files(BRONZE_EVENTS.path)))
+    values = map(partition_values, map(partition_folder, lake.data_files(BRONZE_EVENTS.path)))
     files = Counter(found["date"] for found in values if not found["batch_id"].startswith(ledger.COMPACTED))
     return {date for date, n in files.items() if n >= settings.min_files and date <= end.date().isoformat()}
-
-
-def _scattered_rejects(lake: Lake, config: Config) -> set[str]:
-    """Partitions of the lines that Bronze rejected; each micro-batch adds a file to one."""
-    files = Counter(map(partition_folder, lake.relative_files(QUARANTINED_EVENTS.path)))
-    return {
-        folder
-        for folder, n in files.items()
-        if n >= config.pipeline.compaction.min_files and partition_values(folder)["error_type"] in BRONZE_ERRORS
-    }

@@ -26,7 +26,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import ingest
-from cloud_analytics.bronze.micro_batch import MicroBatch
+from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake.files import FileInfo, Kind
 from cloud_analytics.lake.lake import Lake
@@ -134,7 +134,7 @@ class EventFeed:
         )
         return (
             files.writeStream.queryName(f"bronze_{EVENTS}")
-            .option("checkpointLocation", self.lake.path(self._checkpoint()))
+            .option("checkpointLocation", self.lake.files.full(self._checkpoint()))
             .foreachBatch(self._micro_batch)
             .trigger(**trigger)
             .start()

@@ -1,28 +1,31 @@
-"""One micro-batch: files → Bronze rows and Bronze rejects, with their ledger entries, in one transaction."""
+"""One micro-batch: files → Bronze rows and Bronze rejects, with their ledger entries, in one transaction.
+
+What was read before from files that have changed since is taken back: their rows in Bronze, and their rejected lines.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime, timezone
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger, rejects
-from cloud_analytics.bronze.micro_batch import METRICS, MicroBatch
-from cloud_analytics.bronze.retract import lines_gone, retract
+from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.lake.few_rows import LITTLE_BYTES
 from cloud_analytics.lake.files import FileInfo, FileSystem, file_system
-from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.lake import Lake, Transaction, lies_below
 from cloud_analytics.landing.events import parse_lines, read_lines, stored_lines
 from cloud_analytics.landing.folder import KnownFile
 from cloud_analytics.landing.long_lines import has_long_line
+from cloud_analytics.tables import Table
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
 logger = logging.getLogger(__name__)
@@ -115,23 +118,23 @@ def _write(
         newest = max((at for at in (before, *(row.latest for row in seen)) if at is not None), default=None)
         metadata = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
         lateness = Observation()
-        known = ledger.entries(lake)
+        known = lake.load(ledger.FILES)
         entered = {info.name: KnownFile(info.length, info.modified, batch_id) for info in (*files, *unreadable)}
         again = entered.keys() & known.keys()
         with lake.transaction() as transaction:
-            gone = lines_gone(lake, again, parsed)
-            lost = retract(lake, transaction, again)
+            gone = _lines_gone(lake, again, parsed)
+            lost = _retract(lake, transaction, again)
             if written:
                 events = _events(parsed.withColumns(metadata), newest, before, watermark, lateness)
                 rows = lake.gathered(events, ["date"], len(written), little)
-                transaction.append(BRONZE_EVENTS.path, rows, BRONZE_EVENTS.folders)
+                transaction.replace(BRONZE_EVENTS.path, rows, BRONZE_EVENTS.folders, remove=None)
             if timeless or unreadable:
                 without_time = parsed.where(F.col("event_ts").isNull()).withColumns(metadata)
                 rejected = rejects.rejected_lines(without_time, config)
                 if unreadable:
                     rejected = rejected.unionByName(rejects.unreadable_files(spark, reasons, config, metadata))
                 gathered = lake.gathered(rejected, [], 1, little)
-                transaction.append(QUARANTINED_EVENTS.path, gathered, QUARANTINED_EVENTS.folders)
+                transaction.replace(QUARANTINED_EVENTS.path, gathered, QUARANTINED_EVENTS.folders, remove=None)
             late = lateness.get if written else {}
             dropped = late.get("dropped") or 0
             # What lay in landing before the lake's first micro-batch is a backfill, late by nature.
@@ -161,7 +164,7 @@ def _write(
             transaction.store(ledger.DATES, ledger.dates_after(lake, batch_id, transaction.number, written, lost))
             transaction.put(ledger.CLOCK, newest)
             transaction.put(ledger.BEGAN, began)
-            transaction.put(f"{METRICS}/{batch_id}", {**asdict(batch), "ingest_ts": ingest_ts.isoformat()})
+            transaction.put(f"{ledger.METRICS}/{batch_id}", {**asdict(batch), "ingest_ts": ingest_ts.isoformat()})
     finally:
         parsed.unpersist()
     return batch
@@ -191,3 +194,69 @@ def _events(
         F.percentile("lateness_seconds", 0.95).alias("p95"),
         F.sum(dropped.cast("bigint")).alias("dropped"),
     )
+
+
+def _lines_gone(lake: Lake, names: Collection[str], lines: DataFrame) -> dict[str, int]:
+    """File → how many of its lines in Bronze, accepted or rejected, are not among the `lines` that it holds now.
+
+    Only files that lost some. A line counts as often as it occurs.
+    """
+    if not names:
+        return {}
+    accepted = lake.rows(BRONZE_EVENTS, _accepted(lake, names))
+    rejected = lake.rows(QUARANTINED_EVENTS, rejects.partitions(lake))
+    line = ("source_file", F.xxhash64("raw").alias("line"))
+    before = accepted.select(*line).unionByName(rejected.where("error_type != 'unreadable_file'").select(*line))
+    both = before.withColumn("times", F.lit(1)).unionByName(lines.select(*line, F.lit(-1).alias("times")))
+    lost = (
+        both.where(F.col("source_file").isin(sorted(names)))
+        .groupBy("source_file", "line")
+        .agg(F.sum("times").alias("n"))
+    )
+    found = lost.where("n > 0").groupBy("source_file").agg(F.sum("n").alias("n"))
+    return {row.source_file: row.n for row in found.collect()}
+
+
+def _retract(lake: Lake, transaction: Transaction, names: Collection[str]) -> dict[str, bool]:
+    """Remove every row of these files, as a part of the transaction.
+
+    Returns the event dates that lose rows, each with whether rows of other files are left there.
+    """
+    if not names:
+        return {}
+    going = F.col("source_file").isin(sorted(names))
+    _remove(lake, transaction, QUARANTINED_EVENTS, rejects.partitions(lake), going)
+    partitions = lake.partitions(BRONZE_EVENTS.path)
+    left = _remove(lake, transaction, BRONZE_EVENTS, _accepted(lake, names), going)
+    full = {values["date"] for folder, values in partitions.items() if left.get(folder, True)}
+    return {date: date in full for date in (partitions[folder]["date"] for folder in left)}
+
+
+def _accepted(lake: Lake, names: Collection[str]) -> list[str]:
+    """The partitions of Bronze that may hold rows of these files."""
+    known = lake.load(ledger.FILES)
+    batches = {known[name].batch_id for name in names}
+    return [
+        folder
+        for folder, values in lake.partitions(BRONZE_EVENTS.path).items()
+        if values["batch_id"] in batches or values["batch_id"].startswith(ledger.COMPACTED)
+    ]
+
+
+def _remove(
+    lake: Lake, transaction: Transaction, table: Table, folders: Collection[str], going: Column
+) -> dict[str, int]:
+    """Rewrite those of the partitions that hold `going` rows without them; returns their folders and the rows left."""
+    if not folders:
+        return {}
+    counts = F.count("*").alias("rows"), F.count(F.when(going, True)).alias("going")
+    found = lake.rows(table, folders).groupBy(*table.folders).agg(*counts)
+    left = {
+        "/".join(f"{name}={row[name]}" for name in table.folders): row.rows - row.going
+        for row in found.where("going > 0").collect()
+    }
+    if left:
+        rest = lake.rows(table, left).where(~going)
+        kept = lake.gathered(rest, ["date"], len(left)) if any(left.values()) else None
+        transaction.replace(table.path, kept, table.folders, lies_below(left))
+    return left

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator
 
@@ -19,6 +19,34 @@ from cloud_analytics.landing.folder import Changes, Contents, KnownFile, changes
 COMPACTED = "compacted-"  # how the batch_id of a partition begins that holds the rows of many micro-batches
 BEGAN = f"_state/{EVENTS}_began"  # time of the first micro-batch, in milliseconds since 1970; 0 where nobody knows it
 CLOCK = f"_state/{EVENTS}_newest"  # newest event time seen, in microseconds since 1970
+METRICS = "_metrics/micro_batches"  # a document `<batch_id>.json` for each `MicroBatch`
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one micro-batch did. Lateness is in seconds.
+
+    `files_again`: files that had been ingested before, with another content. `watermark_would_drop`: rows that a plain
+    watermark would have lost. `late_alert`: these are a larger share than the configured one, in files that came since
+    the lake began. `touched`: the event dates whose rows it changed. `unreadable`: file → why none of its content is
+    used. `lines_gone`: file that changed → how many of its earlier lines it does not hold any more.
+    """
+
+    batch_id: str
+    files: int
+    files_again: int
+    input_rows: int
+    rejected_rows: int
+    late_rows: int
+    max_lateness_seconds: int | None
+    p95_lateness_seconds: float | None
+    watermark_would_drop: int
+    late_share: float
+    late_alert: bool
+    duration_seconds: float
+    touched: tuple[str, ...]
+    unreadable: dict[str, str]
+    lines_gone: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -47,44 +75,33 @@ class Snapshot:
     files: Annotated[dict[str, _Known], BeforeValidator(lambda found: {} if isinstance(found, list) else found)]
 
 
-def _version_alone(value: Any) -> Any:
-    return {"version": value} if isinstance(value, int) else value
-
-
 # Values as earlier versions stored them are read as well. Masters whose files they only listed are read again.
 _Known = Annotated[KnownFile, or_list_of_values(KnownFile)]
-_Date = Annotated[BronzeDate, BeforeValidator(_version_alone)]
+_Date = Annotated[BronzeDate, BeforeValidator(lambda found: {"version": found} if isinstance(found, int) else found)]
 
 FILES = Document(f"_state/{EVENTS}_ledger", dict[str, _Known])
+"""Name of each file of events that was taken in → how it then was."""
 DATES = Document(f"_state/{EVENTS}_bronze_dates", dict[str, _Date])
 SNAPSHOTS = Document("_state/masters", dict[str, Snapshot])
-
-
-def entries(lake: LakeFolder) -> dict[str, KnownFile]:
-    """Name of each file of events that was taken in → how it then was."""
-    return lake.load(FILES)
+"""Source → its latest snapshot."""
 
 
 def event_changes(lake: LakeFolder, files: Iterable[FileInfo]) -> Changes:
     """What became of the files of events since they were taken in; `files` are those that lie in landing now."""
-    return changes(entries(lake), {info.name: info for info in files})
-
-
-def snapshots(lake: LakeFolder) -> dict[str, Snapshot]:
-    """Source → its latest snapshot."""
-    return lake.load(SNAPSHOTS)
+    known = lake.load(FILES)
+    return changes(known, {info.name: info for info in files})
 
 
 def master_files(lake: LakeFolder, source: str) -> dict[str, KnownFile]:
     """The files of a master's latest snapshot, by their path below landing."""
-    known = snapshots(lake).get(source)
+    known = lake.load(SNAPSHOTS).get(source)
     return known.files if known else {}
 
 
 def files_if_all_left(lake: LakeFolder, found: Contents) -> int:
     """How many files the lake took in, if none of them lies in landing any more; else 0."""
     known = {source: master_files(lake, source).keys() for source in MASTERS}
-    known[EVENTS] = entries(lake).keys()
+    known[EVENTS] = lake.load(FILES).keys()
     here = {**found.masters, EVENTS: found.events}
     if any(names & here[source].keys() for source, names in known.items()):
         return 0
@@ -98,8 +115,7 @@ def dates_after(
 
     `lost`: each date that lost earlier rows → whether other rows are left there.
     """
-    known = lake.load(DATES)
-    found = {date: entry for date, entry in known.items() if date not in lost}
+    found = {date: entry for date, entry in lake.load(DATES).items() if date not in lost}
     for date in written:
         before = found.get(date)
         if before is None:

@@ -50,7 +50,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
     """
     files, settings = lake.reach(landing), config.pipeline.landing
     found = look(files, settings.follow_links).masters
-    latest = ledger.snapshots(lake)
+    latest = lake.load(ledger.SNAPSHOTS)
     known = {source: ledger.master_files(lake, source) for source in MASTERS}
     _report_what_left(lake, files.root, found, known)
     stale = {source: here for source, here in found.items() if here and changes(known[source], here)}
@@ -94,7 +94,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
 def _report_what_left(
     lake: Lake, root: str, found: Mapping[str, Mapping[str, FileInfo]], known: Mapping[str, Mapping[str, KnownFile]]
 ) -> None:
-    latest = ledger.snapshots(lake)
+    latest = lake.load(ledger.SNAPSHOTS)
     away: dict[str, list[str]] = {}
     for source, here in found.items():
         if not here and source in latest:

@@ -45,7 +45,11 @@ def forget_lost(lake: Lake) -> None:
     changed = {path: found[path] for path in found.keys() & ours}
     if not changed:
         return
-    states, silver, closed = built.load(lake), silver_state.load(lake), periods.load(lake).months
+    states, silver, closed = (
+        lake.load(built.TABLES),
+        lake.load(silver_state.DOCUMENT),
+        lake.load(periods.DOCUMENT).months,
+    )
     lost = {table.path: _lost(table, changed) for table in tables}
     if any(any(folders.values()) for folders in changed.values()):
         # Some are of another time, as after a backup of only a part. Files of equal length may be so as well.

@@ -39,7 +39,7 @@ def build(
 
 def _sources(lake: Lake) -> list[Source]:
     """The tables that marts read and `refresh` does not build: usage of resources, masters, events and rejects."""
-    states = built.load(lake)
+    states = lake.load(built.TABLES)
     by_date = silver_state.versions(lake)
     masters = SILVER_MASTERS.values()
     return [

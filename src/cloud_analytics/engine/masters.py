@@ -27,10 +27,10 @@ from cloud_analytics.tables.zones import INGEST_TS, QUARANTINED_EVENTS, SILVER_M
 
 def build(lake: Lake, config: Config, changes: Changes | None = None) -> list[str]:
     """Rebuild each master whose snapshot or rules changed; returns their names. `changes` collects what it changed."""
-    snapshots = ledger.snapshots(lake)
+    snapshots = lake.load(ledger.SNAPSHOTS)
     versions = {name: str(snapshots[name].version) if name in snapshots else "0" for name in MASTERS}
     bronze = {f"bronze/{name}": {"": version} for name, version in versions.items()}
-    known = built.load(lake)
+    known = lake.load(built.TABLES)
     fresh = {name: inputs(table, bronze, config.fingerprint())[""] for name, table in SILVER_MASTERS.items()}
     stale = [name for name in MASTERS if inputs_of(known.get(SILVER_MASTERS[name].path, {}).get("")) != fresh[name]]
     if not stale:
@@ -57,7 +57,7 @@ def _build(
     lake: Lake, transaction: Transaction, config: Config, source: str, changes: Changes | None
 ) -> dict[str, Any]:
     """Replace a master and its rejects; returns the counts of both, and the `content` hash of the master's rows."""
-    table, snapshot = SILVER_MASTERS[source], ledger.snapshots(lake).get(source)
+    table, snapshot = SILVER_MASTERS[source], lake.load(ledger.SNAPSHOTS).get(source)
     folder = f"bronze/{source}/ingest_date={snapshot.ingest_date if snapshot else None}"
     # One task is enough: a master came through the driver's memory, and becomes one file.
     bronze = lake.read(folder, bronze_masters.schema(config.sources[source])).coalesce(1)

@@ -25,8 +25,8 @@ _DAILY = org_daily_usage_by_service.TABLE
 
 def close(lake: Lake, config: Config, month: str) -> Closing:
     """Close a month of a settled lake. UsageError where it is not over, or an earlier month with usage is open."""
-    now = periods.load(lake)
-    state = built.load(lake).get(_DAILY.path, {})
+    now = lake.load(periods.DOCUMENT)
+    state = lake.load(built.TABLES).get(_DAILY.path, {})
     dates = built.versions(state).keys()
     last = max(dates, default="")
     if month in now.closed:
@@ -50,12 +50,12 @@ def reopen(lake: Lake, config: Config, month: str) -> dict[str, int]:
 
     Returns mart → number of partitions whose content changed. UsageError for any other month.
     """
-    now = periods.load(lake)
+    now = lake.load(periods.DOCUMENT)
     last = max(now.closed, default=None)
     if month != last:
         told = f"the last closed one is {last}, and only that can be reopened" if last else "no month is"
         raise UsageError(f"{month} cannot be reopened: {told if month in now.closed else f'it is not closed; {told}'}")
-    silver = silver_state.load(lake)
+    silver = lake.load(silver_state.DOCUMENT)
     # Its days kept their scores. Unsettled, they are scored again.
     settled = {day: inputs for day, inputs in silver.settled.items() if day[:7] != month}
     documents = {silver_state.DOCUMENT: replace(silver, settled=settled)}

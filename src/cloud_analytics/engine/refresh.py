@@ -68,7 +68,7 @@ def refresh(
     versions = {source.table.path: source for source in sources}
     changed: dict[str, int] = {}
     for _ in range(2):  # a second time, since the newest date may turn out to have no rows, and another to be newest
-        run = _Refresh(lake, config, by_path, versions, settling, new_periods or periods.load(lake))
+        run = _Refresh(lake, config, by_path, versions, settling, new_periods or lake.load(periods.DOCUMENT))
         stale = run.stale()
         if not stale and new_periods is None:
             break
@@ -97,7 +97,7 @@ class _Refresh:
         self.lake, self.config, self.marts, self.sources, self.settling = lake, config, marts, sources, settling
         self.periods, self.closed = periods, periods.months
         self.rules = config.fingerprint()
-        self.known: States = built.load(lake)
+        self.known: States = lake.load(built.TABLES)
         self.frames: dict[tuple[str, ...], DataFrame] = {}  # rows that were read: folder and partitions → frame
         self.held, self.reading = ExitStack(), threading.Lock()
         reads = {path: {read.table for read in mart.table.reads} - {path} for path, mart in marts.items()}

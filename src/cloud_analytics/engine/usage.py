@@ -28,11 +28,11 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
 
     Dates of months that finance has closed stay as they are.
     """
-    events = silver_state.load(lake).dates
+    events = lake.load(silver_state.DOCUMENT).dates
     versions = silver_state.versions(lake)
-    states = built.load(lake)
+    states = lake.load(built.TABLES)
     known = states.get(TABLE.path, {})
-    closed = periods.load(lake).months
+    closed = lake.load(periods.DOCUMENT).months
     open_dates = {date for date in {*versions, *known} if not TABLE.is_held(date, closed)}
     stale = {date for date in open_dates if versions.get(date) != inputs_of(known.get(date))}
     if not stale:
@@ -85,9 +85,9 @@ def _added_files(lake: Lake, date: str, events: SilverDate, known: Partition | N
         return None
     since = {*versions[versions.index(known.inputs) + 1 :]}
     folder = f"date={date}"
-    files = lake.relative_files(f"{SILVER_EVENTS.path}/{folder}")
+    files = lake.data_files(f"{SILVER_EVENTS.path}/{folder}")
     return [f"{folder}/{path}" for path in files if path.rpartition("/")[2].partition("-")[0] in since]
 
 
 def _is_crowded(lake: Lake, date: str, most: int) -> bool:
-    return len(lake.relative_files(f"{TABLE.path}/usage_date={date}")) >= most
+    return len(lake.data_files(f"{TABLE.path}/usage_date={date}")) >= most

@@ -1,9 +1,15 @@
-"""The journal of a decided transaction: what its process does to the lake's files, and the next process finishes."""
+"""What a transaction writes of its files: the journal of what it does, and the inventory of what it leaves.
+
+A journal is of a decided transaction: its process does what it says to the lake's files, or the next process does. The
+inventory says which files each partition of a table has since the last transaction. So it shows when somebody else
+deleted, added or changed some, for example by a backup of only a part of the lake.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -44,3 +50,45 @@ class Journal:
 
 
 JOURNAL = Document("_state/journal", Journal)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one partition: their number, and the sum of a hash of each one's path and length."""
+
+    number: int = 0
+    digest: int = 0
+
+
+Partitions = Mapping[str, Files]
+"""Folder of a partition (see `folder_of`) → its files."""
+
+INVENTORY = Document("_state/files", dict[str, dict[str, Files]])
+_MODULUS = 2**48  # every reader of JSON keeps these digits
+
+
+def folder_of(path: str) -> str:
+    """The first folder of a path below a table: `date=2025-06-10`; "" for a file of a table without partitions."""
+    folder, inner, _ = path.partition("/")
+    return folder if inner else ""
+
+
+def files_after(before: Partitions, gone: Mapping[str, int], come: Mapping[str, int]) -> dict[str, Files]:
+    """The partitions of a table after some files went and others came; both are path below the table → bytes."""
+    found = dict(before)
+    for files, sign in ((gone, -1), (come, 1)):
+        for path, length in files.items():
+            folder = folder_of(path)
+            known = found.get(folder, Files())
+            found[folder] = Files(known.number + sign, (known.digest + sign * _hash(path, length)) % _MODULUS)
+    return {folder: files for folder, files in found.items() if files != Files()}
+
+
+def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:
+    """The partitions whose files, those that are `there`, are not those that were `left` → whether any is there."""
+    found = files_after({}, {}, there)
+    return {folder: folder in found for folder in {*left, *found} if left.get(folder) != found.get(folder)}
+
+
+def _hash(path: str, length: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{length}/{path}".encode(), digest_size=6).digest(), "big")

@@ -31,10 +31,8 @@ from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder, text_hash
-from cloud_analytics.lake.inventory import INVENTORY, Files, after, differing, folder_of
-from cloud_analytics.lake.journal import JOURNAL, Journal
-from cloud_analytics.lake.lease import Lease
-from cloud_analytics.lake.locks import held
+from cloud_analytics.lake.journal import INVENTORY, JOURNAL, Files, Journal, differing, files_after, folder_of
+from cloud_analytics.lake.locks import Lease, held
 from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
 from cloud_analytics.untrusted import json_value
@@ -66,14 +64,8 @@ def partition_values(folder: str) -> dict[str, str]:
 
 def lies_below(folders: Collection[str]) -> Callable[[str], bool]:
     """Whether the path of a file lies in one of these folders, or deeper."""
-
     chosen = frozenset(folders)
-
-    def lies(path: str) -> bool:
-        ends = (place for place, char in enumerate(path) if char == "/")
-        return any(path[:end] in chosen for end in ends)
-
-    return lies
+    return lambda path: any(path[:end] in chosen for end, char in enumerate(path) if char == "/")
 
 
 def _everything(_path: str) -> bool:
@@ -153,10 +145,6 @@ class Transaction:
         self._cleared[table] = frozenset(folders)
         self.place(table, None, lambda path: folder_of(path) in folders)
 
-    def append(self, table: str, rows: Rows, partition_by: Sequence[str]) -> None:
-        """Add files that this transaction owns (Bronze events, and lines that Bronze rejects)."""
-        self.replace(table, rows, partition_by, remove=None)
-
     def store(self, document: Document[Content], content: Content) -> None:
         """Store a state document together with the data."""
         self.put(document.path, document.adapter.dump_python(content, mode="json"))
@@ -178,7 +166,7 @@ class Transaction:
         for dataset in self._datasets:
             old = _by_folder(self._leaving(dataset, gone.setdefault(dataset.table, {})))
             coming = come.setdefault(dataset.table, {})
-            new = self.lake.lengths(dataset.staged) if dataset.staged is not None else {}
+            new = self.lake.data_files(dataset.staged) if dataset.staged is not None else {}
             for folder, paths in _by_folder(filter(dataset.keep, new)).items():
                 if len(paths) == len(old.get(folder, ())) == 1:
                     (places, pairs) = (old[folder], replacements)
@@ -202,7 +190,7 @@ class Transaction:
         """The files of its table that a dataset drops and no earlier dataset dropped. Adds them to `gone`."""
         if dataset.remove is None:
             return []
-        there = self.lake.lengths(dataset.table)
+        there = self.lake.data_files(dataset.table)
         leaving = {path: there[path] for path in filter(dataset.remove, there) if path not in gone}
         gone |= leaving
         return list(leaving)
@@ -214,7 +202,7 @@ class Transaction:
             anew = self._cleared.get(table, frozenset())
             before = {folder: files for folder, files in known.get(table, {}).items() if folder not in anew}
             left = {path: length for path, length in gone[table].items() if folder_of(path) not in anew}
-            found[table] = after(before, left, come[table])
+            found[table] = files_after(before, left, come[table])
         if found or self.lake.state(INVENTORY.path, None) is None:
             self.store(INVENTORY, {**known, **found})
 
@@ -258,19 +246,11 @@ class Lake(LakeFolder):
 
     # reading
 
-    def path(self, table: str) -> str:
-        """Full path of a table or folder of the lake."""
-        return self.files.full(table)
-
-    def relative_files(self, table: str) -> list[str]:
-        """Data files of a table, relative to it.
+    def data_files(self, table: str) -> dict[str, int]:
+        """The data files of a table or folder, relative to it → their bytes. UsageError for a link out of the lake.
 
         A name begins with the number of the transaction that wrote the file, or is that of the file that it replaced.
         """
-        return list(self.lengths(table))
-
-    def lengths(self, table: str) -> dict[str, int]:
-        """The data files of a table, relative to it, with their bytes."""
         self._expect_inside(table)
         prefix = None
         found = {}
@@ -286,13 +266,13 @@ class Lake(LakeFolder):
         if self.state(INVENTORY.path, None) is None and INVENTORY.path not in self.stored_documents():
             # A new lake, or one of a version that kept no such list: it is taken as it is.
             tables = [f"{zone}/{entry.name}" for zone in ZONES for entry in self.files.entries(zone)]
-            return {table: after({}, {}, self.lengths(table)) for table in tables}
+            return {table: files_after({}, {}, self.data_files(table)) for table in tables}
         return self.load(INVENTORY)
 
     def changed_by_others(self, zones: Collection[str] = ZONES) -> dict[str, dict[str, bool]]:
         """Table → the partitions whose files are not those that the last transaction left → whether any is there."""
         tables = {table: left for table, left in self.inventory().items() if table.partition("/")[0] in zones}
-        found = {table: differing(left, self.lengths(table)) for table, left in tables.items()}
+        found = {table: differing(left, self.data_files(table)) for table, left in tables.items()}
         return {table: folders for table, folders in found.items() if folders}
 
     def _expect_inside(self, *folders: str) -> None:
@@ -303,7 +283,7 @@ class Lake(LakeFolder):
 
     def partitions(self, table: str) -> dict[str, dict[str, str]]:
         """Folder, relative to the table, that holds files → the values of its partition columns."""
-        folders = sorted(set(map(partition_folder, self.relative_files(table))))
+        folders = sorted(set(map(partition_folder, self.data_files(table))))
         return {folder: partition_values(folder) for folder in folders}
 
     def read(self, table: str, schema: StructType, paths: Iterable[str] | None = None) -> DataFrame:
@@ -317,8 +297,8 @@ class Lake(LakeFolder):
             chosen = [f"{table}/{path}" for path in paths if self.files.exists(f"{table}/{path}")]
         if not chosen:
             return empty_frame(self.spark, schema)
-        reader = self.spark.read.schema(schema).option("basePath", self.path(table))
-        return reader.parquet(*[escape_glob(self.path(path)) for path in chosen])
+        reader = self.spark.read.schema(schema).option("basePath", self.files.full(table))
+        return reader.parquet(*[escape_glob(self.files.full(path)) for path in chosen])
 
     def rows(self, table: Table, folders: Iterable[str] | None = None) -> DataFrame:
         """The rows of a declared table, or those in some of its partition folders."""

@@ -1,20 +1,39 @@
-"""The rights to write to a local lake and to take in its landing files: locks of the operating system.
+"""The rights to write to a lake and to take in its landing files, which one process holds at a time.
 
-A killed process holds nothing. Lakes on an object store have leases instead (lease.py).
+A lake on this machine has locks of the operating system (`held`): a killed process holds nothing. An object store has
+none, so there a holder keeps renewing a `Lease`: a small object that its process rewrites every few seconds. A process
+that wants to write puts its own lease *before* it looks for others. So of two processes that come at once at least one
+sees the other, whatever the order of their calls, as long as the store lists what was put (S3 does since 2020, as do
+Google's and Azure's stores). No clocks are compared: a lease is dead when it did not change while somebody watched it
+for `patience` seconds.
+
+The limit: a holder that stood still longer than `patience` (a suspended machine) may believe for a while that it still
+holds the lake. It checks right before each commit and before each step of it, so the gap is the requests of one step.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
-from cloud_analytics.errors import UsageError
+from py4j.protocol import Py4JJavaError
+
+from cloud_analytics.errors import PipelineError, UsageError
+from cloud_analytics.lake.files import FileSystem
 from cloud_analytics.runtime.filelock import FileLock
+from cloud_analytics.untrusted import json_value
 
-_BY_TURNS = "by turns"  # follows the process id in the file of such a holder
+LEASES = "_state/leases"
+_BY_TURNS = "by turns"  # follows the process id in the lock file of such a holder
 _POLL = 0.05
 
 
@@ -51,3 +70,133 @@ def _lives(process: str) -> bool:
     except (ValueError, OverflowError, OSError):
         return False
     return True
+
+
+class Lease:
+    """`with Lease(files, "writer", "writing to the lake"):` one holder of the name at a time, like `held`.
+
+    After a holder that was killed the next one waits `patience` seconds, and then takes over.
+    """
+
+    def __init__(
+        self,
+        files: FileSystem,
+        name: str,
+        doing: str,
+        by_turns: bool = False,
+        beat: float = 5.0,
+        patience: float = 20.0,
+    ) -> None:
+        self._files, self._doing, self._by_turns = files, doing, by_turns
+        self._folder, self._every, self._patience = f"{LEASES}/{name}", beat, patience
+        self._name = ""
+        self._confirmed = 0.0
+        self._lost = False
+
+    def __enter__(self) -> Lease:
+        self._announce()
+        try:
+            self._outlive_the_others()
+        except BaseException:
+            self._withdraw()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._withdraw()
+
+    def check(self, decided: bool = False) -> None:
+        """PipelineError when the lease is not ours any more.
+
+        Called right before a commit, and after that (`decided`) before each step, which a successor would finish too.
+        """
+        silent = time.monotonic() - self._confirmed > self._patience * 0.75
+        if self._lost or silent or not self._files.exists(self._path(self._name)):
+            self._lost = True
+            raise PipelineError(
+                "this run lost its right to write to the lake (it stood still for too long, and another one may have"
+                f" taken over); {'who did ends its last step' if decided else 'nothing of its last step was written'}:"
+                " run it again"
+            )
+
+    def _announce(self) -> None:
+        self._name = f"{time.time_ns():020}-{uuid.uuid4().hex[:8]}.json"
+        self._beats = 0
+        self._beat()
+        self._end = threading.Event()
+        self._heart = threading.Thread(target=self._keep_beating, name="lake-lease", daemon=True)
+        self._heart.start()
+
+    def _withdraw(self) -> None:
+        self._end.set()
+        self._heart.join()
+        self._files.delete(self._path(self._name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
+
+    def _beat(self) -> None:
+        asked = time.monotonic()
+        self._beats += 1
+        holder = dict(process=os.getpid(), host=socket.gethostname(), beat=self._beats, by_turns=self._by_turns)
+        self._files.write(self._path(self._name), json.dumps(holder).encode())
+        self._confirmed = asked  # the moment before the call: what others see is at least as new
+
+    def _keep_beating(self) -> None:
+        while not self._end.wait(self._every):
+            try:
+                self.check()  # a lease that another writer declared dead must not come back
+                self._beat()
+            except PipelineError:
+                return
+            except Exception:  # a request that failed is tried again, until `check` finds that it took too long
+                continue
+
+    def _others(self) -> dict[str, str]:
+        names = [info.name for info in self._files.files(self._folder, recursive=False) if info.name != self._name]
+        texts = {name: self._text(name) for name in names}
+        return {name: text for name, text in texts.items() if text is not None}
+
+    def _text(self, name: str) -> str | None:
+        try:
+            return self._files.read_text(self._path(name))
+        except Py4JJavaError:  # S3A refuses an object that was overwritten since it was opened: a sign of life
+            return f"changed at {time.monotonic_ns()}"
+
+    def _outlive_the_others(self) -> None:
+        started = time.monotonic()
+        seen: dict[str, tuple[str, float]] = {}  # the last text of each, and since when it stands
+        alive: set[str] = set()
+        while others := self._others():
+            now = time.monotonic()
+            for name, text in others.items():
+                if name in seen and seen[name][0] != text:
+                    alive.add(name)
+                if seen.get(name, ("", 0.0))[0] != text:
+                    seen[name] = (text, now)
+                elif now - seen[name][1] > self._patience:
+                    self._files.delete(self._path(name))  # dead: what is left of a killed process
+            earlier = [name for name in others if name in alive and name < self._name]
+            late = [name for name in others if name in alive and now - started > self._patience]
+            # Of two processes that wait the one with the earlier name goes first.
+            stubborn = [name for name in {*earlier, *late} if not (self._by_turns or _read(others[name])["by_turns"])]
+            if stubborn:
+                found = _read(others[stubborn[0]])
+                raise UsageError(
+                    f"another run (process {found['process']} on {found['host']}) is {self._doing};"
+                    " wait until it ends, or use another --lake"
+                )
+            time.sleep(min(1.0, self._every / 2))
+            if earlier:
+                self._withdraw()
+                self._announce()
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json_value(text)
+    except ValueError:  # caught while it was written: the next look will tell
+        return {"process": "unknown", "host": "an unknown host", "by_turns": True}
+    return found

@@ -27,7 +27,7 @@ def own_failures(lake: Lake, checkpoint: str, failures: Sequence[BaseException])
     Where no micro-batch failed, the query itself did: QueryFailed, in one line; the next start has a new checkpoint.
     UsageError where a link leads out of the checkpoint.
     """
-    lake.relative_files(checkpoint)
+    lake.data_files(checkpoint)
     try:
         yield
     except (PySparkException, Py4JError) as error:

@@ -127,7 +127,7 @@ def _master_records(
     master = parse_master(found, contents, config.sources[source], known, longest)
     if found and not master.unfinished:
         return master.records
-    snapshot = ledger.snapshots(lake).get(source)
+    snapshot = lake.load(ledger.SNAPSHOTS).get(source)
     if snapshot is None:
         return 0
     query = f"SELECT count(*) AS rows FROM bronze.{source} WHERE ingest_date::VARCHAR = ?"

@@ -94,7 +94,7 @@ def _parameters(config: Config, month: str | None) -> dict[str, Any]:
 
 def _recency(lake: LakeReader) -> dict[str, dict[str, object]]:
     """Billing month → whether it is complete (closed: its rows never change), and when its files last changed."""
-    closed = periods.load(lake).months
+    closed = lake.load(periods.DOCUMENT).months
     booked = {row["month"] for row in lake.rows("SELECT DISTINCT booked_month AS month FROM gold.restatements")}
     changed = [
         (info.path.rpartition("/usage_date=")[2][:7], info.modified)

@@ -26,7 +26,7 @@ def freshness(lake: LakeFolder) -> Freshness:
     return Freshness(
         newest_event=_moment(lake.state(ledger.CLOCK, None)),
         changed=_moment(lake.state(LAST_TRANSACTION, None)),
-        snapshots={name: entry.ingest_date for name, entry in ledger.snapshots(lake).items() if entry.files},
+        snapshots={name: entry.ingest_date for name, entry in lake.load(ledger.SNAPSHOTS).items() if entry.files},
     )
 
 

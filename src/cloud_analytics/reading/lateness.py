@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from cloud_analytics.bronze import ledger
-from cloud_analytics.bronze.micro_batch import METRICS, MicroBatch
+from cloud_analytics.bronze.ledger import METRICS, MicroBatch
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.reading.lake import LakeReader
@@ -50,7 +50,7 @@ def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int
     in_time = "SELECT source_file, max(epoch_us(event_ts)) FILTER (event_ts <= ingest_ts) AS newest"
     rows = lake.rows(f"{in_time} FROM bronze.usage_events GROUP BY source_file")
     newest = {row["source_file"]: row["newest"] for row in rows}
-    entries = ledger.entries(lake)
+    entries = lake.load(ledger.FILES)
     files = sorted(entries, key=lambda name: (entries[name].modified, name))
     clocks = list(accumulate((newest.get(name) or _NEVER for name in files), max))
     # The clock before the micro-batch of each file, less the watermark: events before that time are lost.

@@ -93,12 +93,16 @@ class Overview:
 
 def closed_months(lake: LakeReader, config: Config) -> list[Month]:
     """The months that finance has closed."""
-    return [month for month in overview(lake, config).months if month.closed_at] if periods.load(lake).closed else []
+    return (
+        [month for month in overview(lake, config).months if month.closed_at]
+        if lake.load(periods.DOCUMENT).closed
+        else []
+    )
 
 
 def overview(lake: LakeReader, config: Config) -> Overview:
     """Every month that has usage, is closed or was restated."""
-    known = periods.load(lake)
+    known = lake.load(periods.DOCUMENT)
     months = lake.rows(_QUERY, {"closed": sorted(known.closed), "usd_is_1": config.pipeline.fx.usd_rate == "identity"})
     closed_at = {month: closing.closed_at for month, closing in known.closed.items()}
     return Overview(

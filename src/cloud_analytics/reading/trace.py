@@ -162,7 +162,7 @@ def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, da
         lost = Place(name_of_file, None, "Bronze holds no such line", "")
         traced.append(Traced(event, place_of(lines_of_it.popleft()) if lines_of_it else lost))
     rejected = [Rejected(errors, line.event_id, place_of(line)) for line, errors in refused]
-    restated = _restated(lake, org, day, name) if f"{day:%Y-%m}" in periods.load(lake).closed else None
+    restated = _restated(lake, org, day, name) if f"{day:%Y-%m}" in lake.load(periods.DOCUMENT).closed else None
     return Trace(org, day, name, mart, _checks(mart, traced, restated), traced, rejected)
 
 

@@ -88,9 +88,9 @@ def _stream(lake: Lake, checkpoint: str, loader: Loader) -> None:
         return (
             lake.spark.readStream.schema(_LOG_SCHEMA)
             .option("maxFileAge", "36500d")
-            .json(escape_glob(lake.path(CHANGE_LOG)))
+            .json(escape_glob(lake.files.full(CHANGE_LOG)))
             .writeStream.queryName("serve")
-            .option("checkpointLocation", lake.path(checkpoint))
+            .option("checkpointLocation", lake.files.full(checkpoint))
             .foreachBatch(foreach_batch)
             .trigger(availableNow=True)
             .start()

@@ -247,7 +247,7 @@ class Loader:
 
     def _gold_rows(self) -> dict[tuple[str, str], int]:
         """(mart, partition) → rows that Gold holds."""
-        tables = built.load(self.lake)
+        tables = self.lake.load(built.TABLES)
         return {
             (mart, name): partition.rows
             for mart, table in self.marts.items()

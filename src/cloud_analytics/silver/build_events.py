@@ -81,7 +81,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
     with the stored baselines: rows of new micro-batches are added, and a date is built anew only where that cannot
     settle it. `changes` collects the rows that changed, which takes one more job.
     """
-    state = silver_state.load(lake)
+    state = lake.load(silver_state.DOCUMENT)
     bronze = lake.load(ledger.DATES)
     inputs = _inputs(lake, config, bronze)
     known = {date: entry.inputs for date, entry in state.dates.items()}
@@ -125,7 +125,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
 
 def _inputs(lake: Lake, config: Config, bronze: Mapping[str, ledger.BronzeDate]) -> dict[str, Inputs]:
     """What each date of Bronze would be built from now."""
-    states = tables.load(lake)
+    states = lake.load(tables.TABLES)
     contents = [tables.content_of(states.get(SILVER_MASTERS[name].path, {}).get("")) for name in _JOINED]
     orgs, resources, users = contents
     rules = config.fingerprint()
@@ -138,7 +138,7 @@ def _resting(lake: Lake, inputs: Mapping[str, Inputs], settled: Mapping[str, Inp
     Nothing of them has changed since the last one, none of their events has a copy on a date that is built anew, and
     each of their copies gave way to an event that still is on one of them.
     """
-    closed = periods.load(lake).months
+    closed = lake.load(periods.DOCUMENT).months
     resting = {date for date, found in inputs.items() if date[:7] in closed and settled.get(date) == found}
 
     def ids(dates: Iterable[str]) -> DataFrame:
@@ -281,7 +281,7 @@ class _Build:
 
     def _lines_of(self, standing: _Standing) -> DataFrame:
         """The Bronze rows among which the lines of the standing events are, and no line that came."""
-        batches = {(date, ledger.entries(self.lake)[file].batch_id) for date, file in standing.files}
+        batches = {(date, self.lake.load(ledger.FILES)[file].batch_id) for date, file in standing.files}
         folders = {f"date={date}/batch_id={batch}" for date, batch in batches}
         for date in {date for date, _ in batches}:
             listed = self.lake.files.folders(f"{BRONZE_EVENTS.path}/date={date}")

@@ -17,14 +17,14 @@ def join_parts(lake: Lake, config: Config) -> list[str]:
     Returns the dates. A file is joined with the smaller ones when these together are half as large. So there are few
     files however long the day, since their sizes grow like powers, and each row is written again a few times only.
     """
-    state = silver_state.load(lake)
+    state = lake.load(silver_state.DOCUMENT)
     most = config.pipeline.stream.max_parts
     crowded = sorted(date for date, entry in state.dates.items() if len(entry.parts) >= most)
     if not crowded:
         return []
     with lake.transaction() as transaction:
         for table in (SILVER_EVENTS, QUARANTINED_EVENTS):
-            lengths = {date: lake.lengths(f"{table.path}/date={date}") for date in crowded}
+            lengths = {date: lake.data_files(f"{table.path}/date={date}") for date in crowded}
             small = {f"date={date}/{path}" for date in crowded for path in small_files(lengths[date])}
             if small:
                 folders = set(map(partition_folder, small))

@@ -134,7 +134,7 @@ def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute
             for mart, (_, source, _, _) in MARTS.items()
             if source in rules.not_comparable
         }
-        closed = sorted(periods.load(lake).closed)
+        closed = sorted(lake.load(periods.DOCUMENT).closed)
         return IndependentRoute(
             marts=[_compare(connection, lake, mart, closed) for mart in MARTS if mart not in not_compared],
             not_compared=not_compared,

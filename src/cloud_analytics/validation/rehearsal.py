@@ -44,7 +44,8 @@ class _ReadOnlyLake(Lake):
 def open_files(lake: LakeFolder, found: Contents) -> dict[str, Changes]:
     """Source → the files of a landing folder that are new to Bronze, or have changed since it took them in."""
     masters_open = {source: changes(ledger.master_files(lake, source), here) for source, here in found.masters.items()}
-    return {EVENTS: changes(ledger.entries(lake), found.events), **masters_open}
+    known = lake.load(ledger.FILES)
+    return {EVENTS: changes(known, found.events), **masters_open}
 
 
 def what_a_run_would_change(lake: LakeReader, landing: ReadableFiles, config: Config) -> list[str]:
