@@ -13,9 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import Config
-from cloud_analytics.engine.refresh import CHANGE_LOG, Source, refresh
+from cloud_analytics.engine.marts import CHANGE_LOG, Source, refresh
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.periods import Closing, Periods
+from cloud_analytics.lake.periods import DOCUMENT, Closing, Periods
 from cloud_analytics.tables import Column, Days, Earlier, Mart, SameDate, Table, Whole
 
 DAY, N = Column("day", "date", "the day"), Column("n", "bigint", "a number")
@@ -179,10 +179,10 @@ def test_a_closed_month_that_had_no_row_gets_none(house: House) -> None:
     house.refresh()
     sources = [Source(EVENTS, house.versions)]
     january = Periods().with_closed("2025-01", Closing("2025-02-01T00:00:00Z", 0, "0"))
-    refresh(house.lake, house.config, house.marts, sources, new_periods=january)
+    refresh(house.lake, house.config, house.marts, sources, documents={DOCUMENT: january})
     house.put(d2=[5])
     assert house.refresh() == {}
     assert house.lake.read(BY_MONTH.path, BY_MONTH.schema).collect() == []
-    refresh(house.lake, house.config, house.marts, sources, new_periods=Periods())
+    refresh(house.lake, house.config, house.marts, sources, documents={DOCUMENT: Periods()})
     house.refresh()
     assert [row.n for row in house.lake.read(BY_MONTH.path, BY_MONTH.schema).collect()] == [5]

@@ -11,7 +11,7 @@ from typing import IO, Any
 import pytest
 
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem
-from cloud_analytics.landing.long_lines import has_long_line
+from cloud_analytics.landing.folder import has_long_line
 
 LIMIT = 1000
 

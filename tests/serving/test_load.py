@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from cloud_analytics.config import CassandraSettings, Config
 from cloud_analytics.dashboard.source import Source
-from cloud_analytics.engine.refresh import CHANGE_LOG
+from cloud_analytics.engine.marts import CHANGE_LOG
 from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline

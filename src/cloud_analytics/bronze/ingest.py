@@ -23,8 +23,7 @@ from cloud_analytics.lake.few_rows import LITTLE_BYTES
 from cloud_analytics.lake.files import FileInfo, FileSystem, file_system
 from cloud_analytics.lake.lake import Lake, Transaction, lies_below
 from cloud_analytics.landing.events import parse_lines, read_lines, stored_lines
-from cloud_analytics.landing.folder import KnownFile
-from cloud_analytics.landing.long_lines import has_long_line
+from cloud_analytics.landing.folder import KnownFile, has_long_line
 from cloud_analytics.tables import Table
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 

@@ -96,7 +96,7 @@ def _lost(table: Table, changed: _Changed) -> set[str]:
 def _of_another_time(lake: Lake, tables: Sequence[Table], states: States) -> dict[str, set[str]]:
     """Path of a table → the folders of its partitions whose rows are not those that were built."""
     built_once = [table for table in tables if states.get(table.path)]
-    found = staging.contents(lake, [Staged(table, table.path, None) for table in built_once])
+    found = staging.contents(lake, [Staged(table, table.path) for table in built_once])
     return {
         table.path: {
             f"{table.partition}={name}" if table.partition else ""

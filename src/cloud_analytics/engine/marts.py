@@ -1,50 +1,256 @@
-"""Gold, kept up to date from Silver: every mart that `gold/` declares."""
+"""Gold, kept up to date from Silver: which partitions are stale → build → compare content → replace → record.
+
+What is stale follows from what a table declares to read. A partition is built again when a rule or the content of
+anything that it is built from has changed, and replaced only when its own content differs. Each replacement is a record
+of the change log, which serving follows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
 from cloud_analytics.config import Config
-from cloud_analytics.engine import usage
-from cloud_analytics.engine.refresh import Source, refresh
+from cloud_analytics.engine import staging, usage
+from cloud_analytics.engine.staging import Contents, Staged
+from cloud_analytics.engine.versions import inputs, wanted
 from cloud_analytics.gold import marts
-from cloud_analytics.lake import built
+from cloud_analytics.lake import built, periods
+from cloud_analytics.lake.built import Partition, States, content_of, inputs_of
+from cloud_analytics.lake.few_rows import is_little
 from cloud_analytics.lake.folder import Document
-from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.periods import Periods
 from cloud_analytics.silver import state as silver_state
+from cloud_analytics.tables import Earlier, Mart, Read, Table
 from cloud_analytics.tables.zones import QUARANTINED_EVENTS, SILVER_EVENTS, SILVER_MASTERS
+
+CHANGE_LOG = "gold/_change_log"
+_PENDING = "pending"  # the version of a partition that is being built: no recorded input has it
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that others read and the engine does not build: its declaration, and the version of each partition."""
+
+    table: Table
+    versions: Mapping[str, str]
 
 
 def build(
     lake: Lake,
     config: Config,
     settling: bool = False,
-    new_periods: Periods | None = None,
     documents: Mapping[Document[Any], Any] | None = None,
 ) -> dict[str, int]:
     """Rebuild what is stale; returns mart → number of partitions whose content changed.
 
-    `settling`: marts that are written once get the partition of the newest date, too. `new_periods` replace the closed
-    months, and are stored together with the `documents`.
+    `settling`: marts that are written once get the partition of the newest date, too. `documents` are stored in the
+    same transaction; the closed months are those of `periods.DOCUMENT` among them.
     """
     changed = usage.build(lake, config)
-    others = [mart for mart in marts().values() if mart.table != usage.TABLE]
-    found = refresh(lake, config, others, _sources(lake), settling, new_periods, documents)
-    if new_periods is not None:  # once more, for what is open only since they were stored
-        return {**changed, **found, **build(lake, config, settling)}
-    return {**changed, **found}
-
-
-def _sources(lake: Lake) -> list[Source]:
-    """The tables that marts read and `refresh` does not build: usage of resources, masters, events and rejects."""
-    states = lake.load(built.TABLES)
-    by_date = silver_state.versions(lake)
-    masters = SILVER_MASTERS.values()
-    return [
+    states, by_date = lake.load(built.TABLES), silver_state.versions(lake)
+    sources = [
         Source(usage.TABLE, built.versions(states.get(usage.TABLE.path, {}))),
         Source(SILVER_EVENTS, by_date),
         Source(QUARANTINED_EVENTS, by_date),
-        *[Source(table, {"": built.content_of(states.get(table.path, {}).get(""))}) for table in masters],
+        *[Source(table, {"": content_of(states.get(table.path, {}).get(""))}) for table in SILVER_MASTERS.values()],
     ]
+    others = [mart for mart in marts().values() if mart.table != usage.TABLE]
+    changed |= refresh(lake, config, others, sources, settling, documents)
+    return changed | (build(lake, config, settling) if documents else {})  # for what is open only since they are stored
+
+
+def refresh(
+    lake: Lake,
+    config: Config,
+    marts: Iterable[Mart],
+    sources: Iterable[Source],
+    settling: bool = False,
+    documents: Mapping[Document[Any], Any] | None = None,
+) -> dict[str, int]:
+    """Build what is stale, in one transaction; returns table → number of partitions whose content changed.
+
+    Tables that are written once are only considered when `settling`. Partitions that finance has closed are not stale.
+    `documents`: see `build`.
+    """
+    by_path = {mart.table.path: mart for mart in marts}
+    versions = {source.table.path: source for source in sources}
+    changed: dict[str, int] = {}
+    documents = documents or {}
+    for _ in range(2):  # a second time, since the newest date may turn out to have no rows, and another to be newest
+        closed = documents[periods.DOCUMENT] if documents else lake.load(periods.DOCUMENT)
+        run = _Refresh(lake, config, by_path, versions, settling, closed)
+        stale = run.stale()
+        if not stale and not documents:
+            break
+        with lake.transaction() as transaction:
+            for document, content in documents.items():
+                transaction.store(document, content)
+            for name, partitions in run.build(transaction, stale).items() if stale else ():
+                changed[name] = changed.get(name, 0) + partitions
+        documents = {}
+    return changed
+
+
+class _Refresh:
+    """One pass over all tables: each is written aside as soon as what it reads is built, then all are compared."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        config: Config,
+        marts: dict[str, Mart],
+        sources: dict[str, Source],
+        settling: bool,
+        closed: Periods,
+    ) -> None:
+        self.lake, self.config, self.marts, self.sources, self.settling = lake, config, marts, sources, settling
+        self.open_month, self.closed = closed.open_month, closed.months
+        self.rules = config.fingerprint()
+        self.known: States = lake.load(built.TABLES)
+        self.frames: dict[tuple[str, ...], DataFrame] = {}  # rows that were read: folder and partitions → frame
+        self.held, self.reading = ExitStack(), threading.Lock()
+        reads = {path: {read.table for read in mart.table.reads} - {path} for path, mart in marts.items()}
+        self.order = [path for path in TopologicalSorter(reads).static_order() if path in marts]
+        self.tables = {path: mart.table for path, mart in marts.items()}
+        self.tables |= {path: source.table for path, source in sources.items()}
+
+    def stale(self) -> dict[str, frozenset[str]]:
+        """Table → its partitions that have to be built, or to go. What reads a stale partition is stale as well."""
+        found = {}
+        now: dict[str, Mapping[str, str]] = {path: source.versions for path, source in self.sources.items()}
+        for path in self.order:
+            table, known = self.marts[path].table, self.known.get(path, {})
+            fresh, held = inputs(table, now, self.rules, self.closed), self._held(path)
+            stale = {name for name in {*fresh, *known} - held if inputs_of(known.get(name)) != fresh.get(name)}
+            if table.write_once:
+                stale = stale - known.keys() if self.settling else set()
+            if stale and any(isinstance(read, Earlier) and read.table == path for read in table.reads):
+                stale |= {name for name in fresh if name > min(stale)}
+            kept = {name: version for name, version in built.versions(known).items() if name not in stale}
+            now[path] = {**kept, **dict.fromkeys(stale & fresh.keys(), _PENDING)}
+            if stale:
+                found[path] = frozenset(stale)
+        return found
+
+    def build(self, transaction: Transaction, stale: dict[str, frozenset[str]]) -> dict[str, int]:
+        """Build the stale partitions, replace those whose content differs, and record all."""
+        with ThreadPoolExecutor(4) as pool, self.held:
+            pending: dict[str, Future[Staged]] = {}
+            for path in self.order:  # what a table reads is submitted before it, so that none waits for ever
+                if path in stale:
+                    pending[path] = pool.submit(self._write, transaction, self.marts[path], stale[path], dict(pending))
+            done = {path: future.result() for path, future in pending.items()}
+        states = self._states(done)
+        changed = {path: self._place(transaction, path, entry, states[path]) for path, entry in done.items()}
+        transaction.store(built.TABLES, {**self.known, **states})
+        gone, number = Partition("", "", 0), transaction.number
+        log = [
+            {
+                "version": number,
+                "mart": self.tables[path].name,
+                "partition": name,
+                "rows": states[path].get(name, gone).rows,
+            }
+            for path, names in changed.items()
+            for name in names
+        ]
+        if log:
+            transaction.put_lines(f"{CHANGE_LOG}/{number}.json", log)
+        return {self.tables[path].name: len(names) for path, names in changed.items() if names}
+
+    def _write(
+        self, transaction: Transaction, mart: Mart, stale: frozenset[str], pending: Mapping[str, Future[Staged]]
+    ) -> Staged:
+        """Build the stale partitions of a table aside, once what they read is built."""
+        table = mart.table
+        reads = {read.table for read in table.reads} & pending.keys()
+        fresh = {path: pending[path].result() for path in reads}
+        frames = [self._read(read, stale, fresh.get(read.table)) for read in table.reads]
+        little = is_little(frames)
+        for place, read in enumerate(table.reads):
+            if little or self.tables[read.table].partition is None:
+                frames[place] = frames[place].coalesce(1)  # one task groups and joins without a shuffle
+            if self.tables[read.table].in_parts:
+                frames[place] = self.tables[read.table].added(frames[place])
+        settings = [table.settings(self.config)] if table.settings else []
+        if table.of_closed_months:
+            settings.append(self.open_month or "")
+        rows = mart.build(*frames, *settings)
+        if table.closes is not None and self.closed and table.path in self.known:
+            is_closed = F.col(table.closes).isin(*self.closed)
+            rows = rows.where(~is_closed).unionByName(self.lake.read(table.path, table.schema).where(is_closed))
+        if table.partition:
+            rows = rows.where(F.col(table.partition).cast("string").isin(*stale))
+        return staging.stage(transaction, table, rows, stale, little)
+
+    def _read(self, read: Read, stale: frozenset[str], fresh: Staged | None) -> DataFrame:
+        """The rows of a table that the stale partitions read, of the lake and of what was just built (`fresh`)."""
+        table = self.tables[read.table]
+        if table.partition is None:
+            return self.lake.read(fresh.folder if fresh else table.path, table.schema)
+        source, known = self.sources.get(read.table), self.known.get(read.table, {})
+        there = source.versions if source else built.versions(known)
+        old = wanted(read, stale, there.keys() - (fresh.partitions if fresh else frozenset()))
+        kept = self._partitions(table, table.path, old)
+        if fresh is None:
+            return kept
+        new = self._partitions(table, fresh.folder, wanted(read, stale, fresh.partitions))
+        return new.unionByName(kept) if old else new
+
+    def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
+        """Rows of some partitions. Where they are little, Spark holds them for the other tables of this pass.
+
+        The files of sixty dates take longer to list and to open than their few rows take to compute with.
+        """
+        partitions = [f"{table.partition}={name}" for name in names]
+        key = (folder, *partitions)
+        with self.reading:
+            found = self.frames.get(key)
+            if found is None:
+                found = self.lake.read(folder, table.schema, partitions)
+                if is_little([found]):
+                    found = found.coalesce(1).persist()
+                    self.held.callback(found.unpersist)
+                self.frames[key] = found
+            return found
+
+    def _held(self, path: str) -> set[str]:
+        """The partitions of a table that stay as they are because finance has closed their months."""
+        return {name for name in self.known.get(path, {}) if self.marts[path].table.is_held(name, self.closed)}
+
+    def _states(self, done: Mapping[str, Staged]) -> States:
+        """The state of every table after this pass."""
+        contents: dict[str, Contents] = staging.contents(self.lake, list(done.values()))
+        now: dict[str, Mapping[str, str]] = {path: source.versions for path, source in self.sources.items()}
+        states: States = {}
+        for path in self.order:
+            known = self.known.get(path, {})
+            held = known if self.marts[path].table.write_once else self._held(path)
+            states[path] = {name: known[name] for name in held}
+            for name, digest_of_inputs in inputs(self.marts[path].table, now, self.rules, self.closed).items():
+                if path in done and name in done[path].partitions:
+                    states[path][name] = Partition(digest_of_inputs, *contents[path].get(name, ("", 0)))
+                elif name in known:
+                    states[path][name] = known[name]
+            now[path] = built.versions(states[path])
+        return states
+
+    def _place(self, transaction: Transaction, path: str, entry: Staged, states: Mapping[str, Partition]) -> list[str]:
+        """Replace the partitions whose content differs; those without rows go. Returns their names."""
+        known = self.known.get(path, {})
+        touched = entry.partitions | (known.keys() - states.keys())  # the table may have fewer dates than before
+        changed = {name for name in touched if content_of(states.get(name)) != content_of(known.get(name))}
+        if changed:
+            coming = [name for name in changed if content_of(states.get(name))]
+            staging.place(transaction, entry.table, entry.folder, coming, changed)
+        return sorted(changed)

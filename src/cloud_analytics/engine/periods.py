@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 from pyspark.sql import functions as F
 
@@ -16,6 +17,7 @@ from cloud_analytics.engine import marts
 from cloud_analytics.errors import UsageError
 from cloud_analytics.gold import org_daily_usage_by_service
 from cloud_analytics.lake import built, periods
+from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.periods import Closing
 from cloud_analytics.silver import state as silver_state
@@ -41,7 +43,7 @@ def close(lake: Lake, config: Config, month: str) -> Closing:
     rows = lake.read(_DAILY.path, _DAILY.schema, [f"usage_date={day}" for day in own])
     cost = rows.agg(F.coalesce(F.sum("total_cost_usd"), F.lit(0)).cast("decimal(28,6)")).collect()[0][0]
     closing = Closing(_now(), sum(state[day].rows for day in own), str(cost))
-    marts.build(lake, config, new_periods=now.with_closed(month, closing))
+    marts.build(lake, config, documents={periods.DOCUMENT: now.with_closed(month, closing)})
     return closing
 
 
@@ -58,8 +60,12 @@ def reopen(lake: Lake, config: Config, month: str) -> dict[str, int]:
     silver = lake.load(silver_state.DOCUMENT)
     # Its days kept their scores. Unsettled, they are scored again.
     settled = {day: inputs for day, inputs in silver.settled.items() if day[:7] != month}
-    documents = {silver_state.DOCUMENT: replace(silver, settled=settled)}
-    return marts.build(lake, config, new_periods=now.with_reopened(month, _now()), documents=documents)
+    reopened = now.with_reopened(month, _now())
+    documents: dict[Document[Any], Any] = {
+        periods.DOCUMENT: reopened,
+        silver_state.DOCUMENT: replace(silver, settled=settled),
+    }
+    return marts.build(lake, config, documents=documents)
 
 
 def _now() -> str:

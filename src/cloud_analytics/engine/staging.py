@@ -20,21 +20,25 @@ Contents = dict[str, tuple[str, int]]
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows of some partitions of a table in a staging folder; `contents` is None where only a query can tell them."""
+    """Rows of some partitions of a table in a staging folder; partitions without rows are not there.
+
+    `contents` is None where only a query can tell them.
+    """
 
     table: Table
     folder: str
-    contents: Contents | None
+    partitions: frozenset[str] = frozenset()
+    contents: Contents | None = None
 
 
-def stage(transaction: Transaction, table: Table, rows: DataFrame, partitions: int, little: bool) -> Staged:
-    """Write rows of at most `partitions` partitions aside. Where there is `little` to read, contents are known."""
+def stage(transaction: Transaction, table: Table, rows: DataFrame, partitions: Collection[str], little: bool) -> Staged:
+    """Write the rows of some partitions aside. Where there is `little` to read, contents are known."""
     partition_by = [table.partition] if table.partition else []
     if little:
         collected, contents = collected_with_contents(rows, table.partition)
-        return Staged(table, transaction.stage(collected, partition_by), contents)
-    gathered = transaction.lake.gathered(rows, partition_by, partitions)
-    return Staged(table, transaction.stage(gathered, partition_by), None)
+        return Staged(table, transaction.stage(collected, partition_by), frozenset(partitions), contents)
+    gathered = transaction.lake.gathered(rows, partition_by, len(partitions))
+    return Staged(table, transaction.stage(gathered, partition_by), frozenset(partitions))
 
 
 def contents(lake: Lake, staged: Sequence[Staged]) -> dict[str, Contents]:
@@ -63,8 +67,5 @@ def place(
     if table.partition is None:
         transaction.place(table.path, staged if coming else None)
         return
-
-    def folders(names: Collection[str]) -> list[str]:
-        return [f"{table.partition}={name}" for name in names]
-
-    transaction.place(table.path, staged, lies_below(folders(going)) if going else None, lies_below(folders(coming)))
+    keep, remove = (lies_below([f"{table.partition}={name}" for name in names]) for names in (coming, going))
+    transaction.place(table.path, staged, remove if going else None, keep)

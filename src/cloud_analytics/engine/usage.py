@@ -7,8 +7,6 @@ events were built anew is built anew. A date with many parts is crowded: its par
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-
 from cloud_analytics.config import Config
 from cloud_analytics.engine import staging
 from cloud_analytics.gold import resource_daily_usage
@@ -50,11 +48,14 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
                 SILVER_EVENTS,
                 [f"date={date}" for date in anew] + [path for files in growing.values() for path in files],
             )
-            crowded = {date for date in growing if _is_crowded(lake, date, config.pipeline.stream.max_parts)}
+            files = {date: lake.data_files(f"{TABLE.path}/usage_date={date}") for date in growing}
+            crowded = {date for date, found in files.items() if len(found) >= config.pipeline.stream.max_parts}
             parts = lake.rows(TABLE, [f"usage_date={date}" for date in sorted(crowded)])
             little = is_little([fresh, parts])
-            rows = _sums(fresh.coalesce(1) if little else fresh, parts if crowded else None, config)
-            staged = staging.stage(transaction, TABLE, rows, len(growing) + len(anew), little)
+            rows = resource_daily_usage.build(fresh.coalesce(1) if little else fresh, config.taxonomy.metric_units())
+            if crowded:  # their parts replace themselves
+                rows = TABLE.added(rows.unionByName(parts))
+            staged = staging.stage(transaction, TABLE, rows, growing.keys() | anew, little)
             folder = staged.folder
             contents = staging.contents(lake, [staged])[TABLE.path] if anew else {}
             built_anew = {date: Partition(versions[date], *contents.get(date, ("", 0))) for date in anew}
@@ -69,12 +70,6 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
     return {TABLE.name: changed} if changed else {}
 
 
-def _sums(events: DataFrame, parts: DataFrame | None, config: Config) -> DataFrame:
-    """Usage of Silver's events, added to the `parts` that replace themselves."""
-    rows = resource_daily_usage.build(events, config.taxonomy.metric_units())
-    return rows if parts is None else TABLE.added(rows.unionByName(parts))
-
-
 def _added_files(lake: Lake, date: str, events: SilverDate, known: Partition | None) -> list[str] | None:
     """Silver's files with the events that were added to a date since its usage was summed.
 
@@ -87,7 +82,3 @@ def _added_files(lake: Lake, date: str, events: SilverDate, known: Partition | N
     folder = f"date={date}"
     files = lake.data_files(f"{SILVER_EVENTS.path}/{folder}")
     return [f"{folder}/{path}" for path in files if path.rpartition("/")[2].partition("-")[0] in since]
-
-
-def _is_crowded(lake: Lake, date: str, most: int) -> bool:
-    return len(lake.data_files(f"{TABLE.path}/usage_date={date}")) >= most

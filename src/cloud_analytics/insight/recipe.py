@@ -13,8 +13,7 @@ from pyspark.sql import functions as F
 from cloud_analytics.config import LandingSettings
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system
 from cloud_analytics.lake.uris import escape_glob
-from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files
-from cloud_analytics.landing.long_lines import has_long_line
+from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files, has_long_line
 
 
 @dataclass(frozen=True)

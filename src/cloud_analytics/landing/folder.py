@@ -1,6 +1,7 @@
 """What lies in a landing folder: the files of each source, what is passed over, what changed since it was taken in.
 
-The files of masters and events are listed, filtered and compared here, and nowhere else. Without Spark.
+The files of masters and events are listed, filtered and compared here, and nowhere else. So are the lines of a file of
+events, one at a time. Without Spark.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _LIKE_DATA = {"csv", "json", "jsonl", "ndjson", "parquet"}
 _LEADS_OUT = "is a link that leads out of landing; landing.follow_links allows it"
 _NAMED = 5  # paths that a message names for one reason
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CHUNK = 2**20
+_DEFLATE_AT_MOST = 1032  # bytes that one byte of a deflate stream can become
 
 
 class UnreadableFile(Exception):
@@ -176,7 +179,7 @@ def lines(landing: ReadableFiles, info: FileInfo) -> Iterator[bytes]:
 
     UnreadableFile for a compressed file that cannot be unpacked; FileNotFoundError where it went meanwhile.
     """
-    with landing.open(info.path) as stored, unpacked(stored, info.name) as stream:
+    with landing.open(info.path) as stored, _unpacked(stored, info.name) as stream:
         try:
             for number, line in enumerate(stream):
                 yield (line if number else line.removeprefix(_BYTE_ORDER_MARK)).removesuffix(b"\n")
@@ -184,8 +187,7 @@ def lines(landing: ReadableFiles, info: FileInfo) -> Iterator[bytes]:
             raise UnreadableFile(info.name) from error
 
 
-def unpacked(stored: IO[bytes], name: str) -> IO[bytes]:
-    """The bytes of a file, uncompressed where its name says that they are compressed."""
+def _unpacked(stored: IO[bytes], name: str) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(stored)) if name.endswith(".gz") else stored
 
 
@@ -196,3 +198,42 @@ def has_text(line: bytes) -> bool:
         return True
     text = line.decode("utf-8", errors="replace")
     return bool(text) and not text.isspace()
+
+
+def has_long_line(landing: ReadableFiles, info: FileInfo, limit: int) -> bool:
+    """Whether a line of a file has more than `limit` bytes: found before anything reads it whole, in bounded memory.
+
+    False also where the file cannot be read to its end. A file that is too small for such a line is not opened. A plain
+    file is first sampled: only where one of its blocks of half the limit holds no line end, it is read from the start.
+    A compressed file is unpacked at once. Reading ends with the first line that is too long.
+    """
+    is_packed = info.name.endswith(".gz")
+    if info.length * (_DEFLATE_AT_MOST if is_packed else 1) <= limit:
+        return False
+    try:
+        with landing.open(info.path) as stored:
+            if not is_packed:
+                half = limit // 2
+                # A line of two such blocks covers one of them. Each is read only as far as its first line end.
+                if all(_ends_a_line(stored, start, half) for start in range(0, info.length - half + 1, half)):
+                    return False
+                stored.seek(0)
+            return _exceeds(_unpacked(stored, info.name), limit)
+    except (EOFError, OSError, zlib.error):
+        return False
+
+
+def _ends_a_line(stream: IO[bytes], start: int, length: int) -> bool:
+    stream.seek(start)
+    return stream.readline(length).endswith(b"\n")
+
+
+def _exceeds(stream: IO[bytes], limit: int) -> bool:
+    length = 0  # of the line that began in an earlier part
+    while part := stream.read(min(_CHUNK, limit)):
+        end = part.find(b"\n")
+        if length + (len(part) if end < 0 else end) > limit:
+            return True
+        # A line that begins and ends in this part is no longer than the part.
+        length = length + len(part) if end < 0 else len(part) - part.rfind(b"\n") - 1
+    return False

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from cloud_analytics.engine.refresh import CHANGE_LOG
+from cloud_analytics.engine.marts import CHANGE_LOG
 from cloud_analytics.errors import StoreDamaged, StoreUnavailable
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import to_end

@@ -14,7 +14,7 @@ from uuid import uuid4
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cloud_analytics.engine.refresh import CHANGE_LOG
+from cloud_analytics.engine.marts import CHANGE_LOG
 from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving import ownership
