@@ -34,10 +34,6 @@ from cloud_analytics.untrusted import printable
 logger = logging.getLogger(__name__)
 
 
-def _clock(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%H:%M:%S UTC")
-
-
 @dataclass
 class Outcome:
     """What a command did. Empty lists mean that nothing was new."""
@@ -67,7 +63,9 @@ class Outcome:
         lines, late = sum(batch.input_rows for batch in self.batches), sum(batch.late_rows for batch in self.batches)
         share = f" ({late / lines:.0%} late)" if lines else ""
         last = f", the last took {self.batches[-1].duration_seconds:.1f} s" if self.batches else ""
-        behind = f"; serving is behind since {_clock(behind_since)}" if behind_since is not None else ""
+        behind = ""
+        if behind_since is not None:
+            behind = f"; serving is behind since {datetime.fromtimestamp(behind_since, timezone.utc):%H:%M:%S UTC}"
         return f"following: {len(self.batches)} micro-batches, {lines:,} lines{share}{last}{behind}"
 
 
@@ -156,7 +154,12 @@ class Pipeline:
 
         def onward(batch: MicroBatch) -> None:
             self._note(outcome, batch)
-            self._expect_same_rules()
+            # Else a stream that was started before a correction would judge everything by the old rules again.
+            if judged_by(self.lake) not in (None, self.config.fingerprint()):
+                raise UsageError(
+                    "another command has judged the lake by other rules since this stream began: start it again, and"
+                    " it goes on with those of its configuration"
+                )
             self._onward(outcome)
             serve()
 
@@ -262,14 +265,6 @@ class Pipeline:
         for mart, partitions in marts.build(self.lake, self.config).items():
             outcome.gold[mart] = outcome.gold.get(mart, 0) + partitions
         join_parts(self.lake, self.config)
-
-    def _expect_same_rules(self) -> None:
-        """Else a stream that was started before a correction would judge everything by the old rules again."""
-        if judged_by(self.lake) not in (None, self.config.fingerprint()):
-            raise UsageError(
-                "another command has judged the lake by other rules since this stream began: start it again, and it"
-                " goes on with those of its configuration"
-            )
 
     def _serve(self, outcome: Outcome) -> None:
         if self.target is not None:

@@ -32,14 +32,7 @@ from cloud_analytics.lake.files import FileInfo, Kind
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures, to_end
 from cloud_analytics.lake.uris import absolute, escape_glob
-from cloud_analytics.landing.folder import (
-    FOLDER,
-    NAME_PATTERN,
-    Contents,
-    is_event_file,
-    look,
-    tell_passed_over,
-)
+from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, is_event_file, look, tell_passed_over
 from cloud_analytics.untrusted import json_value
 
 
@@ -68,7 +61,7 @@ class EventFeed:
 
     def available(self) -> None:
         """Ingest everything that is there now, then stop. Nothing starts when the ledger knows every file as it is."""
-        changes = ledger.event_changes(self.lake, self._look().events.values())
+        changes = ledger.event_changes(self.lake, self._files())
         if changes.new and self._spark_can_list():
             to_end(self.lake, self._checkpoint(), self._failures, lambda: self._start({"availableNow": True}))
         if changes.new or changes.changed:
@@ -145,8 +138,8 @@ class EventFeed:
             found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
             here = [Path(absolute(self.landing)).name, FOLDER]
             found = [info for info in found if info.path.split("/")[-3:-1] == here]  # not in a folder below
-            files = self.lake.reach(self.landing)
-            found = [info for info in found if is_event_file(files, info.name, self._follow_links)]
+            files, follow_links = self.lake.reach(self.landing), self.config.pipeline.landing.follow_links
+            found = [info for info in found if is_event_file(files, info.name, follow_links)]
             with self._turn_to_write():
                 self._take(ledger.event_changes(self.lake, found).new, f"{number:06d}")
         except Exception as error:
@@ -156,29 +149,22 @@ class EventFeed:
     def _sweep(self, swept: set[str]) -> bool:
         """Ingest what the query does not deliver, as one micro-batch; returns whether there was something.
 
-        Files whose names are `swept` are left out, and those that it takes are added to them.
-
         These are the changed files, and new ones that Spark's source leaves out: empty files, names that look like a
         glob, all files where Spark cannot list the folder. All changed files are one micro-batch, so that a partition
-        which held rows of several is rewritten once. Of new files it takes as many as a micro-batch may have.
+        which held rows of several is rewritten once. Of new files it takes as many as a micro-batch may have. Files
+        whose names are `swept` are left out, and those that it takes are added to them.
         """
-        here = [info for info in self._look().events.values() if info.name not in swept]
-        changes = ledger.event_changes(self.lake, here)
+        changes = ledger.event_changes(self.lake, [info for info in self._files() if info.name not in swept])
         chosen = [*changes.changed, *changes.new[: self.config.pipeline.stream.max_files_per_trigger]]
         swept.update(info.name for info in chosen)
         self._take(chosen, f"sweep-{time.time_ns() // 1_000_000}")
         return bool(chosen)
 
-    def _look(self) -> Contents:
-        """List the landing folder; a message names what is passed over when it is first seen."""
-        files = self.lake.reach(self.landing)
-        contents = look(files, self._follow_links)
+    def _files(self) -> list[FileInfo]:
+        """The event files in landing; a message names what is passed over when it is first seen."""
+        contents = look(self.lake.reach(self.landing), self.config.pipeline.landing.follow_links)
         tell_passed_over(contents, self.told)
-        return contents
-
-    @property
-    def _follow_links(self) -> bool:
-        return self.config.pipeline.landing.follow_links
+        return list(contents.events.values())
 
     def _take(self, found: Sequence[FileInfo], name: str) -> None:
         done = ingest(self.lake, self.config, found, f"{self._checkpoint_id()}-{name}")

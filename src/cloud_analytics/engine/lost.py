@@ -16,7 +16,6 @@ from cloud_analytics.lake.folder import NO_VALUE, REMEDY
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.quality import quarantine
 from cloud_analytics.silver import state as silver_state
-from cloud_analytics.silver.state import SilverEvents
 from cloud_analytics.tables import Table
 from cloud_analytics.tables.zones import COST_BASELINES, QUARANTINED_EVENTS, SILVER_EVENTS, SILVER_MASTERS
 
@@ -45,12 +44,11 @@ def forget_lost(lake: Lake) -> None:
     changed = {path: found[path] for path in found.keys() & ours}
     if not changed:
         return
-    states, silver, closed = (
-        lake.load(built.TABLES),
-        lake.load(silver_state.DOCUMENT),
-        lake.load(periods.DOCUMENT).months,
-    )
-    lost = {table.path: _lost(table, changed) for table in tables}
+    states, silver = lake.load(built.TABLES), lake.load(silver_state.DOCUMENT)
+    closed = lake.load(periods.DOCUMENT).months
+    lost = {table.path: {*changed.get(table.path, ())} for table in tables}
+    # A master and its rejects are built together.
+    lost |= {table.path: {""} for source, table in SILVER_MASTERS.items() if quarantine.table(source) in changed}
     if any(any(folders.values()) for folders in changed.values()):
         # Some are of another time, as after a backup of only a part. Files of equal length may be so as well.
         for path, folders in _of_another_time(lake, tables, states).items():
@@ -58,7 +56,9 @@ def forget_lost(lake: Lake) -> None:
     for table in tables:
         is_final = bool(table.closes and closed)
         _refuse(table.path, {folder for folder in lost[table.path] if is_final or table.is_held(_name(folder), closed)})
-    days = _lost_days(changed, silver)
+    folders_of_days = {**changed.get(SILVER_EVENTS.path, {}), **changed.get(QUARANTINED_EVENTS.path, {})}
+    # Where some are of another time, no hash tells which others are.
+    days = {*folders_of_days, *(f"date={date}" for date in silver.dates if any(folders_of_days.values()))}
     lost |= {SILVER_EVENTS.path: days, QUARANTINED_EVENTS.path: days}
     lost |= {path: {*changed.get(path, ())} for path in rest}
     dates = {date: entry for date, entry in silver.dates.items() if f"date={date}" not in days}
@@ -86,13 +86,6 @@ def _refuse_bronze(changed: _Changed) -> None:
             _refuse(path, folders.keys() & {_TIMELESS})
 
 
-def _lost(table: Table, changed: _Changed) -> set[str]:
-    """The folders of partitions of a master or a mart that have to be built again."""
-    if table.zone == "silver" and quarantine.table(table.name) in changed:
-        return {""}  # a master and its rejects are built together
-    return {*changed.get(table.path, ())}
-
-
 def _of_another_time(lake: Lake, tables: Sequence[Table], states: States) -> dict[str, set[str]]:
     """Path of a table → the folders of its partitions whose rows are not those that were built."""
     built_once = [table for table in tables if states.get(table.path)]
@@ -106,14 +99,6 @@ def _of_another_time(lake: Lake, tables: Sequence[Table], states: States) -> dic
         }
         for table in built_once
     }
-
-
-def _lost_days(changed: _Changed, silver: SilverEvents) -> set[str]:
-    """The folders of dates of Silver's events, and of their rejects, that have to be built again."""
-    days = {**changed.get(SILVER_EVENTS.path, {}), **changed.get(QUARANTINED_EVENTS.path, {})}
-    if any(days.values()):
-        return {*days, *(f"date={date}" for date in silver.dates)}  # no hash tells which others are of another time
-    return set(days)
 
 
 def _name(folder: str) -> str:

@@ -264,11 +264,12 @@ def is_reached_by_python(root: str) -> bool:
 
 def is_read_by_python(root: str, conf: Mapping[str, str]) -> bool:
     """Whether `open_files` can read a path or URI with the spark.* settings `conf`."""
+    if is_reached_by_python(root):
+        return True
     from cloud_analytics.lake import object_store
 
     scheme, _, rest = root.partition("://")
-    is_s3 = scheme in object_store.SCHEMES and object_store.is_understood(rest.partition("/")[0], conf)
-    return is_reached_by_python(root) or is_s3
+    return scheme in object_store.SCHEMES and object_store.is_understood(rest.partition("/")[0], conf)
 
 
 def open_files(root: str, conf: Mapping[str, str] | None = None) -> ReadableFiles:

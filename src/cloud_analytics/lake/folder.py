@@ -92,24 +92,20 @@ class LakeFolder:
         return found or {}
 
     def state(self, path: str, default: Any) -> Any:
-        """A state document as JSON holds it, or `default` when it was never stored. Errors: see `read_json`."""
-        if path not in self._documents:
-            self._documents[path] = self.read_json(f"{path}.json", default)
-        return self._documents[path]
-
-    def read_json(self, path: str, default: Any) -> Any:
-        """What a JSON file of the lake's state holds, or `default` where there is no such file.
+        """A state document as JSON holds it, or `default` when it was never stored.
 
         PipelineError where it is no JSON, or holds another kind of value than the default is (None: any).
         """
-        try:
-            text = self.files.read_text(path)
-            found = default if text is None else json_value(text)
-        except ValueError:
-            raise self._damaged(path) from None
-        if default is not None and not isinstance(found, type(default)):
-            raise self._damaged(path)
-        return found
+        if path not in self._documents:
+            try:
+                text = self.files.read_text(f"{path}.json")
+                found = default if text is None else json_value(text)
+            except ValueError:
+                raise self._damaged(f"{path}.json") from None
+            if default is not None and not isinstance(found, type(default)):
+                raise self._damaged(f"{path}.json")
+            self._documents[path] = found
+        return self._documents[path]
 
     def _forget(self) -> None:
         """Read the documents anew from now on: another process may have stored some since."""

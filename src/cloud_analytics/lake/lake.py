@@ -15,11 +15,12 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
@@ -72,9 +73,8 @@ def _everything(_path: str) -> bool:
     return True
 
 
-@dataclass
-class _Dataset:
-    """What a transaction does to one table folder."""
+class _Placed(NamedTuple):
+    """What a transaction does to one table: see `Transaction.place`."""
 
     table: str
     staged: str | None
@@ -89,7 +89,7 @@ class Transaction:
     lake: Lake
     number: int
     _numbers: Iterator[int] = field(default_factory=itertools.count)
-    _datasets: list[_Dataset] = field(default_factory=list)
+    _placed: list[_Placed] = field(default_factory=list)
     _cleared: dict[str, frozenset[str]] = field(default_factory=dict)
     _documents: dict[str, Any] = field(default_factory=dict)
     _lines: dict[str, str] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class Transaction:
         keep: Callable[[str], bool] = _everything,
     ) -> None:
         """Make the staged files that `keep` accepts files of `table`, and drop its old ones that `remove` accepts."""
-        self._datasets.append(_Dataset(table, staged, remove, keep))
+        self._placed.append(_Placed(table, staged, remove, keep))
 
     def clear(self, table: str, folders: Collection[str]) -> None:
         """Drop whatever lies in these folders of partitions of `table`, also what others put there."""
@@ -163,18 +163,18 @@ class Transaction:
         replacements: list[tuple[str, str]] = []
         gone: dict[str, dict[str, int]] = {}  # table → files that go, also those whose name another one takes
         come: dict[str, dict[str, int]] = {}
-        for dataset in self._datasets:
-            old = _by_folder(self._leaving(dataset, gone.setdefault(dataset.table, {})))
-            coming = come.setdefault(dataset.table, {})
-            new = self.lake.data_files(dataset.staged) if dataset.staged is not None else {}
-            for folder, paths in _by_folder(filter(dataset.keep, new)).items():
+        for table, staged, remove, keep in self._placed:
+            old = _by_folder(self._leaving(table, remove, gone.setdefault(table, {})))
+            coming = come.setdefault(table, {})
+            new = self.lake.data_files(staged) if staged is not None else {}
+            for folder, paths in _by_folder(filter(keep, new)).items():
                 if len(paths) == len(old.get(folder, ())) == 1:
                     (places, pairs) = (old[folder], replacements)
                 else:
                     names = [f"{self.number}-{path.rpartition('/')[2]}" for path in paths]
                     (places, pairs) = ([f"{folder}/{name}".lstrip("/") for name in names], moves)
                 for path, place in zip(paths, places):
-                    pairs.append((f"{dataset.staged}/{path}", f"{dataset.table}/{place}"))
+                    pairs.append((f"{staged}/{path}", f"{table}/{place}"))
                     coming[place] = new[path]
         self._take_stock(gone, come)
         documents = {path: content for path, content in self._documents.items() if path.startswith(f"{_STATE}/")}
@@ -186,12 +186,10 @@ class Transaction:
         ]
         return Journal(self.number, removed, moves, self._documents, self._lines, replacements)
 
-    def _leaving(self, dataset: _Dataset, gone: dict[str, int]) -> list[str]:
-        """The files of its table that a dataset drops and no earlier dataset dropped. Adds them to `gone`."""
-        if dataset.remove is None:
-            return []
-        there = self.lake.data_files(dataset.table)
-        leaving = {path: there[path] for path in filter(dataset.remove, there) if path not in gone}
+    def _leaving(self, table: str, remove: Callable[[str], bool] | None, gone: dict[str, int]) -> list[str]:
+        """The files of a table that `remove` accepts and that are not `gone` yet. Adds them to `gone`."""
+        there = self.lake.data_files(table) if remove is not None else {}
+        leaving = {path: length for path, length in there.items() if remove and remove(path) and path not in gone}
         gone |= leaving
         return list(leaving)
 
@@ -208,9 +206,9 @@ class Transaction:
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    found = defaultdict(list)
     for path in paths:
-        found.setdefault(partition_folder(path), []).append(path)
+        found[partition_folder(path)].append(path)
     return found
 
 
@@ -341,17 +339,14 @@ class Lake(LakeFolder):
         """Do what a journal says; `again`: some of it may have been done by a process that died."""
 
         def replace(pair: Sequence[str]) -> None:
-            source, target = pair
-            if not again or self.files.exists(source):
-                self.files.replace(source, target)
+            if not again or self.files.exists(pair[0]):
+                self.files.replace(*pair)
 
         def move(pair: Sequence[str]) -> None:
-            source, target = pair
-            if again and not self.files.exists(source):
-                return
-            if again:
-                self.files.delete(target)  # a rename that is a copy and a delete may have died between the two
-            self.files.move(source, target)
+            if not again or self.files.exists(pair[0]):
+                if again:
+                    self.files.delete(pair[1])  # a rename that is a copy and a delete may have died between the two
+                self.files.move(*pair)
 
         self.files.each(self.files.delete, journal.remove)
         folders = {target.rsplit("/", 1)[0] for _, target in journal.move}

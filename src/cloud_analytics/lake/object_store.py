@@ -6,6 +6,8 @@ import io
 from collections.abc import Mapping
 from typing import IO, Any, cast
 
+from pyarrow.fs import FileSelector, FileType, S3FileSystem
+
 from cloud_analytics.lake.file_system import FileInfo, Kind, ReadableFiles
 
 SCHEMES = ("s3a", "s3")
@@ -37,7 +39,19 @@ class S3Files(ReadableFiles):
         super().__init__(root.rstrip("/"))
         self._scheme, _, rest = self.root.partition("://")
         settings = _settings(rest.partition("/")[0], conf)
-        self._fs = _file_system(settings)
+        endpoint = settings.get("endpoint", "")
+        secure = settings.get("connection.ssl.enabled", "true").lower() != "false"
+        options: dict[str, Any] = {
+            "anonymous": settings.get("aws.credentials.provider", "").endswith("AnonymousAWSCredentialsProvider"),
+            "scheme": endpoint.partition("://")[0] if "://" in endpoint else "https" if secure else "http",
+            "endpoint_override": endpoint.partition("://")[2] or endpoint or None,
+            "region": settings.get("endpoint.region"),
+            "force_virtual_addressing": False,
+            "access_key": settings.get("access.key"),
+            "secret_key": settings.get("secret.key"),
+            "session_token": settings.get("session.token"),
+        }
+        self._fs = S3FileSystem(**{name: value for name, value in options.items() if value is not None})
 
     def _key(self, path: str) -> str:
         return self._whole(path).partition("://")[2]
@@ -46,8 +60,6 @@ class S3Files(ReadableFiles):
         return io.BufferedReader(cast(io.RawIOBase, self._fs.open_input_file(self._key(path))))  # to read by lines
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
-        from pyarrow.fs import FileSelector
-
         folder = self._key(path)
         listed = self._fs.get_file_info(FileSelector(folder, allow_not_found=True, recursive=recursive))
         return sorted(
@@ -57,15 +69,10 @@ class S3Files(ReadableFiles):
         )
 
     def entries(self, path: str) -> list[FileInfo]:
-        from pyarrow.fs import FileSelector
-
-        return [
-            self._entry(found) for found in self._fs.get_file_info(FileSelector(self._key(path), allow_not_found=True))
-        ]
+        listed = self._fs.get_file_info(FileSelector(self._key(path), allow_not_found=True))
+        return [self._entry(found) for found in listed]
 
     def entry(self, path: str) -> FileInfo | None:
-        from pyarrow.fs import FileType
-
         found = self._fs.get_file_info(self._key(path))
         return None if found.type == FileType.NotFound else self._entry(found)
 
@@ -80,21 +87,3 @@ def _settings(bucket: str, conf: Mapping[str, str]) -> dict[str, str]:
     common = {key.removeprefix(_S3A): value for key, value in conf.items() if key.startswith(_S3A)}
     own = f"bucket.{bucket}."
     return {**common, **{key.removeprefix(own): value for key, value in common.items() if key.startswith(own)}}
-
-
-def _file_system(settings: Mapping[str, str]) -> Any:
-    from pyarrow.fs import S3FileSystem
-
-    endpoint = settings.get("endpoint", "")
-    secure = settings.get("connection.ssl.enabled", "true").lower() != "false"
-    options: dict[str, Any] = {
-        "anonymous": settings.get("aws.credentials.provider", "").endswith("AnonymousAWSCredentialsProvider"),
-        "scheme": endpoint.partition("://")[0] if "://" in endpoint else "https" if secure else "http",
-        "endpoint_override": endpoint.partition("://")[2] or endpoint or None,
-        "region": settings.get("endpoint.region"),
-        "force_virtual_addressing": False,
-        "access_key": settings.get("access.key"),
-        "secret_key": settings.get("secret.key"),
-        "session_token": settings.get("session.token"),
-    }
-    return S3FileSystem(**{name: value for name, value in options.items() if value is not None})

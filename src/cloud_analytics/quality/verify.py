@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import DataFrame
+
 from cloud_analytics.config import EVENTS, MASTERS, Config
+from cloud_analytics.config.rules import SHARED, Rule
 from cloud_analytics.errors import ConfigError
 from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.lake import Lake, empty_frame
-from cloud_analytics.quality import conditions, events, masters
+from cloud_analytics.quality import events, masters
+from cloud_analytics.quality.conditions import condition
 from cloud_analytics.tables.zones import SILVER_MASTERS
 
 _OURS = ("warnings", "ingest_ts", "source_file")  # columns of Silver that no header has
+# What Spark takes for constants of a query. A verdict must not depend on when, where and for whom it is given.
+_CLOCK = re.compile(
+    r"\b(current_(date|timestamp|timezone|user|database|schema|catalog)|localtimestamp|session_user)\b"
+    r"|\b((curdate|now|unix_timestamp|user|version)\s*\(\s*\))"
+    r"|\b(date|timestamp(_ltz|_ntz)?)\s*(['\"])\s*(today|tomorrow|yesterday|now)\b",
+    re.IGNORECASE,
+)
+# Texts, quoted names and comments, in which none of these words means anything; but for texts that are a date.
+_QUOTED = re.compile(
+    r"(?i:\b(?:date|timestamp(?:_ltz|_ntz)?)\s*(?:'[^']*'|\"[^\"]*\"))"
+    r"|(?P<quoted>'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`|--[^\n]*|/\*.*?\*/)",
+    re.DOTALL,
+)
 _verified: set[str] = set()  # fingerprints of configurations that this process has verified
 
 
@@ -29,10 +51,58 @@ def verify_rules(lake: Lake, config: Config) -> None:
     if lacking:
         raise ConfigError(lacking)
     schemas = {EVENTS: events.NORMALISED, **{source: masters.normalised_schema(source, config) for source in MASTERS}}
+    shared = {rule.id for rule in config.rules.of(SHARED)}
     problems: dict[str, str] = {}
     for source, schema in schemas.items():
-        for key, problem in conditions.problems(empty_frame(lake.spark, schema), config, source).items():
-            problems.setdefault(key, problem)  # a rule that all masters share is wrong once
+        records = empty_frame(lake.spark, schema)
+        rules = [rule for rule in config.rules_of(source) if not rule.by_step]
+        if _problem(records, config, source, rules) is None:  # nearly always: then one analysis is enough
+            continue
+        for rule in rules:
+            if found := _problem(records, config, source, [rule]):
+                group = SHARED if source != EVENTS and rule.id in shared else source
+                key, problem = found
+                # A rule that all masters share is wrong once.
+                problems.setdefault(f"{group}.{rule.id}.{key}", f"{problem} (found {getattr(rule, key)!r})")
     if problems:
         raise ConfigError([f"rules.yaml: {key}: {problem}" for key, problem in problems.items()])
     _verified.add(config.fingerprint())
+
+
+def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Rule]) -> tuple[str, str] | None:
+    """What is wrong with one of these rules: its key, and the problem; None where nothing is."""
+    if any(rule.column is not None and rule.column not in records.columns for rule in rules):
+        return "column", f"unknown column; allowed are {', '.join(records.columns)}"
+    try:
+        judged = records.select("*", *[condition(rule, config, source).alias(f"_{rule.id}") for rule in rules])
+    except (ParseException, AnalysisException) as error:
+        return "when", _in_short(error)
+    kinds = {judged.schema[f"_{rule.id}"].dataType.simpleString() for rule in rules} - {"boolean"}
+    if kinds:
+        return "when", f"must be true or false, and is {', '.join(kinds)}"
+    if any(_depends_on_the_clock(rule.when or "") for rule in rules) or not _plan(judged).deterministic():
+        return "when", "must not depend on the clock or on chance; ingest_ts is the time of the ingest"
+    if _height(judged) != _height(records) + 1:
+        return "when", "must look at one record alone"
+    return None
+
+
+def _depends_on_the_clock(condition: str) -> bool:
+    return bool(_CLOCK.search(_QUOTED.sub(lambda found: "''" if found["quoted"] else found[0], condition)))
+
+
+def _plan(frame: DataFrame) -> Any:
+    return frame._jdf.queryExecution().analyzed()
+
+
+def _height(frame: DataFrame) -> int:
+    """Nodes of the analysed plan. A condition on one record adds one projection, a window or a subquery adds more."""
+    return len(str(_plan(frame).numberedTreeString()).splitlines())
+
+
+def _in_short(error: AnalysisException | ParseException) -> str:
+    """Spark's own words, without error class, position and plan."""
+    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    text = re.sub(r"^\[[A-Z_.]+\] ", "", text)
+    text = re.sub(r"[.;]* *(;|\(line \d|SQLSTATE|line \d).*$", "", text).strip()
+    return text[:1].lower() + text[1:]

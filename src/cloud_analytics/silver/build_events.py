@@ -126,8 +126,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
 def _inputs(lake: Lake, config: Config, bronze: Mapping[str, ledger.BronzeDate]) -> dict[str, Inputs]:
     """What each date of Bronze would be built from now."""
     states = lake.load(tables.TABLES)
-    contents = [tables.content_of(states.get(SILVER_MASTERS[name].path, {}).get("")) for name in _JOINED]
-    orgs, resources, users = contents
+    orgs, resources, users = (tables.content_of(states.get(SILVER_MASTERS[name].path, {}).get("")) for name in _JOINED)
     rules = config.fingerprint()
     return {date: Inputs(entry.version, orgs, resources, users, rules) for date, entry in bronze.items()}
 
