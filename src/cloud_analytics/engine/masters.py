@@ -39,11 +39,8 @@ def build(lake: Lake, config: Config, changes: Changes | None = None) -> list[st
         with ThreadPoolExecutor(4) as pool:
             pending = {name: pool.submit(_build, lake, transaction, config, name, changes) for name in stale}
             found = {name: future.result() for name, future in pending.items()}
-        metrics.record(
-            transaction,
-            config,
-            {name: metrics.verdicts(counts["silver"], counts["quarantine"], counts) for name, counts in found.items()},
-        )
+        counted = {name: metrics.verdicts(each["silver"], each["quarantine"], each) for name, each in found.items()}
+        metrics.record(transaction, config, counted)
         now = {
             SILVER_MASTERS[name].path: {"": Partition(fresh[name], counts["content"] or "", counts["silver"])}
             for name, counts in found.items()

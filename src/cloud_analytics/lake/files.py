@@ -67,20 +67,15 @@ class LocalFileSystem(FileSystem):
     def write(self, path: str, content: bytes, durable: bool = True) -> None:
         target = self._path(path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        self._clear(target)
+        with suppress(FileNotFoundError):
+            found = os.lstat(target)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                os.unlink(target)  # a link that a stranger put there would lead to another file
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "wb") as stream:
             stream.write(content)
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-
-    @staticmethod
-    def _clear(target: str) -> None:
-        """Remove what is no file of one name: a link that a stranger put there would lead to another file."""
-        with suppress(FileNotFoundError):
-            found = os.lstat(target)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-                os.unlink(target)
 
     def move(self, source: str, target: str) -> None:
         destination = self._path(target)

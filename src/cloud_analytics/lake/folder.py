@@ -45,11 +45,7 @@ class Document(Generic[Content]):
 def or_list_of_values(kind: type[Any]) -> BeforeValidator:
     """Accept a dataclass also as the list of its values, in the order of its fields, as earlier versions stored it."""
     names = [field.name for field in fields(kind)]
-
-    def named(value: Any) -> Any:
-        return dict(zip(names, value)) if isinstance(value, list) else value
-
-    return BeforeValidator(named)
+    return BeforeValidator(lambda value: dict(zip(names, value)) if isinstance(value, list) else value)
 
 
 def text_hash(text: str) -> str:

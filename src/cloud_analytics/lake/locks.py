@@ -155,15 +155,13 @@ class Lease:
                 continue
 
     def _others(self) -> dict[str, str]:
-        names = [info.name for info in self._files.files(self._folder, recursive=False) if info.name != self._name]
-        texts = {name: self._text(name) for name in names}
+        texts = {}
+        for name in {info.name for info in self._files.files(self._folder, recursive=False)} - {self._name}:
+            try:
+                texts[name] = self._files.read_text(self._path(name))
+            except Py4JJavaError:  # S3A refuses an object that was overwritten since it was opened: a sign of life
+                texts[name] = f"changed at {time.monotonic_ns()}"
         return {name: text for name, text in texts.items() if text is not None}
-
-    def _text(self, name: str) -> str | None:
-        try:
-            return self._files.read_text(self._path(name))
-        except Py4JJavaError:  # S3A refuses an object that was overwritten since it was opened: a sign of life
-            return f"changed at {time.monotonic_ns()}"
 
     def _outlive_the_others(self) -> None:
         started = time.monotonic()

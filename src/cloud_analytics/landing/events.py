@@ -20,21 +20,9 @@ from cloud_analytics.landing.text import event_timestamp, has_text
 from cloud_analytics.tables.spark_types import columns
 
 FIELDS = (
-    "event_id",
-    "timestamp",
-    "org_id",
-    "resource_id",
-    "user_id",
-    "service",
-    "region",
-    "metric",
-    "value",
-    "unit",
-    "cost_usd_increment",
-    "schema_version",
-    "carbon_kg",
-    "genai_tokens",
-)
+    "event_id", "timestamp", "org_id", "resource_id", "user_id", "service", "region", "metric", "value", "unit",
+    "cost_usd_increment", "schema_version", "carbon_kg", "genai_tokens",
+)  # fmt: skip
 _NUMERIC = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens", "schema_version")
 _SCHEME = re.compile(r"^[a-z0-9]+:/")
 _EVENT = "struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">"

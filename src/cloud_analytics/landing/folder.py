@@ -68,7 +68,10 @@ def look(landing: ReadableFiles, follow_links: bool = False) -> Contents:
             else:
                 _look_into(contents, landing, entry.name, follow_links)
         elif source in MASTERS and source != entry.name:
-            _take(contents, contents.masters[source], entry, entry.name, entry.name, follow_links)
+            if reason := _unfit(entry, follow_links):
+                contents.passed_over[entry.name] = reason
+            else:
+                contents.masters[source][entry.name] = entry.checked()
         elif entry.kind is Kind.FOLDER or _LIKE_DATA & set(entry.name.lower().split(".")):
             contents.passed_over[entry.name] = "belongs to no source by its name"
     return contents
@@ -79,27 +82,18 @@ def _visible(landing: ReadableFiles, folder: str) -> list[FileInfo]:
 
 
 def _look_into(contents: Contents, landing: ReadableFiles, folder: str, follow_links: bool) -> None:
-    suffixes = SUFFIXES if folder == FOLDER else (_CSV,)
+    is_events = folder == FOLDER
+    files, suffixes = (contents.events, SUFFIXES) if is_events else (contents.masters[folder], (_CSV,))
     for entry in _visible(landing, folder):
         path = f"{folder}/{entry.name}"
         if entry.kind is Kind.FOLDER:
             contents.passed_over[path] = "is a folder"
         elif not entry.name.endswith(suffixes):
             contents.passed_over[path] = f"does not end in {' or '.join(suffixes)}"
-        elif folder == FOLDER:
-            _take(contents, contents.events, entry, path, entry.name, follow_links)
+        elif reason := _unfit(entry, follow_links):
+            contents.passed_over[path] = reason
         else:
-            _take(contents, contents.masters[folder], entry, path, path, follow_links)
-
-
-def _take(
-    contents: Contents, files: dict[str, FileInfo], entry: FileInfo, path: str, name: str, follow_links: bool
-) -> None:
-    reason = _unfit(entry, follow_links)
-    if reason is None:
-        files[name] = entry.checked()
-    else:
-        contents.passed_over[path] = reason
+            files[entry.name if is_events else path] = entry.checked()
 
 
 def _unfit(entry: FileInfo, follow_links: bool) -> str | None:

@@ -53,22 +53,21 @@ def with_verdicts(normalised: DataFrame, config: Config, source: str, keep: Sequ
     for rule in rules:
         if rule.severity == "nullify" and rule.column is not None:
             nulled.setdefault(rule.column, []).append(broken[rule.id])
-    columns = [_unless(nulled[name], name) if name in nulled else F.col(name) for name in keep]
+    columns = [F.when(~_any(nulled[name]), F.col(name)).alias(name) if name in nulled else F.col(name) for name in keep]
     errors = {rule.id: broken[rule.id] for rule in rules if rule.severity == "reject"}
     warnings = {rule.id: broken[rule.id] for rule in rules if rule.severity != "reject"}
     return normalised.select(*columns, _names(errors).alias("errors"), _names(warnings).alias("warnings"))
 
 
-def _unless(conditions: list[Column], name: str) -> Column:
-    broken = reduce(or_, [F.coalesce(found, F.lit(False)) for found in conditions])
-    return F.when(~broken, F.col(name)).alias(name)
+def _any(conditions: list[Column]) -> Column:
+    return reduce(or_, [F.coalesce(found, F.lit(False)) for found in conditions])
 
 
 def _names(conditions: Mapping[str, Column]) -> Column:
     """The names of the conditions that are true, as an array in the given order."""
-    if not conditions:
-        return F.array().cast("array<string>")
     none = F.array().cast("array<string>")
+    if not conditions:
+        return none
     names = F.array_compact(F.array(*[F.when(holds, F.lit(name)) for name, holds in conditions.items()]))
     # Spark interprets `array_compact` and all that is inside. Most records break no rule: of these it sees nothing.
     return F.when(reduce(or_, conditions.values()), names).otherwise(none)

@@ -33,16 +33,13 @@ def rule_counts(
 def join_counts() -> list[Column]:
     """For each join the number of events that have a key for it, and of those that found it."""
     keys = [F.count(matched).alias(f"keys:{master}") for master, matched in _JOINS.items()]
-    return [*keys, *[F.count_if(F.col(matched)).alias(f"matched:{master}") for master, matched in _JOINS.items()]]
+    return keys + [F.count_if(F.col(matched)).alias(f"matched:{master}") for master, matched in _JOINS.items()]
 
 
 def _counts(observed: dict[str, Any], prefix: str) -> dict[str, int]:
     """The counts above 0 that were observed under a prefix."""
-    return {
-        name.removeprefix(f"{prefix}:"): int(count)
-        for name, count in observed.items()
-        if name.startswith(f"{prefix}:") and count
-    }
+    found = {name: int(count) for name, count in observed.items() if count and name.startswith(f"{prefix}:")}
+    return {name.partition(":")[2]: count for name, count in found.items()}
 
 
 def verdicts(silver: int, quarantine: int, observed: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -235,8 +235,9 @@ class _Build:
             came = F.col("batch_id").isin([batch for batches in work.added.values() for batch in batches])
             came |= F.col("date").cast("string").isin(list(work.anew))
             survivors, rejects = survivors.where(came), rejects.where(came)
-        ids = counts["ids"] - (standing.ids if standing is not None else 0)
-        events = ids + self._events_before(work)
+        ids = events = counts["ids"] - (standing.ids if standing is not None else 0)
+        if work.before:  # Silver also holds the events of the dates that are not built anew
+            events += self.state.events - (self._silver(work.anew).count() if work.anew else 0)
         baselines, made = self._baselines(work, survivors, events)
         little = is_little([bronze])
         kept = self._write_events(work, survivors, baselines, ids, little) if ids or work.anew else {}
@@ -267,6 +268,11 @@ class _Build:
 
     def _write_rejects(self, work: _Work, rejects: DataFrame | None, little: bool) -> dict[str, Any]:
         """Write the rejects, if any; returns what was counted of them. What Bronze rejected stays."""
+
+        def going(path: str) -> bool:
+            values = partition_values(partition_folder(path))
+            return values["date"] in work.anew and values["error_type"] not in BRONZE_ERRORS
+
         refused = Observation()
         rows = None
         if rejects is not None:
@@ -275,7 +281,7 @@ class _Build:
             found = quarantine.rejects(observed, EVENTS, self.config.fingerprint())
             rows = self.lake.gathered(found, [], 1, little)
         table = QUARANTINED_EVENTS
-        self.transaction.replace(table.path, rows, table.folders, _rejects_of_silver(work.anew) if work.anew else None)
+        self.transaction.replace(table.path, rows, table.folders, going if work.anew else None)
         return refused.get if rejects is not None else {}
 
     def _lines_of(self, standing: _Standing) -> DataFrame:
@@ -286,12 +292,6 @@ class _Build:
             listed = self.lake.files.folders(f"{BRONZE_EVENTS.path}/date={date}")
             folders |= {f"date={date}/{name}" for name in listed if name.startswith(f"batch_id={ledger.COMPACTED}")}
         return self.lake.rows(BRONZE_EVENTS, sorted(folders))
-
-    def _events_before(self, work: _Work) -> int:
-        """How many events Silver holds on the dates that are not built anew."""
-        if not work.before:
-            return 0
-        return self.state.events - (self._silver(work.anew).count() if work.anew else 0)
 
     def _baselines(self, work: _Work, survivors: DataFrame, events: int) -> tuple[DataFrame, Baselines]:
         """The baselines to score with, and their state: the stored ones, or new ones where those are out of date.
@@ -323,13 +323,3 @@ def _held(held: ExitStack, frame: DataFrame) -> DataFrame:
 
 def _folders(dates: Iterable[str]) -> list[str]:
     return [f"date={date}" for date in sorted(dates)]
-
-
-def _rejects_of_silver(dates: Collection[str]) -> Callable[[str], bool]:
-    """Whether a file of quarantine holds rejects of these dates that Silver gave, and not Bronze."""
-
-    def going(path: str) -> bool:
-        values = partition_values(partition_folder(path))
-        return values["date"] in dates and values["error_type"] not in BRONZE_ERRORS
-
-    return going

@@ -38,7 +38,7 @@ def join_parts(lake: Lake, config: Config) -> list[str]:
 def small_files(lengths: dict[str, int]) -> list[str]:
     """The files (path → bytes) that are to be joined with others of their partition."""
     partitions: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(lengths, key=lambda path: lengths[path]):
+    for path in sorted(lengths, key=lengths.__getitem__):
         partitions[partition_folder(path)].append(path)
     found = []
     for paths in partitions.values():

@@ -6,7 +6,7 @@ reconcile all of them.
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from cloud_analytics.landing.text import trimmed, without_blanks
@@ -101,11 +101,7 @@ def with_masters(events: DataFrame, orgs: DataFrame, resources: DataFrame, users
         .withColumn("resource_matched", F.col("_resource").isNotNull())
         .withColumn("user_matched", F.when(F.col("user_id").isNotNull(), F.col("_user").isNotNull()))
     )
-    unknown = {name: _or_unknown(name, "org_matched") for name in ("org_name", "industry", "plan_tier", "hq_region")}
-    unknown |= {name: _or_unknown(name, "resource_matched") for name in ("resource_type", "resource_state")}
-    unknown["role"] = F.when(~F.col("user_matched"), F.lit("unknown")).otherwise(F.col("role"))
+    matched = dict.fromkeys(("org_name", "industry", "plan_tier", "hq_region"), "org_matched")
+    matched |= dict.fromkeys(("resource_type", "resource_state"), "resource_matched") | {"role": "user_matched"}
+    unknown = {name: F.when(~F.col(found), F.lit("unknown")).otherwise(F.col(name)) for name, found in matched.items()}
     return joined.withColumns(unknown)
-
-
-def _or_unknown(name: str, matched: str) -> Column:
-    return F.when(F.col(matched), F.col(name)).otherwise(F.lit("unknown"))
