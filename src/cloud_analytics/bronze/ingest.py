@@ -121,8 +121,8 @@ def _write(
         entered = {info.name: KnownFile(info.length, info.modified, batch_id) for info in (*files, *unreadable)}
         again = entered.keys() & known.keys()
         with lake.transaction() as transaction:
-            gone = _lines_gone(lake, again, parsed)
-            lost = _retract(lake, transaction, again)
+            gone = _lines_gone(lake, again, parsed) if again else {}
+            lost = _retract(lake, transaction, again) if again else {}
             if written:
                 events = _events(parsed.withColumns(metadata), newest, before, watermark, lateness)
                 rows = lake.gathered(events, ["date"], len(written), little)
@@ -200,20 +200,14 @@ def _lines_gone(lake: Lake, names: Collection[str], lines: DataFrame) -> dict[st
 
     Only files that lost some. A line counts as often as it occurs.
     """
-    if not names:
-        return {}
     accepted = lake.rows(BRONZE_EVENTS, _accepted(lake, names))
     rejected = lake.rows(QUARANTINED_EVENTS, rejects.partitions(lake))
     line = ("source_file", F.xxhash64("raw").alias("line"))
     before = accepted.select(*line).unionByName(rejected.where("error_type != 'unreadable_file'").select(*line))
     both = before.withColumn("times", F.lit(1)).unionByName(lines.select(*line, F.lit(-1).alias("times")))
-    lost = (
-        both.where(F.col("source_file").isin(sorted(names)))
-        .groupBy("source_file", "line")
-        .agg(F.sum("times").alias("n"))
-    )
-    found = lost.where("n > 0").groupBy("source_file").agg(F.sum("n").alias("n"))
-    return {row.source_file: row.n for row in found.collect()}
+    of_these = both.where(F.col("source_file").isin(sorted(names)))
+    lost = of_these.groupBy("source_file", "line").agg(F.sum("times").alias("n")).where("n > 0")
+    return {row.source_file: row.n for row in lost.groupBy("source_file").agg(F.sum("n").alias("n")).collect()}
 
 
 def _retract(lake: Lake, transaction: Transaction, names: Collection[str]) -> dict[str, bool]:
@@ -221,8 +215,6 @@ def _retract(lake: Lake, transaction: Transaction, names: Collection[str]) -> di
 
     Returns the event dates that lose rows, each with whether rows of other files are left there.
     """
-    if not names:
-        return {}
     going = F.col("source_file").isin(sorted(names))
     _remove(lake, transaction, QUARANTINED_EVENTS, rejects.partitions(lake), going)
     partitions = lake.partitions(BRONZE_EVENTS.path)

@@ -46,10 +46,7 @@ class Source:
 
 
 def build(
-    lake: Lake,
-    config: Config,
-    settling: bool = False,
-    documents: Mapping[Document[Any], Any] | None = None,
+    lake: Lake, config: Config, settling: bool = False, documents: Mapping[Document[Any], Any] | None = None
 ) -> dict[str, int]:
     """Rebuild what is stale; returns mart → number of partitions whose content changed.
 

@@ -289,10 +289,8 @@ class Lake(LakeFolder):
 
         `paths` (partition folders relative to the table) narrows what is listed and read.
         """
-        if paths is None:
-            chosen = [table] if self.files.exists(table) else []
-        else:
-            chosen = [f"{table}/{path}" for path in paths if self.files.exists(f"{table}/{path}")]
+        wanted = [table] if paths is None else [f"{table}/{path}" for path in paths]
+        chosen = list(filter(self.files.exists, wanted))
         if not chosen:
             return empty_frame(self.spark, schema)
         reader = self.spark.read.schema(schema).option("basePath", self.files.full(table))
@@ -393,7 +391,11 @@ class Lake(LakeFolder):
             self._apply(journal, again=True)
         elif self.state(LAST_TRANSACTION, None) is None and any(map(self.files.files, ZONES)):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
-        self._sweep()
+        # What transactions left that were never decided. A folder that was no lake may hold something else there.
+        found = [entry.name for entry in self.files.entries(_STAGING)]
+        left = [name for name in found if name.isdigit()]
+        for path in [_STAGING] if left == found else [f"{_STAGING}/{name}" for name in left]:
+            self.files.delete(path)
         self._forget()
         self._expect_one_time()
         return was_decided
@@ -406,13 +408,6 @@ class Lake(LakeFolder):
                 if text_hash(text) != digest:
                     raise self._damaged(f"{path}.json", "is not as the last transaction left it")
                 self._documents[path] = json_value(text)  # so that it is read once
-
-    def _sweep(self) -> None:
-        """Delete what transactions left that were never decided. A folder that was no lake may hold something else."""
-        found = [entry.name for entry in self.files.entries(_STAGING)]
-        left = [name for name in found if name.isdigit()]
-        for path in [_STAGING] if left == found else [f"{_STAGING}/{name}" for name in left]:
-            self.files.delete(path)
 
     @contextmanager
     def writer(self, by_turns: bool = False) -> Iterator[None]:
