@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from cloud_analytics.lake.compare import RowChanges, row_changes
+from cloud_analytics.lake.rows import RowChanges, row_changes
 from tests.conftest import MakePipeline
 from tests.crash.harness import contents
 from tests.integration import hostile

@@ -18,9 +18,9 @@ from cloud_analytics.engine import marts, masters, periods
 from cloud_analytics.engine.lost import expect_whole_bronze, forget_lost
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.built import judged_by
-from cloud_analytics.lake.compare import RowChanges
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.periods import Closing, check_month
+from cloud_analytics.lake.rows import RowChanges
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import FOLDER, look, tell_passed_over
 from cloud_analytics.quality.verify import verify_rules

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from cloud_analytics.lake.compare import row_hash
-from cloud_analytics.lake.few_rows import collected, collected_with_contents, is_little, parquet_files
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.rows import collected, collected_with_contents, is_little, parquet_files, row_hash
 
 ODD = ["plain", "a/b", "50%", "x=y", "größe", "tab\there", "", None, "[z]", "back\\slash", "a b"]
 

@@ -208,7 +208,7 @@ def test_nothing_of_the_current_folder_is_run_and_its_data_are_found(tmp_path: P
 
 def test_arrow_returns_what_threads_took_that_have_ended() -> None:
     """A stream that lasts would grow with each micro-batch (`docs/benchmarks.md`, `benchmarks/live.py`)."""
-    code = "import cloud_analytics.lake.few_rows, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    code = "import cloud_analytics.lake.rows, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
     environment = {key: value for key, value in SOURCES.items() if key != "ARROW_DEFAULT_MEMORY_POOL"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "system"

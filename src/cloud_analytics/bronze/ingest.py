@@ -19,9 +19,9 @@ from pyspark.sql import functions as F
 from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
-from cloud_analytics.lake.few_rows import LITTLE_BYTES
 from cloud_analytics.lake.files import FileInfo, FileSystem, file_system
 from cloud_analytics.lake.lake import Lake, Transaction, lies_below
+from cloud_analytics.lake.rows import LITTLE_BYTES
 from cloud_analytics.landing.events import parse_lines, read_lines, stored_lines
 from cloud_analytics.landing.folder import KnownFile, has_long_line
 from cloud_analytics.tables import Table

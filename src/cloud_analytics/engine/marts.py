@@ -25,10 +25,10 @@ from cloud_analytics.engine.versions import inputs, wanted
 from cloud_analytics.gold import marts
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import Partition, States, content_of, inputs_of
-from cloud_analytics.lake.few_rows import is_little
 from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.periods import Periods
+from cloud_analytics.lake.rows import is_little
 from cloud_analytics.silver import state as silver_state
 from cloud_analytics.tables import Earlier, Mart, Read, Table
 from cloud_analytics.tables.zones import QUARANTINED_EVENTS, SILVER_EVENTS, SILVER_MASTERS

@@ -18,9 +18,8 @@ from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.engine.versions import inputs
 from cloud_analytics.lake import built
 from cloud_analytics.lake.built import Partition, inputs_of
-from cloud_analytics.lake.compare import Changes, content_hash, row_changes, row_hash
-from cloud_analytics.lake.few_rows import collected
 from cloud_analytics.lake.lake import Lake, Transaction
+from cloud_analytics.lake.rows import Changes, collected, content_hash, row_changes, row_hash
 from cloud_analytics.quality import masters, metrics, quarantine
 from cloud_analytics.tables.zones import INGEST_TS, QUARANTINED_EVENTS, SILVER_MASTERS, SOURCE_FILE
 

@@ -9,9 +9,8 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cloud_analytics.lake.compare import content_hash, row_hash
-from cloud_analytics.lake.few_rows import collected_with_contents
 from cloud_analytics.lake.lake import Lake, Transaction, lies_below
+from cloud_analytics.lake.rows import collected_with_contents, content_hash, row_hash
 from cloud_analytics.tables import Table
 
 Contents = dict[str, tuple[str, int]]

@@ -12,8 +12,8 @@ from cloud_analytics.engine import staging
 from cloud_analytics.gold import resource_daily_usage
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import Partition, content_of, inputs_of
-from cloud_analytics.lake.few_rows import is_little
 from cloud_analytics.lake.lake import Lake
+from cloud_analytics.lake.rows import is_little
 from cloud_analytics.silver import state as silver_state
 from cloud_analytics.silver.state import SilverDate
 from cloud_analytics.tables.zones import SILVER_EVENTS

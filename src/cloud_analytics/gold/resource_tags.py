@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from cloud_analytics.gold.measures import or_unknown
-from cloud_analytics.landing.strict_json import listed
-from cloud_analytics.landing.text import without_blanks
+from cloud_analytics.landing.text import listed, without_blanks
 from cloud_analytics.spark import Column as SparkColumn
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, Table, Whole

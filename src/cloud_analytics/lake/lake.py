@@ -29,11 +29,11 @@ from pyspark.sql.types import StructType
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.failures import readable_refusals
-from cloud_analytics.lake.few_rows import collected, parquet_files
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder, text_hash
 from cloud_analytics.lake.journal import INVENTORY, JOURNAL, Files, Journal, differing, files_after, folder_of
 from cloud_analytics.lake.locks import Lease, held
+from cloud_analytics.lake.rows import collected, parquet_files
 from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
 from cloud_analytics.untrusted import json_value

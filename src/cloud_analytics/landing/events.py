@@ -1,6 +1,6 @@
 """Lines of usage_events_stream → typed events, each line with exactly one outcome (contract 3 and 4).
 
-Lines are read as text. A line parses only if it is exactly one JSON object (`strict_json`). Long numbers are quoted
+Lines are read as text. A line parses only if it is exactly one JSON object (`is_one_value`). Long numbers are quoted
 before, so that they keep every digit.
 """
 
@@ -15,8 +15,7 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.lake.lake import empty_frame
 from cloud_analytics.lake.uris import escape_glob
-from cloud_analytics.landing.strict_json import is_one_value, listed
-from cloud_analytics.landing.text import event_timestamp, has_text
+from cloud_analytics.landing.text import event_timestamp, has_text, is_one_value, listed
 from cloud_analytics.tables.spark_types import columns
 
 FIELDS = (

@@ -12,8 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, DateType, DecimalType, StringType, StructField, StructType
 
 from cloud_analytics.config import Config
-from cloud_analytics.landing.strict_json import json_text
-from cloud_analytics.landing.text import boolean, decimal, each_trimmed, iso_date, iso_month
+from cloud_analytics.landing.text import boolean, decimal, each_trimmed, iso_date, iso_month, json_text
 from cloud_analytics.quality.conditions import with_verdicts
 from cloud_analytics.tables.spark_types import columns
 from cloud_analytics.tables.zones import SILVER_MASTERS

@@ -16,9 +16,8 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake import built as tables
 from cloud_analytics.lake import periods
-from cloud_analytics.lake.compare import Changes, row_changes
-from cloud_analytics.lake.few_rows import is_little
 from cloud_analytics.lake.lake import Lake, Transaction, lies_below, partition_folder, partition_values
+from cloud_analytics.lake.rows import Changes, is_little, row_changes
 from cloud_analytics.landing.text import trimmed
 from cloud_analytics.quality import metrics, quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judged

@@ -1,4 +1,4 @@
-"""Tables of few rows, which this process collects and writes itself.
+"""Rows: whether they differ (hashes of rows and of whole tables), and few of them, which this process writes itself.
 
 For few rows Spark takes longer to prepare a write than the rows take: it shuffles them so that one task has each
 partition, and opens and commits each file. Where there is more than `LITTLE_BYTES` to read, Spark's tasks write.
@@ -7,20 +7,60 @@ partition, and opens and commits each file. Where there is more than `LITTLE_BYT
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from cloud_analytics.lake.compare import row_hash
 from cloud_analytics.lake.folder import NO_VALUE
 
 LITTLE_BYTES = 16 * 2**20
 _HASH = "_hash"
+
+
+@dataclass(frozen=True)
+class RowChanges:
+    """How many rows came, how many went, and how many stayed under their key with other values."""
+
+    added: int
+    removed: int
+    changed: int
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+Changes = dict[str, RowChanges]
+"""Table → what replacing it changed."""
+
+
+def row_hash(columns: Sequence[str]) -> Column:
+    """A hash of a row's values (BIGINT). A null counts with its column, unlike in Spark's own hash."""
+    names = [f"`{name}`" for name in columns]
+    return F.expr(f"xxhash64({', '.join([*names, *(f'isnull({name})' for name in names)])})")
+
+
+def content_hash(hashes: Column) -> Column:
+    """The sum of rows' hashes (`row_hash`), as text; null without rows. It does not depend on the order of rows."""
+    return F.sum(hashes.cast("decimal(20,0)")).cast("string")
+
+
+def row_changes(old: DataFrame, new: DataFrame, key: Sequence[str]) -> RowChanges:
+    """Compare two states of a table whose rows `key` tells apart; one job, which moves a key and a hash of each row."""
+    columns = sorted(new.columns)
+    before = old.select(*key, row_hash(columns).alias("old"), F.lit(None).cast("bigint").alias("new"))
+    now = new.select(*key, F.lit(None).cast("bigint").alias("old"), row_hash(columns).alias("new"))
+    rows = before.unionByName(now).groupBy(*key).agg(F.max("old").alias("old"), F.max("new").alias("new"))
+    counts = {"added": F.isnull("old"), "removed": F.isnull("new"), "changed": F.col("old") != F.col("new")}
+    row = rows.agg(*[F.count(F.when(condition, 1)).alias(name) for name, condition in counts.items()]).first()
+    assert row is not None  # an aggregate without groups has one row
+    return RowChanges(row.added, row.removed, row.changed)
 
 
 def is_little(frames: Iterable[DataFrame]) -> bool:
@@ -42,7 +82,7 @@ def collected(frame: DataFrame) -> pa.Table:
 def collected_with_contents(frame: DataFrame, partition: str | None) -> tuple[pa.Table, dict[str, tuple[str, int]]]:
     """The rows of a frame, and partition ("" where `partition` is None) → (content hash, number of its rows).
 
-    The hashes are those of `compare.content_hash`; one Spark job.
+    The hashes are those of `content_hash`; one Spark job.
     """
     rows = collected(frame.withColumn(_HASH, row_hash(frame.columns)))
     names = pc.cast(rows[partition], pa.string()) if partition else pa.repeat("", len(rows))
