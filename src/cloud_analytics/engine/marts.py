@@ -185,7 +185,7 @@ class _Refresh:
         rows = mart.build(*frames, *settings)
         if table.closes is not None and self.closed and table.path in self.known:
             is_closed = F.col(table.closes).isin(*self.closed)
-            rows = rows.where(~is_closed).unionByName(self.lake.read(table.path, table.schema).where(is_closed))
+            rows = rows.where(~is_closed).unionByName(self.lake.rows(table).where(is_closed))
         if table.partition:
             rows = rows.where(F.col(table.partition).cast("string").isin(*stale))
         return staging.stage(transaction, table, rows, stale, little)

@@ -40,7 +40,7 @@ def close(lake: Lake, config: Config, month: str) -> Closing:
     if earlier:
         raise UsageError(f"{earlier[0]} is still open: months are closed one after the other, so close that first")
     own = sorted(day for day in dates if day[:7] == month)
-    rows = lake.read(_DAILY.path, _DAILY.schema, [f"usage_date={day}" for day in own])
+    rows = lake.rows(_DAILY, [f"usage_date={day}" for day in own])
     cost = rows.agg(F.coalesce(F.sum("total_cost_usd"), F.lit(0)).cast("decimal(28,6)")).collect()[0][0]
     closing = Closing(_now(), sum(state[day].rows for day in own), str(cost))
     marts.build(lake, config, documents={periods.DOCUMENT: now.with_closed(month, closing)})

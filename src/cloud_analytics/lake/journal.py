@@ -80,7 +80,8 @@ def files_after(before: Partitions, gone: Mapping[str, int], come: Mapping[str, 
         for path, length in files.items():
             folder = folder_of(path)
             known = found.get(folder, Files())
-            found[folder] = Files(known.number + sign, (known.digest + sign * _hash(path, length)) % _MODULUS)
+            digest = int.from_bytes(hashlib.blake2b(f"{length}/{path}".encode(), digest_size=6).digest(), "big")
+            found[folder] = Files(known.number + sign, (known.digest + sign * digest) % _MODULUS)
     return {folder: files for folder, files in found.items() if files != Files()}
 
 
@@ -88,7 +89,3 @@ def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:
     """The partitions whose files, those that are `there`, are not those that were `left` → whether any is there."""
     found = files_after({}, {}, there)
     return {folder: folder in found for folder in {*left, *found} if left.get(folder) != found.get(folder)}
-
-
-def _hash(path: str, length: int) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{length}/{path}".encode(), digest_size=6).digest(), "big")

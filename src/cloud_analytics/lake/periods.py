@@ -35,7 +35,9 @@ class Periods:
     @property
     def open_month(self) -> str | None:
         """The first open month after the closed ones, in which late changes are booked; None where all are open."""
-        return month_after(max(self.closed)) if self.closed else None
+        if not self.closed:
+            return None
+        return (date.fromisoformat(f"{max(self.closed)}-28") + timedelta(days=4)).isoformat()[:7]
 
     def with_closed(self, month: str, closing: Closing) -> Periods:
         """The same, and this month closed."""
@@ -60,8 +62,3 @@ def check_month(month: str) -> None:
     """UsageError where the text is no month."""
     if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
         raise UsageError(f"{month}: expected a month, YYYY-MM")
-
-
-def month_after(month: str) -> str:
-    """`2025-12` → `2026-01`."""
-    return (date.fromisoformat(f"{month}-28") + timedelta(days=4)).isoformat()[:7]

@@ -69,20 +69,17 @@ def decimal(text: Column, scale: int = 6) -> Column:
 def _careful_decimal(text: Column, scale: int) -> Column:
     """`decimal` for any text. Exponents of more than three digits are not computed: the number is 0 or too large."""
     number = without_blanks(text)
+    # Without digits that cannot matter; null if it is too large. Spark takes hours for megabytes of them.
+    fraction = F.regexp_replace(number, rf"(\.[0-9]{{{_DIGITS}}})[0-9]+", "$1")
+    too_large = number.rlike(rf"^[+-]?0*[1-9][0-9]{{{_DIGITS}}}")
+    short = F.when(F.length(number) <= _DIGITS, number).when(~too_large, fraction)
     plain = F.coalesce(
-        _shortened(number).cast(f"decimal(38,{scale})"),
+        short.cast(f"decimal(38,{scale})"),
         F.when(number.rlike(_ZERO), F.lit(0)),  # with a large exponent, too, which the cast refuses
     )
     exact = F.when(number.rlike(_NUMBER), plain).when(number.rlike(_TINY), F.lit(0))
     limit = F.lit(LIMIT if scale == 6 else "1" + "0" * (18 - scale)).cast("decimal(38,0)")
     return F.when(F.abs(exact) < limit, exact).cast(f"decimal(18,{scale})")
-
-
-def _shortened(number: Column) -> Column:
-    """The same number without digits that cannot matter; null if it is too large. Spark takes hours for megabytes."""
-    fraction = F.regexp_replace(number, rf"(\.[0-9]{{{_DIGITS}}})[0-9]+", "$1")
-    too_large = number.rlike(rf"^[+-]?0*[1-9][0-9]{{{_DIGITS}}}")
-    return F.when(F.length(number) <= _DIGITS, number).when(~too_large, fraction)
 
 
 def event_timestamp(text: Column) -> Column:

@@ -6,6 +6,7 @@ The declared type of a column of Silver says how its text becomes a value.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -23,10 +24,6 @@ _METADATA = columns(
 )
 
 
-def _rate(text: Column) -> Column:
-    return decimal(text, _RATE_SCALE)
-
-
 def _amount(text: Column) -> Column:
     """A number; blank is 0."""
     return F.when(text.isNotNull(), decimal(text)).otherwise(F.lit(0).cast("decimal(18,6)"))
@@ -41,7 +38,12 @@ _BY_TYPE: dict[type[DataType], Callable[[Column], Column]] = {
 # The columns for which the type alone does not say it.
 _SPECIAL: dict[str, dict[str, Callable[[Column], Column]]] = {
     "resources": {"tags_json": json_text},
-    "billing_monthly": {"month": iso_month, "credits": _amount, "taxes": _amount, "exchange_rate_to_usd": _rate},
+    "billing_monthly": {
+        "month": iso_month,
+        "credits": _amount,
+        "taxes": _amount,
+        "exchange_rate_to_usd": partial(decimal, scale=_RATE_SCALE),
+    },
 }
 
 
