@@ -7,12 +7,14 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from hmac import compare_digest
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +22,7 @@ import pyspark
 from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
+from pyspark.accumulators import AccumulatorServer
 from pyspark.errors import PySparkException
 from pyspark.java_gateway import ensure_callback_server_started, launch_gateway
 from pyspark.sql import SparkSession
@@ -48,6 +51,7 @@ _JVM_RESULTS = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US"
 _ANSI = "SPARK_ANSI_SQL_MODE"  # makes the mode the default of whatever asks outside a session, as threads do
 # Other ways of starting Spark: their settings would come past ours, and Spark Connect has no JVM of its own here.
 _NOT_READ = ("PYSPARK_SUBMIT_ARGS", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+_SECONDS_FOR_A_SECRET = 5.0  # Java says it as soon as it is connected
 _DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -141,6 +145,7 @@ def build_session(
     options["spark.hadoop.fs.permissions.umask-mode"] = f"{_umask():03o}"
     # An error inside foreachBatch is raised where the query is waited for; py4j would print its traceback as well.
     logging.getLogger("py4j.clientserver").setLevel(logging.ERROR if verbose else logging.CRITICAL)
+    AccumulatorServer.verify_request = _says_the_secret  # type: ignore[assignment, method-assign]
     with _readable_start(variables):
         if given:
             options = _less_what_was_given({**options, **_added(options, settings.conf)})
@@ -161,6 +166,21 @@ def _silence_what_is_not_logged(session: SparkSession) -> None:
     jvm = session.sparkContext._jvm
     assert jvm is not None
     jvm.java.lang.System.setErr(jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream()))
+
+
+def _says_the_secret(server: AccumulatorServer, request: socket.socket, _address: object) -> bool:
+    """Whether a client of the port for accumulators begins with their secret, which is left to be read.
+
+    PySpark takes one client after the other, waits for each as long as it likes, and prints a traceback for a stranger.
+    """
+    secret = server.auth_token.encode()
+    request.settimeout(_SECONDS_FOR_A_SECRET)
+    try:
+        said = request.recv(len(secret), socket.MSG_PEEK)
+        request.settimeout(None)
+    except OSError:
+        return False
+    return compare_digest(said, secret)
 
 
 def _ask_for_a_secret(session: SparkSession) -> None:

@@ -237,3 +237,20 @@ def test_nobody_without_the_secret_calls_what_foreach_batch_calls(spark: SparkSe
             while stranger.recv(1024):
                 pass
     assert called == []
+
+
+@pytest.mark.spark
+def test_strangers_on_the_port_for_accumulators_are_let_go_without_a_word(
+    spark: SparkSession, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They were answered by a traceback, and one who said nothing kept the port for himself."""
+    port = spark.sparkContext._accumulatorServer.server_address[1]
+    for told in (b"\x7f" + 200 * b"\xff", b"short", b""):
+        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=30) as stranger:
+            stranger.sendall(told)
+            while stranger.recv(1024):
+                pass
+    seen = spark.sparkContext.accumulator(0)
+    spark.sparkContext.parallelize([1, 2, 3], 1).foreach(seen.add)
+    assert seen.value == 6
+    assert "Traceback" not in capfd.readouterr().err
