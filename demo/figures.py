@@ -11,7 +11,7 @@ from cloud_analytics.config import load
 from cloud_analytics.insight import plots
 from cloud_analytics.insight.report import facts
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.svg import svg
+from cloud_analytics.insight.style import svg
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.reading.lake import LakeReader
 

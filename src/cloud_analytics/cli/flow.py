@@ -36,7 +36,7 @@ def run(places: Places) -> None:
     Where nothing is new it changes nothing, so it may be repeated: after a crash, or as a schedule.
     """
     with open_pipeline(places) as pipeline:
-        from cloud_analytics.insight.tour import print_tour, tour
+        from cloud_analytics.insight.answers import print_tour, tour
         from cloud_analytics.reading.forecasts import budget_alerts
         from cloud_analytics.reading.headline import headline
         from cloud_analytics.reading.lake import LakeReader

@@ -7,8 +7,7 @@ import streamlit as st
 from cloud_analytics.dashboard import charts
 from cloud_analytics.dashboard.show import frame, legible, organisation, question, say, table
 from cloud_analytics.dashboard.source import Source
-from cloud_analytics.insight.alerts import reason
-from cloud_analytics.insight.shifts import shifts
+from cloud_analytics.insight.alerts import reason, shifts
 from cloud_analytics.serving.queries import Answer, NothingServed
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import COUNT, SERVICE, USD

@@ -8,7 +8,7 @@ import streamlit as st
 from cloud_analytics.dashboard import charts
 from cloud_analytics.dashboard.show import distrust, figures, frame, organisation, question, say, show_answer, table
 from cloud_analytics.dashboard.source import Source
-from cloud_analytics.insight.caveats import uncovered_months
+from cloud_analytics.insight.alerts import uncovered_months
 from cloud_analytics.insight.numbers import number
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import SHARE, USD

@@ -9,8 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from cloud_analytics.dashboard.show import heading, say
-from cloud_analytics.insight.colours import ALERT, PALETTE
-from cloud_analytics.insight.time_axis import left_out, with_days
+from cloud_analytics.insight.pictures import ALERT, PALETTE, left_out, with_days
 from cloud_analytics.tables import Column
 
 _Channel = TypeVar("_Channel", alt.X, alt.Y)

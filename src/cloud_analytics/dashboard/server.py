@@ -23,7 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from cloud_analytics.dashboard import door
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import UsageError
-from cloud_analytics.insight.colours import PALETTE
+from cloud_analytics.insight.pictures import PALETTE
 from cloud_analytics.runtime.temporary import temporary_folder
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")

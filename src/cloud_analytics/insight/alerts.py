@@ -1,17 +1,17 @@
-"""Alerts: the days on which a service cost an organisation far more than usual, ranked, with the reason in words.
+"""What a reader is told to look at: days that stand out, costs that stay higher, and what the figures cannot say.
 
-An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. `reason` needs nothing but the row, so
-that `query anomalies` shows the same words for a row that Cassandra served. What is anomalous, contract 7 decides.
+An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. What is anomalous, contract 7 decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cloud_analytics.reading.checks import Check
     from cloud_analytics.reading.lake import LakeReader
 
 MART = "cost_anomaly_mart"
@@ -21,6 +21,11 @@ _DETECTORS = {
     "zscore_events": "z-score",
     "mad_events": "MAD",
     "percentile_events": "95th percentile",
+}
+# Signal → the flag of gold/cost_shifts that raises it, what a day cost before, and what a day costs then.
+_SIGNALS = {
+    "level shift": ("is_level_shift", "previous_cost_usd", "recent_cost_usd"),
+    "drift": ("is_trend", "trend_from_usd", "trend_to_usd"),
 }
 
 
@@ -39,7 +44,7 @@ def alerts(lake: LakeReader) -> pd.DataFrame:
 
 
 def reason(row: Mapping[str, Any]) -> str:
-    """Why a row of the anomaly mart is there, in words for people."""
+    """Why a row of the anomaly mart is there, in words for people; Cassandra's row of it gives the same words."""
     parts = [_day(row), _events(row)]
     cost, actual = row["top_resource_cost_usd"], row["actual_cost_usd"]
     if actual and actual > 0:
@@ -62,3 +67,47 @@ def _events(row: Mapping[str, Any]) -> str:
         return "no single event stands out: more usage, or many small increases"
     found = ", ".join(name for column, name in _DETECTORS.items() if row[column])
     return f"{count:,} anomalous event{'s' * (count > 1)} of {row['anomalous_cost_usd']:,.2f} USD (by {found})"
+
+
+def shifts(days: pd.DataFrame) -> pd.DataFrame:
+    """Rows of gold/cost_shifts → one row an (org_id, service, signal), the largest rise first.
+
+    `first_day`, `last_day` and `days` say when the signal stood. `from_usd` is what a day cost before, `to_usd` what it
+    cost on the last of these days, and `rise` the difference.
+    """
+    import pandas as pd
+
+    found = [
+        days[days[flag].eq(True)]
+        .sort_values("usage_date")
+        .groupby(["org_id", "service"], as_index=False)
+        .agg(
+            first_day=("usage_date", "min"),
+            last_day=("usage_date", "max"),
+            days=("usage_date", "count"),
+            from_usd=(before, "last"),
+            to_usd=(after, "last"),
+        )
+        .assign(signal=signal)
+        for signal, (flag, before, after) in _SIGNALS.items()
+    ]
+    rows = pd.concat(found, ignore_index=True)
+    rows = rows.assign(rise=rows["to_usd"] - rows["from_usd"])
+    order = ["rise", "org_id", "service", "signal"]
+    return rows.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
+
+
+def distrust(checks: Iterable[Check], ids: Collection[str]) -> list[str]:
+    """A warning for each of the figures with these ids (F1 to F4) that says nothing."""
+    return [check.warning for check in checks if check.id in ids and check.warning]
+
+
+def uncovered_months(billing: pd.DataFrame) -> list[str]:
+    """A sentence about the months of billing_reconciliation that usage does not cover; none where it covers all."""
+    months = sorted(set(billing["month"][~billing["covers_month"].eq(True)]))
+    if not months:
+        return []
+    return [
+        f"The usage here does not cover the whole of {', '.join(months)}: whether those invoices are right cannot"
+        " be told from these data."
+    ]

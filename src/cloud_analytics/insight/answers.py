@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from cloud_analytics.insight.alerts import MART as ALERTS_MART
 from cloud_analytics.insight.alerts import reason
-from cloud_analytics.serving.queries import Answer, Request
+from cloud_analytics.serving.queries import Answer, Request, ask
+from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables import Unit
 from cloud_analytics.tables.columns import COUNT
 from cloud_analytics.untrusted import csv_text, printable
 
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+_TOUR_ROWS = 3
 _HEADER_WIDTH = 10  # headings longer than this go on in a second line
 _SHORT = {"pct": "%", "hours": "h"}  # words of names, as units write them
 _SENTENCE_WIDTH = 22  # a reason goes on in more lines, but is not narrower than this
@@ -92,6 +99,21 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
         console.print(note, markup=False, soft_wrap=True)
 
 
+def tour(session: Session, org: str) -> list[Answer]:
+    """What `run` ends with: the first rows (newest, highest, largest) of each answer about one organisation."""
+    shown = [table for table in tables().values() if table.shown and table.chosen_by == ("org_id",)]
+    return [ask(session, table.question, org, top=_TOUR_ROWS) for table in shown]
+
+
+def print_tour(answers: list[Answer], console: Console) -> None:
+    """Print question by question, each with the command that gives the whole answer."""
+    for answer in answers:
+        table = answer.request.table
+        command = f"cloud-analytics query {table.question} --org {shlex.quote(str(answer.request.org))}"
+        console.print(f"\n[bold]{table.asks}[/bold]\n  {escape(command)}", soft_wrap=True)
+        print_table(answer, console, table.shown)
+
+
 def _table(answer: Answer, names: list[str], title: str | None, console: Console) -> Table:
     table = Table(
         title=Text(printable(title)) if title else None,
@@ -100,9 +122,14 @@ def _table(answer: Answer, names: list[str], title: str | None, console: Console
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
-    units = {name: _unit(answer, name) for name in names}
+    declared = answer.request.table.declared  # `reason` is no column of the table
+    units = {name: declared[name].unit if name in declared else None for name in names}
     for name, found in units.items():
-        header = Text("\n".join(line for text in heading(name, found) for line in _folded(printable(text))))
+        parts = [
+            wrap(printable(text), _HEADER_WIDTH, break_long_words=False, break_on_hyphens=False)
+            for text in heading(name, found)
+        ]
+        header = Text("\n".join(line for part in parts for line in part))
         wraps = name == "reason"
         width = max(_SENTENCE_WIDTH, console.width // 4) if wraps else None
         table.add_column(header, justify="right" if found else "left", no_wrap=not wraps, max_width=width)
@@ -124,11 +151,6 @@ def heading(name: str, unit: Unit | None) -> tuple[str, ...]:
     return " ".join(word for word in words if _SHORT.get(word, word) not in told), unit.name.replace("_", " ")
 
 
-def _folded(text: str) -> list[str]:
-    """The lines of a heading, which break between words only."""
-    return wrap(text, _HEADER_WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
 def _range(asked: Request) -> str:
     since, until = asked.since, asked.until
     if asked.table.date_column:
@@ -136,12 +158,6 @@ def _range(asked: Request) -> str:
     if since and until:
         return f" between {since} and {until}"
     return f" from {since} on" if since else f" up to {until}" if until else ""
-
-
-def _unit(answer: Answer, name: str) -> Unit | None:
-    """The unit of a figure; None for names, dates and flags, and for what is no column of the table."""
-    column = answer.request.table.declared.get(name)
-    return column.unit if column else None
 
 
 def readable(unit: Unit | None, value: Any) -> str:

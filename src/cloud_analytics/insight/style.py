@@ -1,23 +1,27 @@
-"""The style of every plot, and the parts that plots share."""
+"""The style of every plot, the parts that plots share, and plots as elements of a web page."""
 
 from __future__ import annotations
 
 import itertools
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from cycler import cycler
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from cloud_analytics.insight.colours import INK, PALETTE
-from cloud_analytics.untrusted import printable
+from cloud_analytics.insight.pictures import INK, PALETTE
+from cloud_analytics.untrusted import on_a_page, printable
 
 _STYLE: Any = {
     "figure.figsize": (9.0, 4.0),
@@ -123,3 +127,19 @@ def finish(figure: Figure, frame: pd.DataFrame) -> Figure:
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=_LEGEND_COLUMNS)
     return figure
+
+
+def svg(figure: Figure) -> Markup:
+    """A figure as an `<svg>` element whose texts and axes take the colour of the page around them.
+
+    The same figure gives the same element, without its date and the version of matplotlib.
+    """
+    drawn, no_metadata = StringIO(), dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}  # ids that no other figure has
+    with mpl.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts draw what matplotlib's lack
+        figure.savefig(drawn, format="svg", transparent=True, metadata=no_metadata)
+    text = drawn.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    text = re.sub(r' (xmlns(:xlink)?="[^"]*"|id="[\w.]+_\d+")', "", text)  # not needed in HTML; these ids would repeat
+    return Markup(on_a_page(text))  # matplotlib has escaped what is markup

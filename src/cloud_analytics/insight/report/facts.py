@@ -10,9 +10,7 @@ import pandas as pd
 
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.errors import UsageError
-from cloud_analytics.insight import caveats
-from cloud_analytics.insight.alerts import anomalies
-from cloud_analytics.insight.shifts import shifts
+from cloud_analytics.insight import alerts
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
@@ -112,7 +110,7 @@ class Facts:
     windows: pd.DataFrame  # one row an (org, service), the largest change first: the last 7 days, and the 7 before
     last_date: date | None  # the last day of these windows
     anomalies: pd.DataFrame  # cost_anomaly_mart, the largest impact first, with a `reason` in words
-    shifts: pd.DataFrame  # one row an (org, service, signal), the largest rise first (insight.shifts)
+    shifts: pd.DataFrame  # one row an (org, service, signal), the largest rise first (insight.alerts)
     revenue: pd.DataFrame  # one row a billing_month
     billing: pd.DataFrame  # billing_reconciliation, the largest difference first
     tickets: pd.DataFrame  # one row a (ticket_date, severity)
@@ -153,7 +151,7 @@ class Facts:
 
     def distrust(self, *ids: str) -> list[str]:
         """A warning for each of these signals (F1 to F4) that the data do not carry."""
-        return caveats.distrust(self.signals, ids)
+        return alerts.distrust(self.signals, ids)
 
 
 def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetime | None = None) -> Facts:
@@ -172,8 +170,8 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         missing=[name for name in MASTERS if name not in fresh.snapshots],
         names={row["org_id"]: row["org_name"] for row in names},
         last_date=lake.row("SELECT max(summary_date) AS last FROM gold.org_service_cost_summary")["last"],
-        anomalies=anomalies(lake),
-        shifts=shifts(lake.frame("SELECT * FROM gold.cost_shifts WHERE is_level_shift OR is_trend")),
+        anomalies=alerts.anomalies(lake),
+        shifts=alerts.shifts(lake.frame("SELECT * FROM gold.cost_shifts WHERE is_level_shift OR is_trend")),
         budget_alerts=budget_alerts(lake),
         kept_forecasts=kept_forecasts(lake),
         signals=figures_to_distrust(lake),

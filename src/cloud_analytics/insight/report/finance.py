@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cloud_analytics.insight import plots
-from cloud_analytics.insight.caveats import uncovered_months
+from cloud_analytics.insight.alerts import uncovered_months
 from cloud_analytics.insight.numbers import change, number, percent, plural, ratio, total, usd
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.view import Cell, Section, Table, rows

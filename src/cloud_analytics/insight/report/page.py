@@ -14,8 +14,7 @@ from cloud_analytics import __version__
 from cloud_analytics.insight.numbers import Value
 from cloud_analytics.insight.report import attention, efficiency, finance, spending, support, trust
 from cloud_analytics.insight.report.facts import Facts
-from cloud_analytics.insight.style import own_settings
-from cloud_analytics.insight.svg import svg
+from cloud_analytics.insight.style import own_settings, svg
 from cloud_analytics.untrusted import on_a_page
 
 _SECTIONS = (

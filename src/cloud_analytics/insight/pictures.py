@@ -1,9 +1,15 @@
-"""Which dates from the data the time axis of a chart has room for."""
+"""What plots and the charts of the dashboard share: colours, and which dates a time axis has room for."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+# Colours that people with any colour vision can tell apart. The ink is for texts and the lines of axes alone: a page
+# may replace it by its own.
+INK = "#1b1f24"
+# Okabe and Ito's colours (their black is the ink), without vermilion, which is for what needs attention.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#999999", INK, "#F0E442")
+ALERT = "#D55E00"
 _FIRST = pd.Timestamp("2000-01-01")  # as for events: no usage is older
 
 
