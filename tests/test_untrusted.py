@@ -22,8 +22,8 @@ from rich.text import Text
 
 from cloud_analytics import cli as commands
 from cloud_analytics.cli import cli
-from cloud_analytics.cli.quarantine import _print_records
-from cloud_analytics.cli.sql import _print_rows
+from cloud_analytics.cli.quality import _print_records
+from cloud_analytics.cli.questions import _print_rows
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving import queries, target
 from cloud_analytics.serving.queries import Answer, Request

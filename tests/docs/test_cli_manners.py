@@ -183,7 +183,7 @@ def test_an_error_leaves_standard_output_empty(tmp_path: Path) -> None:
 
 def test_a_command_without_examples_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="examples"):
-        Command("bare")  # type: ignore[call-arg]
+        Command("bare")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

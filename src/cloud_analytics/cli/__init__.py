@@ -10,22 +10,8 @@ import warnings
 import click
 
 from cloud_analytics import __version__
-from cloud_analytics.cli import (
-    dashboard,
-    export,
-    flow,
-    insight,
-    lateness,
-    machine,
-    period,
-    quality,
-    quarantine,
-    questions,
-    report,
-    sql,
-)
+from cloud_analytics.cli import flow, insight, machine, outputs, period, quality, questions
 from cloud_analytics.cli.manners import NAME, Group
-from cloud_analytics.cli.options import SparkChoice
 from cloud_analytics.cli.signals import end_well_on_sigterm, print_stop, stop_status
 from cloud_analytics.errors import CloudAnalyticsError, UsageError, cause_line
 from cloud_analytics.untrusted import printable
@@ -45,19 +31,14 @@ from cloud_analytics.untrusted import printable
     "--master", metavar="URL", help="Spark master: local[N], spark://HOST:PORT, yarn, k8s://… [default: conf]."
 )
 @click.option("--spark", "settings", metavar="KEY=VALUE", multiple=True, help="A spark.* setting; may be repeated.")
-@click.pass_context
-def cli(context: click.Context, master: str | None, settings: tuple[str, ...]) -> None:
+def cli(master: str | None, settings: tuple[str, ...]) -> None:
     """Cloud provider analytics: landing → bronze → silver → gold, every input line accounted for.
 
     Each command explains itself: `cloud-analytics COMMAND --help`.
-    """
-    context.obj = SparkChoice(master, settings)
+    """  # `Places.config` finds the two options in the context
 
 
-_MODULES = (
-    flow, questions, dashboard, report, export, period, lateness, quality, quarantine, insight, sql, machine,
-)  # fmt: skip
-for _module in _MODULES:
+for _module in (flow, questions, outputs, period, quality, insight, machine):
     for _name, _command in vars(_module).items():
         if isinstance(_command, click.Command) and not _name.startswith("_"):  # one with `_` belongs to a group
             cli.add_command(_command)

@@ -10,7 +10,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 _SILENT = logging.NullHandler()  # without a handler the first message of a library makes logging print all messages
 NAME = "cloud-analytics"
-_FAILS = "what was asked could not be done; one line says why"
-_GROUP_FAILS = "the data broke a law or a threshold that was asked for, or the work failed"
 _USAGE = "wrong usage or configuration; one line says what to do"
 _MESSAGES = "cloud_analytics.messages"  # where the context of a command keeps its MessageHandler
 
@@ -64,9 +62,13 @@ class Command(_Documented):
     """A command. Where it has `formats`, it also has the options --format, --quiet and --verbose."""
 
     def __init__(
-        self, *args: Any, examples: Sequence[str], fails: str = _FAILS, formats: Sequence[str] = ("json",), **rest: Any
+        self,
+        *args: Any,
+        fails: str = "what was asked could not be done; one line says why",
+        formats: Sequence[str] = ("json",),
+        **rest: Any,
     ) -> None:
-        super().__init__(*args, examples=examples, fails=fails, **rest)
+        super().__init__(*args, fails=fails, **rest)
         self.formats = tuple(formats)
         if formats:
             scripts = " or ".join(name.upper() for name in formats)
@@ -88,7 +90,7 @@ class Command(_Documented):
         told = Manner(*(ctx.params.pop(name, usual) for name, usual in vars(Manner()).items()))
         if told.quiet and told.verbose:
             raise click.UsageError("--quiet and --verbose ask for opposite things: give one of them")
-        with _messages(told) as ctx.meta[_MESSAGES], _temporary_files():
+        with _prepared(told) as ctx.meta[_MESSAGES]:
             try:
                 return super().invoke(ctx)
             except Exception:
@@ -102,19 +104,18 @@ class Group(_Documented, click.Group):
     command_class = Command
 
     def __init__(self, *args: Any, **rest: Any) -> None:
-        super().__init__(*args, fails=_GROUP_FAILS, **rest)
+        fails = "the data broke a law or a threshold that was asked for, or the work failed"
+        super().__init__(*args, fails=fails, **rest)
 
 
-def command(*examples: str, fails: str = _FAILS, formats: Sequence[str] = ("json",)) -> Callable[[Any], Command]:
-    """A decorator: this function is a command, and these are examples of calling it."""
-    return click.command(None, cls=Command, examples=examples, fails=fails, formats=formats)
+def command(*examples: str, **options: Any) -> Callable[[Any], Command]:
+    """A decorator: this function is a command, and these are examples of calling it; `options` are those of Command."""
+    return click.command(None, cls=Command, examples=examples, **options)
 
 
 def manner() -> Manner:
     """How the running command was told to speak."""
-    context = click.get_current_context(silent=True)
-    handler = context.meta.get(_MESSAGES) if context is not None else None
-    return handler.told if isinstance(handler, MessageHandler) else Manner()
+    return _handler().told
 
 
 def emit(line: str, data: object = None, show: Callable[[], None] | None = None, **scripts: Callable[[], str]) -> None:
@@ -175,45 +176,40 @@ class MessageHandler(logging.Handler):
     def _print(self, line: str, style: str | None = None) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True, style=style)
 
-    @contextmanager
-    def steps(self, first: str) -> Iterator[None]:
-        """Show the current step on a terminal, beginning with `first`, while the block runs."""
-        if self.told.quiet or self.told.verbose or not self.console.is_terminal:
-            yield
-            return
-        with self.console.status(first) as self.status:
-            try:
-                yield
-            finally:
-                self.status = None
 
-
-def progress(first: str) -> AbstractContextManager[None]:
-    """Show the running command's current step, beginning with `first`, while the block runs."""
+def _handler() -> MessageHandler:
+    """The handler of the running command."""
     handler = click.get_current_context().meta[_MESSAGES]
     assert isinstance(handler, MessageHandler)
-    return handler.steps(first)
+    return handler
 
 
 @contextmanager
-def _messages(told: Manner) -> Iterator[MessageHandler]:
+def progress(first: str) -> Iterator[None]:
+    """Show the running command's current step on a terminal, beginning with `first`, while the block runs."""
+    handler = _handler()
+    if handler.told.quiet or handler.told.verbose or not handler.console.is_terminal:
+        yield
+        return
+    with handler.console.status(first) as handler.status:
+        try:
+            yield
+        finally:
+            handler.status = None
+
+
+@contextmanager
+def _prepared(told: Manner) -> Iterator[MessageHandler]:
+    """Messages are shown as `told`; temporary files of all libraries lie in the private folder of this process."""
     package, handler = logging.getLogger("cloud_analytics"), MessageHandler(told)
-    level = package.level
+    level, folder, private = package.level, tempfile.tempdir, str(temporary_folder())
     logging.getLogger().addHandler(_SILENT)  # it stays: threads that a dead JVM cuts off log when the command is over
     package.addHandler(handler)
     package.setLevel(logging.DEBUG)
+    tempfile.tempdir = private
     try:
         yield handler
     finally:
+        tempfile.tempdir = folder
         package.removeHandler(handler)
         package.setLevel(level)
-
-
-@contextmanager
-def _temporary_files() -> Iterator[None]:
-    """Temporary files of all libraries lie in the private folder of this process."""
-    before, tempfile.tempdir = tempfile.tempdir, str(temporary_folder())
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before

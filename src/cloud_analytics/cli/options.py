@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from cloud_analytics.cli.manners import manner, progress
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.environment import submitted
-from cloud_analytics.untrusted import PrintableConsole
+from cloud_analytics.untrusted import PrintableConsole, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,14 +78,6 @@ def expect_csv(spreadsheet: bool) -> None:
 
 
 @dataclass(frozen=True)
-class SparkChoice:
-    """The options for Spark of the root command; its context holds them for every command that starts a session."""
-
-    master: str | None = None
-    settings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Places:
     """What the options of a command say about its landing folder, lake, configuration and serving target.
 
@@ -98,15 +91,14 @@ class Places:
 
     @cached_property
     def config(self) -> Config:
-        """The configuration, with the options for Spark applied to it."""
+        """The configuration, with the root command's options for Spark applied to it."""
         from cloud_analytics.config import load
 
-        config, choice = load(self.conf), click.get_current_context().find_root().obj
-        if not isinstance(choice, SparkChoice):
-            return config
-        if choice.master and submitted():
+        config, given = load(self.conf), click.get_current_context().find_root().params
+        master = given.get("master")
+        if master and submitted():
             raise UsageError("under spark-submit the master is spark-submit's: give --master to it, not to the command")
-        spark = config.pipeline.spark.overridden(choice.master, choice.settings)
+        spark = config.pipeline.spark.overridden(master, given.get("settings", ()))
         return config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"spark": spark})})
 
     @property
@@ -163,14 +155,14 @@ def console(width: int = 110) -> PrintableConsole:
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = (), **style: Any
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Collection[str] = (), **style: Any
 ) -> None:
-    """Print a table on standard output. Columns in `right` hold figures. Rows may hold rich's markup."""
+    """Print a table on standard output. Columns in `right` hold figures. The title may hold rich's markup."""
     table = Table(title=title, title_justify="left", **style)
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell, keep="\n")) if isinstance(cell, str) else cell for cell in row))
     console().print(table)
 
 

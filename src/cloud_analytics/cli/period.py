@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
 from cloud_analytics.cli.manners import Group, emit
 from cloud_analytics.cli.options import Places, open_lake, open_pipeline, options, print_table
@@ -70,7 +71,7 @@ def _print(found: Overview) -> None:
             f"{amount:,.2f}"
             for amount in (month.cost_usd, month.restated_usd, month.clean_usd, month.invoiced_since_usd)
         )
-        agrees = "yes" if month.agrees else "[red]NO[/red]"
+        agrees = "yes" if month.agrees else Text("NO", "red")
         figures = (f"{month.rows:,}", cost, f"{month.restated_rows:,}", restated, clean)
         rows.append((month.month, state, *figures, agrees, invoiced))
     right = ("rows", "cost USD", "restated rows", "restated USD", "sum USD", "invoiced since USD")

@@ -1,20 +1,24 @@
-"""Whether the data can be trusted: audit, rules."""
+"""Whether the data can be trusted, and what was rejected of them: audit, rules, quarantine list, show, replay."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
-from cloud_analytics.cli.manners import command, emit, say
-from cloud_analytics.cli.options import Places, open_lake, options, print_table
+from cloud_analytics.cli.manners import Group, command, emit, say
+from cloud_analytics.cli.options import Places, open_lake, open_pipeline, options, print_table
 
 if TYPE_CHECKING:
     from cloud_analytics.pipeline import Pipeline
     from cloud_analytics.reading.audit import Audit
+    from cloud_analytics.reading.quarantine import Selection
+    from cloud_analytics.replay import Replay
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +64,7 @@ def _print_rules(found: list[dict[str, Any]]) -> None:
     rows = []
     for rule in found:
         records = f"{rule['records']:,}" if rule["records"] else ""
-        rows.append((rule["source"], rule["id"], rule["severity"], records, escape(rule["message"])))
+        rows.append((rule["source"], rule["id"], rule["severity"], records, rule["message"]))
     columns = ("source", "rule", "severity", "records", "broken when")
     print_table("Rules, in the order of precedence", columns, rows, right=("records",))
 
@@ -91,9 +95,9 @@ def print_audit(result: Audit) -> None:
     """Print one row per source with the reasons of its rejects, then one line per closed month."""
     rows = []
     for name, source in result.sources.items():
-        reasons = escape(", ".join(f"{kind} {count:,}" for kind, count in source.quarantine.items()))
+        reasons = ", ".join(f"{kind} {count:,}" for kind, count in source.quarantine.items())
         rejected = sum(source.quarantine.values())
-        verdict = "yes" if source.balanced else "[red]NO[/red]"
+        verdict = "yes" if source.balanced else Text("NO", "red")
         rows.append((name, f"{source.landing:,}", f"{source.silver:,}", f"{rejected:,}", reasons, verdict))
     figures = ("landing", "silver", "quarantine")
     columns = ("source", *figures, "rejected as", "balanced")
@@ -102,3 +106,142 @@ def print_audit(result: Audit) -> None:
         say(f"{result.archived:,} event files have left landing: their lines are counted as Bronze holds them.")
     for month in result.closed:
         say(month.words())
+
+
+@click.group(cls=Group, examples=("cloud-analytics quarantine list", "cloud-analytics quarantine replay"))
+def quarantine() -> None:
+    """Rejected records: an overview, the records themselves, and their way back after a rule or an alias changed."""
+
+
+def _selecting(command: Callable[..., None]) -> Callable[..., None]:
+    """A decorator: the command has options that select records, and gets its places and a `Selection`."""
+
+    def with_selection(
+        places: Places, source: str | None, error_type: str | None, since: str | None, until: str | None, **others: Any
+    ) -> None:
+        from cloud_analytics.reading.quarantine import select
+
+        command(places, select(places.config, source, error_type, since, until), **others)
+
+    selecting: Callable[..., None] = wraps(command)(with_selection)
+    for option in (
+        options("lake", "conf"),
+        click.option("--to", "until", metavar="DATE", help="Last date, included."),
+        click.option(
+            "--from", "since", metavar="DATE", help="First date (of the event, else of the ingest), included."
+        ),
+        click.option("--error-type", metavar="RULE", help="Only records rejected as this."),
+        click.option("--source", metavar="SOURCE", help="Only records of one source."),
+    ):
+        selecting = option(selecting)
+    return selecting
+
+
+@quarantine.command(
+    "list",
+    examples=("cloud-analytics quarantine list", "cloud-analytics quarantine list --source users --format json"),
+)
+@_selecting
+def _list(places: Places, selection: Selection) -> None:
+    """How many records were rejected, as what, and whether another rule or alias could let them pass."""
+    with open_lake(places) as (zones, _):
+        from cloud_analytics.reading.quarantine import overview
+
+        groups = overview(zones, selection, places.config)
+    total = sum(group["records"] for group in groups)
+    data = {"groups": groups, "records": total}
+    emit(f"{total:,} records in quarantine.", data, lambda: _print_groups(groups, total))
+
+
+def _print_groups(groups: list[dict[str, Any]], total: int) -> None:
+    rows = []
+    for group in groups:
+        dates = " – ".join(dict.fromkeys((group["first_date"], group["last_date"])))
+        replay, why = "yes" if group["replayable"] else "no", group["message"] or ""
+        rows.append((group["source"], group["error_type"], f"{group['records']:,}", dates, replay, why))
+    columns = ("source", "rejected as", "records", "dates", "replay", "why")
+    print_table(f"Quarantine: {total:,} records", columns, rows, right=("records",))
+
+
+@quarantine.command(
+    "show",
+    examples=(
+        "cloud-analytics quarantine show --limit 5",
+        "cloud-analytics quarantine show --error-type negative_cost --format json",
+    ),
+)
+@_selecting
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="At most N records.")
+def _show(places: Places, selection: Selection, limit: int) -> None:
+    """The rejected records as they came, each with its file and everything that is wrong with it."""
+    with open_lake(places) as (zones, _):
+        from cloud_analytics.reading.quarantine import show
+
+        found = show(zones, selection, places.config, limit)
+    emit(f"{len(found):,} records shown.", {"records": found}, lambda: _print_records(found, limit))
+
+
+def _print_records(found: list[dict[str, Any]], limit: int) -> None:
+    for record in found:
+        say(f"{record['source']}  {record['date']}  {record['source_file']}", bold=True)
+        for error in record["errors"]:
+            say(f"  {error['id']}: {error['message'] or 'a rule that is not declared any more'}")
+        say(f"  {record['raw']}")
+    if not found:
+        say("no such records")
+    elif len(found) == limit:
+        say(f"the first {limit}; --limit shows more, `quarantine list` counts all")
+
+
+@quarantine.command(
+    "replay", examples=("cloud-analytics quarantine replay",), fails="the audit afterwards does not balance"
+)
+@options("landing", "lake", "conf")
+def _replay(places: Places) -> None:
+    """Judge everything again after a rule or an alias changed: records that pass now flow into Silver and Gold.
+
+    The same steps as `reconcile`, then the audit.
+    """
+    with open_pipeline(places) as pipeline:
+        from cloud_analytics.replay import replay
+
+        done = replay(pipeline)
+        result = audit_pipeline(pipeline)
+
+    def show() -> None:
+        _print_replay(done)
+        print_audit(result)
+
+    emit(f"{_passed(done)} {audit_line(result)}", {**done.as_json(), "audit": result.as_json()}, show)
+    if not result.holds:
+        sys.exit(1)
+
+
+def _passed(done: Replay) -> str:
+    if not done.outcome.changed:
+        return "Nothing to replay: no rule, alias or master has changed, and no event's date has come, since then."
+    gold = sum(done.outcome.gold.values())
+    return f"{done.passed:,} quarantined records pass now; {gold:,} partitions of Gold changed with them."
+
+
+def _print_replay(done: Replay) -> None:
+    say(_passed(done))
+    if done.outcome.changed:
+        rejected = sum(verdict.rejected_now for verdict in done.verdicts)
+        if rejected:
+            say(f"{rejected:,} records of Silver are rejected now.")
+        if done.outcome.gold:
+            say("Next: cloud-analytics serve")
+    rows = []
+    for verdict in done.verdicts:
+        passed = f"{verdict.passed:,}" if verdict.replayable else "cannot"
+        figures = (f"{verdict.quarantined:,}", passed, f"{verdict.rejected_now:,}")
+        rows.append((verdict.source, verdict.error_type, *figures))
+    right = ("before", "pass now", "rejected now")
+    print_table("Quarantine, judged again", ("source", "rejected as", *right), rows, right)
+    broken = sum(verdict.quarantined for verdict in done.verdicts if not verdict.replayable)
+    if broken:
+        say(
+            f"{broken:,} records cannot be replayed: their text itself is broken, and no rule can read it."
+            " Correct the file in landing: `run` reads a changed file again."
+        )
