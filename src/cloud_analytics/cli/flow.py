@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -67,9 +66,7 @@ def run(places: Places) -> None:
         "headline": dict(found.figures),
         "budget_alerts": [{**vars(alert), "used_up": alert.used_up} for alert in budgets],
     }
-    emit(f"{_line(outcome)} {audit_line(result)}", data, show)
-    if not result.holds:
-        sys.exit(1)
+    emit(f"{_line(outcome)} {audit_line(result)}", data, show, failed=not result.holds)
 
 
 def _zone(name: str, text: str) -> Command:
@@ -143,9 +140,8 @@ def serve(places: Places, check: bool, dry_run: bool, schema: bool, take_over: b
             with pipeline.target.session() as session:
                 comparisons = compare(LakeReader(pipeline.lake.files), session)
     compared = {"tables": [{**vars(found), "equal": found.equal} for found in comparisons]} if check else {}
-    _emit_outcome(outcome, [_verdict(found) for found in comparisons], **compared)
-    if not all(found.equal for found in comparisons):
-        sys.exit(1)
+    differs = not all(found.equal for found in comparisons)
+    _emit_outcome(outcome, [_verdict(found) for found in comparisons], differs, **compared)
 
 
 @command(
@@ -190,10 +186,10 @@ def _verdict(found: Comparison) -> str:
     return f"{found.table}: {found.rows:,} rows, gold/{found.mart}: {found.gold_rows:,} rows: {verdict}"
 
 
-def _emit_outcome(outcome: Outcome, details: Sequence[str] = (), **more: object) -> None:
+def _emit_outcome(outcome: Outcome, details: Sequence[str] = (), failed: bool = False, **more: object) -> None:
     """Print what a command did, with `details` for people and `more` data for scripts."""
     line = _line(outcome)
-    emit(line, {**_data(outcome), **more}, lambda: say("\n".join([line, *details])))
+    emit(line, {**_data(outcome), **more}, lambda: say("\n".join([line, *details])), failed)
 
 
 def _data(outcome: Outcome) -> dict[str, object]:

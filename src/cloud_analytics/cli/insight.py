@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -131,9 +130,7 @@ def trace(places: Places, org: str, day: str, service: str) -> None:
     differing = [check.figure for check in found.checks if not check.equal]
     verdict = f"DIFFERS: {', '.join(differing)}." if differing else "every figure is their sum."
     line = f"{org}, {day}, {service}: {len(found.events):,} events; {verdict}"
-    emit(line, {**vars(found), "agrees": found.agrees}, lambda: _print_trace(found))
-    if not found.agrees:
-        sys.exit(1)
+    emit(line, {**vars(found), "agrees": found.agrees}, lambda: _print_trace(found), failed=not found.agrees)
 
 
 def _print_trace(found: Trace) -> None:
@@ -188,9 +185,9 @@ def validate(places: Places, strict: bool) -> None:
     false = [item.id for item in found if item.verdict.value == "false"]
     line = f"False: {', '.join(false)}." if false else "None of them is false."
     checks = [{**vars(item), "verdict": item.verdict.value} for item in found]
-    emit(line, {"checks": checks, "false": false}, lambda: _print_validation(found, line))
-    if strict and false:
-        sys.exit(1)
+    emit(
+        line, {"checks": checks, "false": false}, lambda: _print_validation(found, line), failed=strict and bool(false)
+    )
 
 
 def _print_validation(found: list[Check], line: str) -> None:

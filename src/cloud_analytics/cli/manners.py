@@ -118,11 +118,18 @@ def manner() -> Manner:
     return _handler().told
 
 
-def emit(line: str, data: object = None, show: Callable[[], None] | None = None, **scripts: Callable[[], str]) -> None:
+def emit(
+    line: str,
+    data: object = None,
+    show: Callable[[], None] | None = None,
+    failed: bool = False,
+    **scripts: Callable[[], str],
+) -> None:
     """Print the result of a command in the form that was asked for.
 
     People get what `show` prints, and with --quiet only the `line`; without `show` they get the line. Scripts get
-    `data` as JSON, or the text that `scripts` has for their form; --quiet leaves nothing out of it.
+    `data` as JSON, or the text that `scripts` has for their form; --quiet leaves nothing out of it. A command that
+    `failed` ends here, with exit status 1.
     """
     asked = manner()
     if asked.output != "table":
@@ -134,6 +141,8 @@ def emit(line: str, data: object = None, show: Callable[[], None] | None = None,
         say(line)
     else:
         show()
+    if failed:
+        sys.exit(1)
 
 
 def say(line: str = "", bold: bool = False) -> None:

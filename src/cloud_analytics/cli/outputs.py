@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -36,17 +34,18 @@ def report(places: Places, out: Path) -> None:
     The page is one file that needs no network: mail it, print it, read it on a phone. It shows the lake as it is; run
     `cloud-analytics run` before. The landing folder is read for the audit, and the page says so where it is not there.
     """
+    here = os.getcwd()
+    os.chdir(temporary_folder())  # matplotlib takes settings from a `matplotlibrc` of the folder: maybe a stranger's
     try:
-        with _elsewhere():  # matplotlib takes settings from a `matplotlibrc` of the folder, which may be a stranger's
-            import matplotlib
+        import matplotlib
 
         matplotlib.use("agg")  # a command draws into files: it needs no window system
-        from cloud_analytics.insight.report import page
+        from cloud_analytics.insight.report import facts, page
     except ModuleNotFoundError as error:
         raise UsageError(f"`report` needs {error.name}: pip install 'cloud-analytics[report]'") from None
+    finally:
+        os.chdir(here)
     output.expect_writable(out)
-    from cloud_analytics.insight.report import facts
-
     with open_lake(places) as (zones, landing):
         logger.debug("reading Gold")
         found = facts.read(zones, landing, places.config)
@@ -56,17 +55,6 @@ def report(places: Places, out: Path) -> None:
         path.write_text(text, encoding="utf-8")
     size = len(text.encode())
     emit(f"{out}: {size / 1024:,.0f} KiB; open it in a browser.", {"file": str(out), "bytes": size})
-
-
-@contextmanager
-def _elsewhere() -> Iterator[None]:
-    """In a private and empty folder while the block runs."""
-    here = os.getcwd()
-    os.chdir(temporary_folder())
-    try:
-        yield
-    finally:
-        os.chdir(here)
 
 
 @command("cloud-analytics dashboard", "cloud-analytics dashboard --serving cassandra --port 8600", formats=())

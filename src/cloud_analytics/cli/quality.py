@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -38,9 +37,7 @@ def audit(places: Places) -> None:
         from cloud_analytics.reading import audit as reading
 
         result = reading.audit(zones, landing, places.config)
-    emit(audit_line(result), result.as_json(), lambda: print_audit(result))
-    if not result.holds:
-        sys.exit(1)
+    emit(audit_line(result), result.as_json(), lambda: print_audit(result), failed=not result.holds)
 
 
 @command("cloud-analytics rules", "cloud-analytics rules --source usage_events --format json")
@@ -212,9 +209,12 @@ def _replay(places: Places) -> None:
         _print_replay(done)
         print_audit(result)
 
-    emit(f"{_passed(done)} {audit_line(result)}", {**done.as_json(), "audit": result.as_json()}, show)
-    if not result.holds:
-        sys.exit(1)
+    emit(
+        f"{_passed(done)} {audit_line(result)}",
+        {**done.as_json(), "audit": result.as_json()},
+        show,
+        failed=not result.holds,
+    )
 
 
 def _passed(done: Replay) -> str:

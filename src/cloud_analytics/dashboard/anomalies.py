@@ -8,7 +8,7 @@ from cloud_analytics.dashboard import charts
 from cloud_analytics.dashboard.show import frame, legible, organisation, question, say, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.alerts import reason, shifts
-from cloud_analytics.serving.queries import Answer, NothingServed
+from cloud_analytics.serving.queries import Answer
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import COUNT, SERVICE, USD
 
@@ -40,11 +40,9 @@ def page(source: Source) -> None:
 
 
 def _everywhere(source: Source) -> None:
-    months = source.months()
-    if not months:
-        raise NothingServed
-    st.subheader(f"On how many days of {months[0]} did a service of an organisation stand out?", anchor=False)
-    days, columns = frame(source.ask("provider", since=f"{months[0]}-01"))
+    month = source.months()[0]
+    st.subheader(f"On how many days of {month} did a service of an organisation stand out?", anchor=False)
+    days, columns = frame(source.ask("provider", since=f"{month}-01"))
     charts.over_time(days, columns["usage_date"], columns["anomalous_days"], columns["service"])
 
 

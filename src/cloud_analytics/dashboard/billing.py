@@ -25,7 +25,7 @@ def page(source: Source) -> None:
     st.title("Does the bill fit the usage, and what comes next?", anchor=False)
     org = organisation(source)
     bill = source.ask("reconciliation", org)
-    show_answer(bill, "There is neither usage nor an invoice of this organisation.", _reconciliation)
+    show_answer(bill, "There is neither usage nor an invoice of this organisation.", _bridge)
     for sentence in uncovered_months(frame(bill)[0]):
         say(sentence)
     notes = st.container()  # filled last, since the warnings may read Silver
@@ -36,12 +36,9 @@ def page(source: Source) -> None:
         distrust(source, bill)
 
 
-def _reconciliation(rows: pd.DataFrame, _columns: dict[str, Column]) -> None:
-    charts.bridge(_bridge(rows.sort_values("month")), _STEP, _AMOUNT)
-
-
-def _bridge(rows: pd.DataFrame) -> pd.DataFrame:
-    """One bar a step: the usage of all months, the difference of each month, and what was invoiced."""
+def _bridge(rows: pd.DataFrame, _columns: dict[str, Column]) -> None:
+    """Show one bar a step: the usage of all months, the difference of each month, and what was invoiced."""
+    rows = rows.sort_values("month")
     foot = rows["usage_cost_usd"].sum()
     steps = [("used", 0.0, foot, "used")]
     for month, difference in zip(rows["month"], rows["difference_usd"]):
@@ -49,7 +46,7 @@ def _bridge(rows: pd.DataFrame) -> pd.DataFrame:
         foot += difference
     steps.append(("invoiced", 0.0, foot, "invoiced"))
     found = pd.DataFrame(steps, columns=["step", "foot", "top", "kind"])
-    return found.assign(amount_usd=found["top"] - found["foot"])
+    charts.bridge(found.assign(amount_usd=found["top"] - found["foot"]), _STEP, _AMOUNT)
 
 
 def _forecast(rows: pd.DataFrame, columns: dict[str, Column]) -> None:

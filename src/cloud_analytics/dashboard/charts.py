@@ -40,7 +40,7 @@ def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | 
         first = list(sums.index if len(sums) <= len(_COLOURS) else sums.index[: len(_COLOURS) - 1])
         bars.data = rows.assign(**{parts.name: rows[parts.name].where(rows[parts.name].isin(first), _REST)})
         bars = bars.encode(color=_colour(parts.name, [*sorted(first), *([_REST] if len(first) < len(sums) else [])]))
-        told.append(_name_tip(parts))
+        told.append(_tip(parts))
     total = f"sum({figure.name}):Q"
     tips = [*told, _tip(figure, total)]
     _draw(bars.encode(x=_time(rows, time), y=_quantity(alt.Y, figure, total), tooltip=tips), _HEIGHT)
@@ -63,13 +63,13 @@ def ranking(rows: pd.DataFrame, name: Column, figure: Column, signed: bool = Fal
     """Show a bar for each row, in their order; with `signed`, rises have the colour that asks for attention."""
     usual = alt.value(_COLOURS[0])
     colour = alt.condition(alt.datum[figure.name] > 0, alt.value(ALERT), usual) if signed else usual
-    bars, tips = alt.Chart(rows).mark_bar(), [_name_tip(name), _tip(figure)]
+    bars, tips = alt.Chart(rows).mark_bar(), [_tip(name), _tip(figure)]
     _draw(bars.encode(x=_quantity(alt.X, figure), y=_names(name), color=colour, tooltip=tips))
 
 
 def span(rows: pd.DataFrame, name: Column, start: Column, end: Column) -> None:
     """Show a line from one figure (hollow) to another (full) for each row."""
-    chart = alt.Chart(rows).encode(y=_names(name), tooltip=[_name_tip(name), _tip(start), _tip(end)])
+    chart = alt.Chart(rows).encode(y=_names(name), tooltip=[_tip(name), _tip(start), _tip(end)])
     first = _quantity(alt.X, start, title=f"○ {heading(start)}   ● {heading(end)}")
     lines = chart.mark_rule(color=ALERT, strokeWidth=2).encode(x=first, x2=end.name)
     hollow = chart.mark_point(color=_GREY, size=70, strokeWidth=2, opacity=1).encode(x=first)
@@ -140,13 +140,10 @@ def _quantity(channel: type[_Channel], figure: Column, field: str | None = None,
     return channel(field or f"{figure.name}:Q", title=title or heading(figure), axis=axis)
 
 
-def _name_tip(name: Column) -> alt.Tooltip:
-    return alt.Tooltip(f"{name.name}:N", title=heading(name))
-
-
-def _tip(figure: Column, field: str | None = None) -> alt.Tooltip:
-    decimals = figure.unit.decimals if figure.unit else 0
-    return alt.Tooltip(field or f"{figure.name}:Q", title=heading(figure), format=f",.{decimals}f")
+def _tip(column: Column, field: str | None = None) -> alt.Tooltip:
+    if column.unit is None:
+        return alt.Tooltip(f"{column.name}:N", title=heading(column))
+    return alt.Tooltip(field or f"{column.name}:Q", title=heading(column), format=f",.{column.unit.decimals}f")
 
 
 def _draw(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int | None = None) -> None:

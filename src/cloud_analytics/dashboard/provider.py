@@ -11,7 +11,6 @@ from cloud_analytics.dashboard import charts
 from cloud_analytics.dashboard.show import figures, frame, question, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.numbers import number
-from cloud_analytics.serving.queries import NothingServed
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import ORG_ID, SHARE, USD
 
@@ -23,10 +22,7 @@ _CHANGE = Column("change_usd", MONEY, "cost of the last 7 days - cost of the 7 b
 def page(source: Source) -> None:
     """Show a month of the provider, and the newest 14 days."""
     st.title("What does the cloud cost, and whom?", anchor=False)
-    months = source.months()
-    if not months:
-        raise NothingServed
-    month = str(st.selectbox("Month", months, width=200))
+    month = str(st.selectbox("Month", source.months(), width=200))
     last = monthrange(int(month[:4]), int(month[5:]))[1]
     usage = source.ask("provider", since=f"{month}-01", until=f"{month}-{last}")
     top = source.ask("top-organisations")

@@ -60,8 +60,11 @@ class Source(ExitStack):
         return queries.ask(self.session, question, org, **asked)
 
     def months(self) -> list[str]:
-        """The months of the provider's usage, newest first."""
-        return queries.partitions(self.session, "provider", "month")
+        """The months of the provider's usage, newest first. NothingServed where there is none."""
+        found = queries.partitions(self.session, "provider", "month")
+        if not found:
+            raise queries.NothingServed
+        return found
 
     def tag_keys(self, org: str) -> list[str]:
         """The tags that an organisation has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -24,72 +24,11 @@ from cloud_analytics.reading.periods import Month, closed_months
 from cloud_analytics.reading.profile import SourceProfile, profile
 
 _BATCH_SIZES = (1, 5, 20, 100)  # files of a micro-batch, for which the losses of a watermark are counted
-# Field of Facts → the query of its frame. The columns that name a row come first.
-_QUERIES = {
-    "usage": """
-        SELECT usage_date, service, sum(total_cost_usd) AS total_cost_usd
-        FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY ALL""",
-    "orgs": """
-        SELECT org_id, sum(total_cost_usd) AS total_cost_usd
-        FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY org_id""",
-    "tags": """
-        SELECT tag_key, sum(cost_usd) AS cost_usd,
-            coalesce(sum(cost_usd) FILTER (tag_value = '(untagged)'), 0) AS untagged_usd,
-            coalesce(sum(cost_usd) FILTER (tag_value = '(conflicting)'), 0) AS conflicting_usd
-        FROM gold.tag_cost_daily GROUP BY ALL ORDER BY tag_key""",
-    "windows": """
-        SELECT org_id, service, cost_7d, cost_14d, cost_14d - cost_7d AS cost_before,
-            cost_7d - (cost_14d - cost_7d) AS change_usd
-        FROM gold.org_service_cost_summary
-        WHERE summary_date = (SELECT max(summary_date) FROM gold.org_service_cost_summary)
-        ORDER BY abs(change_usd) DESC, org_id, service""",
-    "revenue": """
-        SELECT billing_month, sum(COLUMNS(['gross_revenue_usd', 'credits_applied_usd', 'net_revenue_usd', 'taxes_usd',
-            'total_due_usd']))
-        FROM gold.revenue_by_org_month GROUP BY ALL ORDER BY billing_month""",
-    "billing": """
-        SELECT * FROM gold.billing_reconciliation ORDER BY abs(difference_usd) DESC, org_id, month""",
-    "tickets": """
-        SELECT ticket_date, severity, sum(COLUMNS(['total_tickets', 'open_tickets', 'sla_breach_count']))::BIGINT
-        FROM gold.tickets_by_org_date GROUP BY ALL ORDER BY ticket_date, severity""",
-    "backlog": """
-        SELECT backlog_date, severity, sum(open_tickets)::BIGINT AS open_tickets,
-            max(oldest_open_days) AS oldest_open_days, sum(open_over_7_days)::BIGINT AS open_over_7_days
-        FROM gold.support_backlog_daily
-        WHERE backlog_date = (SELECT max(backlog_date) FROM gold.support_backlog_daily)
-        GROUP BY ALL ORDER BY severity""",
-    "sla": """
-        WITH resolved AS (
-            SELECT coalesce(severity, 'unknown') AS severity, sla_breached,
-                date_diff('day', created_at, resolved_at) AS days
-            FROM silver.support_tickets WHERE resolved_at IS NOT NULL AND sla_breached IS NOT NULL),
-        compared AS (
-            SELECT *, median(days) FILTER (sla_breached) OVER (PARTITION BY severity) AS breached_days FROM resolved)
-        SELECT severity, count(*) AS resolved, any_value(breached_days) AS breached_days,
-            count(*) FILTER (sla_breached AND days = 0) AS breached_at_once,
-            count(*) FILTER (NOT sla_breached AND days > breached_days) AS kept_but_long
-        FROM compared GROUP BY ALL ORDER BY severity""",
-    "csat": """
-        SELECT month, sum(responses)::BIGINT AS responses, sum(tickets)::BIGINT AS tickets,
-            coalesce(sum(round(top_2_box_rate * responses)), 0)::BIGINT AS good,
-            sum((avg_csat::DECIMAL(20, 10) * responses::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
-        FROM gold.csat_trends GROUP BY ALL ORDER BY month""",
-    "nps": """
-        SELECT month, sum(surveys)::BIGINT AS surveys,
-            sum((avg_nps::DECIMAL(20, 10) * surveys::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
-        FROM gold.nps_by_org_month GROUP BY ALL ORDER BY month""",
-    "genai": """
-        SELECT usage_date, sum(total_tokens) AS total_tokens, sum(total_cost_usd) AS total_cost_usd,
-            sum(total_cost_usd) FILTER (total_tokens IS NOT NULL) AS counted_cost_usd
-        FROM gold.genai_tokens_by_org_date GROUP BY ALL ORDER BY usage_date""",
-    "carbon": """
-        SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg,
-            sum(COLUMNS(['events', 'events_with_carbon']))::BIGINT
-        FROM gold.carbon_impact GROUP BY ALL ORDER BY usage_date""",
-    "forecasts": """
-        SELECT * FROM gold.cost_forecast WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
-        ORDER BY expected_usd DESC, org_id""",
-}
+
+
+def _query(text: str) -> Any:
+    """A field of `Facts` that holds the frame of this query. The columns that name a row come first."""
+    return field(metadata={"query": text})
 
 
 @dataclass(frozen=True)
@@ -104,23 +43,9 @@ class Facts:
     watermark: timedelta
     missing: list[str]  # masters that never arrived
     names: dict[str, str]  # org_id → org_name, where it is known
-    usage: pd.DataFrame  # one row a (usage_date, service): total_cost_usd
-    orgs: pd.DataFrame  # one row an org_id: total_cost_usd
-    tags: pd.DataFrame  # one row a tag_key: cost_usd, and of it untagged_usd and conflicting_usd
-    windows: pd.DataFrame  # one row an (org, service), the largest change first: the last 7 days, and the 7 before
-    last_date: date | None  # the last day of these windows
+    last_date: date | None  # the last day of `windows`
     anomalies: pd.DataFrame  # cost_anomaly_mart, the largest impact first, with a `reason` in words
     shifts: pd.DataFrame  # one row an (org, service, signal), the largest rise first (insight.alerts)
-    revenue: pd.DataFrame  # one row a billing_month
-    billing: pd.DataFrame  # billing_reconciliation, the largest difference first
-    tickets: pd.DataFrame  # one row a (ticket_date, severity)
-    backlog: pd.DataFrame  # one row a severity, at the end of the last day
-    sla: pd.DataFrame  # one row a severity: resolved tickets, and how many verdicts contradict the days they took
-    csat: pd.DataFrame  # one row a month: responses, tickets, score (the sum of all), good (scores of 4 and 5)
-    nps: pd.DataFrame  # one row a month: surveys, score (the sum of all)
-    genai: pd.DataFrame  # one row a usage_date; counted_cost_usd is the cost of the rows that have tokens
-    carbon: pd.DataFrame  # one row a usage_date
-    forecasts: pd.DataFrame  # one row an org_id, of the newest forecast, the largest expected_usd first
     budget_alerts: list[BudgetAlert]
     kept_forecasts: list[KeptForecast]
     signals: list[Check]  # whether tokens, carbon, invoices and currencies mean anything (F1 to F4)
@@ -131,6 +56,83 @@ class Facts:
     batches: pd.DataFrame  # one row a micro-batch
     losses: pd.DataFrame  # one row a size of micro-batches: files_per_batch, events, lost
     fresh: Freshness
+    # one row a (usage_date, service): total_cost_usd
+    usage: pd.DataFrame = _query("""
+        SELECT usage_date, service, sum(total_cost_usd) AS total_cost_usd
+        FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY ALL""")
+    # one row an org_id: total_cost_usd
+    orgs: pd.DataFrame = _query("""
+        SELECT org_id, sum(total_cost_usd) AS total_cost_usd
+        FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY org_id""")
+    # one row a tag_key: cost_usd, and of it untagged_usd and conflicting_usd
+    tags: pd.DataFrame = _query("""
+        SELECT tag_key, sum(cost_usd) AS cost_usd,
+            coalesce(sum(cost_usd) FILTER (tag_value = '(untagged)'), 0) AS untagged_usd,
+            coalesce(sum(cost_usd) FILTER (tag_value = '(conflicting)'), 0) AS conflicting_usd
+        FROM gold.tag_cost_daily GROUP BY ALL ORDER BY tag_key""")
+    # one row an (org, service), the largest change first: the last 7 days, and the 7 before
+    windows: pd.DataFrame = _query("""
+        SELECT org_id, service, cost_7d, cost_14d, cost_14d - cost_7d AS cost_before,
+            cost_7d - (cost_14d - cost_7d) AS change_usd
+        FROM gold.org_service_cost_summary
+        WHERE summary_date = (SELECT max(summary_date) FROM gold.org_service_cost_summary)
+        ORDER BY abs(change_usd) DESC, org_id, service""")
+    # one row a billing_month
+    revenue: pd.DataFrame = _query("""
+        SELECT billing_month, sum(COLUMNS(['gross_revenue_usd', 'credits_applied_usd', 'net_revenue_usd', 'taxes_usd',
+            'total_due_usd']))
+        FROM gold.revenue_by_org_month GROUP BY ALL ORDER BY billing_month""")
+    # billing_reconciliation, the largest difference first
+    billing: pd.DataFrame = _query("""
+        SELECT * FROM gold.billing_reconciliation ORDER BY abs(difference_usd) DESC, org_id, month""")
+    # one row a (ticket_date, severity)
+    tickets: pd.DataFrame = _query("""
+        SELECT ticket_date, severity, sum(COLUMNS(['total_tickets', 'open_tickets', 'sla_breach_count']))::BIGINT
+        FROM gold.tickets_by_org_date GROUP BY ALL ORDER BY ticket_date, severity""")
+    # one row a severity, at the end of the last day
+    backlog: pd.DataFrame = _query("""
+        SELECT backlog_date, severity, sum(open_tickets)::BIGINT AS open_tickets,
+            max(oldest_open_days) AS oldest_open_days, sum(open_over_7_days)::BIGINT AS open_over_7_days
+        FROM gold.support_backlog_daily
+        WHERE backlog_date = (SELECT max(backlog_date) FROM gold.support_backlog_daily)
+        GROUP BY ALL ORDER BY severity""")
+    # one row a severity: resolved tickets, and how many verdicts contradict the days they took
+    sla: pd.DataFrame = _query("""
+        WITH resolved AS (
+            SELECT coalesce(severity, 'unknown') AS severity, sla_breached,
+                date_diff('day', created_at, resolved_at) AS days
+            FROM silver.support_tickets WHERE resolved_at IS NOT NULL AND sla_breached IS NOT NULL),
+        compared AS (
+            SELECT *, median(days) FILTER (sla_breached) OVER (PARTITION BY severity) AS breached_days FROM resolved)
+        SELECT severity, count(*) AS resolved, any_value(breached_days) AS breached_days,
+            count(*) FILTER (sla_breached AND days = 0) AS breached_at_once,
+            count(*) FILTER (NOT sla_breached AND days > breached_days) AS kept_but_long
+        FROM compared GROUP BY ALL ORDER BY severity""")
+    # one row a month: responses, tickets, score (the sum of all), good (scores of 4 and 5)
+    csat: pd.DataFrame = _query("""
+        SELECT month, sum(responses)::BIGINT AS responses, sum(tickets)::BIGINT AS tickets,
+            coalesce(sum(round(top_2_box_rate * responses)), 0)::BIGINT AS good,
+            sum((avg_csat::DECIMAL(20, 10) * responses::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
+        FROM gold.csat_trends GROUP BY ALL ORDER BY month""")
+    # one row a month: surveys, score (the sum of all)
+    nps: pd.DataFrame = _query("""
+        SELECT month, sum(surveys)::BIGINT AS surveys,
+            sum((avg_nps::DECIMAL(20, 10) * surveys::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
+        FROM gold.nps_by_org_month GROUP BY ALL ORDER BY month""")
+    # one row a usage_date; counted_cost_usd is the cost of the rows that have tokens
+    genai: pd.DataFrame = _query("""
+        SELECT usage_date, sum(total_tokens) AS total_tokens, sum(total_cost_usd) AS total_cost_usd,
+            sum(total_cost_usd) FILTER (total_tokens IS NOT NULL) AS counted_cost_usd
+        FROM gold.genai_tokens_by_org_date GROUP BY ALL ORDER BY usage_date""")
+    # one row a usage_date
+    carbon: pd.DataFrame = _query("""
+        SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg,
+            sum(COLUMNS(['events', 'events_with_carbon']))::BIGINT
+        FROM gold.carbon_impact GROUP BY ALL ORDER BY usage_date""")
+    # one row an org_id, of the newest forecast, the largest expected_usd first
+    forecasts: pd.DataFrame = _query("""
+        SELECT * FROM gold.cost_forecast WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
+        ORDER BY expected_usd DESC, org_id""")
 
     def org(self, org_id: Any) -> str:
         """An organisation as `name (id)`, or as its id where the name is not known."""
@@ -163,6 +165,7 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
     fresh = freshness(lake)
     law = audit(lake, landing, config) if landing.exists("") else None
     names = lake.rows("SELECT org_id, org_name FROM silver.customers_orgs WHERE org_name IS NOT NULL")
+    queries = [(fact.name, fact.metadata["query"]) for fact in fields(Facts) if fact.metadata]
     return Facts(
         lake=lake.root,
         made=made or datetime.now(timezone.utc),
@@ -182,5 +185,5 @@ def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetim
         batches=lateness.micro_batches(lake),
         losses=lateness.watermark_losses(lake, config.pipeline.stream.watermark, _BATCH_SIZES),
         fresh=fresh,
-        **{name: lake.frame(query) for name, query in _QUERIES.items()},
+        **{name: lake.frame(query) for name, query in queries},
     )

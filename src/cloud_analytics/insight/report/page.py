@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import jinja2
 import pandas as pd
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from cloud_analytics import __version__
 from cloud_analytics.insight.numbers import Value
-from cloud_analytics.insight.report import attention, efficiency, finance, spending, support, trust
+from cloud_analytics.insight.report import attention, finance, spending, support, trust
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.style import own_settings, svg
 from cloud_analytics.untrusted import on_a_page
@@ -26,7 +25,7 @@ _SECTIONS = (
     finance.billing,
     finance.revenue,
     support.support,
-    efficiency.efficiency,
+    spending.efficiency,
     trust.quality,
     trust.timeliness,
 )
@@ -41,17 +40,20 @@ def render(facts: Facts) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cloud_analytics.insight.report", ""),
         autoescape=True,
-        finalize=_legible,
+        # HTML, such as a plot, is shown as it is.
+        finalize=lambda value: value if hasattr(value, "__html__") else on_a_page(str(value)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"narrow": narrow, "code": code}
     environment.tests["value"] = lambda cell: isinstance(cell, Value)
+    days = pd.to_datetime(facts.usage["usage_date"])
+    period = "no usage yet" if days.empty else f"{days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}"
     with own_settings():
         sections = [section(facts) for section in _SECTIONS]
         return environment.get_template("page.html.j2").render(
-            facts=facts, sections=sections, period=_period(facts), version=__version__
+            facts=facts, sections=sections, period=period, version=__version__
         )
 
 
@@ -64,15 +66,3 @@ def narrow(figure: Figure) -> Markup:
 def code(text: str) -> Markup:
     """A text as HTML in which `backticks` become code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(on_a_page(text)))))
-
-
-def _legible(value: Any) -> Any:
-    """What the template shows for a value: HTML, such as a plot, as it is; all else as `on_a_page`."""
-    return value if hasattr(value, "__html__") else on_a_page(str(value))
-
-
-def _period(facts: Facts) -> str:
-    if facts.usage.empty:
-        return "no usage yet"
-    days = pd.to_datetime(facts.usage["usage_date"])
-    return f"{days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}"
