@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 from rich.text import Text
 
 from cloud_analytics.cli.manners import Group, emit
 from cloud_analytics.cli.options import Places, open_lake, open_pipeline, options, print_table
-
-if TYPE_CHECKING:
-    from cloud_analytics.reading.periods import Overview
 
 
 @click.group(cls=Group, examples=("cloud-analytics period list", "cloud-analytics period close 2025-07"))
@@ -60,10 +55,6 @@ def _list(places: Places) -> None:
         found = overview(zones, places.config)
     closed = [month.month for month in found.months if month.closed_at]
     line = f"Closed: {', '.join(closed)}." if closed else "No month is closed."
-    emit(line, found.as_json(), lambda: _print(found))
-
-
-def _print(found: Overview) -> None:
     rows = []
     for month in found.months:
         state = f"closed {month.closed_at[:10]}" if month.closed_at else "open"
@@ -76,4 +67,4 @@ def _print(found: Overview) -> None:
         rows.append((month.month, state, *figures, agrees, invoiced))
     right = ("rows", "cost USD", "restated rows", "restated USD", "sum USD", "invoiced since USD")
     columns = ("month", "state", *right[:-1], "as in Silver", right[-1])
-    print_table("Months with usage", columns, rows, right)
+    emit(line, found.as_json(), lambda: print_table("Months with usage", columns, rows, right))

@@ -54,16 +54,12 @@ def rules(places: Places, source: str | None) -> None:
         found = [rule for rule in catalogue(zones, places.config) if source in (None, rule["source"])]
     broken = sum(1 for rule in found if rule["records"])
     line = f"{len(found)} rules; records of this lake break {broken} of them."
-    emit(line, {"rules": found}, lambda: _print_rules(found))
-
-
-def _print_rules(found: list[dict[str, Any]]) -> None:
     rows = []
     for rule in found:
         records = f"{rule['records']:,}" if rule["records"] else ""
         rows.append((rule["source"], rule["id"], rule["severity"], records, rule["message"]))
-    columns = ("source", "rule", "severity", "records", "broken when")
-    print_table("Rules, in the order of precedence", columns, rows, right=("records",))
+    title, columns = "Rules, in the order of precedence", ("source", "rule", "severity", "records", "broken when")
+    emit(line, {"rules": found}, lambda: print_table(title, columns, rows, right=("records",)))
 
 
 def audit_pipeline(pipeline: Pipeline) -> Audit:
@@ -146,18 +142,14 @@ def _list(places: Places, selection: Selection) -> None:
 
         groups = overview(zones, selection, places.config)
     total = sum(group["records"] for group in groups)
-    data = {"groups": groups, "records": total}
-    emit(f"{total:,} records in quarantine.", data, lambda: _print_groups(groups, total))
-
-
-def _print_groups(groups: list[dict[str, Any]], total: int) -> None:
+    title, columns = f"Quarantine: {total:,} records", ("source", "rejected as", "records", "dates", "replay", "why")
     rows = []
     for group in groups:
         dates = " – ".join(dict.fromkeys((group["first_date"], group["last_date"])))
         replay, why = "yes" if group["replayable"] else "no", group["message"] or ""
         rows.append((group["source"], group["error_type"], f"{group['records']:,}", dates, replay, why))
-    columns = ("source", "rejected as", "records", "dates", "replay", "why")
-    print_table(f"Quarantine: {total:,} records", columns, rows, right=("records",))
+    data = {"groups": groups, "records": total}
+    emit(f"{total:,} records in quarantine.", data, lambda: print_table(title, columns, rows, right=("records",)))
 
 
 @quarantine.command(

@@ -118,14 +118,9 @@ def _open(host: str, port: int, private: Path) -> None:
     """
     page = private / "dashboard.html"
     page.write_text(f'<meta http-equiv="refresh" content="0; url={door.link(get_display_address(host), port)}">')
-    while not _answers(host, port):
+    while True:
+        with suppress(OSError):
+            socket.create_connection((host, port), timeout=1).close()
+            break
         time.sleep(0.1)
     cli_util.open_browser(page.as_uri())
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
-        return False
-    return True

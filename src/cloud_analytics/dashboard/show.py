@@ -17,7 +17,7 @@ import streamlit as st
 
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
-from cloud_analytics.insight import alerts, answers
+from cloud_analytics.insight import answers
 from cloud_analytics.insight.numbers import Value
 from cloud_analytics.serving.connect import Row
 from cloud_analytics.serving.queries import Answer
@@ -147,7 +147,8 @@ def distrust(source: Source, answer: Answer) -> None:
     meanings = " ".join(column.meaning for column in answer.request.table.declared.values())
     needed = _SIGNALS.findall(meanings) if answer.rows else []
     try:
-        for warning in alerts.distrust(source.signals(), needed) if needed else ():
-            say(f"⚠ {warning}", small=True)
+        for check in source.signals() if needed else ():
+            if check.id in needed and check.warning:
+                say(f"⚠ {check.warning}", small=True)
     except CloudAnalyticsError as error:
         say(f"Whether these figures tell anything is not known here: {error}", small=True)

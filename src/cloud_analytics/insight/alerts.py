@@ -5,13 +5,12 @@ An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. W
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cloud_analytics.reading.checks import Check
     from cloud_analytics.reading.lake import LakeReader
 
 MART = "cost_anomaly_mart"
@@ -95,11 +94,6 @@ def shifts(days: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(rise=rows["to_usd"] - rows["from_usd"])
     order = ["rise", "org_id", "service", "signal"]
     return rows.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
-
-
-def distrust(checks: Iterable[Check], ids: Collection[str]) -> list[str]:
-    """A warning for each of the figures with these ids (F1 to F4) that says nothing."""
-    return [check.warning for check in checks if check.id in ids and check.warning]
 
 
 def uncovered_months(billing: pd.DataFrame) -> list[str]:

@@ -54,21 +54,17 @@ def flow(frame: pd.DataFrame, step: Container[str] = (*_ZONES, "quarantine")) ->
                     _box(axes, (left, foot, 0.84, height), colour, f"{rows[zone, part]:,}", below)
                     if left:
                         _arrow(axes, (left - 0.16, foot + height / 2), (left, foot + height / 2))
-            _quarantine(axes, ALERT if "quarantine" in step else _GREY, rows)
+            colour = ALERT if "quarantine" in step else _GREY  # below the two zones that reject
+            events, masters = rows["quarantine", "events"], rows["quarantine", "masters"]
+            _box(axes, (0.5, -1, 1.8, 0.75), colour, f"{events + masters:,}", f"{events:,} events, {masters:,} masters")
+            axes.text(2.4, -0.62, "quarantine", weight="bold", va="center")
+            for place in (0.92, 1.92):
+                _arrow(axes, (place, 1.325), (place, -0.25))
             sums = frame.groupby("zone")["rows"].sum()
             sign = "=" if sums["landing"] == sums["silver"] + sums["quarantine"] else "≠"
             kept, rejected = f"{sums['silver']:,} in silver", f"{sums['quarantine']:,} in quarantine"
             axes.text(0, -1.4, f"{sums['landing']:,} landed {sign} {kept} + {rejected}")
         return finish(figure, frame)
-
-
-def _quarantine(axes: Axes, colour: str, rows: dict[tuple[str, str], int]) -> None:
-    """Quarantine, below the two zones that reject."""
-    events, masters = rows["quarantine", "events"], rows["quarantine", "masters"]
-    _box(axes, (0.5, -1, 1.8, 0.75), colour, f"{events + masters:,}", f"{events:,} events, {masters:,} masters")
-    axes.text(2.4, -0.62, "quarantine", weight="bold", va="center")
-    for place in (0.92, 1.92):
-        _arrow(axes, (place, 1.325), (place, -0.25))
 
 
 def _box(axes: Axes, place: tuple[float, float, float, float], colour: str, count: str, below: str) -> None:

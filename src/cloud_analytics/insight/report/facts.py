@@ -153,7 +153,7 @@ class Facts:
 
     def distrust(self, *ids: str) -> list[str]:
         """A warning for each of these signals (F1 to F4) that the data do not carry."""
-        return alerts.distrust(self.signals, ids)
+        return [check.warning for check in self.signals if check.id in ids and check.warning]
 
 
 def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetime | None = None) -> Facts:
