@@ -33,17 +33,13 @@ _SHIFT = (
 def page(source: Source) -> None:
     """Show what stands out: the provider's newest month, then one organisation."""
     st.title("What stands out, and why?", anchor=False)
-    _everywhere(source)
-    org = organisation(source)
-    _anomalies(source.ask("anomalies", org, top=_TOP))
-    _shifts(source.ask("shifts", org))
-
-
-def _everywhere(source: Source) -> None:
     month = source.months()[0]
     st.subheader(f"On how many days of {month} did a service of an organisation stand out?", anchor=False)
     days, columns = frame(source.ask("provider", since=f"{month}-01"))
     charts.over_time(days, columns["usage_date"], columns["anomalous_days"], columns["service"])
+    org = organisation(source)
+    _anomalies(source.ask("anomalies", org, top=_TOP))
+    _shifts(source.ask("shifts", org))
 
 
 def _anomalies(answer: Answer) -> None:
