@@ -69,12 +69,29 @@ def test_what_a_watermark_loses_is_counted_and_the_recipe_loses_it(make_pipeline
     ]
 
 
-@pytest.mark.parametrize("content", ["{", pytest.param("[" * 200_000, id="nested")])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        pytest.param("[" * 200_000, id="nested"),
+        "[]",
+        '{"files": 1}',
+        '{"ingest_ts": "xx26-11-29T10:00:00+00:00"}',
+        '{"ingest_ts": "2026-11-29T10:00:00"}',
+        '{"ingest_ts": "2026-11-29T10:00:00+00:00", "input_rows": "many"}',
+    ],
+)
 def test_a_damaged_document_of_a_micro_batch_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / METRICS).mkdir(parents=True)
     (tmp_path / METRICS / "one.json").write_text(content)
     with pytest.raises(PipelineError, match=rf"{METRICS}/one.json is damaged: delete it"):
         micro_batches(LakeFolder(open_files(str(tmp_path))))
+
+
+def test_a_document_of_an_earlier_version_lacks_some_figures(tmp_path: Path) -> None:
+    (tmp_path / METRICS).mkdir(parents=True)
+    (tmp_path / METRICS / "one.json").write_text('{"ingest_ts": "2026-11-29T10:00:00+00:00", "input_rows": 3}')
+    assert list(micro_batches(LakeFolder(open_files(str(tmp_path)))).input_rows) == [3]
 
 
 def test_the_recipe_reads_what_the_pipeline_reads(spark: SparkSession, tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import pandas as pd
+from pydantic import AfterValidator, create_model
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ledger import METRICS, MicroBatch
@@ -19,6 +20,20 @@ from cloud_analytics.untrusted import json_value
 
 _NEVER = -(2**62)  # microseconds: a clock that nothing has advanced
 _COLUMNS = ["ingest_ts", *(field.name for field in fields(MicroBatch))]
+
+
+def _moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("expected an offset from UTC")
+    return text
+
+
+# What a document may hold; one of an earlier version lacks some of the fields.
+_Stored: Any = create_model(  # type: ignore[call-overload]
+    "_Stored",
+    ingest_ts=(Annotated[str, AfterValidator(_moment)], ...),
+    **{name: (kind, None) for name, kind in get_type_hints(MicroBatch).items()},
+)
 
 
 def micro_batches(lake: LakeFolder, newest: int = 0) -> pd.DataFrame:
@@ -35,6 +50,7 @@ def micro_batches(lake: LakeFolder, newest: int = 0) -> pd.DataFrame:
 def _document(path: str, text: bytes) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json_value(text)
+        _Stored.model_validate_json(text, strict=True)
     except ValueError:
         raise PipelineError(f"{path} is damaged: delete it, which loses the figures of one micro-batch") from None
     return found
