@@ -23,13 +23,13 @@ from typing import Any
 import pytest
 
 from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, Truth, generate, writer
-from cloud_analytics.generate.calendar import Calendar, draw_days
 from cloud_analytics.generate.catalog import COLUMNS
 from cloud_analytics.generate.dirt_cases import ACCEPTED, MASTER_CASES, REJECTED
 from cloud_analytics.generate.dirt_events import EventDirt, survivor_outcomes
 from cloud_analytics.generate.events import EventStream
 from cloud_analytics.generate.ids import topic_random
 from cloud_analytics.generate.masters import Masters
+from cloud_analytics.generate.plan import Calendar, draw_days
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.landing.folder import look
 from cloud_analytics.runtime.filelock import FileLock
@@ -495,9 +495,9 @@ def test_memory_does_not_grow_with_the_number_of_events(tmp_path: Path, monkeypa
         truth = Truth(settings)
         masters = Masters(settings, truth.planted)
         calendar = Calendar(settings, topic_random(7, "calendar"))
-        stream = EventStream(settings, masters.resources, calendar, None, truth)
+        stream = EventStream(settings, masters.resources, calendar, {}, truth)
         tracemalloc.start()
-        writer._write_events(tmp_path, settings, stream, EventDirt())
+        writer._write_events(tmp_path, settings, stream, EventDirt(settings, masters.resources, truth))
         _, high = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return high

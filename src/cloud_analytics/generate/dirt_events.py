@@ -6,37 +6,22 @@ import gzip
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from random import Random
 
 from cloud_analytics.generate import catalog as c
 from cloud_analytics.generate.dirt_cases import ACCEPTED, DROP, REJECTED, REPEATED_KEYS, Changes, Raw
 from cloud_analytics.generate.events import carbon_text, clipped_noise
-from cloud_analytics.generate.ids import TRIPLES, EndingWalk, keys, topic_random
+from cloud_analytics.generate.ids import TRIPLES, endings, keys, topic_random
 from cloud_analytics.generate.masters import Resource
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import IGNORED, SILVER, Truth
 
-Pairs = list[tuple[str, object]]
-"""The fields of an event in order; a list, because keys may be repeated."""
-
+Event = dict[str, object]
 BOM = b"\xef\xbb\xbf"
-LINES_IN_TRUNCATED_FILE = 200  # so many that some can be read before the file breaks off
-CRLF_FILE = "events_dirt_crlf.jsonl"
 
 
-@dataclass
-class EventDirt:
-    """All dirt of the event folder. Its size does not depend on the number of events."""
-
-    lines: defaultdict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
-    """Index of an ordinary file → lines to mix into it."""
-    files: dict[str, bytes] = field(default_factory=dict)
-    """Name of a further file → its content."""
-
-
-def encode(pairs: Pairs) -> str:
-    """One JSON object, as the reference spells it."""
+def encode(event: Event, *repeated: tuple[str, object]) -> str:
+    """One JSON object, as the reference spells it; at its end it may repeat keys."""
+    pairs = (*event.items(), *repeated)
     return "{" + ", ".join(f'"{k}": {v if isinstance(v, Raw) else json.dumps(v)}' for k, v in pairs) + "}"
 
 
@@ -50,28 +35,28 @@ def survivor_outcomes(copies: Sequence[tuple[str, bytes]]) -> list[str]:
     ]
 
 
-class DirtMaker:
-    """Makes the dirt, and enters the outcome of each line in the truth."""
+class EventDirt:
+    """All dirt of the event folder, if the settings want any. Its size does not depend on the number of events.
+
+    `lines` are to be mixed into the ordinary file of that index, `files` are further ones, by name. The outcome of each
+    line is entered in the truth.
+    """
 
     def __init__(self, settings: GeneratorSettings, resources: Sequence[Resource], truth: Truth) -> None:
+        self.lines: defaultdict[int, list[bytes]] = defaultdict(list)
+        self.files: dict[str, bytes] = {}
         self._settings, self._resources, self._truth = settings, resources, truth
-        self._rng: Random = topic_random(settings.seed, "dirt")
-        walk = EndingWalk(topic_random(settings.seed, "event-ids"), skip=settings.events)
-        self._ids = keys("evt", walk, topic_random(settings.seed, "dirt-event-ids"), TRIPLES)
-        self._dirt = EventDirt()
+        self._rng = topic_random(settings.seed, "dirt")
+        last = endings(topic_random(settings.seed, "event-ids"), skip=settings.events)
+        self._ids = keys("evt", topic_random(settings.seed, "dirt-event-ids"), TRIPLES, last)
+        if settings.dirty:
+            for _ in range(settings.dirt_per_kind):
+                self._changed_fields()
+                self._broken_lines()
+                self._copies()
+            self._files()
 
-    def make(self) -> EventDirt:
-        """Make every kind of dirt."""
-        for _ in range(self._settings.dirt_per_kind):
-            self._field_cases()
-            self._repeated_keys()
-            self._broken_lines()
-            self._blank_lines()
-            self._copies()
-        self._files()
-        return self._dirt
-
-    def _event(self, changes: Changes | None = None) -> Pairs:
+    def _event(self, changes: Changes | None = None) -> Event:
         """A valid v2 event of an existing resource at the list price, with the changes."""
         rng, changes = self._rng, changes or {}
         resource = rng.choice(self._resources)
@@ -81,7 +66,7 @@ class DirtMaker:
         service = str(changes.get("service", "")).strip().lower()
         price = c.UNIT_PRICES.get(service, c.UNIT_PRICES[resource.service])
         day = rng.choice(self._settings.dates).isoformat()
-        fields: dict[str, object] = {
+        fields: Event = {
             "event_id": next(self._ids),
             "timestamp": f"{day}T{rng.randrange(24):02}:{rng.randrange(60):02}:00Z",
             "org_id": resource.org_id,
@@ -99,26 +84,23 @@ class DirtMaker:
         stamp = fields["timestamp"]
         if isinstance(stamp, str) and not isinstance(stamp, Raw):
             fields["timestamp"] = stamp.replace("{date}", day)
-        return [(key, value) for key, value in fields.items() if value is not DROP]
+        return {key: value for key, value in fields.items() if value is not DROP}
 
     def _good(self) -> str:
         return encode(self._event())
 
     def _put(self, kind: str, outcome: str, line: str | bytes) -> None:
         """Add a line to an ordinary file, chosen by chance."""
-        self._dirt.lines[self._rng.randrange(self._settings.file_count)].append(_bytes(line))
+        self.lines[self._rng.randrange(self._settings.file_count)].append(_bytes(line))
         self._truth.dirt(c.EVENTS, kind, outcome)
 
-    def _field_cases(self) -> None:
+    def _changed_fields(self) -> None:
         for case in (*ACCEPTED, *REJECTED):
             self._put(case.kind, case.outcome, encode(self._event(case.changes)))
-
-    def _repeated_keys(self) -> None:
         for key, first, last, outcome in REPEATED_KEYS:
-            pairs = self._event()
-            good = dict(pairs)[key]
-            changed = [(k, good if first is ... else first) if k == key else (k, v) for k, v in pairs]
-            self._put("repeated_key", outcome, encode([*changed, (key, good if last is ... else last)]))
+            event = self._event()
+            once, again = (event[key] if value is ... else value for value in (first, last))
+            self._put("repeated_key", outcome, encode({**event, key: once}, (key, again)))
 
     def _broken_lines(self) -> None:
         good = self._good
@@ -146,8 +128,6 @@ class DirtMaker:
         self._put("lone_carriage_return", SILVER, good().replace(", ", ",\r", 1))
         self._put("escaped_key", SILVER, good().replace('"metric"', '"me\\u0074ric"'))
         self._put("no_blanks", SILVER, json.dumps(json.loads(good()), separators=(",", ":")))
-
-    def _blank_lines(self) -> None:
         for line in ("", "   "):
             self._put("blank_line", IGNORED, line)
 
@@ -155,19 +135,19 @@ class DirtMaker:
         """Copies of one event_id. Their outcome depends on the names of their files, so the files are chosen here."""
         dates = [day.isoformat() for day in self._settings.dates]
 
-        def in_the_morning(pairs: Pairs) -> str:
-            return encode(_replace(pairs, "timestamp", f"{str(dict(pairs)['timestamp'])[:10]}T10:15:00Z"))
+        def in_the_morning(event: Event) -> str:
+            return encode({**event, "timestamp": f"{str(event['timestamp'])[:10]}T10:15:00Z"})
 
-        spellings: dict[str, tuple[Callable[[Pairs], str], ...]] = {
+        spellings: dict[str, tuple[Callable[[Event], str], ...]] = {
             "copy_identical": (in_the_morning, in_the_morning),
             "copy_with_blanks_around": (encode, lambda e: f" {encode(e)}  "),
-            "copy_conflicting": (encode, lambda e: encode(_replace(e, "cost_usd_increment", 0.0123))),
+            "copy_conflicting": (encode, lambda e: encode({**e, "cost_usd_increment": 0.0123})),
             "copy_on_another_date": (
                 encode,
-                lambda e: encode(_replace(e, "timestamp", f"{self._rng.choice(dates)}T11:11:11Z")),
+                lambda e: encode({**e, "timestamp": f"{self._rng.choice(dates)}T11:11:11Z"}),
             ),
-            "copy_with_blank_id": (encode, lambda e: encode(_replace(e, "event_id", f" {dict(e)['event_id']} "))),
-            "copies_of_both_sorts": (encode, lambda e: encode(_replace(e, "region", "us-west-2")), encode),
+            "copy_with_blank_id": (encode, lambda e: encode({**e, "event_id": f" {e['event_id']} "})),
+            "copies_of_both_sorts": (encode, lambda e: encode({**e, "region": "us-west-2"}), encode),
         }
         for kind, spell in spellings.items():
             event = self._event()
@@ -175,18 +155,18 @@ class DirtMaker:
             chosen = [self._rng.randrange(self._settings.file_count) for _ in lines]
             copies = [(self._settings.event_file(index), line) for index, line in zip(chosen, lines)]
             for index, line, outcome in zip(chosen, lines, survivor_outcomes(copies)):
-                self._dirt.lines[index].append(line)
+                self.lines[index].append(line)
                 self._truth.dirt(c.EVENTS, kind, outcome)
         event = self._event()
         self._put("copy_that_is_invalid", SILVER, encode(event))
-        self._put("copy_that_is_invalid", "invalid_cost", encode(_replace(event, "cost_usd_increment", None)))
+        self._put("copy_that_is_invalid", "invalid_cost", encode({**event, "cost_usd_increment": None}))
 
     def _files(self) -> None:
         good = [_bytes(self._good()) for _ in range(30)]
         bad = b'{"event_id": "evt_half'
-        long = _zip(_lines([_bytes(self._good()) for _ in range(LINES_IN_TRUNCATED_FILE)]))
+        long = _zip(_lines([_bytes(self._good()) for _ in range(200)]))  # some can be read before it breaks off
         twice = _bytes(self._good())
-        self._dirt.lines[0].append(twice)  # its copy in the CRLF file ends in \r\n, which is no part of the text
+        self.lines[0].append(twice)  # its copy in the CRLF file ends in \r\n, which is no part of the text
         self._truth.dirt(c.EVENTS, "file_crlf_copy", SILVER)
         self._truth.dirt(c.EVENTS, "file_crlf_copy", "duplicate_event")
         crlf = _lines([*good[0:1], b"", *good[1:2], b"  ", bad, twice], b"\r\n")
@@ -194,12 +174,12 @@ class DirtMaker:
         members = b"".join(_zip(_lines([line])) for line in good[14:16])
 
         def put(kind: str, name: str, content: bytes, **outcomes: int) -> None:
-            self._dirt.files[name] = content
+            self.files[name] = content
             for outcome, count in outcomes.items():
                 self._truth.dirt(c.EVENTS, kind, outcome, count)
 
         put("file_bom", "events_dirt_bom.jsonl", BOM + _lines([*good[2:4], bad]), silver=2, malformed_json=1)
-        put("file_crlf", CRLF_FILE, crlf, silver=2, malformed_json=1)
+        put("file_crlf", "events_dirt_crlf.jsonl", crlf, silver=2, malformed_json=1)
         put("file_blank_lines", "events_dirt_blank_lines.jsonl", b"\n\n" + _lines(good[4:6], b"\n\n"), silver=2)
         put("file_no_last_newline", "events_dirt_no_last_newline.jsonl", b"\n".join(good[6:8]), silver=2)
         put("file_json", "events_dirt_json.json", _lines([*good[8:10], bad]), silver=2, malformed_json=1)
@@ -229,7 +209,3 @@ def _bytes(line: str | bytes) -> bytes:
 
 def _lines(lines: Sequence[bytes], end: bytes = b"\n") -> bytes:
     return b"".join(line + end for line in lines)
-
-
-def _replace(pairs: Pairs, key: str, value: object) -> Pairs:
-    return [(k, value if k == key else v) for k, v in pairs]

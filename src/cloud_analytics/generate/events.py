@@ -10,10 +10,9 @@ from math import exp, lgamma, log
 from random import Random
 
 from cloud_analytics.generate import catalog as c
-from cloud_analytics.generate.anomalies import Effect, Effects
-from cloud_analytics.generate.calendar import Calendar, draw_days
-from cloud_analytics.generate.ids import TRIPLES, EndingWalk, topic_random
+from cloud_analytics.generate.ids import TRIPLES, endings, topic_random
 from cloud_analytics.generate.masters import Resource
+from cloud_analytics.generate.plan import Calendar, Effect, Effects, draw_days
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import Label, Truth
 
@@ -38,13 +37,6 @@ ROUNDING_NOISE = NEGATIVE_COST + int(c.ROUNDING_NOISE_SHARE * WORD)
 PRICE_SPIKE = ROUNDING_NOISE + int(c.PRICE_SPIKE_SHARE * WORD)
 
 
-def _poisson(rng: Random, mean: float, count: int) -> list[float]:
-    """Counts around the mean, as floats: the reference spells requests like 124.0."""
-    counts = range(round(2 * mean))
-    weights = [exp(n * log(mean) - mean - lgamma(n + 1)) for n in counts]
-    return [float(n) for n in rng.choices(counts, weights, k=count)]
-
-
 def carbon_text(value: float) -> str:
     """carbon_kg of a value, as the reference spells it (an integer 0 for no usage)."""
     return repr(round(value * c.CARBON_KG_PER_UNIT, 6)) if value else "0"
@@ -57,8 +49,10 @@ def value_pools(rng: Random) -> dict[str, list[float]]:
         value = round(rng.gauss(mean, deviation), 4)
         return value if value >= SMALLEST_VALUE else 0.0
 
+    counts, mean = range(240), 120.0
+    poisson = [exp(n * log(mean) - mean - lgamma(n + 1)) for n in counts]
     return {
-        "requests": _poisson(rng, 120.0, POOL),
+        "requests": [float(n) for n in rng.choices(counts, poisson, k=POOL)],  # the reference spells them like 124.0
         "cpu_hours": [usage(1.8, 1.5) for _ in range(POOL)],
         "storage_gb_hours": [usage(10.0, 8.0) for _ in range(POOL)],
     }
@@ -78,14 +72,13 @@ class EventStream:
         settings: GeneratorSettings,
         resources: Sequence[Resource],
         calendar: Calendar,
-        effects: Effects | None,
+        effects: Effects,
         truth: Truth,
     ) -> None:
         rng = self._rng = topic_random(settings.seed, "events")
         self._settings, self._calendar, self._truth, self._resources = settings, calendar, truth, resources
-        self._first_v2_day = settings.v1_day_count
-        self._effects: Effects = effects or [{} for _ in range(settings.days)]
-        self._walk = EndingWalk(topic_random(settings.seed, "event-ids"))
+        self._effects, self._first_v2_day = effects, settings.v1_day_count
+        self._endings = endings(topic_random(settings.seed, "event-ids"))
         self._remaining = list(calendar.counts)
         self._dates = [date.isoformat() for date in settings.dates]
         self._usage: defaultdict[tuple[int, str], float] = defaultdict(float)  # (resource, month) → USD
@@ -130,7 +123,7 @@ class EventStream:
             slots[day] -= 1
             resource, effect = self._sender(day, slots[day])
             metric = self._metrics[which * 20 >> 16]
-            event_id = f"evt_{self._starts[id1]}{self._starts[id2]}{self._walk.next()}"
+            event_id = f"evt_{self._starts[id1]}{self._starts[id2]}{next(self._endings)}"
             value = self._values[metric][nth % POOL]
             if effect is not None:
                 effect.label.event_ids.append(event_id)
@@ -166,7 +159,7 @@ class EventStream:
     def _sender(self, day: int, slot: int) -> tuple[int, Effect | None]:
         """The resource that sends an event, and what a label does to the event."""
         resource = self._calendar.resource(day, slot)
-        effect = self._effects[day].get(resource)
+        effect = self._effects.get((day, resource))
         if effect is not None and effect.replacement is not None:
             return effect.replacement, None
         return resource, effect
@@ -208,5 +201,5 @@ class EventStream:
 def _odd_cost(cost: float, effect: Effect | None, odd_cost: int, nth: int) -> float:
     """The cost under an effect, or the negative cost that the random word `odd_cost` chooses."""
     if effect is not None:
-        return -cost if effect.negative else cost
+        return -cost if effect.label.kind == "negative_burst" else cost
     return -cost if odd_cost < NEGATIVE_COST else -(1 + nth % 100) / 10_000

@@ -1,16 +1,16 @@
-"""Unique identifiers as the reference data spells them: a prefix and base-36 characters that look random."""
+"""Random numbers by topic, and unique identifiers as the reference data spells them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from math import gcd
 from random import Random
+from string import ascii_lowercase, digits
 
-ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+ALPHABET = digits + ascii_lowercase
 TRIPLES = tuple(a + b + c for a in ALPHABET for b in ALPHABET for c in ALPHABET)
 """All 36^3 texts of three characters; an event_id has four of them."""
-ENDINGS = len(TRIPLES) ** 2
-"""Number of different last six characters of a key. Each is used once, so keys are unique without being stored."""
 
 
 def topic_random(seed: int, topic: str) -> Random:
@@ -26,28 +26,24 @@ def stride(rng: Random, size: int) -> int:
             return step
 
 
-class EndingWalk:
-    """Each of the ENDINGS once, in an order that looks random."""
+def endings(rng: Random, skip: int = 0) -> Iterator[str]:
+    """Texts of six characters, each once in an order that looks random: keys are unique without being stored.
 
-    def __init__(self, rng: Random, skip: int = 0) -> None:
-        """Begin after the first `skip` endings, which another walk with the same seed hands out."""
-        self.step = stride(rng, ENDINGS)
-        self.position = (rng.randrange(ENDINGS) + self.step * skip) % ENDINGS
-
-    def next(self) -> str:
-        """The next six characters."""
-        self.position = (self.position + self.step) % ENDINGS
-        high, low = divmod(self.position, len(TRIPLES))
-        return TRIPLES[high] + TRIPLES[low]
+    The first `skip` are left out: another caller with the same seed hands them out.
+    """
+    size = len(TRIPLES)
+    step = stride(rng, size**2)
+    start = rng.randrange(size**2) + step * (skip + 1)
+    return (TRIPLES[n // size % size] + TRIPLES[n % size] for n in count(start, step))
 
 
-def keys(prefix: str, walk: EndingWalk, rng: Random, starts: Sequence[str]) -> Iterator[str]:
-    """Keys like `org_xaji0y6d`: the prefix, two random starts, and the next ending of the walk."""
-    while True:
-        yield f"{prefix}_{rng.choice(starts)}{rng.choice(starts)}{walk.next()}"
+def keys(prefix: str, rng: Random, starts: Sequence[str], last: Iterator[str]) -> Iterator[str]:
+    """Keys like `org_xaji0y6d`: the prefix, two random starts, and the next of the endings."""
+    for ending in last:
+        yield f"{prefix}_{rng.choice(starts)}{rng.choice(starts)}{ending}"
 
 
 def master_keys(seed: int, prefix: str) -> Iterator[str]:
     """The keys of a master: the same sequence for every caller."""
     rng = topic_random(seed, f"{prefix}-ids")
-    return keys(prefix, EndingWalk(rng), rng, ALPHABET)
+    return keys(prefix, rng, ALPHABET, endings(rng))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
@@ -13,6 +13,7 @@ from random import Random
 from cloud_analytics.generate import catalog as c
 from cloud_analytics.generate.ids import master_keys, topic_random
 from cloud_analytics.generate.settings import HISTORY_DAYS, GeneratorSettings
+from cloud_analytics.generate.truth import Leak
 
 Row = tuple[str, ...]
 """The cells of a row as texts, in the order of catalog.COLUMNS."""
@@ -21,6 +22,13 @@ TICKETS_PER_ORG = 12.5
 TOUCHES_PER_ORG = 18.75
 IMPOSSIBLE_NPS = 101  # the reference holds one, outside -100..100
 ORGS_PER_IMPOSSIBLE_NPS = 80
+
+LEAKS = ("skipped_invoice", "doubled_invoice", "wrong_currency", "wrong_amount")
+LEAST_USAGE_USD = 100.0  # in a month with a leak: so a leak is larger than any rounding or tolerance
+FOREIGN = tuple(currency for currency in c.CURRENCIES if currency != "USD")
+
+Usage = Mapping[tuple[str, str], float]
+"""(org_id, first day of the month) → USD that Silver should hold."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +131,16 @@ class Masters:
             )  # fmt: skip
 
     def _invoice_rows(self, rng: Random) -> Iterator[Row]:
-        months, ids = billing_months(self._settings), master_keys(self._settings.seed, "inv")
+        ids, months = master_keys(self._settings.seed, "inv"), []
+        day = (self._settings.start_date.replace(day=1) - timedelta(days=1)).replace(day=1)
+        while day <= self._settings.end_date:  # from the month before the first event to the month of the last one
+            months.append(day.isoformat())
+            day = (day + timedelta(days=32)).replace(day=1)
         for org_id in self.org_ids:
             for month in months:
                 subtotal = round(rng.gammavariate(4.2, 194.0), 2)
                 currency = weighted(rng, c.CURRENCIES)
-                rate = round(rng.gauss(*c.USD_RATES[currency]), 5)
+                rate = _rate(rng, currency)
                 credits, taxes = credits_and_taxes(rng, subtotal)
                 if rng.random() < 0.054:
                     subtotal = -subtotal
@@ -183,11 +195,44 @@ def credits_and_taxes(rng: Random, subtotal: float) -> tuple[str, str]:
     return "" if rng.random() < 0.57 else repr(round(rng.expovariate(1 / 19), 2)), repr(round(0.21 * subtotal, 2))
 
 
-def billing_months(settings: GeneratorSettings) -> Sequence[str]:
-    """First days of the invoiced months, from the month before the first event to the month of the last event."""
-    day = (settings.start_date.replace(day=1) - timedelta(days=1)).replace(day=1)
-    months = []
-    while day <= settings.end_date:
-        months.append(day.isoformat())
-        day = (day + timedelta(days=32)).replace(day=1)
-    return months
+def matched_invoices(settings: GeneratorSettings, usage: Usage, leaks: list[Leak]) -> Iterator[Row]:
+    """One invoice for each month with usage, of its cost in the invoice's currency, but for the leaks.
+
+    The leaks are added to `leaks`. Their amounts are dollars, whatever currency the invoice names: in another currency
+    a leak could not be distinguished from a change of the rate.
+    """
+    rng, ids = topic_random(settings.seed, "matched-invoices"), master_keys(settings.seed, "inv")
+    planted = _plan(settings, usage)
+    for (org_id, month), cost in sorted(usage.items()):
+        kind = planted.get((org_id, month))
+        currency = "USD" if kind else weighted(rng, c.CURRENCIES)
+        rate = _rate(rng, currency)
+        subtotal = cost if currency == "USD" else cost / rate  # the rate of a USD invoice is not applied
+        if kind == "wrong_currency":
+            currency = rng.choice(FOREIGN)
+            while abs((rate := _rate(rng, currency)) - 1) < 0.05:
+                pass
+            invoiced = subtotal * rate
+        elif kind == "wrong_amount":
+            subtotal *= rng.choice((rng.uniform(0.5, 0.8), rng.uniform(1.25, 2.0)))
+            invoiced = subtotal
+        else:
+            invoiced = {"skipped_invoice": 0.0, "doubled_invoice": 2 * cost}.get(kind or "", cost)
+        if kind:
+            status = "overbilled" if invoiced > cost else "underbilled" if invoiced else "not_invoiced"
+            leaks.append(Leak(kind, org_id, month[:7], round(cost, 4), status, kind == "wrong_currency"))
+        subtotal = round(subtotal, 2)
+        credits, taxes = credits_and_taxes(rng, subtotal)
+        for _ in range({"skipped_invoice": 0, "doubled_invoice": 2}.get(kind or "", 1)):
+            yield (next(ids), org_id, month, repr(subtotal), credits, taxes, currency, repr(rate))
+
+
+def _plan(settings: GeneratorSettings, usage: Usage) -> dict[tuple[str, str], str]:
+    """(org_id, month) → kind of leak; at least three months in four have none."""
+    months = sorted(month for month, cost in usage.items() if cost >= LEAST_USAGE_USD)
+    topic_random(settings.seed, "leaks").shuffle(months)
+    return dict(zip(months[: len(usage) // 4], LEAKS * settings.leaks_per_kind))
+
+
+def _rate(rng: Random, currency: str) -> float:
+    return round(rng.gauss(*c.USD_RATES[currency]), 5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Literal
 
@@ -124,7 +124,5 @@ class GeneratorSettings:
 
     def as_dict(self) -> dict[str, object]:
         """The settings with all derived values, ready for JSON."""
-        plain: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain["start_date"] = self.start_date.isoformat()
-        scaled = {"resources": self.resource_count, "users": self.user_count, "files": self.file_count}
-        return plain | scaled | {"v1_days": self.v1_day_count}
+        derived = {"resources": self.resource_count, "users": self.user_count, "files": self.file_count}
+        return asdict(self) | derived | {"start_date": self.start_date.isoformat(), "v1_days": self.v1_day_count}

@@ -1,21 +1,26 @@
-"""Writes a landing folder file by file: masters, events, dirt and the truth."""
+"""Writes a landing folder: masters, events, dirt and the truth, as a whole or not at all."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from cloud_analytics.generate.anomalies import plan_anomalies
-from cloud_analytics.generate.billing import matched_invoices
-from cloud_analytics.generate.calendar import Calendar
 from cloud_analytics.generate.catalog import BILLING, EVENTS_FOLDER, MASTERS
-from cloud_analytics.generate.dirt_events import DirtMaker, EventDirt
+from cloud_analytics.generate.dirt_events import EventDirt
 from cloud_analytics.generate.events import BLOCK, EventStream
 from cloud_analytics.generate.ids import topic_random
 from cloud_analytics.generate.master_files import write_master
-from cloud_analytics.generate.masters import Masters
+from cloud_analytics.generate.masters import Masters, matched_invoices
+from cloud_analytics.generate.plan import Calendar, plan_anomalies
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import TRUTH_FILE, Truth
-from cloud_analytics.generate.whole import filled
+from cloud_analytics.runtime.filelock import FileLock, is_locked
+
+_ASIDE, _LOCK = "_generating.", "lock"  # the pipeline ignores names that begin so; `make run` looks for them
 
 
 def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite: bool = False) -> Truth:
@@ -37,10 +42,9 @@ def _write(out: Path, settings: GeneratorSettings) -> Truth:
         if source != BILLING:
             write_master(out, source, masters.rows(source), settings, truth)
     calendar = Calendar(settings, rng)
-    effects = None
-    if settings.anomalies:
-        effects = plan_anomalies(settings, masters.resources, calendar, rng, truth.labels)
-    dirt = DirtMaker(settings, masters.resources, truth).make() if settings.dirty else EventDirt()
+    planned = settings.anomalies
+    effects = plan_anomalies(settings, masters.resources, calendar, rng, truth.labels) if planned else {}
+    dirt = EventDirt(settings, masters.resources, truth)
     stream = EventStream(settings, masters.resources, calendar, effects, truth)
     (out / EVENTS_FOLDER).mkdir()
     _write_events(out / EVENTS_FOLDER, settings, stream, dirt)
@@ -70,3 +74,78 @@ def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream
                     file.write(("\n".join(lines) + "\n").encode())
     for name, content in dirt.files.items():
         (folder / name).write_bytes(content)
+
+
+@contextmanager
+def filled(out: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder to write to; at the end what it holds is moved into `out`, the events last and by one rename.
+
+    Landing files in `out` are a FileExistsError, or make room at the end where `overwrite` is true; other files stay.
+    Where the block fails, `out` is as it was before. What a killed process has left is removed by the next one.
+    """
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file: name a folder to generate into")
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    _expect_room(out, overwrite)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(prefix=_ASIDE, dir=out) as aside, FileLock(Path(aside, _LOCK)):
+            landing = Path(aside, "landing")
+            landing.mkdir()
+            yield landing
+            _remove(_landing_files(out))
+            _move(landing, out)
+    except BaseException:
+        with suppress(OSError):  # where somebody else has put something in, it stays
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
+def _expect_room(out: Path, overwrite: bool) -> None:
+    left = [path for path in out.glob(f"{_ASIDE}*") if not path.is_symlink() and path.stat().st_uid == os.getuid()]
+    if any(is_locked(path / _LOCK) for path in left):
+        raise FileExistsError(f"another `generate` is writing to {out}: wait until it ends, or name another folder")
+    found = _landing_files(out)
+    if found and not overwrite:
+        half = " of a `generate` that was killed while it put them there: remove them, or" if left else ":"
+        raise FileExistsError(f"{out} already holds landing files ({found[0].name}){half} name another folder")
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _landing_files(out: Path) -> list[Path]:
+    found = [path for name in MASTERS for path in (out / f"{name}.csv", *sorted((out / name).glob("*.csv")))]
+    found += [out / TRUTH_FILE, *sorted((out / EVENTS_FOLDER).glob("*.json*"))]
+    return [path for path in found if path.is_file()]
+
+
+def _remove(files: list[Path]) -> None:
+    for path in files:
+        path.unlink()
+        if path.parent.name in MASTERS and not any(path.parent.iterdir()):
+            path.parent.rmdir()  # an empty folder of parts would count as an empty master
+
+
+def _move(landing: Path, out: Path) -> None:
+    """Move everything into `out`; what was moved is taken away again where something cannot be."""
+    moves: list[tuple[Path, Path]] = []
+
+    def move(source: Path, target: Path) -> None:
+        if source.is_dir() and target.is_dir() and (target.is_symlink() or any(target.iterdir())):
+            for part in sorted(source.iterdir()):
+                move(part, target / part.name)
+        else:
+            moves.append((source, target))
+            os.replace(source, target)  # an empty folder gives way to a full one
+
+    try:
+        for source in sorted(landing.iterdir(), key=lambda path: path.name == EVENTS_FOLDER):
+            move(source, out / source.name)
+    except BaseException:
+        for target in [target for source, target in moves if not source.exists()]:
+            if target.is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+            else:
+                target.unlink(missing_ok=True)
+        raise
