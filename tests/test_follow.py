@@ -19,8 +19,8 @@ import pytest
 from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
 from cloud_analytics.pipeline import Outcome, Pipeline
 from cloud_analytics.serving import load
-from cloud_analytics.serving.access import Direct
-from cloud_analytics.serving.deferred import Deferred
+from cloud_analytics.serving.backoff import Deferred
+from cloud_analytics.serving.connect import Direct
 from cloud_analytics.serving.target import Target
 from tests.conftest import REPOSITORY, MakePipeline
 from tests.integration import hostile
@@ -156,7 +156,7 @@ def test_the_lake_moves_on_while_the_store_is_away_and_serving_catches_up(
         return {"finops_daily_usage": 1}
 
     monkeypatch.setattr(load, "serve", store)
-    monkeypatch.setattr("cloud_analytics.serving.deferred._FIRST_PAUSE", 0.5)
+    monkeypatch.setattr("cloud_analytics.serving.backoff._FIRST_PAUSE", 0.5)
     pipeline = make_pipeline(landing, lake)
     pipeline.target = Target(Direct(("127.0.0.1",), 1))
     with following(pipeline) as outcome:

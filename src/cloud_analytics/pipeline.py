@@ -25,7 +25,7 @@ from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import FOLDER, look, tell_passed_over
 from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.serving import load
-from cloud_analytics.serving.deferred import Deferred
+from cloud_analytics.serving.backoff import Deferred
 from cloud_analytics.serving.target import Target
 from cloud_analytics.silver.build_events import build_events
 from cloud_analytics.silver.parts import join_parts

@@ -262,7 +262,8 @@ def leftovers(lake: Path) -> list[str]:
 def served_differences(lake: Path) -> list[str]:
     """Law 6 from outside: where a Cassandra table does not hold exactly the rows of its Gold mart."""
     found: list[str] = []
-    with node_of(lake).in_use() as access, connected(access, keyspace=KEYSPACE) as session:
+    with node_of(lake).in_use() as access, connected(access) as session:
+        session.set_keyspace(KEYSPACE)
         for table in tables().values():
             columns = list(table.columns)
             expected = Counter(_values(row, columns) for row in rows_of(lake, f"gold/{table.mart}"))

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from cloud_analytics.config import Config
 from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.reading.served import plan
-from cloud_analytics.serving.access import Bundle, Login
+from cloud_analytics.serving.connect import Bundle, Login
 from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.queries import ask
 from cloud_analytics.serving.tables import tables

@@ -22,14 +22,12 @@ from cloud_analytics.errors import StoreUnavailable, UsageError
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.served import plan
-from cloud_analytics.serving import ownership
-from cloud_analytics.serving.access import Direct
+from cloud_analytics.serving.connect import Direct
+from cloud_analytics.serving.keyspace import Owner, claim, expect_own, found_tables
 from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.node_files import HOST
-from cloud_analytics.serving.ownership import Owner
 from cloud_analytics.serving.queries import ask
-from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target, local_target, open_session, open_target
 from cloud_analytics.serving.write import forget_connections, upsert
@@ -215,10 +213,10 @@ def test_of_two_lakes_that_find_a_keyspace_empty_one_has_it(
     lakes = [open_lake().lake, other_lake(open_lake, tmp_path).lake]
     with target.writing_session() as session:
         mine, others = (Owner(f"of {lake.root}", lake.root, 1) for lake in lakes)
-        assert ownership.expect_own(session, {}, lambda _document, default: default, str(target)) is None
-        ownership.claim(session, others, None, str(target))
+        assert expect_own(session, {}, lambda _document, default: default, str(target)) is None
+        claim(session, others, None, str(target))
         with pytest.raises(UsageError, match="another lake since a moment ago"):
-            ownership.claim(session, mine, None, str(target))
+            claim(session, mine, None, str(target))
 
 
 def test_a_keyspace_without_an_identity_is_its_lakes_or_nobodys(

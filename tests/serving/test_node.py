@@ -26,8 +26,7 @@ import pytest
 from cloud_analytics.errors import PipelineError, StoreDamaged, UsageError
 from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.serving import daemon
-from cloud_analytics.serving.access import Login
-from cloud_analytics.serving.connect import Row, connect, connected, disconnect, readable_errors
+from cloud_analytics.serving.connect import Login, Row, connect, connected, readable_errors
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.node_files import USER, NodeFiles
 
@@ -94,7 +93,8 @@ def test_it_outlives_the_process_that_started_it(home: Path) -> None:
 
 
 def test_values_come_back_as_they_went(node: EmbeddedNode) -> None:
-    with connected(node.access, keyspace="k") as session:
+    with connected(node.access) as session:
+        session.set_keyspace("k")
         insert = session.prepare("INSERT INTO costs (org_id, usage_date, cost) VALUES (?, ?, ?)")
         session.execute(insert, ("org_ñ", datetime.date(2025, 1, 31), Decimal("-0.010000")))
         session.execute(insert, ("org_ñ", datetime.date(1969, 12, 31), None))
@@ -288,13 +288,14 @@ def test_memory_stays_below_one_gigabyte(node: EmbeddedNode) -> None:
 def test_kill_9_loses_no_acknowledged_write(node: EmbeddedNode) -> None:
     acknowledged: list[int] = []
     before = node.status()
-    session = connect(node.access, keyspace="k", request_timeout=5)
+    session = connect(node.access)
+    session.set_keyspace("k")
     insert = session.prepare("INSERT INTO numbers (id) VALUES (?)")
 
     def write(first: int) -> None:
         for number in range(first, 1_000_000, 8):
             try:
-                session.execute(insert, (number,))
+                session.execute(insert, (number,), timeout=5)
             except Exception:
                 return
             acknowledged.append(number)
@@ -308,7 +309,7 @@ def test_kill_9_loses_no_acknowledged_write(node: EmbeddedNode) -> None:
     kill(node)
     for writer in writers:
         writer.join()
-    disconnect(session)
+    session.cluster.shutdown()
     assert len(acknowledged) >= 300
 
     assert node.start().port == before["port"]
@@ -425,12 +426,6 @@ def test_errors_of_statements_are_one_line(node: EmbeddedNode) -> None:
     assert "\n" not in str(failure.value)
 
 
-def test_a_keyspace_that_does_not_exist_is_named(node: EmbeddedNode) -> None:
-    with pytest.raises(PipelineError, match="cannot use the keyspace nope: .*does not exist") as failure:
-        connect(node.access, keyspace="nope")
-    assert "\n" not in str(failure.value)
-
-
 def test_a_node_that_hangs_is_reported_and_stopped(node: EmbeddedNode) -> None:
     os.kill(node.status()["pid"], signal.SIGSTOP)
     impatient = EmbeddedNode(node.home, start_timeout=1, stop_timeout=1)
@@ -449,11 +444,12 @@ def test_a_start_that_fails_says_where_to_look(node: EmbeddedNode) -> None:
     assert wrong.status()["running"] is False
 
 
-def test_an_unreachable_node_is_one_line(node: EmbeddedNode) -> None:
+def test_an_unreachable_node_is_one_line(node: EmbeddedNode, monkeypatch: pytest.MonkeyPatch) -> None:
     port, access = port_of(node), node.access
     node.stop()
+    monkeypatch.setattr("cloud_analytics.serving.connect.CONNECT_TIMEOUT", 2.0)
     with pytest.raises(PipelineError) as failure:
-        connect(access, connect_timeout=2)
+        connect(access)
     assert str(failure.value).startswith(f"cannot reach Cassandra at 127.0.0.1, port {port} (")
     assert "\n" not in str(failure.value)
 
@@ -523,7 +519,8 @@ def cut_short(path: Path) -> None:
 def test_a_damaged_node_says_what_to_do_and_reset_does_it(
     node: EmbeddedNode, files: str, harm: Callable[[Path], None], killed: bool
 ) -> None:
-    with connected(node.access, keyspace="k") as session:
+    with connected(node.access) as session:
+        session.set_keyspace("k")
         insert = session.prepare("INSERT INTO numbers (id) VALUES (?)")
         for number in range(1_000):
             session.execute(insert, (number,))
@@ -537,7 +534,8 @@ def test_a_damaged_node_says_what_to_do_and_reset_does_it(
         harm(path)
 
     def read() -> None:
-        with node.in_use() as access, connected(access, keyspace="k") as session, readable_errors("cannot read"):
+        with node.in_use() as access, connected(access) as session, readable_errors("cannot read"):
+            session.set_keyspace("k")
             list(session.execute("SELECT * FROM numbers"))
 
     for _ in range(2):  # for ever

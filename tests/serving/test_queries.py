@@ -105,7 +105,7 @@ def session(lake: Path) -> Iterator[Any]:
     with connected(access) as session:
         replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
         session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}")
-    with connected(access, keyspace=KEYSPACE) as session:
+        session.set_keyspace(KEYSPACE)
         for table in tables().values():
             session.execute(table.create)
         told = list(_rows())

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from cloud_analytics.config import CassandraSettings, Config, ServingSettings
 from cloud_analytics.errors import ConfigError
-from cloud_analytics.serving import bundle
-from cloud_analytics.serving.access import Bundle, Direct
+from cloud_analytics.serving.certificates import bundle_problems
+from cloud_analytics.serving.connect import Bundle, Direct
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import astra, cassandra, keyspace_of
 from tests.serving.astra.bundle import Authority, members, write
@@ -67,7 +67,7 @@ def test_what_has_not_the_right_form_is_told_without_its_secret(settings: Servin
 
 def test_a_bundle_that_is_whole_and_in_time(authority: Authority, settings: ServingSettings, tmp_path: Path) -> None:
     path = write(tmp_path / "bundle.zip", members(authority, 1))
-    assert bundle.problems(path) == []
+    assert bundle_problems(path) == []
     environment = {
         "ASTRA_DB_SECURE_BUNDLE": str(path),
         "ASTRA_DB_APPLICATION_TOKEN": f" {TOKEN}\n",
@@ -94,9 +94,9 @@ def test_what_is_wrong_with_a_bundle(authority: Authority, tmp_path: Path) -> No
         names = {"config": "config.json", "trust": "trustStore.jks"}
         changed = whole | {names.get(name, name): content for name, content in changes.items()}
         write(path, {name: content for name, content in changed.items() if content is not None})
-        return " ".join(bundle.problems(path))
+        return " ".join(bundle_problems(path))
 
-    assert "no file" in " ".join(bundle.problems(tmp_path / "absent.zip"))
+    assert "no file" in " ".join(bundle_problems(tmp_path / "absent.zip"))
     assert "lacks key, trustStore.jks" in told(key=None, trust=None)
     assert "config.json is no JSON" in told(config=b"{")
     assert "config.json lacks port, trustStorePassword" in told(config=b'{"host": "h", "keyStorePassword": "x"}')
@@ -119,7 +119,7 @@ def test_a_bundle_that_becomes_much_is_not_unpacked(
         path.write_bytes(path.read_bytes().replace(struct.pack("<I", much), struct.pack("<I", 1000)))
     tracemalloc.start()
     try:
-        found = bundle.problems(path)
+        found = bundle_problems(path)
         assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     finally:
         tracemalloc.stop()
@@ -144,7 +144,7 @@ def test_a_bundle_that_is_damaged_is_one_line(authority: Authority, tmp_path: Pa
     else:
         content[at + 45] ^= 0xFF
     path.write_bytes(content)
-    (problem,) = bundle.problems(path)
+    (problem,) = bundle_problems(path)
     assert "is no zip archive" in problem
     assert "\n" not in problem
 
@@ -152,10 +152,10 @@ def test_a_bundle_that_is_damaged_is_one_line(authority: Authority, tmp_path: Pa
 def test_a_certificate_out_of_its_time(authority: Authority, tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
     ended = authority.issue("client", ends=now - timedelta(days=3))
-    (problem,) = bundle.problems(write(tmp_path / "old.zip", members(authority, 1, ended)))
+    (problem,) = bundle_problems(write(tmp_path / "old.zip", members(authority, 1, ended)))
     assert f"the certificate cert expired on {now - timedelta(days=3):%Y-%m-%d}: download a new one" in problem
     path = write(tmp_path / "bundle.zip", members(authority, 1))
-    (ca, cert) = bundle.problems(path, now - timedelta(days=30))
+    (ca, cert) = bundle_problems(path, now - timedelta(days=30))
     assert "ca.crt is not valid before" in ca
     assert "cert is not valid before" in cert
 

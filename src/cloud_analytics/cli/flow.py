@@ -17,7 +17,7 @@ from cloud_analytics.errors import UsageError
 if TYPE_CHECKING:
     from cloud_analytics.pipeline import Outcome
     from cloud_analytics.reading.served import Comparison
-    from cloud_analytics.serving.plan import Plan
+    from cloud_analytics.serving.loader import Plan
 
 logger = logging.getLogger(__name__)
 _BUDGETS_SHOWN = 10

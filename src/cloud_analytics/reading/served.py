@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.serving import ownership
 from cloud_analytics.serving.connect import readable_errors
-from cloud_analytics.serving.loader import Loader
-from cloud_analytics.serving.plan import Plan
+from cloud_analytics.serving.keyspace import expect_own
+from cloud_analytics.serving.loader import Loader, Plan
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import Keys
@@ -56,7 +55,7 @@ def plan(lake: Lake, target: Target) -> Plan:
         return {tuple(row.values()) for row in zones.rows(query, [list(partitions)] if day else [])}
 
     with target.looking_session() as (session, found):
-        owner = ownership.expect_own(session, found, lake.state, str(target), target.take_over)
+        owner = expect_own(session, found, lake.state, str(target), target.take_over)
         loader = Loader(lake, target, session, found, owner, keys_in_gold=keys_in_gold)
         unseen, versions = loader.unseen(), dict[tuple[str, str], int]()
         for text in lake.files.contents(unseen).values():

@@ -22,11 +22,9 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.runtime.backoff import pauses
 from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.runtime.lockfile import S3A, JarSet, LockedJar
 
@@ -35,7 +33,7 @@ logger = logging.getLogger(__name__)
 Fetch = Callable[[JarSet, Path], None]
 
 _CENTRAL = "https://repo1.maven.org/maven2"
-_TRIES, _AT_ONCE, _TIMEOUT = 3, 8, 30.0
+_AT_ONCE, _TIMEOUT = 8, 30.0
 _VERIFIED = ".verified.json"
 # pip and curl look for trusted roots here, too; a Python that brings its own OpenSSL may know none.
 _BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
@@ -189,7 +187,7 @@ def download(jar_set: JarSet, folder: Path) -> None:
 
 def _download(opener: urllib.request.OpenerDirector, jar: LockedJar, target: Path) -> None:
     url = "/".join((_CENTRAL, jar.organisation.replace(".", "/"), jar.name, jar.revision, jar.file_name))
-    for pause in (*islice(pauses(1.0, 4.0), _TRIES - 1), None):
+    for pause in (1.0, 2.0, None):
         try:
             with opener.open(url, timeout=_TIMEOUT) as answer, target.open("wb") as out:
                 shutil.copyfileobj(answer, out)

@@ -1,37 +1,142 @@
-"""Connections to Cassandra from Python: plain dates and decimals, LOCAL_QUORUM, and failures as one line."""
+"""Connections to Cassandra: what the Python driver and the Spark connector have to be told, and sessions of the driver.
+
+Sessions give plain dates and decimals, ask at LOCAL_QUORUM, and tell failures in one line.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
-from cloud_analytics.serving.access import Access, Login
 
 if TYPE_CHECKING:  # the driver takes 0.2 s to import, so it is imported only where something connects
     from cassandra.cluster import Session
 
 Row = dict[str, Any]
 
+CONNECT_TIMEOUT = 10.0  # seconds
+_AUTH = "spark.cassandra.auth."
+_CONNECTION = "spark.cassandra.connection."
+# The connector's own choice is two suites without forward secrecy, which Java and most servers no longer offer.
+_CIPHERS = (
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_AES_128_GCM_SHA256",
+    *(f"TLS_ECDHE_{key}_WITH_AES_{size}" for key in ("ECDSA", "RSA") for size in ("256_GCM_SHA384", "128_GCM_SHA256")),
+)
+_PUBLIC = "not-a-secret"  # Java wants a password for a file that holds nothing but a public certificate
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user name and a password; `source` tells people where they come from, and so where to correct them."""
+
+    username: str
+    password: str = field(repr=False)
+    source: str
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Nodes that are connected to directly; `login` is None where they ask for none.
+
+    `local_dc` is the data centre whose replicas are asked. With `ca_file` the connection is TLS, to certificates that
+    this authority (PEM) signed. `doctor` is called when the store does not answer; it raises StoreDamaged where waiting
+    is in vain.
+    """
+
+    hosts: tuple[str, ...]
+    port: int
+    local_dc: str = "datacenter1"
+    login: Login | None = None
+    ca_file: Path | None = None
+    doctor: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"Cassandra at {', '.join(self.hosts)}, port {self.port}"
+
+    def cluster_options(self) -> dict[str, Any]:
+        """Arguments of the driver's Cluster: contact points, and TLS where a certificate authority is given."""
+        options: dict[str, Any] = {"contact_points": list(self.hosts), "port": self.port}
+        if self.ca_file is not None:
+            import ssl
+
+            # Nodes are known by address, which their certificates rarely name: the authority vouches for them.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.load_verify_locations(self.ca_file)
+            options["ssl_context"] = context
+        return options
+
+    def connector_options(self) -> dict[str, str]:
+        """Options of a read or write through the Spark connector, which wants the authority as a Java trust store."""
+        options = {
+            f"{_CONNECTION}host": ",".join(self.hosts),
+            f"{_CONNECTION}port": str(self.port),
+            f"{_CONNECTION}localDC": self.local_dc,
+        }
+        if self.ca_file is not None:
+            options |= {
+                f"{_CONNECTION}ssl.enabled": "true",
+                f"{_CONNECTION}ssl.trustStore.path": str(self._trust_store),
+                f"{_CONNECTION}ssl.trustStore.password": _PUBLIC,
+                f"{_CONNECTION}ssl.enabledAlgorithms": ",".join(_CIPHERS),
+            }
+        return options | _auth(self.login)
+
+    @cached_property
+    def _trust_store(self) -> Path:
+        from cloud_analytics.serving.certificates import trust_store
+
+        assert self.ca_file is not None
+        path = Path(tempfile.mkdtemp(prefix="cloud-analytics-")) / "trust.p12"
+        path.write_bytes(trust_store(self.ca_file.read_bytes(), _PUBLIC))
+        return path
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """AstraDB's secure connect bundle: a metadata service tells where the nodes are, behind a proxy."""
+
+    path: Path
+    login: Login
+    local_dc: str = ""  # empty: that of the node which is found first
+    doctor: None = None
+
+    def __str__(self) -> str:
+        return f"AstraDB through {self.path.name}"
+
+    def cluster_options(self) -> dict[str, Any]:
+        """Arguments of the driver's Cluster, which asks the metadata service when it is made.
+
+        The driver unpacks the bundle into the system's temporary folder, not beside it.
+        """
+        bundle = {"secure_connect_bundle": str(self.path), "use_default_tempdir": True}
+        return {"cloud": {**bundle, "connect_timeout": CONNECT_TIMEOUT}}
+
+    def connector_options(self) -> dict[str, str]:
+        """Options of a read or write through the Spark connector.
+
+        The bundle is a URL, since the connector takes a bare path for a file that Spark distributed.
+        """
+        return {f"{_CONNECTION}config.cloud.path": self.path.absolute().as_uri()} | _auth(self.login)
+
+
+Access: TypeAlias = Direct | Bundle
+
 
 class StoreWaking(StoreUnavailable):
     """The store says that it is starting: it will answer in a while."""
 
 
-def connect(
-    access: Access, *, keyspace: str | None = None, connect_timeout: float = 10.0, request_timeout: float = 30.0
-) -> Session:
-    """A session whose rows are dicts of plain Python values; end it with `disconnect`, or use `connected`."""
-    try:
-        return _connect(access, keyspace, connect_timeout, request_timeout)
-    except StoreUnavailable:
-        access.diagnose()
-        raise
-
-
-def _connect(access: Access, keyspace: str | None, connect_timeout: float, request_timeout: float) -> Session:
+def connect(access: Access) -> Session:
+    """A session whose rows are dicts of plain Python values; shut its cluster down, or use `connected`."""
     cluster_module, policies = _driver()
     from cassandra import ConsistencyLevel
     from cassandra.auth import PlainTextAuthProvider
@@ -40,45 +145,39 @@ def _connect(access: Access, keyspace: str | None, connect_timeout: float, reque
     profile = cluster_module.ExecutionProfile(
         load_balancing_policy=policies.TokenAwarePolicy(policies.DCAwareRoundRobinPolicy(local_dc=access.local_dc)),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-        request_timeout=request_timeout,
+        request_timeout=30.0,
         row_factory=_rows,
     )
-    with readable_errors(f"cannot reach {access}", login):
-        cluster = cluster_module.Cluster(
-            **access.cluster_options(connect_timeout),
-            auth_provider=PlainTextAuthProvider(login.username, login.password) if login else None,
-            execution_profiles={cluster_module.EXEC_PROFILE_DEFAULT: profile},
-            connect_timeout=connect_timeout,
-            control_connection_timeout=connect_timeout,
-            reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, 10.0),
-            schema_metadata_enabled=False,  # the driver is never asked about tables, and reading them all takes 0.1 s
-        )
     try:
         with readable_errors(f"cannot reach {access}", login):
-            session = cluster.connect()
-        if keyspace is not None:
-            # Not by `connect(keyspace)`: if there is no such keyspace, the driver then says that no host can be had.
-            with readable_errors(f"cannot use the keyspace {keyspace}"):
-                session.set_keyspace(keyspace)
-        return session
-    except BaseException:
-        cluster.shutdown()
+            cluster = cluster_module.Cluster(
+                **access.cluster_options(),
+                auth_provider=PlainTextAuthProvider(login.username, login.password) if login else None,
+                execution_profiles={cluster_module.EXEC_PROFILE_DEFAULT: profile},
+                connect_timeout=CONNECT_TIMEOUT,
+                control_connection_timeout=CONNECT_TIMEOUT,
+                reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, 10.0),
+                schema_metadata_enabled=False,  # nobody asks the driver about tables, and reading them all takes 0.1 s
+            )
+            try:
+                return cluster.connect()
+            except BaseException:
+                cluster.shutdown()
+                raise
+    except StoreUnavailable:
+        if access.doctor is not None:
+            access.doctor()
         raise
 
 
-def disconnect(session: Session) -> None:
-    """Close a session with its cluster and threads."""
-    session.cluster.shutdown()
-
-
 @contextmanager
-def connected(access: Access, **options: Any) -> Iterator[Session]:
+def connected(access: Access) -> Iterator[Session]:
     """`with connected(access) as session:`: `connect`, and closed at the end."""
-    session = connect(access, **options)
+    session = connect(access)
     try:
         yield session
     finally:
-        disconnect(session)
+        session.cluster.shutdown()
 
 
 def connections_of_others(session: Session) -> set[tuple[str, int]]:
@@ -178,3 +277,7 @@ def _rows(names: list[str], rows: Sequence[Sequence[Any]]) -> list[Row]:
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _auth(login: Login | None) -> dict[str, str]:
+    return {f"{_AUTH}username": login.username, f"{_AUTH}password": login.password} if login else {}

@@ -19,11 +19,10 @@ from cloud_analytics.errors import StoreDamaged, StoreUnavailable
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import to_end
 from cloud_analytics.lake.uris import escape_glob
-from cloud_analytics.runtime.backoff import Backoff
-from cloud_analytics.serving import ownership
+from cloud_analytics.serving.backoff import Backoff
 from cloud_analytics.serving.connect import readable_errors
+from cloud_analytics.serving.keyspace import expect_own, found_tables
 from cloud_analytics.serving.loader import Loader, Written
-from cloud_analytics.serving.schema import found_tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import forget_connections, pace_connector
 
@@ -54,7 +53,7 @@ def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dic
 
 def _serve(lake: Lake, target: Target, written: Written) -> None:
     with target.looking_session() as (session, found):
-        owner = ownership.expect_own(session, found, lake.state, str(target), target.take_over)
+        owner = expect_own(session, found, lake.state, str(target), target.take_over)
         target.create(session, found)
         with readable_errors(f"cannot look at keyspace {target.keyspace}"):
             found = found_tables(session, target.keyspace)

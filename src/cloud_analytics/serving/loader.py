@@ -17,10 +17,7 @@ from pyspark.sql import functions as F
 from cloud_analytics.engine.marts import CHANGE_LOG
 from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.serving import ownership
-from cloud_analytics.serving.ownership import Owner
-from cloud_analytics.serving.plan import Plan, TablePlan
-from cloud_analytics.serving.schema import is_empty
+from cloud_analytics.serving.keyspace import IDENTITY, Found, Owner, claim, document_of, is_empty
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import Keys, delete, partition_keys, slices, upsert
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
 
     from cloud_analytics.lake.files import FileInfo
-    from cloud_analytics.serving.schema import Found
 
 logger = logging.getLogger(__name__)
 
@@ -48,23 +44,59 @@ class Written:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What a load does to one table.
+class TablePlan:
+    """One table: the partitions of its mart that are due, their rows, and the slices that are deleted."""
 
-    It writes the `frame`, the rows of these partitions of the mart, and deletes what lay under the `stale` values of
-    `columns`.
-    """
+    table: str
+    partitions: int
+    rows: int
+    deletions: int
+
+    @property
+    def writes(self) -> int:
+        """Each row is a write, and so is each deletion."""
+        return self.rows + self.deletions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A load. `written` are the writes of this month so far, `allowance` those that it includes (None: no limit)."""
+
+    tables: tuple[TablePlan, ...]
+    written: int
+    allowance: int | None
+
+    @property
+    def writes(self) -> int:
+        """The writes of all tables."""
+        return sum(table.writes for table in self.tables)
+
+    @property
+    def exceeds_allowance(self) -> bool:
+        """Whether the load takes more writes than this month has left."""
+        return self.allowance is not None and self.written + self.writes > self.allowance
+
+    def line(self) -> str:
+        """The load in one line."""
+        rows, deletions = (sum(getattr(table, name) for table in self.tables) for name in ("rows", "deletions"))
+        text = f"this load plans {self.writes:,} writes ({rows:,} rows, {deletions:,} deletions)"
+        if self.allowance is None:
+            return text
+        total = self.written + self.writes
+        share = f"{text}: with the {self.written:,} of this month {total / self.allowance:.1%} of {self.allowance:,}"
+        return f"{share}: more than the month's allowance" if self.exceeds_allowance else share
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a load does to one table: it writes the `frame`, and deletes what lay under `stale` values of `columns`."""
 
     table: ServingTable
     partitions: dict[str, int]
     frame: DataFrame | None
-    rows: int
     columns: tuple[str, ...]
     stale: Keys
-
-    @property
-    def plan(self) -> TablePlan:
-        return TablePlan(self.table.name, len(self.partitions), self.rows, len(self.stale))
+    plan: TablePlan
 
 
 class Loader:
@@ -95,12 +127,12 @@ class Loader:
         keys_in_gold: KeysInGold | None = None,
     ) -> None:
         self.lake, self.target, self.session, self.present, self.owner = lake, target, session, set(found), owner
-        self.document, self.written = ownership.document_of(found), written or Written()
+        self.document, self.written = document_of(found), written or Written()
         self.marts = {table.mart: table for table in tables().values()}
         self._keys_in_gold = keys_in_gold
         new: dict[str, Any] = {"clock": 0, "complete": [], "log": 0, "partitions": {}, "writes": {}}
         self.state = lake.state(self.document, None) or new
-        self.identity = lake.state(ownership.IDENTITY, None) or {"id": uuid4().hex}
+        self.identity = lake.state(IDENTITY, None) or {"id": uuid4().hex}
         outdated = owner is not None and (owner.lake_id != self.identity["id"] or owner.version > self.state["clock"])
         if owner is not None and outdated:
             self.state = {**new, "clock": owner.version, "writes": self.state["writes"]}
@@ -194,7 +226,7 @@ class Loader:
     def _claim(self) -> None:
         """Write into the keyspace that it is this lake's, as of its newest load."""
         mine = Owner(self.identity["id"], self.lake.root, self.state["clock"])
-        ownership.claim(self.session, mine, self.owner, str(self.target))
+        claim(self.session, mine, self.owner, str(self.target))
         self.owner = mine
 
     def _pool(self) -> ThreadPoolExecutor:
@@ -224,7 +256,7 @@ class Loader:
                 stale = stale | {tuple(row) for row in frame.select(*columns).distinct().collect()}
         gold_rows = self._gold_rows()
         rows = sum(gold_rows.get((table.mart, partition), 0) for partition in partitions)
-        return _Part(table, due, frame, rows, columns, stale)
+        return _Part(table, due, frame, columns, stale, TablePlan(table.name, len(due), rows, len(stale)))
 
     def _write(self, part: _Part, clock: int) -> None:
         if part.frame is not None:
@@ -234,7 +266,7 @@ class Loader:
 
     def _done(self, part: _Part, clock: int) -> None:
         name, due = part.table.name, {part.table.mart: part.partitions}
-        self.written.rows[name] = self.written.rows.get(name, 0) + part.rows
+        self.written.rows[name] = self.written.rows.get(name, 0) + part.plan.rows
         self.written.tables += 1
         self._keep(
             complete=sorted({*self.state["complete"], part.table.mart}),
@@ -259,7 +291,7 @@ class Loader:
         state = {**self.state, **values}
         with self.lake.transaction() as transaction:
             transaction.put(self.document, state)
-            transaction.put(ownership.IDENTITY, self.identity)
+            transaction.put(IDENTITY, self.identity)
         self.state = state
 
 

@@ -27,8 +27,7 @@ from cloud_analytics.runtime.jars import cache_folder, ensure
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lockfile import CASSANDRA
 from cloud_analytics.serving import daemon
-from cloud_analytics.serving.access import Direct, Login
-from cloud_analytics.serving.connect import connected, connections_of_others, readable_errors
+from cloud_analytics.serving.connect import Direct, Login, connected, connections_of_others, readable_errors
 from cloud_analytics.serving.node_files import HOST, MARKER, USER, NodeFiles
 
 if TYPE_CHECKING:

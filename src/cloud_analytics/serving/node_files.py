@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from cloud_analytics.errors import StoreDamaged, UsageError
-from cloud_analytics.serving.access import Login
+from cloud_analytics.serving.connect import Login
 from cloud_analytics.untrusted import json_value
 
 HOST = "127.0.0.1"
@@ -175,10 +175,10 @@ class NodeFiles:
         ]
 
     def _configure(self, native_port: int, storage_port: int, extra_yaml: Mapping[str, Any]) -> None:
-        from cloud_analytics.serving import keystores  # takes 0.1 s, and is not needed if the node runs already
+        from cloud_analytics.serving import certificates  # takes 0.1 s, and is not needed if the node runs already
 
         data, internode = self.home / "data", secrets.token_urlsafe(32)
-        identity, trust = keystores.identity("internode", internode)
+        identity, trust = certificates.identity("internode", internode)
         configuration: dict[str, Any] = {
             **yaml.safe_load(_template("cassandra.yaml")),
             "native_transport_port": native_port,

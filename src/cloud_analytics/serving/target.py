@@ -21,10 +21,18 @@ from cloud_analytics.errors import ConfigError, StoreUnavailable, UsageError
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.uris import local_folder
-from cloud_analytics.runtime.backoff import Backoff
-from cloud_analytics.serving import ownership, schema
-from cloud_analytics.serving.access import Access, Bundle, Direct, Login
-from cloud_analytics.serving.connect import StoreWaking, connect, connected, disconnect, readable_errors
+from cloud_analytics.serving.backoff import Backoff
+from cloud_analytics.serving.connect import (
+    Access,
+    Bundle,
+    Direct,
+    Login,
+    StoreWaking,
+    connect,
+    connected,
+    readable_errors,
+)
+from cloud_analytics.serving.keyspace import Found, expect_declared, expect_not_anothers, expect_own, found_tables
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.queries import NothingServed, served
 from cloud_analytics.serving.tables import KEYSPACE, tables
@@ -77,7 +85,7 @@ class Target:
                     raise NothingServed
                 yield session
         finally:
-            disconnect(session)
+            session.cluster.shutdown()
 
     @contextmanager
     def writing_session(self) -> Iterator[Session]:
@@ -98,15 +106,15 @@ class Target:
                     session.execute(table.statement(self.left_out))
 
     @contextmanager
-    def looking_session(self) -> Iterator[tuple[Session, dict[str, schema.Found]]]:
+    def looking_session(self) -> Iterator[tuple[Session, dict[str, Found]]]:
         """A driver session that creates nothing, and the serving tables that are there.
 
         UsageError where a table is not what its mart declares, or the keyspace is missing and cannot be created.
         """
         with connected(self.access) as session:
             with readable_errors(f"cannot look at keyspace {self.keyspace}"):
-                found = schema.found_tables(session, self.keyspace) if self._use(session) else {}
-                schema.expect_declared(found, self.keyspace)
+                found = found_tables(session, self.keyspace) if self._use(session) else {}
+                expect_declared(found, self.keyspace)
             yield session, found
 
     def connector_options(self) -> dict[str, str]:
@@ -163,14 +171,14 @@ def cassandra(settings: ServingSettings, environment: Mapping[str, str]) -> Targ
 
 def astra(settings: ServingSettings, environment: Mapping[str, str]) -> Target:
     """The target of an AstraDB; ConfigError lists every problem of its bundle, token and keyspace."""
-    from cloud_analytics.serving import bundle  # and what it needs to check certificates
+    from cloud_analytics.serving.certificates import bundle_problems  # 0.1 s, which others need not wait for
 
     path, token, keyspace = (environment.get(name, "").strip() for name in (_BUNDLE, _TOKEN_NAME, _KEYSPACE))
     problems = [] if path else [f"{_BUNDLE} is not set: the path of the secure connect bundle (a zip file)"]
     if path.startswith(_TOKEN_BEGINS):
         problems.append(f"{_BUNDLE} holds a token: it takes the path of the secure connect bundle")
     elif path:
-        problems += [f"{_BUNDLE}: {problem}" for problem in bundle.problems(Path(path).expanduser())]
+        problems += [f"{_BUNDLE}: {problem}" for problem in bundle_problems(Path(path).expanduser())]
     if not _TOKEN.fullmatch(token):
         what = "has not the form of a token" if token else "is not set"
         problems.append(f"{_TOKEN_NAME} {what}: AstraCS:…:…, as the Astra console generates it")
@@ -191,7 +199,7 @@ def astra(settings: ServingSettings, environment: Mapping[str, str]) -> Target:
 
 
 def _problems_of_authority(path: Path) -> list[str]:
-    from cloud_analytics.serving.keystores import trust_store
+    from cloud_analytics.serving.certificates import trust_store
 
     key = "serving.cassandra.ca_file"
     try:
@@ -221,7 +229,7 @@ def open_target(
         with contextlib.suppress(StoreUnavailable), target.looking_session() as (session, found):
             if local_folder(lake) is not None:  # the documents of a lake elsewhere can be read when Spark runs
                 read_state = LakeFolder(open_files(lake)).state
-                ownership.expect_own(session, found, read_state, str(target), target.take_over)
+                expect_own(session, found, read_state, str(target), target.take_over)
         yield target
 
 
@@ -251,7 +259,7 @@ def expect_own_rows(session: Session, config: Config, lake: str, choice: str | N
     if (choice or config.pipeline.serving.target) != "embedded" and local_folder(lake) is not None:
         with served():
             read_state = LakeFolder(open_files(lake)).state
-            ownership.expect_not_anothers(session, read_state, f"keyspace {session.keyspace}")
+            expect_not_anothers(session, read_state, f"keyspace {session.keyspace}")
 
 
 @contextmanager

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloud_analytics.serving.access import Direct
-from cloud_analytics.serving.connect import connected
+from cloud_analytics.serving.connect import Direct, connected
 from cloud_analytics.serving.node import EmbeddedNode
 from tests.serving.astra.bundle import HOST, PASSWORD, Authority, members, write
 

@@ -1,14 +1,16 @@
-"""Checks of a secure connect bundle that need no connection: its files, its certificates and their dates."""
+"""Certificates: what a secure connect bundle must hold, and key stores for a JVM (PKCS12, which every Java reads)."""
 
 from __future__ import annotations
 
 import zlib
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
 
 from cloud_analytics.untrusted import json_value
 
@@ -20,8 +22,8 @@ _KINDS = {ZIP_STORED, ZIP_DEFLATED}
 _NEW = "download a new one from the Astra console"
 
 
-def problems(path: Path, now: datetime | None = None) -> list[str]:
-    """Every problem of the bundle, with what to do; an empty list if both drivers can use it now."""
+def bundle_problems(path: Path, now: datetime | None = None) -> list[str]:
+    """Every problem of a secure connect bundle, with what to do; an empty list if both drivers can use it now."""
     if not path.is_file():
         return [f"{path} is no file: give the path of the bundle that the Astra console offers (Connect)"]
     try:
@@ -88,3 +90,33 @@ def _key_problems(files: dict[str, bytes], now: datetime | None) -> list[str]:
     if "cert" in certificates and certificates["cert"].public_key() != public:
         found.append("key is not the key of cert")
     return found
+
+
+def trust_store(pem: bytes, password: str) -> bytes:
+    """A store that trusts the certificates of a PEM file; ValueError where one cannot be read."""
+    return _trusting(x509.load_pem_x509_certificates(pem), password)
+
+
+def identity(name: str, password: str) -> tuple[bytes, bytes]:
+    """A store with a new key and its certificate, and a store that trusts this certificate alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    encryption = BestAvailableEncryption(password.encode())
+    store = pkcs12.serialize_key_and_certificates(name.encode(), key, certificate, None, encryption)
+    return store, _trusting([certificate], password)
+
+
+def _trusting(certificates: list[x509.Certificate], password: str) -> bytes:
+    entries = [pkcs12.PKCS12Certificate(one, f"ca-{n}".encode()) for n, one in enumerate(certificates)]
+    return pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(password.encode()))

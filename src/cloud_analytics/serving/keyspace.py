@@ -1,0 +1,216 @@
+"""What a keyspace holds: its tables, compared with those that the marts declare, and the identity of their lake.
+
+The identity is made at a lake's first load and kept in its state documents; a copy of the lake, or a backup that was
+restored, has the same one. Each load writes it with the load's version before its first row, and no other lake's load
+may replace those rows. The write is conditional: of two lakes that find a keyspace empty only one gets it. The identity
+lives 90 days from then, as the rows do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.folder import LAST_TRANSACTION
+from cloud_analytics.serving.connect import Row, readable_errors
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.tables.cql import ServingTable
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+IDENTITY = "_state/identity"
+_CREATE = """CREATE TABLE IF NOT EXISTS lake_identity (
+    name    text PRIMARY KEY,  -- 'owner', the only row
+    lake_id text,
+    lake    text,              -- where it lay at its last load, for people
+    version bigint             -- of its last load
+) WITH default_time_to_live = 7776000"""
+
+ReadState = Callable[[str, Any], Any]  # as Lake.state: a document's content, or the default
+
+
+@dataclass(frozen=True)
+class Found:
+    """A serving table as the store has it.
+
+    `fingerprint` changes with everything by which the table may have lost rows or values: it was dropped and created
+    again, a column was dropped and added again, its TTL is another one.
+    """
+
+    partition_key: tuple[str, ...]
+    clustering_order: tuple[tuple[str, str], ...]
+    types: dict[str, str]
+    ttl_seconds: int
+    fingerprint: str
+
+
+def found_tables(session: Session, keyspace: str) -> dict[str, Found]:
+    """The serving tables that the keyspace holds, by name."""
+
+    def rows(what: str) -> dict[str, list[Row]]:
+        by_table: dict[str, list[Row]] = defaultdict(list)
+        for row in session.execute(f"SELECT * FROM system_schema.{what} WHERE keyspace_name = %s", [keyspace]):
+            by_table[row["table_name"]].append(row)
+        return by_table
+
+    columns, dropped = rows("columns"), rows("dropped_columns")
+    found = {}
+    for name, (table, *_) in rows("tables").items():
+        if name not in tables():
+            continue
+        key = {kind: _in_order(columns[name], kind) for kind in ("partition_key", "clustering")}
+        types = {row["column_name"]: row["type"] for row in columns[name]}
+        went = sorted((row["column_name"], str(row["dropped_time"])) for row in dropped[name])
+        found[name] = Found(
+            partition_key=tuple(row["column_name"] for row in key["partition_key"]),
+            clustering_order=tuple((row["column_name"], row["clustering_order"]) for row in key["clustering"]),
+            types=types,
+            ttl_seconds=table["default_time_to_live"],
+            fingerprint=repr((str(table["id"]), sorted(types.items()), went, table["default_time_to_live"])),
+        )
+    return found
+
+
+def expect_declared(found: dict[str, Found], keyspace: str) -> None:
+    """UsageError where tables are not what their marts declare: the differences, and the statements that mend them."""
+    problems = [
+        f"{keyspace}.{name} {what}: {statement}"
+        for name, table in found.items()
+        for what, statement in _differences(tables()[name], table, f"{keyspace}.{name}")
+    ]
+    if problems:
+        raise UsageError(
+            "tables are not as `cloud-analytics serve --schema` has them; run these statements, then serve:"
+            f" {' '.join(problems)}"
+        )
+
+
+def is_empty(session: Session, table: ServingTable) -> bool:
+    """Whether the table holds no row at all."""
+    with readable_errors(f"cannot read {table.name}"):
+        return session.execute(f"SELECT {table.partition_key[0]} FROM {table.name} LIMIT 1").one() is None
+
+
+def _differences(declared: ServingTable, found: Found, name: str) -> list[tuple[str, str]]:
+    """Each difference with the CQL that mends it. The next `serve` creates and loads a table that was dropped."""
+    drop = f"DROP TABLE {name};"
+    key = (declared.partition_key, declared.clustering_order)
+    if (found.partition_key, found.clustering_order) != key:
+        order = ", ".join(f"{column} {direction.upper()}" for column, direction in declared.clustering_order)
+        return [(f"has another key than (({', '.join(declared.partition_key)}), {order})", drop)]
+    shared = declared.columns.keys() & found.types.keys()
+    retyped = sorted(column for column in shared if found.types[column] != declared.columns[column])
+    if retyped:
+        what = ", ".join(f"{column} {found.types[column]} instead of {declared.columns[column]}" for column in retyped)
+        return [(f"has {what}", drop)]
+    differences = []
+    missing = [f"{column} {kind}" for column, kind in declared.columns.items() if column not in found.types]
+    if missing:
+        differences.append((f"lacks {', '.join(missing)}", f"ALTER TABLE {name} ADD ({', '.join(missing)});"))
+    unknown = sorted(found.types.keys() - declared.columns.keys())
+    if unknown:
+        differences.append((f"also has {', '.join(unknown)}", f"ALTER TABLE {name} DROP ({', '.join(unknown)});"))
+    if found.ttl_seconds != declared.ttl_seconds:
+        statement = f"ALTER TABLE {name} WITH default_time_to_live = {declared.ttl_seconds};"
+        differences.append((f"has a TTL of {found.ttl_seconds} s", statement))
+    return differences
+
+
+def _in_order(columns: Sequence[Row], kind: str) -> list[Row]:
+    return sorted((row for row in columns if row["kind"] == kind), key=lambda row: int(row["position"]))
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A lake, and the version of its newest load."""
+
+    lake_id: str
+    lake: str
+    version: int
+
+
+def document_of(found: Mapping[str, Found]) -> str:
+    """The state document that says what a lake has loaded into exactly these tables."""
+    fingerprints = sorted((name, table.fingerprint) for name, table in found.items())
+    return f"_state/serving_{sha256(repr(fingerprints).encode()).hexdigest()[:12]}"
+
+
+def expect_own(
+    session: Session, found: Mapping[str, Found], read_state: ReadState, where: str, take_over: bool = False
+) -> Owner | None:
+    """The lake whose rows the keyspace holds; None if it is nobody's yet. `where` names the keyspace to people.
+
+    UsageError if it is another lake than the one with these state documents, unless the keyspace may be taken over.
+    A keyspace that was filled before identities were written is this lake's if its documents know these tables.
+    """
+    owner = _owner(session)
+    if not take_over:
+        mine, loaded = read_state(IDENTITY, None), read_state(document_of(found), None)
+        _expect_mine(owner, mine, where)
+        if (
+            owner is None
+            and not (loaded or {}).get("clock")
+            and not all(is_empty(session, tables()[name]) for name in found)
+        ):
+            raise _refused(where, "rows, and nothing says that they are this lake's")
+    return owner
+
+
+def expect_not_anothers(session: Session, read_state: ReadState, where: str) -> None:
+    """UsageError if somebody asks for this lake's rows and the keyspace holds those of another one.
+
+    Anybody may ask who has no lake at all in that place, or may read the tables of the questions alone.
+    """
+    from cassandra import Unauthorized
+
+    mine = read_state(IDENTITY, None)
+    if mine is None and read_state(LAST_TRANSACTION, None) is None:
+        return
+    try:
+        owner = _owner(session)
+    except Unauthorized:
+        return
+    _expect_mine(owner, mine, where)
+
+
+def _expect_mine(owner: Owner | None, mine: dict[str, Any] | None, where: str) -> None:
+    if owner is not None and owner.lake_id != (mine or {}).get("id"):
+        raise _refused(where, f"the rows of another lake ({owner.lake})")
+
+
+def claim(session: Session, mine: Owner, before: Owner | None, where: str) -> None:
+    """Write that the keyspace belongs to `mine`; UsageError if it does not belong to `before` any more."""
+    with readable_errors(f"cannot write the lake's identity into {where}"):
+        session.execute(_CREATE)
+        if before is None:
+            text = "INSERT INTO lake_identity (lake_id, lake, version, name) VALUES (%s, %s, %s, 'owner') IF NOT EXISTS"
+            values = [mine.lake_id, mine.lake, mine.version]
+        else:
+            text = "UPDATE lake_identity SET lake_id = %s, lake = %s, version = %s WHERE name = 'owner' IF lake_id = %s"
+            values = [mine.lake_id, mine.lake, mine.version, before.lake_id]
+        if not session.execute(text, values).one()["[applied]"]:
+            raise _refused(where, "the rows of another lake since a moment ago")
+
+
+def _owner(session: Session) -> Owner | None:
+    from cassandra import InvalidRequest
+
+    if session.keyspace is None:  # it is not there yet
+        return None
+    try:
+        row = session.execute("SELECT lake_id, lake, version FROM lake_identity WHERE name = 'owner'").one()
+    except InvalidRequest:  # there is no such table
+        return None
+    return Owner(**row) if row else None
+
+
+def _refused(where: str, what: str) -> UsageError:
+    return UsageError(
+        f"{where} holds {what}: give this lake a keyspace of its own, or"
+        " replace what it holds with `cloud-analytics serve --take-over`"
+    )
