@@ -32,6 +32,7 @@ _ORG = "org_id"
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _MISSING = re.compile(r"(keyspace|table) \S+ does not exist|unconfigured table [\w.]+", re.IGNORECASE)
 _MOST_ROWS = 2**31 - 1  # LIMIT is an int
+_LONGEST_KEY = 65_000  # bytes of a whole partition key: the data hold none that is longer, and Cassandra takes few more
 _MOST_NAMES = 10_000  # organisations of each table, among which the nearest names of an unknown one are looked for
 _NEAREST = 5
 
@@ -131,8 +132,14 @@ def _chosen(table: ServingTable, given: Mapping[str, str | None]) -> dict[str, s
             raise UsageError(f"Missing option '{option_of(name)}': {table.question} is asked about one {name}")
         elif not value:
             raise UsageError(f"{option_of(name)} is empty: give one {name}")
+        elif any("\ud800" <= char <= "\udfff" for char in value):  # bytes of the command line that are no UTF-8
+            raise UsageError(f"{option_of(name)} {value!r} is no UTF-8: no {name} is written like this")
         else:
             chosen[name] = value
+    if sum(len(value.encode()) for value in chosen.values()) > _LONGEST_KEY:
+        name, value = max(chosen.items(), key=lambda pair: len(pair[1]))
+        what = "organisation" if name == _ORG else name
+        raise UsageError(f"no {what} {value[:20]!r}…: a key is not as long as these {len(value):,} characters")
     return chosen
 
 
