@@ -28,6 +28,7 @@ from pyspark.java_gateway import ensure_callback_server_started, launch_gateway
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import LEGACY, RESULT_SETTINGS, SparkSettings
+from cloud_analytics.config.validation import SECRET
 from cloud_analytics.errors import UsageError, cause_line
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.environment import (
@@ -218,7 +219,9 @@ def _started(options: dict[str, str]) -> SparkSession:
         builder = builder.config(key, value)
     with _stops_wait():
         if SparkContext._gateway is None:
-            conf = SparkConf(loadDefaults=False).setAll(list(options.items()))
+            # Java's arguments are seen by every user of the machine. What is secret is told once it runs.
+            shown = [(key, value) for key, value in options.items() if not SECRET.search(key)]
+            conf = SparkConf(loadDefaults=False).setAll(shown)
             # Spark's Java starts its Python workers by `python -m` in its own folder, and they would run a `pyspark` or
             # `random.py` that lies there: ours may be a stranger's. Paths are resolved by `user.dir`.
             gateway = launch_gateway(conf, {"cwd": str(temporary_folder())})  # type: ignore[no-untyped-call]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock, call
+
 import pytest
 from click.testing import CliRunner
+from pyspark import SparkConf, SparkContext
 
 from cloud_analytics import session
 from cloud_analytics.cli import cli
@@ -48,6 +51,35 @@ def test_s3a_is_fetched_for_its_own_paths_only(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("cloud_analytics.runtime.jars.ensure", lambda jar_set: [jar_set.name])
     assert object_store_jars(["data", "file:///data", "s3://emr"]) == []
     assert object_store_jars(["data", "s3a://bucket/lake"]) == ["s3a"]
+
+
+def test_what_is_secret_does_not_stand_in_the_list_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark is told of it when its Java runs: the session's builder has it."""
+    secret = [
+        "spark.hadoop.fs.s3a.access.key",
+        "spark.hadoop.fs.s3a.bucket.mine.secret.key",
+        "spark.hadoop.fs.s3a.session.token",
+        "spark.hadoop.fs.azure.account.key.mine.dfs.core.windows.net",
+        "spark.hadoop.fs.gs.auth.service.account.private.key",
+        "spark.ssl.keyPassword",
+        "spark.executorEnv.AWS_SECRET_ACCESS_KEY",
+        "spark.authenticate.secret",
+    ]
+    started: list[SparkConf] = []
+
+    def launch(conf: SparkConf, _options: object) -> None:
+        started.append(conf)
+        raise OSError("no Java here")
+
+    monkeypatch.setattr(SparkContext, "_gateway", None)
+    monkeypatch.setattr(session, "launch_gateway", launch)
+    builder = Mock()
+    builder.config.return_value = builder
+    monkeypatch.setattr(session, "SparkSession", Mock(builder=builder))
+    with pytest.raises(OSError, match="no Java here"):
+        session._started({**dict.fromkeys(secret, "HUSH"), "spark.master": "local"})
+    assert started[0].getAll() == [("spark.master", "local")]
+    assert builder.config.call_args_list[:-1] == [call(key, "HUSH") for key in secret]
 
 
 def test_options_of_the_jvm_come_behind_ours_and_one_collector_is_chosen() -> None:

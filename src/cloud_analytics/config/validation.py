@@ -12,7 +12,11 @@ from pydantic import BaseModel, ValidationError
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
 
-_SECRET = re.compile(r"secret|password|token|credential|access\.?key|AstraCS:", re.IGNORECASE)
+SECRET = re.compile(
+    r"secret|passw|passphrase|token|credential|(access|account|private|encryption)[._]?key|\bsas\b|AstraCS:",
+    re.IGNORECASE,
+)
+"""What names of settings that may be secret hold, and what a token of Astra begins with."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -95,5 +99,5 @@ def _allowed(key: str, item: Any) -> str:
         return "unknown key"
     message, found = str(item["msg"]).removeprefix("Value error, "), item["input"]
     message = f"{message[0].lower()}{message[1:]}"
-    hidden = isinstance(found, dict | list) or _SECRET.search(f"{key} {found}")
+    hidden = isinstance(found, dict | list) or SECRET.search(f"{key} {found}")
     return message if hidden else f"{message} (found {found!r})"
