@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -249,7 +250,7 @@ def test_the_cache_is_writable_by_its_owner_alone(cache: Path, umask: int) -> No
 
 
 @pytest.mark.parametrize("loose", ["folder", "jar", "note"])
-def test_what_others_can_write_is_verified_each_time(cache: Path, loose: str) -> None:
+def test_what_others_altered_is_fetched_again(cache: Path, loose: str) -> None:
     """A cache of an older version: who altered a jar could write its size and times into the note as well."""
     (alpha, _) = jars.ensure(TOY, fetch)
     note = alpha.with_name(".verified.json")
@@ -264,15 +265,69 @@ def test_what_others_can_write_is_verified_each_time(cache: Path, loose: str) ->
     assert not alpha.parent.stat().st_mode & 0o022
 
 
-def test_where_others_can_write_nothing_is_remembered(cache: Path, tmp_path: Path) -> None:
+def test_a_cache_that_an_older_version_left_open_is_closed_and_not_fetched_again(cache: Path) -> None:
+    (alpha, _) = jars.ensure(TOY, fetch)
+    made = [cache, *cache.rglob("*")]
+    for path in made:
+        path.chmod(0o777)
+    opened = alpha.open("r+b")  # by somebody who may have done so while he could
+    assert jars.ensure(TOY, must_not_fetch)[0] == alpha
+    with opened:
+        opened.write(b"FIRST")
+    assert alpha.read_bytes() == b"first"
+    assert [path for path in (cache, *cache.rglob("*.jar"), alpha.parent) if path.stat().st_mode & 0o022] == []
+    assert jars.cached(TOY) is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+@pytest.mark.parametrize("above", ["home", "home/cache", "home/cache/jars"])
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_cache_that_another_user_can_exchange_is_refused(
+    above: str, by_link: bool, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Java opens a jar after it was verified: he had the time between to put another one in its place."""
+    monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "home" / "cache"))
+    jars.ensure(TOY, fetch)
+    if by_link:
+        (tmp_path / "link").symlink_to("home")
+        monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "link" / "cache"))
+    os.chown(tmp_path / above, 12345, 12345)
+    for look in (jars.cached, partial(jars.ensure, fetch=must_not_fetch)):
+        with pytest.raises(UsageError, match=f"{above} belongs to another user.*set CLOUD_ANALYTICS_CACHE") as told:
+            look(TOY)
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_jars_of_another_user_are_copied_before_they_are_verified(cache: Path) -> None:
+    (alpha, beta) = jars.ensure(TOY, fetch)
+    for theirs in (alpha, alpha.parent):
+        os.chown(theirs, 12345, 12345)
+        assert jars.ensure(TOY, must_not_fetch) == [alpha, beta]
+        assert {path.stat().st_uid for path in (alpha, alpha.parent)} == {0}
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o777, True), (0o1777, False), (0o770, False)])
+def test_a_cache_may_lie_in_a_folder_such_as_tmp_but_in_no_other_that_all_may_write_to(
+    mode: int, refused: bool, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "shared" / "cache"))
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(mode)
+    told = pytest.raises(UsageError, match="others can write to .*shared, .*`chmod go-w .*shared`, or set CLOUD_")
+    with told if refused else nullcontext():
+        jars.ensure(TOY, fetch)
+
+
+def test_where_others_can_write_nothing_is_written(cache: Path, tmp_path: Path) -> None:
     """They could have put a link where the note will be written."""
     (alpha, _) = jars.ensure(TOY, fetch)
     alpha.parent.chmod(0o777)
     note, victim = alpha.with_name(".verified.json"), tmp_path / "victim"
     note.unlink()
     note.with_name(f"{note.name}.{os.getpid()}").symlink_to(victim)
-    assert jars.cached(TOY) is not None
-    assert not note.exists()
+    jars.ensure(TOY, must_not_fetch)
+    assert note.is_file()
     assert not victim.exists()
 
 

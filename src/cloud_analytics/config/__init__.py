@@ -41,6 +41,7 @@ from cloud_analytics.config.spark import LEGACY, RESULT_SETTINGS, SparkSettings
 from cloud_analytics.config.taxonomy import Taxonomy
 from cloud_analytics.config.validation import read_yaml, validated
 from cloud_analytics.errors import ConfigError, UsageError
+from cloud_analytics.trust import trusted_users
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
@@ -121,9 +122,8 @@ def default_conf_dir() -> Path | Traversable:
         return Path(os.environ["CLOUD_ANALYTICS_CONF"])
     here = Path("conf")
     if (here / "pipeline.yaml").is_file():
-        trusted = {os.geteuid(), 0, Path(__file__).stat().st_uid}  # whoever owns the package can run code anyway
         for path in (here, *here.glob("*.yaml")):
-            if path.stat().st_uid not in trusted:
+            if path.stat().st_uid not in trusted_users():
                 raise UsageError(
                     f"{path.absolute()} belongs to another user, and settings can make Spark run code: give --conf"
                     f" {here} if you trust its owner, or start elsewhere"

@@ -84,7 +84,9 @@ def _jars(jar_set: JarSet) -> Finding:
     if jars is not None:
         return Finding(what, True, f"{len(jars)}, each with the bytes that were locked, in {folder}")
     if folder.exists():
-        return Finding(what, False, f"one in {folder} is missing or altered: `make setup` fetches them again")
+        return Finding(
+            what, False, f"one in {folder} is missing, altered or open to others: `make setup` sets that right"
+        )
     place = _existing(folder)
     writable = place.is_dir() and os.access(place, os.W_OK)
     told = "fetched from Maven Central when they are needed" if writable else "set CLOUD_ANALYTICS_CACHE to another one"

@@ -2,8 +2,11 @@
 
 A set lies in `<cache>/jars/<set>-<digest of its lock>/`. It is downloaded into another folder, checked against the
 SHA-256 of its lock and renamed. So a folder with the final name is complete, whichever process was killed at whatever
-moment. At each use the hash of every jar is checked again, unless its size and times are those of the last check, and
-nobody else can write to it: what was made is writable by its owner alone, whatever the umask says.
+moment. At each use the hash of every jar is checked again, unless its size and times are those of the last check.
+
+Java opens a jar some time after that, so nobody else may be able to exchange it: what was made is writable by its owner
+alone, whatever the umask says; what others can write to is copied before it is checked; and a cache in a folder that
+another user can exchange is refused.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ import os
 import shutil
 import socket
 import ssl
+import stat
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +31,7 @@ from pathlib import Path
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.runtime.lockfile import S3A, JarSet, LockedJar
+from cloud_analytics.trust import trusted_users
 
 logger = logging.getLogger(__name__)
 
@@ -61,27 +66,30 @@ def object_store_jars(uris: Iterable[str]) -> list[Path]:
 
 
 def folder_of(jar_set: JarSet) -> Path:
-    """The folder of a set, whether it is there or not."""
-    return cache_folder() / "jars" / f"{jar_set.name}-{jar_set.digest()}"
+    """The folder of a set, whether it is there or not; no link leads to it that somebody could turn elsewhere."""
+    return Path(os.path.realpath(cache_folder() / "jars"), f"{jar_set.name}-{jar_set.digest()}")
 
 
 def cached(jar_set: JarSet) -> list[Path] | None:
-    """The paths of a set if all its files are there and hold the locked bytes, else None."""
+    """The paths of a set if all its files are there, hold the locked bytes and are closed to others, else None.
+
+    UsageError where somebody else can exchange the folder.
+    """
     folder, known, found = folder_of(jar_set), {}, {}
+    _expect_closed(folder.parent)
+    if not _is_closed(folder):
+        return None
     with suppress(OSError, ValueError):
-        if _is_safe(folder.stat()) and _is_safe((folder / _VERIFIED).stat()):
+        if _is_closed(folder / _VERIFIED):
             known = json.loads((folder / _VERIFIED).read_text(encoding="utf-8"))
     for jar in jar_set.jars():
         path = folder / jar.file_name
-        try:
-            status = path.stat()
-        except OSError:
+        if not _is_closed(path):
             return None
+        status = path.stat()
         # The time of the last change of the file's entry is the kernel's: nobody sets it back.
-        now = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        if _is_safe(status):
-            found[jar.file_name] = now
-        if not (_is_safe(status) and known.get(jar.file_name) == now) and not jar.matches(path):
+        found[jar.file_name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        if known.get(jar.file_name) != found[jar.file_name] and not jar.matches(path):
             return None
     if found != known:
         with suppress(OSError):  # a cache that is read-only is verified each time
@@ -89,25 +97,57 @@ def cached(jar_set: JarSet) -> list[Path] | None:
     return [folder / jar.file_name for jar in jar_set.jars()]
 
 
-def _is_safe(status: os.stat_result) -> bool:
-    """Whether nobody else can have changed a file or folder since it was verified."""
-    return status.st_uid in (0, os.getuid()) and not status.st_mode & 0o022
+def _is_closed(path: Path) -> bool:
+    """Whether a file or folder is there, is no link, and others cannot write to it."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return status.st_uid in trusted_users() and not status.st_mode & 0o022  # a link has all bits
+
+
+def _expect_closed(jars: Path) -> None:
+    """UsageError where another user can exchange the folder of all sets, or one above it.
+
+    The cache of this user himself is closed to others, where an older version left it open. Above it only what all may
+    write to counts as open: a home folder often belongs to a group of its user alone.
+    """
+    cache = (jars, Path(os.path.realpath(cache_folder())))
+    for folder in cache:
+        with suppress(OSError):
+            if folder.stat().st_uid == os.geteuid() and _is_open(folder, 0o022):
+                folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o022)
+    for folder in (jars, *jars.parents):
+        with suppress(OSError):  # it is not there yet, or cannot be reached at all
+            if folder.stat().st_uid not in trusted_users():
+                problem, remedy = f"{folder} belongs to another user", ""
+            elif _is_open(folder, 0o022 if folder in cache else 0o002):
+                problem, remedy = f"others can write to {folder}", f"`chmod go-w {folder}`, or "
+            else:
+                continue
+            raise UsageError(
+                f"{problem}, and jars in it run as you: {remedy}set CLOUD_ANALYTICS_CACHE to a folder of your own"
+            )
+
+
+def _is_open(folder: Path, bits: int) -> bool:
+    """Whether others can exchange what lies in a folder; in one like /tmp they cannot."""
+    mode = folder.stat().st_mode
+    return bool(mode & bits) and not mode & stat.S_ISVTX
 
 
 def _remember(folder: Path, found: dict[str, list[int]]) -> None:
-    """Note what was verified, in a folder that others cannot write to: they could put a link in its place."""
-    if _is_safe(folder.stat()):
-        aside = folder / f"{_VERIFIED}.{os.getpid()}"
-        aside.unlink(missing_ok=True)
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
-            json.dump(found, file)
-        aside.replace(folder / _VERIFIED)
+    aside = folder / f"{_VERIFIED}.{os.getpid()}"
+    aside.unlink(missing_ok=True)
+    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
+        json.dump(found, file)
+    aside.replace(folder / _VERIFIED)
 
 
 def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
     """The paths of a set, which is downloaded if the cache lacks it. Of several processes one downloads.
 
-    UsageError without network, or where the cache cannot be written.
+    UsageError without network, or where the cache cannot be written, or others can write to it.
     """
     found = cached(jar_set)
     if found is not None:
@@ -125,7 +165,10 @@ def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
             f"the jar cache {folder.parent} cannot be written ({error.strerror or error}):"
             " set CLOUD_ANALYTICS_CACHE to a folder that can"
         ) from error
-    assert found is not None
+    if found is None:
+        raise UsageError(
+            f"others can write to all that is made in {folder.parent}: set CLOUD_ANALYTICS_CACHE to another folder"
+        )
     return found
 
 
@@ -137,18 +180,16 @@ def _make(folder: Path) -> None:
 
 
 def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
-    """Download, check and rename. It runs under the lock, so a half-filled folder is that of a dead process."""
+    """Copy or download, check and rename. It runs under the lock, so a half-filled folder is that of a dead process."""
     for abandoned in folder.parent.glob(f".{jar_set.name}-*.part"):
         shutil.rmtree(abandoned, ignore_errors=True)
-    if folder.exists():
-        logger.warning("a jar in %s is missing or not the one that was locked: all are fetched again", folder)
     jars = jar_set.jars()
-    megabytes = sum(jar.size for jar in jars) / 1e6
-    logger.info("fetching %s from Maven Central: %d jar(s), %.1f MB, this once", jar_set.title, len(jars), megabytes)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{jar_set.name}-", suffix=".part"))
     try:
         try:
-            fetch(jar_set, aside)
+            if not _copied(jars, folder, aside):
+                _tell(jar_set, folder)
+                fetch(jar_set, aside)
         except DownloadError as error:
             raise UsageError(
                 f"cannot download {jar_set.title} from Maven Central ({error}): run `make setup` where there is a"
@@ -168,6 +209,25 @@ def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
     finally:
         for left in folder.parent.glob(f".{jar_set.name}-*.part"):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _copied(jars: Sequence[LockedJar], folder: Path, aside: Path) -> bool:
+    """Whether a folder that others can write to holds the locked bytes, which are in `aside` then."""
+    with suppress(OSError):
+        for jar in jars:
+            if (folder / jar.file_name).stat().st_size != jar.size:
+                return False
+            shutil.copyfile(folder / jar.file_name, aside / jar.file_name)
+        return all(jar.matches(aside / jar.file_name) for jar in jars)
+    return False
+
+
+def _tell(jar_set: JarSet, folder: Path) -> None:
+    if folder.exists():
+        logger.warning("a jar in %s is missing or not the one that was locked: all are fetched again", folder)
+    jars = jar_set.jars()
+    megabytes = sum(jar.size for jar in jars) / 1e6
+    logger.info("fetching %s from Maven Central: %d jar(s), %.1f MB, this once", jar_set.title, len(jars), megabytes)
 
 
 def download(jar_set: JarSet, folder: Path) -> None:
