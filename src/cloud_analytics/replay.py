@@ -61,6 +61,8 @@ class Replay:
 
 def replay(pipeline: Pipeline) -> Replay:
     """Reconcile, and compare quarantine before and after. If nothing can be judged differently, nothing is done."""
+    with pipeline.lake.writer():
+        pass  # what a killed command had decided is finished, before anything is counted
     lake = LakeReader(pipeline.lake.files)
     before = _rejected(lake)
     outcome = pipeline.reconcile(replay=True)

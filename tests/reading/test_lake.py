@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -23,8 +24,11 @@ from click.testing import CliRunner, Result
 
 from cloud_analytics.cli import cli
 from cloud_analytics.errors import PipelineError, UsageError
+from cloud_analytics.lake import journal
 from cloud_analytics.lake.files import LocalFileSystem, open_files
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.runtime import filelock
+from cloud_analytics.runtime.filelock import FileLock
 from tests.conftest import REPOSITORY
 from tests.test_follow import wait_for
 
@@ -216,6 +220,50 @@ def test_a_reader_beside_a_writer_finds_each_partition_whole(lake: Path) -> None
             assert all(500 <= row["n"] < 507 for row in rows)
     finally:
         stop.set()
+        writer.join()
+
+
+@pytest.mark.parametrize("lock", ["there", "not there", "not mine"])
+def test_a_lake_whose_writer_was_killed_in_the_middle_of_a_commit_is_refused(
+    lock: str, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = reader(lake)
+    assert opened.row("SELECT count(*) AS n FROM gold.carbon_impact")["n"] == 3
+    (lake / "_state").mkdir()
+    (lake / "_state/journal.json").write_text("{}")
+    if lock != "not there":
+        (lake / "_state/writer.lock").touch()
+    if lock == "not mine":  # who only reads cannot tell whether somebody writes
+
+        def refuse(_: Path) -> int:
+            raise PermissionError
+
+        monkeypatch.setattr(filelock, "_opened", refuse)
+        monkeypatch.setattr(journal, "_PATIENCE", 0.2)
+    questions: list[Callable[[], Any]] = [
+        lambda: opened.rows("SELECT * FROM gold.carbon_impact"),
+        lambda: opened.sql("SELECT * FROM gold.carbon_impact"),
+        lambda: opened.stored(MART),
+        lambda: opened.state("_state/x", None),
+    ]
+    for ask in questions:
+        with pytest.raises(UsageError, match=r"killed .* `cloud-analytics run` \(or `reconcile`\)"):
+            ask()
+
+
+def test_a_reader_waits_while_a_live_writer_commits(lake: Path) -> None:
+    opened = reader(lake)
+    (lake / "_state").mkdir()
+    (lake / "_state/journal.json").write_text("{}")
+
+    def commit() -> None:
+        put(lake, "2025-06-12", 4)
+        (lake / "_state/journal.json").unlink()
+
+    with FileLock(lake / "_state/writer.lock"):
+        writer = threading.Timer(0.3, commit)
+        writer.start()
+        assert opened.row("SELECT count(*) AS n FROM gold.carbon_impact")["n"] == 3 + 4
         writer.join()
 
 

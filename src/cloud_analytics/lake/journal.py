@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.files import LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import Document
+from cloud_analytics.runtime.filelock import is_locked
+
+_PATIENCE = 20.0  # seconds for which a reader waits for one and the same transaction
+_POLL = 0.03
 
 
 def _inside(path: str) -> str:
@@ -89,3 +97,35 @@ def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:
     """The partitions whose files, those that are `there`, are not those that were `left` → whether any is there."""
     found = files_after({}, {}, there)
     return {folder: folder in found for folder in {*left, *found} if left.get(folder) != found.get(folder)}
+
+
+def await_commit(files: ReadableFiles) -> None:
+    """Wait while a transaction is put in place: until then a reader would find old files beside new ones.
+
+    UsageError where the process that did it was killed, or takes very long.
+    """
+    seen, since, is_left = None, 0.0, False
+    while (found := files.entry(f"{JOURNAL.path}.json")) is not None:
+        if found != seen:
+            seen, since = found, time.monotonic()
+        elif is_left:
+            raise UsageError(
+                f"a command was killed while it put its files in place in {files.root}:"
+                " the next `cloud-analytics run` (or `reconcile`) finishes that"
+            )
+        elif time.monotonic() - since > _PATIENCE:
+            raise UsageError(
+                f"a command has been putting its files in place in {files.root} for {_PATIENCE:.0f} s, or was killed at"
+                " that: ask again later, or let `cloud-analytics run` (or `reconcile`) finish it"
+            )
+        # Asked after the journal was seen: if it is still there at the next look, nobody is at work.
+        is_left = isinstance(files, LocalFileSystem) and _is_free(files.folder / "_state/writer.lock")
+        time.sleep(_POLL)
+
+
+def _is_free(lock: Path) -> bool:
+    """Whether no process holds this lock. False where this user may not look."""
+    try:
+        return not is_locked(lock)
+    except OSError:
+        return False

@@ -22,6 +22,7 @@ import duckdb
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, ZONES, LakeFolder
+from cloud_analytics.lake.journal import await_commit
 from cloud_analytics.lake.uris import no_pattern
 from cloud_analytics.reading.tables import declared, figures, is_open, tables
 
@@ -61,6 +62,12 @@ class LakeReader(LakeFolder):
         self._shown: dict[str, list[FileInfo]] = {}  # table → the files of which its view is made
         # Whether each file is asked for its columns: they differ in a table that several versions have written.
         self._by_name = False
+
+    def state(self, path: str, default: Any) -> Any:
+        """See `LakeFolder`. UsageError where a command was killed while it put its files in place (`await_commit`)."""
+        if path not in self._documents:
+            await_commit(self.files)
+        return super().state(path, default)
 
     def rows(self, query: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
         """The rows of a SELECT as dicts by column name; `?` stands for a parameter, `$name` for one of that name."""
@@ -116,6 +123,7 @@ class LakeReader(LakeFolder):
 
         duckdb.Error for files whose columns contradict each other.
         """
+        await_commit(self.files)
         found = self._listed(table)
         return self._types(table, found) if found else {}
 
@@ -148,6 +156,7 @@ class LakeReader(LakeFolder):
         with self._turn:
             for attempt in range(_ATTEMPTS):
                 time.sleep(attempt * _PAUSE)
+                await_commit(self.files)
                 listed = {table: self._listed(table) for table in _named(query)}
                 try:
                     self._show(listed)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cloud_analytics.lake.journal import await_commit
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.connect import readable_errors
@@ -46,6 +47,7 @@ def compare(lake: LakeReader, session: Session) -> list[Comparison]:
 
 def plan(lake: Lake, target: Target) -> Plan:
     """What `serve` would write now; nothing is written, and nothing created. Errors: `Target.looking_session`."""
+    await_commit(lake.files)
     zones = LakeReader(lake.files)
 
     def keys_in_gold(table: ServingTable, partitions: Sequence[str], columns: Sequence[str]) -> Keys:
