@@ -18,6 +18,7 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import load
+from cloud_analytics.errors import UsageError
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.gold import marts
 from cloud_analytics.insight.answers import heading, readable
@@ -43,9 +44,11 @@ _FILES_PER_TRIGGER = 10  # so that there are several micro-batches to look at; S
 def open_lake() -> tuple[Pipeline, LakeReader]:
     """A pipeline, which starts Spark when there is something to build, and the reader of its lake (`lake.sql`).
 
+    Relative paths are those of the repository above the current folder, if there is one: it becomes the current folder.
     The folders are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else those of the configuration. The generator
     fills the landing folder of a new lake that holds no data. From here on Jupyter shows frames as `table` does.
     """
+    _go_to_the_repository()
     config = load().with_files_per_trigger(_FILES_PER_TRIGGER)
     landing = os.environ.get("CLOUD_ANALYTICS_LANDING", config.pipeline.landing.folder)
     lake = os.environ.get("CLOUD_ANALYTICS_LAKE", config.pipeline.lake)
@@ -60,6 +63,22 @@ def open_lake() -> tuple[Pipeline, LakeReader]:
 
     pipeline = Pipeline(Lake(start, lake), landing, config)
     return pipeline, LakeReader(pipeline.lake.files)
+
+
+def _go_to_the_repository() -> None:
+    """UsageError where something in it belongs to a stranger: Jupyter takes Python modules from the current folder."""
+    here = Path.cwd()
+    trusted = {os.geteuid(), 0, here.stat().st_uid}  # whoever owns the notebook's folder can run code anyway
+    for folder in (here, *here.parents):
+        if (folder / "src" / "cloud_analytics").is_dir():
+            for path in (folder, *folder.iterdir()):
+                if path.lstat().st_uid not in trusted:
+                    raise UsageError(
+                        f"{path} belongs to another user, and Python would run what lies in {folder}: move the notebook"
+                        " to a folder that is not below it"
+                    )
+            os.chdir(folder)
+            return
 
 
 def dirty_lake(pipeline: Pipeline) -> LakeReader:
