@@ -124,6 +124,9 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
         ("pipeline.yaml", "follow_links: false", "follow_links: maybe", "landing.follow_links: input should be"),
         ("pipeline.yaml", "follow_links: false", "follow: true", "landing.follow: unknown key"),
         ("pipeline.yaml", "watermark: 2 hours", "watermark: 9999999999 days", "watermark: expected at most"),
+        ("pipeline.yaml", "watermark: 2 hours", "watermark: 36501 days", "watermark: expected at most 36500 days"),
+        ("pipeline.yaml", "max_files_per_trigger: 500", "max_files_per_trigger: 2147483648", "than or equal to 2147"),
+        ("pipeline.yaml", "shuffle_partitions: 4", "shuffle_partitions: 1000000", "than or equal to 100000"),
         ("pipeline.yaml", "watermark: 2 hours", "watermark: -5", "watermark: expected a duration"),
         ("pipeline.yaml", "watermark: 2 hours", "watermark: true", "watermark: expected a duration"),
         ("pipeline.yaml", "driver_memory: 2g", "driver_memory: 200m", "expected megabytes or gigabytes"),
@@ -135,6 +138,18 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
         ("taxonomy.yaml", "{unit: count, max: 1_000_000_000}", "[count]", "metrics.requests: input should be"),
         ("taxonomy.yaml", "max: 100_000}", "max: 0}", "metrics.cpu_hours.max: input should be greater than 0"),
         ("taxonomy.yaml", "max: 100_000}", "max: 1e12}", "metrics.cpu_hours.max: input should be less than"),
+        (
+            "anomalies.yaml",
+            'min_impact_usd: "10"',
+            'min_impact_usd: "1e60"',
+            "daily.min_impact_usd: input should",
+        ),
+        ("anomalies.yaml", 'min_impact_usd: "10"', 'min_impact_usd: "1e-60"', "no more than 6 decimal places"),
+        ("anomalies.yaml", 'percentile_factor: "2"', 'percentile_factor: "1e30"', "percentile_factor: input should be"),
+        ("anomalies.yaml", 'min_ratio: "1.5"', 'min_ratio: "1000"', "level_shift.min_ratio: input should be less than"),
+        ("anomalies.yaml", "history_days: 30", f"history_days: {10**20}", "daily.history_days: input should be"),
+        ("anomalies.yaml", "recent_days: 7", "recent_days: 99999", "level_shift.recent_days: input should be"),
+        ("anomalies.yaml", "min_events: 10", "min_events: 2147483648", "events.min_events: input should be"),
         ("anomalies.yaml", "min_days: 10", "min_days: 31", "min_days: expected at most history_days"),
         (
             "focus.yaml",
@@ -164,6 +179,12 @@ def test_no_message_shows_what_may_be_a_secret(conf: Path) -> None:
 def test_what_could_not_work_is_told(conf: Path, file: str, old: str, new: str, message: str) -> None:
     _edit(conf / file, old, new)
     assert message in _problems(conf)
+
+
+def test_a_number_may_be_written_with_an_exponent(conf: Path) -> None:
+    """Spark takes no number whose exponent is above 0."""
+    _edit(conf / "anomalies.yaml", 'min_impact_usd: "10"', 'min_impact_usd: "1E+2"')
+    assert str(load(conf).anomalies.daily.min_impact_usd) == "100"
 
 
 def test_a_folder_that_is_none_is_told_once(tmp_path: Path) -> None:

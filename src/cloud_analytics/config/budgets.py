@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from cloud_analytics.config.section import Section
+from cloud_analytics.config.section import Exact, Section
 
-Usd = Annotated[Decimal, Field(gt=0, lt=10**12, decimal_places=6)]
+Usd = Annotated[Exact, Field(gt=0)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 

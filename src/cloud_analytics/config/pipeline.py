@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from cloud_analytics.config.section import Duration, Section
+from cloud_analytics.config.section import LARGEST_INT, Duration, Section
 from cloud_analytics.config.spark import SparkSettings
 
 KEYSPACE_NAME = r"[a-z][a-z0-9_]{0,47}"
@@ -20,7 +20,7 @@ DatacenterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 class StreamSettings(Section):
     """The speed layer: the size of a micro-batch, what counts as late, and when small files are merged."""
 
-    max_files_per_trigger: int = Field(500, ge=1)
+    max_files_per_trigger: int = Field(500, ge=1, le=LARGEST_INT)
     watermark: Duration = timedelta(hours=2)
     late_alert_share: float = Field(0.5, ge=0, le=1)
     max_parts: int = Field(64, ge=2)
@@ -31,7 +31,7 @@ class CompactionSettings(Section):
 
     finished_after: Duration = timedelta(days=2)
     min_files: int = Field(4, ge=2)
-    max_rows_per_file: int = Field(5_000_000, ge=1)
+    max_rows_per_file: int = Field(5_000_000, ge=1, le=LARGEST_INT)
 
 
 class FxSettings(Section):
@@ -61,7 +61,7 @@ class CassandraSettings(Section):
     replication: dict[DatacenterName, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     ca_file: Path | None = None
     plaintext: bool = False
-    requests_per_second: int | None = Field(None, ge=1)
+    requests_per_second: int | None = Field(None, ge=1, le=LARGEST_INT)
 
     @model_validator(mode="after")
     def _local_replicas(self) -> CassandraSettings:
@@ -89,7 +89,7 @@ class CassandraSettings(Section):
 class AstraSettings(Section):
     """The target `astra`: how many requests it takes per second, and how many writes per month are paid for."""
 
-    requests_per_second: int = Field(4_000, ge=1)
+    requests_per_second: int = Field(4_000, ge=1, le=LARGEST_INT)
     monthly_writes: int = Field(5_000_000, ge=1)
 
 

@@ -77,7 +77,7 @@ class SparkSettings(Section):
     master: str = "local[*]"
     app_name: str = "cloud-analytics"
     driver_memory: str = "2g"
-    shuffle_partitions: int = Field(4, ge=1)
+    shuffle_partitions: int = Field(4, ge=1, le=100_000)
     conf: dict[str, str] = Field(default_factory=dict)
 
     @property
