@@ -51,13 +51,14 @@ THRESHOLDS: dict[str, tuple[float, ...]] = {
     "consensus": (1, 2, 3),
     "daily baseline": (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0),
 }
+VERDICT = "verdict (unit price or consensus)"
 FLAGS = {
     "z-score": "flag_zscore",
     "MAD": "flag_mad",
     "percentile": "flag_percentile",
     "unit price": "flag_unit_price",
+    VERDICT: "is_anomaly",
 }
-VERDICT = "verdict (unit price or consensus)"
 DAILY_VERDICTS = {
     "before: daily baseline": "is_anomaly",
     "weekday anomaly": "is_weekday_anomaly",
@@ -131,7 +132,7 @@ def event_counts(rows: DataFrame, config: Config, sweep: bool = True) -> pd.Data
         for name in THRESHOLDS:
             if name != "daily baseline":
                 for threshold, variant in _variants(name, config, sweep):
-                    flags[name, threshold] = F.coalesce(variant.flag(), F.lit(False))
+                    flags[name, threshold] = variant.flagged()
         sums = [F.sum(flag.cast("int")).alias(str(number)) for number, flag in enumerate(flags.values())]
         found = rescored(rows, config, grouping).groupBy("kind").agg(F.count("*").alias("events"), *sums).toPandas()
         tables += [
@@ -150,16 +151,10 @@ def _detectors(config: Config) -> dict[str, tuple[float, Callable[[float], Detec
     return {
         "z-score": (events_.zscore_threshold, zscore),
         "MAD": (events_.mad_threshold, mad),
-        "percentile": (
-            float(events_.percentile_factor),
-            lambda factor: percentile(events_.percentile, Decimal(str(factor))),
-        ),
+        "percentile": (float(events_.percentile_factor), lambda x: percentile(events_.percentile, Decimal(str(x)))),
         "unit price": (events_.unit_price_threshold, price_ratio),
         "consensus": (events_.consensus, lambda needed: consensus(levels, int(needed))),
-        "daily baseline": (
-            days.score_threshold,
-            lambda threshold: daily.daily_baseline(threshold, days.min_impact_usd),
-        ),
+        "daily baseline": (days.score_threshold, lambda x: daily.daily_baseline(x, days.min_impact_usd)),
     }
 
 
@@ -209,10 +204,9 @@ def check_against_silver(rows: DataFrame, counts: pd.DataFrame) -> None:
     """Raise SystemExit unless the repeated scores flag as many events as Silver does."""
     ours = counts[(counts["grouping"] == GROUPINGS[0]) & (counts["threshold"] == "configured")]
     made = ours.groupby("detector")["flagged"].sum()
-    flags = FLAGS | {VERDICT: "is_anomaly"}
-    stored = rows.agg(*[F.sum(F.col(flag).cast("int")).alias(name) for name, flag in flags.items()]).first()
+    stored = rows.agg(*[F.sum(F.col(flag).cast("int")).alias(name) for name, flag in FLAGS.items()]).first()
     assert stored is not None  # an aggregate without groups has one row
-    if any(made[name] != stored[name] for name in flags):
+    if any(made[name] != stored[name] for name in FLAGS):
         raise SystemExit(f"the repeated scores differ from Silver's: {made.to_dict()} and {stored.asDict()}")
 
 
@@ -228,20 +222,13 @@ def day_verdicts(labelled: Labelled) -> pd.DataFrame:
     )
     mart = mart.select(*key, "total_cost_usd", "is_anomaly")
     signals = signals.drop("total_cost_usd", "is_anomaly")
-    settings = config.anomalies.daily
-    swept = daily.score(mart.drop("is_anomaly"), settings).select(
-        *key,
-        *[
-            F.coalesce(variant.flag(), F.lit(False)).alias(f"score > {threshold}")
-            for threshold, variant in _variants("daily baseline", config)
-        ],
-    )
+    flags = [
+        variant.flagged().alias(f"score > {threshold}") for threshold, variant in _variants("daily baseline", config)
+    ]
+    swept = daily.score(mart.drop("is_anomaly"), config.anomalies.daily).select(*key, *flags)
     days = mart.join(signals, key).join(swept, key).toPandas()
-    kinds = (
-        labelled.events()
-        .where(F.col("kind") != ORDINARY)
-        .groupBy("org_id", "service", F.col("date").alias("usage_date"))
-    )
+    unusual = labelled.events().where(F.col("kind") != ORDINARY)
+    kinds = unusual.groupBy("org_id", "service", F.col("date").alias("usage_date"))
     # Price spikes occur everywhere: a day of a level shift that also has one keeps the kind of the shift.
     kind = F.coalesce(F.max(F.when(F.col("kind") != "price_spike", F.col("kind"))), F.lit("price_spike"))
     days = days.merge(kinds.agg(kind.alias("kind")).toPandas(), on=key, how="left").fillna({"kind": ORDINARY})
@@ -279,18 +266,15 @@ def _delay(label: dict[str, Any], alarms: dict[Any, list[date]]) -> int | None:
 def swept_days(days: pd.DataFrame) -> pd.DataFrame:
     """Verdicts of one lake → the daily baseline's measures at each threshold, for the plot."""
     planted = days.groupby("kind").size()
-    columns = [column for column in days.columns if column.startswith("score > ")]
-    rows = [
-        {"grouping": GROUPINGS[0], "detector": "daily baseline", "threshold": column.removeprefix("score > ")}
-        | {
-            f"abnormal: {key}": value
-            for key, value in measure(days[days[column]].groupby("kind").size(), planted, ABNORMAL, LASTING).items()
-        }
-        for column in columns
-    ]
-    table = pd.DataFrame(rows)
-    table["threshold"] = [t if t == "configured" else float(t) for t in table["threshold"]]
-    return table
+    rows = []
+    for threshold in ("configured", *THRESHOLDS["daily baseline"]):
+        flagged = days[days[f"score > {threshold}"]].groupby("kind").size()
+        measures = measure(flagged, planted, ABNORMAL, LASTING)
+        rows.append(
+            {"grouping": GROUPINGS[0], "detector": "daily baseline", "threshold": threshold}
+            | {f"abnormal: {key}": value for key, value in measures.items()}
+        )
+    return pd.DataFrame(rows)
 
 
 # Output
@@ -345,11 +329,6 @@ def plot(curves: pd.DataFrame, configured: dict[str, float], out: Path) -> None:
     figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=80)
-
-
-def _configured(config: Config) -> dict[str, float]:
-    """Detector → the threshold that the configuration gives it."""
-    return {name: threshold for name, (threshold, _) in _detectors(config).items()}
 
 
 def report_reference(spark: SparkSession, config: Config, landing: Path) -> None:
@@ -430,7 +409,8 @@ def main() -> None:
     try:
         curves = [report_dataset(spark, config, name, arguments.seeds) for name in arguments.datasets]
         if arguments.plot:
-            plot(pd.concat(curves), _configured(config), arguments.plot)
+            configured = {name: threshold for name, (threshold, _) in _detectors(config).items()}
+            plot(pd.concat(curves), configured, arguments.plot)
         if arguments.reference:
             report_reference(spark, config, arguments.reference)
     finally:

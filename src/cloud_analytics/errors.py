@@ -12,8 +12,6 @@ class CloudAnalyticsError(Exception):
 class PipelineError(CloudAnalyticsError):
     """The data, the lake or a store broke a law or cannot be used (exit status 1)."""
 
-    exit_code = 1
-
 
 class StoreUnavailable(PipelineError):
     """The serving store does not answer, or is overrun: the same call may succeed later."""

@@ -10,7 +10,7 @@ from math import sqrt
 import pytest
 from pyspark.sql import Row, SparkSession
 
-from cloud_analytics.anomaly import daily, signals
+from cloud_analytics.anomaly import daily
 from cloud_analytics.config import DailyAnomalySettings, DailySignalSettings
 
 pytestmark = pytest.mark.spark
@@ -44,7 +44,7 @@ def found(spark: SparkSession) -> Callable[[str], list[Row]]:
     ]
     frame = spark.createDataFrame(rows, "org_id string, usage_date date, service string, total_cost_usd decimal(28,6)")
     judged = daily.score(frame, DailyAnomalySettings())
-    signalled = signals.score(judged, DailySignalSettings()).orderBy("usage_date").collect()
+    signalled = daily.signals(judged, DailySignalSettings()).orderBy("usage_date").collect()
     return lambda name: [row for row in signalled if row.org_id == name]
 
 

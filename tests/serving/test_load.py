@@ -465,7 +465,7 @@ def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
     node: Direct, change: list[str], what: str, mend: str
 ) -> None:
     target = local_target(node, "other_schemas")
-    name, create = f"{target.keyspace}.carbon_daily", tables()["carbon_daily"].create
+    name, create = f"{target.keyspace}.carbon_daily", tables()["carbon_daily"].statement()
     other = create.replace("carbon_daily", name).replace("    events bigint", "    events text")
     with target.writing_session() as session:
         for statement in change:

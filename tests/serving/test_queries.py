@@ -107,7 +107,7 @@ def session(lake: Path) -> Iterator[Any]:
         session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}")
         session.set_keyspace(KEYSPACE)
         for table in tables().values():
-            session.execute(table.create)
+            session.execute(table.statement())
         told = list(_rows())
         further = [table for name, table in tables().items() if name not in dict(told)]
         for name, row in [*told, *((table.name, _one_row(table)) for table in further)]:
@@ -138,7 +138,7 @@ def test_a_keyspace_without_the_tables_or_their_rows(session: Any, lake: Path) -
         with pytest.raises(PipelineError, match="^table genai_usage_daily does not exist: run `cloud-analytics serve`"):
             ask(other, "genai", "org_a")
         for table in tables().values():
-            other.execute(table.create)
+            other.execute(table.statement())
         with pytest.raises(queries.NothingServed):
             ask(other, "genai", "org_a")
 

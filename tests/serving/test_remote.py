@@ -233,7 +233,6 @@ def test_options_that_a_store_refuses_are_left_out() -> None:
         assert "compaction" not in text
         assert "default_time_to_live = 7776000" in text
         assert text.rstrip().endswith("7776000")
-        assert table.statement() == table.create
         assert "default_time_to_live" not in table.statement({"default_time_to_live", "compaction"})
 
 

@@ -37,9 +37,9 @@ def test_keys_are_those_of_the_contract(name: str) -> None:
     table = tables()[name]
     if name in CONTRACT:
         assert (table.key, table.mart) == CONTRACT[name]
-    assert f"PRIMARY KEY {table.key_text()}" in table.create
+    assert f"PRIMARY KEY {table.key_text()}" in table.statement()
     assert [word.lower() for _, word in table.clustering_order] == [
-        "desc" if f"{column} DESC" in table.create else "asc" for column in table.clustering_key
+        "desc" if f"{column} DESC" in table.statement() else "asc" for column in table.clustering_key
     ]
 
 
@@ -72,7 +72,7 @@ def test_columns_are_the_marts_under_their_names(name: str) -> None:
 def test_rows_live_90_days_in_levelled_files(name: str) -> None:
     table = tables()[name]
     assert table.ttl_seconds == 90 * 24 * 3600
-    assert "compaction = {'class': 'LeveledCompactionStrategy'}" in table.create
+    assert "compaction = {'class': 'LeveledCompactionStrategy'}" in table.statement()
     assert table.asks.endswith("?")
 
 

@@ -61,7 +61,7 @@ def test_parquet_has_the_partition_column_last_and_cql_the_key_first() -> None:
 
 
 def test_create_table_without_an_order_has_none() -> None:
-    assert SIGNALS.create.splitlines()[-3:] == [
+    assert SIGNALS.statement().splitlines()[-3:] == [
         "    PRIMARY KEY ((org_id))",
         ") WITH default_time_to_live = 7776000",
         "   AND compaction = {'class': 'LeveledCompactionStrategy'}",

@@ -1,13 +1,26 @@
-"""The daily baseline (contract 7): a day's cost of an (org, service) against its previous days with usage."""
+"""The detectors of days (contract 7): a day's cost of an (org, service) against its previous days with usage.
+
+The baseline gives the daily verdict. The signals are what it does not see: a weekday's habit, a level that shifted, a
+cost that drifts upwards. Each looks at the last days with usage. docs/anomalies.md has the evidence.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from math import sqrt
 
-from cloud_analytics.anomaly.detectors import Detector, with_verdicts
-from cloud_analytics.anomaly.statistics import MAD_SCALE, decimal_median, deviations
-from cloud_analytics.config import DailyAnomalySettings
+from cloud_analytics.anomaly.detectors import MAD_SCALE, Detector, decimal_median, deviations, literal, with_verdicts
+from cloud_analytics.config import (
+    DailyAnomalySettings,
+    DailySignalSettings,
+    LevelShiftSettings,
+    TrendSettings,
+    WeekdaySettings,
+)
 from cloud_analytics.spark import Column, DataFrame, F, Window
+
+_MEDIAN_ERROR = 1.2533
+"""The standard error of the median of n normal values is this × their standard deviation / √n."""
 
 
 def daily_baseline(threshold: float, min_impact_usd: Decimal) -> Detector:
@@ -15,15 +28,12 @@ def daily_baseline(threshold: float, min_impact_usd: Decimal) -> Detector:
 
     Flags what is above the threshold and by enough money to matter. Reads the columns of `with_baseline`.
     """
-
-    def excess() -> Column:
-        return F.col("total_cost_usd") - F.col("expected_cost_usd")
-
+    excess = "total_cost_usd - expected_cost_usd"
     return Detector(
         "anomaly_score",
         "is_anomaly",
-        score=lambda: F.when(F.col("mad_usd") > 0, F.lit(MAD_SCALE) * excess().cast("double") / F.col("mad_usd")),
-        flag=lambda: (F.col("anomaly_score") > threshold) & (excess() >= F.lit(min_impact_usd)),
+        score=f"CASE WHEN mad_usd > 0 THEN {literal(MAD_SCALE)} * double({excess}) / mad_usd END",
+        flag=f"anomaly_score > {literal(threshold)} AND {excess} >= {literal(min_impact_usd)}",
     )
 
 
@@ -48,3 +58,128 @@ def score(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
     """
     detector = daily_baseline(settings.score_threshold, settings.min_impact_usd)
     return with_verdicts(with_baseline(daily, settings), detector)
+
+
+def weekday_anomaly(settings: WeekdaySettings) -> Detector:
+    """The daily verdict, unless the day costs what this weekday usually does: a weekly batch job is no anomaly.
+
+    The score is cost / the weekday's expected cost; null without one.
+    """
+    ratio = "double(total_cost_usd) / double(weekday_expected_cost_usd)"
+    return Detector(
+        "weekday_ratio",
+        "is_weekday_anomaly",
+        score=f"CASE WHEN weekday_expected_cost_usd > 0 THEN {ratio} END",
+        flag=f"is_anomaly AND NOT coalesce(weekday_ratio <= {literal(settings.max_ratio)}, false)",
+    )
+
+
+def _is_rise(score: str, before: str, after: str, settings: LevelShiftSettings | TrendSettings) -> str:
+    """The score is above its threshold, and the rise from one level (USD) to the other large enough to matter."""
+    return (
+        f"{score} > {literal(settings.score_threshold)} AND {after} >= {before} * {literal(settings.min_ratio)}"
+        f" AND {after} - {before} >= {literal(settings.min_impact_usd)}"
+    )
+
+
+def level_shift(settings: LevelShiftSettings) -> Detector:
+    """The median of the last days against the days before them: higher, and not just for a day or two.
+
+    The score is the rise in standard errors of such a median; null where the days before have no spread.
+    """
+    scale = literal(MAD_SCALE * sqrt(settings.recent_days) / _MEDIAN_ERROR)
+    rise = "double(recent_cost_usd - previous_cost_usd)"
+    return Detector(
+        "level_shift_score",
+        "is_level_shift",
+        score=f"CASE WHEN _previous_mad > 0 THEN {scale} * {rise} / _previous_mad END",
+        flag=_is_rise("level_shift_score", "previous_cost_usd", "recent_cost_usd", settings),
+    )
+
+
+def trend(settings: TrendSettings) -> Detector:
+    """Mann-Kendall's test: do later days cost more than earlier ones, pair by pair? A large day counts by its rank.
+
+    The score is the test's z, without its correction for ties; null with fewer than `min_days`. Costs are compared as
+    doubles, which tell any two below a billion USD apart.
+    """
+    costs, n = "_trend_doubles", "double(size(_trend_doubles))"
+    # For each day: the earlier days that cost less, minus those that cost more.
+    rises = f"aggregate(slice({costs}, 1, i), 0D, (found, y) -> found + signum(x - y))"
+    pairs = f"aggregate(transform({costs}, (x, i) -> {rises}), 0D, (found, x) -> found + x)"
+    z = f"({pairs} - signum({pairs})) / sqrt({n} * ({n} - 1) * (2 * {n} + 5) / 18)"
+    return Detector(
+        "trend_score",
+        "is_trend",
+        score=f"CASE WHEN {n} >= {settings.min_days} THEN {z} END",
+        flag=_is_rise("trend_score", "trend_from_usd", "trend_to_usd", settings),
+    )
+
+
+def with_levels(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
+    """Daily totals (one row an org, day and service) → the same rows with the levels that the signals compare, USD.
+
+    weekday_expected_cost_usd: median of the same weekday in the weeks before. recent_cost_usd, previous_cost_usd:
+    medians of the last days with usage, today included, and of those before them. trend_from_usd, trend_to_usd:
+    medians of the first and the last third of the days that the trend looks at. All are null with too little history.
+    """
+    weekday, shift, drift = settings.weekday, settings.level_shift, settings.trend
+    # A row is a day with usage, at most one a date. So this many rows hold every day that a signal looks back on.
+    rows = max(7 * weekday.weeks, shift.recent_days + shift.history_days, drift.days)
+    until_today = Window.partitionBy("org_id", "service").orderBy("usage_date").rowsBetween(-rows, 0)
+    with_days = judged.withColumn("_days", F.collect_list(F.struct("usage_date", "total_cost_usd")).over(until_today))
+
+    def same_weekday(day: Column) -> Column:
+        apart = F.datediff(F.col("usage_date"), day["usage_date"])
+        return (apart > 0) & (apart % 7 == 0) & (apart <= 7 * weekday.weeks)
+
+    with_costs = with_days.withColumns(
+        {
+            "_weekday_costs": F.sort_array(_costs(F.filter("_days", same_weekday))),
+            "_recent_costs": F.sort_array(_costs(_last(shift.recent_days))),
+            "_previous_costs": F.sort_array(_costs(_last(shift.history_days, before=shift.recent_days))),
+            "_trend_costs": _costs(_last(drift.days)),
+        }
+    )
+    third = F.floor(F.size("_trend_costs") / 3).cast("int")
+    with_thirds = with_costs.withColumns(
+        {
+            "_first_third": F.sort_array(F.slice("_trend_costs", F.lit(1), third)),
+            "_last_third": F.sort_array(F.slice("_trend_costs", F.size("_trend_costs") - third + 1, third)),
+            "_trend_doubles": F.col("_trend_costs").cast("array<double>"),
+        }
+    )
+
+    def level(costs: Column, size: Column, least: int) -> Column:
+        return F.when(size >= least, decimal_median(costs))
+
+    with_levels = with_thirds.withColumns(
+        {
+            "weekday_expected_cost_usd": level(F.col("_weekday_costs"), F.size("_weekday_costs"), weekday.min_days),
+            "recent_cost_usd": level(F.col("_recent_costs"), F.size("_previous_costs"), shift.min_days),
+            "previous_cost_usd": level(F.col("_previous_costs"), F.size("_previous_costs"), shift.min_days),
+            "trend_from_usd": level(F.col("_first_third"), F.size("_trend_costs"), drift.min_days),
+            "trend_to_usd": level(F.col("_last_third"), F.size("_trend_costs"), drift.min_days),
+        }
+    )
+    spread = deviations(F.col("_previous_costs"), F.col("previous_cost_usd"))
+    # Without a previous level there may be no costs, and Spark fails on the median of none.
+    mad = F.when(F.col("previous_cost_usd").isNotNull(), decimal_median(F.col("_previous_deviations"))).cast("double")
+    return with_levels.withColumn("_previous_deviations", spread).withColumn("_previous_mad", mad)
+
+
+def signals(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
+    """Daily totals with the daily verdict (one row an org, day and service) → the same rows with all signals."""
+    detectors = weekday_anomaly(settings.weekday), level_shift(settings.level_shift), trend(settings.trend)
+    return with_verdicts(with_levels(judged, settings), *detectors)
+
+
+def _last(days: int, before: int = 0) -> Column:
+    """The last `days` days with usage, at most, after the newest `before` ones are left out (today is the newest)."""
+    left = F.greatest(F.size("_days") - before, F.lit(0))
+    kept = F.least(left, F.lit(days))
+    return F.slice("_days", left - kept + 1, kept)
+
+
+def _costs(days: Column) -> Column:
+    return F.transform(days, lambda day: day["total_cost_usd"])

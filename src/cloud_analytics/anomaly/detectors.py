@@ -1,22 +1,26 @@
-"""What a detector is, and the detectors of single events.
+"""What a detector is, the statistics that detectors share, and the detectors of single events.
 
-A detector compares a row with the statistics of its group, which the row carries: `events` joins them, `daily` and
-`signals` take them from the previous days.
+A detector compares a row with the statistics of its group, which the row carries: `events` joins them, `daily` takes
+them from the previous days. Order statistics are exact: they never depend on the order of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cloud_analytics.anomaly.statistics import MAD_SCALE
 from cloud_analytics.spark import Column, DataFrame, F
+
+MAD_SCALE = 0.6745
+"""Times a distance / MAD: the same distance in standard deviations, were the values normal."""
+UNIT_PRICE = "CASE WHEN value > 0 THEN double(cost_usd) / double(value) END"
+"""USD for one unit of the metric (DOUBLE); null where there is no usage to divide by."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One way to find anomalies: the columns that it adds, and how they are computed.
+    """One way to find anomalies: the columns that it adds, and how they are computed, in Spark's SQL.
 
     `score`: how unusual a row is (DOUBLE; votes of a consensus); null where the row has no statistics (cold start, no
     spread). `flag`: whether the row is an anomaly, read from the column of the score; null counts as false. `reason`:
@@ -25,70 +29,82 @@ class Detector:
 
     score_column: str
     flag_column: str
-    score: Callable[[], Column]
-    flag: Callable[[], Column]
-    reason: Callable[[], Column] | None = None
+    score: str
+    flag: str
+    reason: str | None = None
+
+    def flagged(self) -> Column:
+        """The flag, false where it is null: no verdict is no anomaly."""
+        return F.expr(f"coalesce({self.flag}, false)")
 
 
 def with_verdicts(rows: DataFrame, *detectors: Detector) -> DataFrame:
-    """Rows with their statistics → the same rows with each detector's score and flag. No verdict is no anomaly."""
-    scored = rows.withColumns({detector.score_column: detector.score() for detector in detectors})
-    flags = {detector.flag_column: F.coalesce(detector.flag(), F.lit(False)) for detector in detectors}
-    return scored.withColumns(flags)
+    """Rows with their statistics → the same rows with each detector's score and flag."""
+    scored = rows.withColumns({detector.score_column: F.expr(detector.score) for detector in detectors})
+    return scored.withColumns({detector.flag_column: detector.flagged() for detector in detectors})
 
 
 def reasons(*detectors: Detector) -> Column:
     """The reasons of the detectors that flag an event, one after the other."""
-    seen = [F.when(F.col(detector.flag_column), detector.reason()) for detector in detectors if detector.reason]
+    seen = [F.expr(f"CASE WHEN {detector.flag_column} THEN {detector.reason} END") for detector in detectors]
     return F.concat_ws("; ", *seen)
 
 
-def unit_price() -> Column:
-    """USD for one unit of the metric (DOUBLE); null where there is no usage to divide by."""
-    return F.when(F.col("value") > 0, F.col("cost_usd").cast("double") / F.col("value").cast("double"))
+def literal(number: float | Decimal) -> str:
+    """A number in Spark's SQL: DOUBLE, or an exact DECIMAL."""
+    return f"{number:f}BD" if isinstance(number, Decimal) else f"double('{number}')"
 
 
-def _above(threshold: float, score_column: str, flag_column: str, score: Callable[[], Column], words: str) -> Detector:
+def at(values: Column, index: Column) -> Column:
+    """The element at an index from 0."""
+    return F.element_at(values, index.cast("int") + 1)
+
+
+def median(values: Column) -> Column:
+    """Median of a sorted array (double)."""
+    size = F.size(values)
+    return (at(values, F.floor((size - 1) / 2)) + at(values, F.floor(size / 2))) / F.lit(2.0)
+
+
+def decimal_median(values: Column) -> Column:
+    """Exact median of a sorted array of decimals: a column, since what computes it would be evaluated twice."""
+    size = F.size(values)
+    low, high = at(values, F.floor((size - 1) / 2)), at(values, F.floor(size / 2))
+    return ((low + high) * F.lit(0.5).cast("decimal(2,1)")).cast("decimal(28,8)")
+
+
+def deviations(values: Column, center: Column) -> Column:
+    """Distances of the values from a center, sorted: their median is the MAD."""
+    return F.sort_array(F.transform(values, lambda x: F.abs(x - center)))
+
+
+def _above(threshold: float, score_column: str, flag_column: str, score: str, words: str) -> Detector:
     """A detector that flags scores above a threshold; `words` is the format of its reason, with the score in it."""
-    return Detector(
-        score_column,
-        flag_column,
-        score,
-        flag=lambda: F.col(score_column) > threshold,
-        reason=lambda: F.format_string(words, score_column),
-    )
+    flag, reason = f"{score_column} > {literal(threshold)}", f"format_string('{words}', {score_column})"
+    return Detector(score_column, flag_column, score, flag, reason)
 
 
 def zscore(threshold: float) -> Detector:
     """Cost in standard deviations above its group's mean: (cost − mean) / sample standard deviation."""
-
-    def score() -> Column:
-        return (_cost() - F.col("mean_usd")) / F.col("stddev_usd")
-
+    score = "(double(cost_usd) - mean_usd) / stddev_usd"
     return _above(threshold, "cost_zscore", "flag_zscore", score, "cost %.1f standard deviations above the mean")
 
 
 def mad(threshold: float) -> Detector:
     """0.6745 × (cost − median) / median absolute deviation, which large values do not move; null where the MAD is 0."""
-
-    def score() -> Column:
-        return F.lit(MAD_SCALE) * (_cost() - F.col("median_usd")) / F.col("mad_usd")
-
+    score = f"{literal(MAD_SCALE)} * (double(cost_usd) - median_usd) / mad_usd"
     return _above(threshold, "cost_mad_score", "flag_mad", score, "cost %.1f MADs above the median")
 
 
 def price_ratio(threshold: float) -> Detector:
     """Price of one unit / the usual price of its service and metric, whoever the customer is; null without usage."""
-
-    def score() -> Column:
-        return unit_price() / F.col("median_price")
-
+    score = f"{UNIT_PRICE} / median_price"
     return _above(threshold, "unit_price_ratio", "flag_unit_price", score, "unit price %.1f × normal")
 
 
-def highest_usual_cost(factor: Decimal) -> Column:
+def highest_usual_cost(factor: Decimal) -> str:
     """A multiple of the group's high percentile, in USD, exact: costs above it are flagged, and capped there."""
-    return F.lit(factor) * F.col("p95_usd")
+    return f"{literal(factor)} * p95_usd"
 
 
 def percentile(share: Decimal, factor: Decimal) -> Detector:
@@ -97,29 +113,17 @@ def percentile(share: Decimal, factor: Decimal) -> Detector:
     The flag compares the cost with `highest_usual_cost` in decimals, since that cap is exact.
     """
     name = f"{100 * float(share):g}th percentile"
-
-    def reason() -> Column:
-        ratio = F.format_string(f"cost %.1f × the {name}", "percentile_ratio")
-        return F.when(F.col("percentile_ratio").isNotNull(), ratio).otherwise(f"cost where the {name} has none")
-
     return Detector(
         "percentile_ratio",
         "flag_percentile",
-        score=lambda: F.when(F.col("p95_usd") > 0, _cost() / F.col("p95_usd").cast("double")),
-        flag=lambda: F.col("cost_usd") > highest_usual_cost(factor),
-        reason=reason,
+        score="CASE WHEN p95_usd > 0 THEN double(cost_usd) / double(p95_usd) END",
+        flag=f"cost_usd > {highest_usual_cost(factor)}",
+        reason=f"CASE WHEN percentile_ratio IS NOT NULL THEN format_string('cost %.1f × the {name}', percentile_ratio)"
+        f" ELSE 'cost where the {name} has none' END",
     )
 
 
 def consensus(voters: Sequence[Detector], needed: int) -> Detector:
     """Flags an event that at least `needed` of the voters flag; their flags must be computed before."""
-    return Detector(
-        "votes",
-        "flag_consensus",
-        score=lambda: sum((F.col(voter.flag_column).cast("int") for voter in voters), F.lit(0)),
-        flag=lambda: F.col("votes") >= needed,
-    )
-
-
-def _cost() -> Column:
-    return F.col("cost_usd").cast("double")
+    votes = " + ".join(f"int({voter.flag_column})" for voter in voters)
+    return Detector("votes", "flag_consensus", score=votes, flag=f"votes >= {needed}")

@@ -9,8 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.anomaly import detectors
-from cloud_analytics.anomaly.detectors import Detector, highest_usual_cost, reasons, unit_price, with_verdicts
-from cloud_analytics.anomaly.statistics import at, deviations, median
+from cloud_analytics.anomaly.detectors import UNIT_PRICE, Detector, at, deviations, median, with_verdicts
 from cloud_analytics.config import EventAnomalySettings
 from cloud_analytics.tables.zones import COST_BASELINES
 
@@ -59,7 +58,7 @@ def cost_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFra
 
 def price_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFrame:
     """Events (service, metric, cost_usd, value) → one row a (service, metric): the median unit price in USD."""
-    prices = events.where(F.col("value") > 0).select(*PRICE_GROUP, unit_price().alias("price"))
+    prices = events.where(F.col("value") > 0).select(*PRICE_GROUP, F.expr(UNIT_PRICE).alias("price"))
     groups = prices.groupBy(*PRICE_GROUP).agg(F.sort_array(F.collect_list("price")).alias("prices"))
     price = median(F.col("prices")).alias("median_price")
     groups = groups.select(*PRICE_GROUP, F.size("prices").alias("events"), price)
@@ -88,11 +87,11 @@ def score(events: DataFrame, baselines: DataFrame, settings: EventAnomalySetting
     prices = of_prices.select(*PRICE_GROUP, "median_price")
     joined = events.join(F.broadcast(costs), COST_GROUP, "left").join(F.broadcast(prices), PRICE_GROUP, "left")
     judged = with_verdicts(with_verdicts(joined, price, *levels), consensus)
-    limit = highest_usual_cost(settings.percentile_factor).cast("decimal(28,6)")
+    limit = F.expr(detectors.highest_usual_cost(settings.percentile_factor)).cast("decimal(28,6)")
     capped = F.when(F.col("p95_usd") != 0, F.least(F.col("cost_usd"), limit))
     return (
         judged.withColumn("is_anomaly", F.col(price.flag_column) | F.col(consensus.flag_column))
         .withColumn("anomaly_score", F.col("cost_zscore"))
-        .withColumn("anomaly_reason", F.when(F.col("is_anomaly"), reasons(price, *levels)))
+        .withColumn("anomaly_reason", F.when(F.col("is_anomaly"), detectors.reasons(price, *levels)))
         .withColumn("cost_usd_capped", F.coalesce(capped, F.col("cost_usd")).cast("decimal(18,6)"))
     )

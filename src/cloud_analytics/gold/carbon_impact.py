@@ -45,8 +45,5 @@ def build(usage: DataFrame) -> DataFrame:
         F.sum("events_with_carbon").alias("events_with_carbon"),
         total_or_zero("cost_usd").alias("_cost"),
     )
-    ratios = {
-        "coverage": ratio("events_with_carbon", "events"),
-        "carbon_kg_per_usd": ratio("total_carbon_kg", "_cost"),
-    }
-    return TABLE.select(sums.withColumns(ratios))
+    coverage, per_usd = ratio("events_with_carbon", "events"), ratio("total_carbon_kg", "_cost")
+    return TABLE.select(sums.withColumns({"coverage": coverage, "carbon_kg_per_usd": per_usd}))

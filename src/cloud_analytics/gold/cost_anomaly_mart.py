@@ -7,10 +7,11 @@ from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import MONEY, RATIO, Column, SameDate, Serving, Table
 from cloud_analytics.tables.columns import (
     ANOMALOUS_COST,
+    DAY_SCORE,
+    EXPECTED_COST,
     FLAGGED_EVENTS,
     ORG_ID,
     PERCENT,
-    ROBUST_SCORE,
     SERVICE,
     USAGE_DATE,
     USD,
@@ -24,12 +25,10 @@ TABLE = Table(
         USAGE_DATE,
         SERVICE,
         Column("actual_cost_usd", MONEY, "what the day cost", USD),
-        Column(
-            "expected_cost_usd", "decimal(28,8)", "what the day would usually cost (median of the days before)", USD
-        ),
+        EXPECTED_COST,
         Column("impact_usd", "decimal(28,8)", "what it cost more (actual - expected)", USD),
         Column("impact_pct", RATIO, "the same, in per cent (100 x impact / expected)", PERCENT),
-        Column("anomaly_score", "double", "how far the day stands out, by median absolute deviations", ROBUST_SCORE),
+        DAY_SCORE,
         Column("is_daily_anomaly", "boolean", "the day's total stands out; false: only single events do"),
         *FLAGGED_EVENTS,
         ANOMALOUS_COST,
@@ -57,9 +56,8 @@ def build(daily: DataFrame, usage: DataFrame) -> DataFrame:
 
     Amounts are USD. top_resource_id is the resource with the highest cost of the day; of several, the smallest id.
     """
-    resources = usage.groupBy(*TABLE.key, "resource_id").agg(
-        *[F.sum(name).alias(name) for name in (*_COUNTS, "cost_usd", "anomalous_cost_usd")]
-    )
+    sums = [F.sum(name).alias(name) for name in (*_COUNTS, "cost_usd", "anomalous_cost_usd")]
+    resources = usage.groupBy(*TABLE.key, "resource_id").agg(*sums)
     causes = resources.groupBy(*TABLE.key).agg(
         *[F.sum(name).alias(name) for name in _COUNTS],
         total_or_zero("anomalous_cost_usd").alias("anomalous_cost_usd"),

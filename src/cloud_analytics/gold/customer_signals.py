@@ -93,27 +93,21 @@ def build(
         "enterprise_flag": F.col("_enterprise_flag"),
     }
     words = F.array(*[F.when(condition, F.lit(word)) for word, condition in contradictions.items()])
-    derived = {
-        "cost_ratio": ratio("cost_28d_usd", "cost_previous_28d_usd"),
-        "contradictions": F.array_compact(words),
-    }
-    return TABLE.select(found.withColumns(derived))
+    costs = ratio("cost_28d_usd", "cost_previous_28d_usd")
+    return TABLE.select(found.withColumns({"cost_ratio": costs, "contradictions": F.array_compact(words)}))
 
 
 def _usage(daily: DataFrame, dates: DataFrame) -> DataFrame:
     age = F.datediff("as_of_date", "usage_date")
     recent, before = age < _COST_DAYS, (age >= _COST_DAYS) & (age < 2 * _COST_DAYS)
     cost, day = F.col("total_cost_usd"), F.col("usage_date")
-    return (
-        daily.crossJoin(F.broadcast(dates))
-        .groupBy("org_id")
-        .agg(
-            total_or_zero(F.when(recent, cost)).alias("cost_28d_usd"),
-            total_or_zero(F.when(before, cost)).alias("cost_previous_28d_usd"),
-            F.count_distinct(F.when(recent, day)).alias("active_days_28d"),
-            F.min(day).alias("_first_usage_date"),
-            F.max(day).alias("last_usage_date"),
-        )
+    of_org = daily.crossJoin(F.broadcast(dates)).groupBy("org_id")
+    return of_org.agg(
+        total_or_zero(F.when(recent, cost)).alias("cost_28d_usd"),
+        total_or_zero(F.when(before, cost)).alias("cost_previous_28d_usd"),
+        F.count_distinct(F.when(recent, day)).alias("active_days_28d"),
+        F.min(day).alias("_first_usage_date"),
+        F.max(day).alias("last_usage_date"),
     )
 
 
@@ -121,26 +115,18 @@ def _tickets(tickets: DataFrame, dates: DataFrame) -> DataFrame:
     age = F.datediff("as_of_date", "created_at")
     recent = (age >= 0) & (age < _TICKET_DAYS)
     scores = F.when(recent, F.col("csat"))
-    return (
-        tickets.crossJoin(F.broadcast(dates))
-        .groupBy("org_id")
-        .agg(
-            F.count_if(F.col("resolved_at").isNull()).alias("open_tickets"),
-            F.count_if(recent & F.col("sla_breached")).alias("sla_breaches_90d"),
-            ratio(F.sum(scores), F.count(scores)).alias("avg_csat_90d"),
-        )
+    of_org = tickets.crossJoin(F.broadcast(dates)).groupBy("org_id")
+    return of_org.agg(
+        F.count_if(F.col("resolved_at").isNull()).alias("open_tickets"),
+        F.count_if(recent & F.col("sla_breached")).alias("sla_breaches_90d"),
+        ratio(F.sum(scores), F.count(scores)).alias("avg_csat_90d"),
     )
 
 
 def _last_survey(surveys: DataFrame) -> DataFrame:
-    return (
-        surveys.where(F.col("nps_score").isNotNull())
-        .groupBy("org_id")
-        .agg(
-            F.max("survey_date").alias("last_survey_date"),
-            F.max_by("nps_score", "survey_date").alias("last_nps_score"),
-        )
-    )
+    day, score = F.max("survey_date"), F.max_by("nps_score", "survey_date")
+    scored = surveys.where("nps_score IS NOT NULL").groupBy("org_id")
+    return scored.agg(day.alias("last_survey_date"), score.alias("last_nps_score"))
 
 
 def _last_reconciliation(reconciliation: DataFrame) -> DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud_analytics.anomaly import signals
+from cloud_analytics.anomaly.daily import signals
 from cloud_analytics.config import DailySignalSettings
 from cloud_analytics.spark import DataFrame
 from cloud_analytics.tables import Column, History, Table
@@ -37,4 +37,4 @@ TABLE = Table(
 
 def build(daily: DataFrame, settings: DailySignalSettings) -> DataFrame:
     """The daily mart with its whole history → one row per (org, day, service) with its signals; levels in USD."""
-    return TABLE.select(signals.score(daily, settings))
+    return TABLE.select(signals(daily, settings))

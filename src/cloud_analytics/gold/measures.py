@@ -14,14 +14,14 @@ def ratio(numerator: Column | str, denominator: Column | str, factor: int = 1) -
     return F.when(bottom != 0, (scaled / bottom.cast("decimal(28,6)")).cast(RATIO))
 
 
-def total(column: Column | str, kind: str = MONEY) -> Column:
+def total(column: Column | str) -> Column:
     """The sum without nulls; null where all values are null."""
-    return F.sum(column).cast(kind)
+    return F.sum(column).cast(MONEY)
 
 
-def total_or_zero(column: Column | str, kind: str = MONEY) -> Column:
+def total_or_zero(column: Column | str) -> Column:
     """The sum without nulls; 0 where all values are null."""
-    return F.coalesce(F.sum(column), F.lit(0)).cast(kind)
+    return F.coalesce(F.sum(column), F.lit(0)).cast(MONEY)
 
 
 def month(day: str) -> Column:

@@ -7,7 +7,16 @@ from cloud_analytics.config import DailyAnomalySettings
 from cloud_analytics.gold.measures import ratio, total, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import MONEY, RATIO, Column, Earlier, SameDate, Serving, Table, Unit
-from cloud_analytics.tables.columns import COUNT, ORG_ID, ROBUST_SCORE, SERVICE, USAGE_DATE, USAGE_TOTALS, USD
+from cloud_analytics.tables.columns import (
+    COUNT,
+    DAY_SCORE,
+    EXPECTED_COST,
+    ORG_ID,
+    SERVICE,
+    USAGE_DATE,
+    USAGE_TOTALS,
+    USD,
+)
 
 TABLE = Table(
     "org_daily_usage_by_service",
@@ -20,10 +29,8 @@ TABLE = Table(
         *USAGE_TOTALS,
         Column("avg_cost_per_request", RATIO, "total_cost_usd / total_requests", Unit("USD per request", 6)),
         Column("is_anomaly", "boolean", "the day's cost stands out from the days before"),
-        Column("anomaly_score", "double", "how far the day stands out, by median absolute deviations", ROBUST_SCORE),
-        Column(
-            "expected_cost_usd", "decimal(28,8)", "what the day would usually cost (median of the days before)", USD
-        ),
+        DAY_SCORE,
+        EXPECTED_COST,
         Column("total_cost_usd_capped", MONEY, "cost (without outliers)", USD),
     ),
     reads=(SameDate("gold/resource_daily_usage"), Earlier("gold/org_daily_usage_by_service")),

@@ -20,13 +20,7 @@ RANK_14D = Column("rank_14d", "int", "1: the highest cost_14d", RANK)
 TABLE = Table(
     "org_service_cost_summary",
     key=("org_id", "summary_date", "service"),
-    columns=(
-        ORG_ID,
-        SUMMARY_DATE,
-        SERVICE,
-        *COSTS,
-        RANK_14D,
-    ),
+    columns=(ORG_ID, SUMMARY_DATE, SERVICE, *COSTS, RANK_14D),
     reads=(Days("gold/org_daily_usage_by_service", before=_DAYS_BEFORE),),
     partition="summary_date",
     serving=Serving(

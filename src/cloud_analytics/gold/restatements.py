@@ -8,7 +8,6 @@ from operator import or_
 
 from cloud_analytics.gold import org_daily_usage_by_service, resource_daily_usage
 from cloud_analytics.gold.measures import month
-from cloud_analytics.spark import Column as SparkColumn
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Table
 from cloud_analytics.tables.columns import ORG_ID, SERVICE, USAGE_DATE, USAGE_TOTALS
@@ -52,28 +51,23 @@ def build(
     settled = before.where(is_settled)
     # Where a month was opened again, one difference may be booked in it and in a later one: it goes to the first.
     first_seen = before.where(~is_settled).groupBy(*_KEY).agg(F.min("booked_month").alias("booked_month"))
-    parts = [
-        _part(clean, 1, F.col("total_events")),
-        _part(frozen, -1, -F.col("total_events")),
-        _part(settled, -1, F.lit(0)),
-    ]
+    parts = _part(clean, 1, "total_events"), _part(frozen, -1, "-total_events"), _part(settled, -1, "0")
     sums = reduce(DataFrame.unionByName, parts).groupBy(*_KEY)
-    left = sums.agg(
-        *[F.sum(name).cast(kind).alias(name) for name, kind in _MEASURES.items()], F.sum("_events").alias("_events")
-    ).where(reduce(or_, [F.coalesce(F.col(name) != 0, F.lit(False)) for name in _MEASURES]))
-    events_more = F.col("_events")
+    totals = [F.sum(name).cast(kind).alias(name) for name, kind in _MEASURES.items()]
+    differs = reduce(or_, [F.coalesce(F.col(name) != 0, F.lit(False)) for name in _MEASURES])
+    left = sums.agg(*totals, F.sum("_events").alias("_events")).where(differs)
     open_rows = left.join(first_seen, _KEY, "left").withColumns(
         {
             "closed_month": month("usage_date"),
             "booked_month": F.coalesce("booked_month", F.lit(open_month)),
-            "reason": F.when(events_more > 0, "late_events")
-            .when(events_more < 0, "fewer_events")
-            .otherwise("other_figures"),
+            "reason": F.expr(
+                "CASE signum(_events) WHEN 1 THEN 'late_events' WHEN -1 THEN 'fewer_events' ELSE 'other_figures' END"
+            ),
         }
     )
     return TABLE.select(open_rows).unionByName(TABLE.select(settled))
 
 
-def _part(rows: DataFrame, sign: int, events: SparkColumn) -> DataFrame:
-    amounts = [(F.col(name) * sign).alias(name) for name in _MEASURES]
-    return rows.select(*_KEY, *amounts, events.cast("bigint").alias("_events"))
+def _part(rows: DataFrame, sign: int, events: str) -> DataFrame:
+    amounts = [f"{name} * {sign} AS {name}" for name in _MEASURES]
+    return rows.selectExpr(*_KEY, *amounts, f"bigint({events}) AS _events")

@@ -37,9 +37,8 @@ def build(resource_days: DataFrame, tags: DataFrame) -> DataFrame:
     For each key that any resource has, the values divide the whole cost of each organisation and day. Resources without
     the key have the value `(untagged)`, resources with several values of it `(conflicting)`.
     """
-    costs = resource_days.groupBy("org_id", "usage_date", "resource_id").agg(
-        total_or_zero("cost_usd").alias("cost_usd")
-    )
+    resources = resource_days.groupBy("org_id", "usage_date", "resource_id")
+    costs = resources.agg(total_or_zero("cost_usd").alias("cost_usd"))
     used = costs.withColumn("resources", F.lit(1).cast("bigint"))
     tagged = _sums(used.join(tags, "resource_id"), *TABLE.key)
     # What is untagged is the whole less what is tagged. To look at each resource for each key would take as many times

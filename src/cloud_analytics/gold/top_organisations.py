@@ -11,12 +11,7 @@ from cloud_analytics.tables.columns import ORG_ID
 TABLE = Table(
     "top_organisations",
     key=("summary_date", "org_id"),
-    columns=(
-        SUMMARY_DATE,
-        ORG_ID,
-        *COSTS,
-        RANK_14D,
-    ),
+    columns=(SUMMARY_DATE, ORG_ID, *COSTS, RANK_14D),
     reads=(SameDate("gold/org_service_cost_summary"),),
     partition="summary_date",
     serving=Serving(

@@ -5,8 +5,7 @@ derived from the declaration. This package needs neither a Spark session nor a c
 """
 
 from cloud_analytics.tables.columns import MONEY, RATIO, Column, Unit
-from cloud_analytics.tables.reads import Days, Earlier, History, Read, SameDate, Whole
-from cloud_analytics.tables.table import Mart, Serving, Table
+from cloud_analytics.tables.table import Days, Earlier, History, Mart, Read, SameDate, Serving, Table, Whole
 
 __all__ = [
     "MONEY", "RATIO", "Column", "Days", "Earlier", "History", "Mart", "Read", "SameDate", "Serving", "Table", "Unit",

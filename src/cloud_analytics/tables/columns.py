@@ -85,3 +85,7 @@ FLAGGED_EVENTS = (
     Column("anomalous_events", "bigint", "events with is_anomaly", COUNT),
 )
 ANOMALOUS_COST = Column("anomalous_cost_usd", MONEY, "their cost", USD)
+EXPECTED_COST = Column(
+    "expected_cost_usd", "decimal(28,8)", "what the day would usually cost (median of the days before)", USD
+)
+DAY_SCORE = Column("anomaly_score", "double", "how far the day stands out, by median absolute deviations", ROBUST_SCORE)

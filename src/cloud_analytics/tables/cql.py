@@ -88,11 +88,6 @@ class ServingTable(Serving):
         partition = ", ".join(self.partition_key)
         return "(" + ", ".join([f"({partition})", *self.clustering_key]) + ")"
 
-    @property
-    def create(self) -> str:
-        """CREATE TABLE with every option."""
-        return self.statement()
-
     def statement(self, left_out: Collection[str] = (), comments: bool = False) -> str:
         """CREATE TABLE without the options in `left_out`, which some stores refuse."""
         options = {
@@ -103,20 +98,13 @@ class ServingTable(Serving):
         clauses = [f"CLUSTERING ORDER BY ({order})"] if order else []
         clauses += [f"{name} = {value}" for name, value in options.items() if name not in left_out]
         width = max(map(len, self.columns))
-        lines = [
-            f"    {name:<{width}} {column.cql_type},".ljust(width + 17) + f"-- {_comment(column)}"
-            if comments
-            else f"    {name} {column.cql_type},"
-            for name, column in self.declared.items()
-        ]
+        lines = [f"CREATE TABLE IF NOT EXISTS {self.name} ("]
+        for name, column in self.declared.items():
+            unit = f" [{column.unit.name}]" if column.unit else ""
+            commented = f"    {name:<{width}} {column.cql_type},".ljust(width + 17) + f"-- {column.meaning}{unit}"
+            lines.append(commented if comments else f"    {name} {column.cql_type},")
         end = f") WITH {f'{chr(10)}   AND '.join(clauses)}" if clauses else ")"
-        return "\n".join(
-            [f"CREATE TABLE IF NOT EXISTS {self.name} (", *lines, f"    PRIMARY KEY {self.key_text()}", end]
-        )
-
-
-def _comment(column: Column) -> str:
-    return f"{column.meaning} [{column.unit.name}]" if column.unit else column.meaning
+        return "\n".join([*lines, f"    PRIMARY KEY {self.key_text()}", end])
 
 
 def serving_tables(tables: Iterable[Table]) -> dict[str, ServingTable]:

@@ -1,4 +1,4 @@
-"""The declaration of a table, and of how it is served."""
+"""The declaration of a table: what it reads, what it holds, and how it is served."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cloud_analytics.tables.columns import Column
-from cloud_analytics.tables.reads import Read
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -19,6 +18,43 @@ if TYPE_CHECKING:
 
 TTL_DAYS = 90
 _KEY = re.compile(r"\(\((?P<partition>[^()]+)\)(?P<clustering>[^()]*)\)")
+
+
+@dataclass(frozen=True)
+class Read:
+    """A table that is read, named by its folder in the lake, such as `gold/carbon_impact`.
+
+    The subclasses say which of its dates are read to build one date of a table. A table without a partition column
+    reads every other table as `Whole`.
+    """
+
+    table: str
+
+
+class SameDate(Read):
+    """The date itself."""
+
+
+class Earlier(Read):
+    """All dates before it. A table may read its own earlier dates."""
+
+
+class History(Read):
+    """The date itself and all dates before it."""
+
+
+class Whole(Read):
+    """All dates, or a table without dates."""
+
+
+@dataclass(frozen=True)
+class Days(Read):
+    """The date itself and the `before` calendar days before it.
+
+    The table that is built has each calendar date whose window is not empty, up to the last date that is read.
+    """
+
+    before: int
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ The packages bronze and silver and the module quality/quarantine.py build them.
 from __future__ import annotations
 
 from cloud_analytics.tables.columns import CARBON_KG, COUNT, ORG_ID, SERVICE, SEVERITY, TOKENS, USD, Column, Unit
-from cloud_analytics.tables.reads import Whole
-from cloud_analytics.tables.table import Table
+from cloud_analytics.tables.table import Table, Whole
 
 WARNINGS = Column("warnings", "array<string>", "what is odd about the row, which is kept")
 INGEST_TS = Column("ingest_ts", "timestamp", "when Bronze took it in (UTC)")
