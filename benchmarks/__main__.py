@@ -36,14 +36,8 @@ def main() -> int:
     )
     parser.add_argument("--results", type=Path, default=measure.RESULTS, metavar="DIR", help="For the JSON files.")
     arguments = parser.parse_args()
-    plan = Plan(
-        arguments.work.absolute(),
-        arguments.landing.absolute() if arguments.landing else None,
-        tuple(arguments.events),
-        arguments.times,
-        arguments.batches,
-        arguments.samples,
-    )
+    work, landing = arguments.work.absolute(), arguments.landing and arguments.landing.absolute()
+    plan = Plan(work, landing, arguments.events, arguments.times, arguments.batches, arguments.samples)
     about = measure.machine()
     try:
         for part in PARTS if "all" in arguments.parts else [part for part in arguments.parts if part in PARTS]:

@@ -17,10 +17,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.arrivals import DATE, EVENT_ID, arrive
+from benchmarks.measure import DATE, EVENT_ID, arrive
 
 _WARM_UP = 3  # files that are not measured: the process starts with them
 _PAUSE = 2.0  # seconds before the next file
@@ -83,10 +84,6 @@ def _is_served(lake: Path, log: Path) -> bool:
     )
 
 
-def _summary(seconds: Sequence[float]) -> dict[str, float]:
-    return {name: round(float(np.percentile(seconds, q)), 2) for name, q in (("median", 50), ("p95", 95), ("max", 100))}
-
-
 def main() -> None:
     """Print `{"lines": …, "files": …, "to_gold": {"median": …, "p95": …, "max": …}, "to_cassandra": …}`, in seconds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,9 +116,12 @@ def main() -> None:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()
-    measured = {"to_gold": gold, **({"to_cassandra": cassandra} if cassandra else {})}
-    summaries = {name: _summary(seconds[_WARM_UP:]) for name, seconds in measured.items()}
-    print(json.dumps({"lines": arguments.lines, "files": arguments.files, **summaries}))
+    figures: dict[str, Any] = {"lines": arguments.lines, "files": arguments.files}
+    for name, seconds in (("to_gold", gold[_WARM_UP:]), ("to_cassandra", cassandra[_WARM_UP:])):
+        if seconds:
+            ranks = {"median": 50, "p95": 95, "max": 100}
+            figures[name] = {key: round(float(np.percentile(seconds, rank)), 2) for key, rank in ranks.items()}
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

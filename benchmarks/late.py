@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arrivals import arrive
+from benchmarks.measure import arrive
 from cloud_analytics import config as configuration
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline

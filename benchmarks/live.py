@@ -22,8 +22,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks import jobs
-from benchmarks.arrivals import DATE, EVENT_ID, arrive
+from benchmarks.measure import DATE, EVENT_ID, arrive
+from benchmarks.staged import by_stage, log_options, read_jobs
 from cloud_analytics import config as configuration
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
@@ -101,7 +101,7 @@ def main() -> None:
         shutil.copy2(master, landing)
     files = sorted((arguments.landing / "usage_events_stream").iterdir())
     with tempfile.TemporaryDirectory() as logs:
-        spark = build_session(config.pipeline.spark.overridden(None, jobs.options(Path(logs))))
+        spark = build_session(config.pipeline.spark.overridden(None, log_options(Path(logs))))
         try:
             pipeline = Pipeline(Lake(spark, str(arguments.work / "lake")), str(landing), config)
             _write_day_before(files, stream)
@@ -112,7 +112,7 @@ def main() -> None:
             looks = list(day(pipeline, files[2:], stream, arguments.samples))
         finally:
             spark.stop()
-        last = jobs.by_stage(jobs.read(Path(logs)), looks[-1][1])
+        last = by_stage(read_jobs(Path(logs)), looks[-1][1])
     print(json.dumps({"batches": [row for row, _ in looks], "last": last}))
 
 

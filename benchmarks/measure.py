@@ -1,10 +1,11 @@
-"""Shared by the parts of the suite: measuring a process, describing the machine, storing results as JSON."""
+"""Shared by the parts of the suite: measuring a process, describing the machine, files that arrive, results as JSON."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,10 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results")
 _PACKAGES = ("pyspark", "duckdb", "pyarrow", "pandas", "cassandra-driver")
+
+# What the lines of event files are recognised by.
+DATE = re.compile(r'("timestamp": ?")(\d{4}-\d\d-\d\d)')
+EVENT_ID = re.compile(r'("event_id": ?"[^"]*)')
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,9 @@ class Measured:
     def as_dict(self) -> dict[str, float]:
         return {"seconds": round(self.seconds, 2), **self.surroundings()}
 
-    def printed(self, line: int = -1) -> dict[str, Any]:
-        """The JSON object in a line of the output, with memory and spin: for a process that measures itself."""
-        return {**json.loads(self.output.splitlines()[line]), **self.surroundings()}
+    def printed(self) -> dict[str, Any]:
+        """The JSON object in the last line of the output, with memory and spin: for a process that measures itself."""
+        return {**json.loads(self.output.splitlines()[-1]), **self.surroundings()}
 
     def surroundings(self) -> dict[str, float]:
         """Memory and spin."""
@@ -87,11 +92,17 @@ def measured(*command: str) -> Measured:
     return Measured(seconds, peak / 2**30, (before + spin()) / 2, output)
 
 
-def pipeline_run(landing: Path, lake: Path, *options: str) -> Measured:
-    """Measure `cloud-analytics run --serving none`. `options` go before `run`."""
-    return measured(
-        *("-m", "cloud_analytics", *options, "run", "--serving", "none", "--landing", str(landing), "--lake", str(lake))
-    )
+def pipeline_run(landing: Path, lake: Path) -> Measured:
+    """Measure `cloud-analytics run --serving none`."""
+    places = ("--landing", str(landing), "--lake", str(lake))
+    return measured("-m", "cloud_analytics", "run", "--serving", "none", *places)
+
+
+def arrive(folder: Path, name: str, text: str) -> None:
+    """Write a file under a name that the pipeline ignores, then rename it: so it is complete when it is seen."""
+    upload = folder / f".{name}"
+    upload.write_text(text, encoding="utf-8")
+    upload.rename(folder / name)
 
 
 def machine() -> dict[str, Any]:
@@ -109,21 +120,20 @@ def machine() -> dict[str, Any]:
     }
 
 
-def commit() -> str:
-    """The commit of the working tree, with `+` when there are uncommitted changes."""
-    asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*"]
-    return subprocess.run(asked, capture_output=True, text=True, cwd=REPOSITORY).stdout.strip() or "unknown"
-
-
 def store(part: str, figures: Any, about: dict[str, Any], folder: Path) -> Path:
-    """Write a part's figures with machine, versions, commit, date and command to a JSON file; returns its path."""
+    """Write a part's figures with machine, versions, commit, date and command to a JSON file; returns its path.
+
+    Behind the commit stands `+` where there are uncommitted changes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*"]
+    commit = subprocess.run(asked, capture_output=True, text=True, cwd=REPOSITORY).stdout.strip() or "unknown"
     path = folder / f"{part}.json"
     document = {
         "part": part,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": f"python -m benchmarks {shlex.join(sys.argv[1:])}",
-        "commit": commit(),
+        "commit": commit,
         "machine": about,
         "figures": figures,
     }

@@ -25,11 +25,11 @@ class Plan:
     """The options of the suite. `events` replaces each part's own sizes; generated data and lakes lie in `work`."""
 
     work: Path
-    landing: Path | None = None
-    events: tuple[int, ...] = ()
-    times: int = 3
-    batches: int | None = None
-    samples: int = 8
+    landing: Path | None
+    events: list[int]
+    times: int
+    batches: int | None
+    samples: int
 
     def generated(self, events: int, **settings: Any) -> Path:
         """A landing folder with that many events; it is generated once and kept."""
@@ -58,7 +58,7 @@ def _medians(found: Sequence[Measured]) -> dict[str, float]:
 
 def _yardstick(landing: Path) -> dict[str, Any]:
     """Seconds that it measured itself, without the start of Python, and its peak memory."""
-    return measured("-m", "benchmarks.yardstick", str(landing)).printed(line=0)
+    return measured("-m", "benchmarks.yardstick", str(landing)).printed()
 
 
 def reference(plan: Plan) -> dict[str, Any]:
@@ -104,8 +104,7 @@ def scale(plan: Plan) -> list[dict[str, Any]]:
 def live(plan: Plan) -> list[dict[str, Any]]:
     """Seconds of a micro-batch from its file to Gold, while a day fills up."""
     rows = []
-    days = tuple((events, plan.batches or min(288, events)) for events in plan.events) or LIVE
-    for events, batches in days:
+    for events, batches in [(events, plan.batches or min(288, events)) for events in plan.events] or LIVE:
         landing = plan.generated(events, days=1, files=batches)
         places = str(landing), str(plan.empty("live"))
         run = measured("-m", "benchmarks.live", *places, "--samples", str(plan.samples))

@@ -15,7 +15,6 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +28,23 @@ from cloud_analytics.validation.independent import MARTS, compare, compute, load
 from cloud_analytics.validation.known_rules import known_rules
 
 
-def stages(landing: Path, config: Config) -> Iterator[str]:
-    """Does the work; yields the name of each stage when it is done."""
-    with tempfile.TemporaryDirectory() as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
-        load(connection, landing, config)
-        yield "load"
-        compute(connection, config, known_rules(config))
-        yield "rules"
-        for view, *_ in MARTS.values():
-            connection.execute(f"CREATE TABLE mart_{view} AS FROM {view}")
-        yield "marts"
-
-
 def run(landing: Path, config: Config) -> dict[str, Any]:
     """Seconds of the whole and by stage, and the peak of this process's resident memory in GiB."""
-    started = before = time.monotonic()
-    seconds = {}
-    for stage in stages(landing, config):
-        now = time.monotonic()
-        seconds[stage], before = round(now - before, 3), now
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30
-    return {"seconds": round(before - started, 3), "stages": seconds, "peak_gib": round(peak, 3)}
+    times = [time.monotonic()]
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
+        load(connection, landing, config)
+        times.append(time.monotonic())
+        compute(connection, config, known_rules(config))
+        times.append(time.monotonic())
+        for view, *_ in MARTS.values():
+            connection.execute(f"CREATE TABLE mart_{view} AS FROM {view}")
+        times.append(time.monotonic())
+    stages = zip(("load", "rules", "marts"), times, times[1:])
+    return {
+        "seconds": round(times[-1] - times[0], 3),
+        "stages": {stage: round(end - begin, 3) for stage, begin, end in stages},
+        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30, 3),
+    }
 
 
 def main() -> None:

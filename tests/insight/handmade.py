@@ -14,7 +14,7 @@ from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.reading.audit import Audit, SourceAudit
 from cloud_analytics.reading.checks import Check, Verdict
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast
-from cloud_analytics.reading.freshness import Freshness
+from cloud_analytics.reading.lateness import Freshness
 from cloud_analytics.reading.periods import Month
 from cloud_analytics.reading.profile import ColumnProfile, DateProfile, Gap, Match, SourceProfile
 

@@ -16,8 +16,7 @@ from cloud_analytics.config import load
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.reading.quarantine import Selection, overview, show
-from cloud_analytics.reading.rules import catalogue
+from cloud_analytics.reading.quarantine import Selection, catalogue, overview, show
 from cloud_analytics.replay import replay
 from tests.conftest import REPOSITORY, MakePipeline
 from tests.integration.agreement import EVENTS, rows_of

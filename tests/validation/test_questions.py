@@ -17,7 +17,7 @@ from cloud_analytics.reading.checks import Check, Verdict
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.target import local_target
-from cloud_analytics.validation.questions import QUESTIONS, answered
+from cloud_analytics.validation.milestones import QUESTIONS, answered
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 

@@ -36,8 +36,8 @@ def run(places: Places) -> None:
     """
     with open_pipeline(places) as pipeline:
         from cloud_analytics.insight.answers import print_tour, tour
+        from cloud_analytics.reading.flow import headline
         from cloud_analytics.reading.forecasts import budget_alerts
-        from cloud_analytics.reading.headline import headline
         from cloud_analytics.reading.lake import LakeReader
 
         outcome = pipeline.run()

@@ -49,7 +49,7 @@ def rules(places: Places, source: str | None) -> None:
 
     check_source(source)
     with open_lake(places, needs=()) as (zones, _):
-        from cloud_analytics.reading.rules import catalogue
+        from cloud_analytics.reading.quarantine import catalogue
 
         found = [rule for rule in catalogue(zones, places.config) if source in (None, rule["source"])]
     broken = sum(1 for rule in found if rule["records"])

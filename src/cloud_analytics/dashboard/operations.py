@@ -11,9 +11,8 @@ from cloud_analytics.dashboard import charts
 from cloud_analytics.dashboard.show import figures, legible, say, table
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.insight.numbers import number
-from cloud_analytics.reading.freshness import Freshness, freshness
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.reading.lateness import micro_batches
+from cloud_analytics.reading.lateness import Freshness, freshness, micro_batches
 from cloud_analytics.reading.quarantine import Selection, overview
 from cloud_analytics.tables import Column, Unit
 from cloud_analytics.tables.columns import COUNT, SHARE

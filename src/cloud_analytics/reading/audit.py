@@ -9,7 +9,7 @@ whose latest snapshot stays because its files left landing or cannot be taken in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
@@ -38,7 +38,7 @@ class SourceAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """The audit of a lake against its landing folder; `archived` is how many event files left it after their ingest."""
+    """The audit of a lake against its landing folder; `archived` event files left it after their ingest."""
 
     sources: dict[str, SourceAudit]
     archived: int = 0
@@ -56,15 +56,7 @@ class Audit:
 
     def as_json(self) -> dict[str, object]:
         """The shape that `audit --format json` prints; it has closed months only where there are some."""
-        sources = {
-            name: {
-                "landing": source.landing,
-                "silver": source.silver,
-                "quarantine": source.quarantine,
-                "balanced": source.balanced,
-            }
-            for name, source in self.sources.items()
-        }
+        sources = {name: {**asdict(source), "balanced": source.balanced} for name, source in self.sources.items()}
         closed = [month.as_json() for month in self.closed]
         return {"sources": sources, "balanced": self.balanced} | ({"closed_months": closed} if closed else {})
 

@@ -70,18 +70,8 @@ def export(lake: LakeReader, config: Config, out: Path, month: str | None = None
     """
     expect_writable(out, month, spreadsheet)
     recency = _recency(lake)
-    charges = lake.batches(_QUERY, _parameters(config, month), lambda batches: _write(batches, out, spreadsheet))
-    if not charges.rows:
-        there = f"there is usage of {', '.join(recency)}" if recency else "the lake holds no usage"
-        raise UsageError(f"nothing is billed{f' in {month}' if month else ''}: {there}")
-    with output.replacing(charges.recency) as path:
-        path.write_text(json.dumps({"months": list(recency.values())}, indent=2) + "\n", encoding="utf-8")
-    return charges
-
-
-def _parameters(config: Config, month: str | None) -> dict[str, Any]:
     services, units = config.focus.services, config.focus.units
-    return {
+    parameters = {
         "provider": config.focus.provider,
         "month": month,
         "services": list(services),
@@ -90,6 +80,13 @@ def _parameters(config: Config, month: str | None) -> dict[str, Any]:
         "metrics": list(units),
         "units": list(units.values()),
     }
+    charges = lake.batches(_QUERY, parameters, lambda batches: _write(batches, out, spreadsheet))
+    if not charges.rows:
+        there = f"there is usage of {', '.join(recency)}" if recency else "the lake holds no usage"
+        raise UsageError(f"nothing is billed{f' in {month}' if month else ''}: {there}")
+    with output.replacing(charges.recency) as path:
+        path.write_text(json.dumps({"months": list(recency.values())}, indent=2) + "\n", encoding="utf-8")
+    return charges
 
 
 def _recency(lake: LakeReader) -> dict[str, dict[str, object]]:
@@ -101,18 +98,11 @@ def _recency(lake: LakeReader) -> dict[str, dict[str, object]]:
         for info in lake.files.files("gold/resource_daily_usage")
     ]
     changed += [(month, info.modified) for info in lake.files.files("gold/restatements") for month in booked]
+    newest = {month: datetime.fromtimestamp(at // 1000, timezone.utc) for month, at in sorted(changed)}
     return {
-        month: {
-            "month": month,
-            "complete": month in closed,
-            "last_updated": _instant(max(modified for of, modified in changed if of == month)),
-        }
-        for month in sorted({month for month, _ in changed})
+        month: {"month": month, "complete": month in closed, "last_updated": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        for month, at in newest.items()
     }
-
-
-def _instant(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds // 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _write(batches: pa.RecordBatchReader, out: Path, spreadsheet: bool) -> Export:

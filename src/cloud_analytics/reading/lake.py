@@ -12,9 +12,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import duckdb
@@ -128,21 +127,17 @@ class LakeReader(LakeFolder):
         return self._types(table, found) if found else {}
 
     def _types(self, table: str, found: Sequence[FileInfo]) -> dict[str, str]:
-        source = _parquet(table, declared(table) or {}, found, by_name=True)
+        source = _parquet(table, declared(table), found, by_name=True)
         return {name: kind for name, kind, *_ in self._connection.sql(f"DESCRIBE FROM {source}").fetchall()}
 
     def _asked(self, query: str, take: Callable[[duckdb.DuckDBPyConnection], Found]) -> Found:
         """What `take` makes of a person's query, on a connection of its own, whose answer need not be read whole."""
-        with self._one_select(query), self._connection.cursor() as cursor:
-            return _stoppable(lambda: self._answer(query, (), lambda _: take(cursor)), cursor.interrupt)
-
-    @contextmanager
-    def _one_select(self, query: str) -> Iterator[None]:
         try:
             statements = self._connection.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT] or self._writes(query):
                 raise UsageError("the lake is only read: give one SELECT")
-            yield
+            with self._connection.cursor() as cursor:
+                return _stoppable(lambda: self._answer(query, (), lambda _: take(cursor)), cursor.interrupt)
         except duckdb.Error as error:
             raise UsageError(" ".join(str(error).split("\n\n")[0].split())) from None
 
@@ -185,7 +180,7 @@ class LakeReader(LakeFolder):
         named = _COLUMN.search(str(error))
         column = named[1] if named else ""
         for table, found in listed.items():
-            expected = (declared(table) or {}).get(column)
+            expected = declared(table).get(column)
             for info in found if expected is not None else ():
                 kind = self._types(table, [info]).get(column, expected)
                 if kind != expected:
@@ -203,13 +198,13 @@ class LakeReader(LakeFolder):
         """Create the view of each table over these files, unless it is over them already."""
         for table, found in listed.items():
             if self._shown.get(table) != found:
-                self._connection.execute(self._view(table, declared(table) or {}, found))
+                self._connection.execute(self._view(table, declared(table), found))
                 self._shown[table] = found
 
     def _view(self, table: str, columns: dict[str, str], found: Sequence[FileInfo]) -> str:
         view = f"CREATE OR REPLACE VIEW {table.replace('/', '.')} AS SELECT"
         if not found:
-            return f"{view} {_selected(columns, ())} WHERE false"
+            return f"{view} {_selected(columns, [])} WHERE false"
         if is_open(table):
             return f"{view} * FROM {_parquet(table, columns, found, by_name=True)}"
         source = _parquet(table, columns, found, self._by_name)
@@ -266,14 +261,13 @@ def _parquet(table: str, columns: dict[str, str], found: Sequence[FileInfo], by_
 def _named(query: str) -> list[str]:
     """The tables that a query names; all of them for one that names none (SHOW TABLES)."""
     named = {f"{zone}/{name}".lower() for zone, name in _TABLE.findall(query)}
-    return sorted(table for table in named or tables() if declared(table) is not None)
+    return sorted(named.intersection(tables()) if named else tables())
 
 
-def _selected(columns: dict[str, str], there: Iterable[str]) -> str:
+def _selected(columns: dict[str, str], there: Sequence[str]) -> str:
     """SQL for the declared columns in their types; columns that are not `there` are null."""
-    found = set(there)
     return ", ".join(
-        f"CAST({_name(name) if name in found else 'NULL'} AS {kind}) AS {_name(name)}" for name, kind in columns.items()
+        f"CAST({_name(name) if name in there else 'NULL'} AS {kind}) AS {_name(name)}" for name, kind in columns.items()
     )
 
 

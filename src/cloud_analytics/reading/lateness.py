@@ -1,10 +1,10 @@
-"""Late data: the metrics of each micro-batch, and what a plain watermark would lose at other sizes of them."""
+"""Late data: the metrics of each micro-batch, what a plain watermark would lose, and how fresh a lake is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta, timezone
 from itertools import accumulate
 from typing import Annotated, Any, get_type_hints
 
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, create_model
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ledger import METRICS, MicroBatch
 from cloud_analytics.errors import PipelineError
-from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.lake.folder import LAST_TRANSACTION, LakeFolder
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.untrusted import json_value
 
@@ -84,3 +84,26 @@ def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int
     return pd.DataFrame(
         {"files_per_batch": list(sizes), "events": found["events"], "lost": [found[f"lost_{size}"] for size in sizes]}
     )
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """The times of the newest event and of the last change, in UTC (None: there was none).
+
+    `snapshots` maps a master to the ingest date of its latest snapshot; one that never arrived is not in it.
+    """
+
+    newest_event: datetime | None
+    changed: datetime | None
+    snapshots: dict[str, str]
+
+
+def freshness(lake: LakeFolder) -> Freshness:
+    """Read it from the state documents of a lake."""
+
+    def moment(document: str) -> datetime | None:
+        microseconds = lake.state(document, None)
+        return None if microseconds is None else datetime.fromtimestamp(microseconds / 1e6, timezone.utc)
+
+    snapshots = {name: entry.ingest_date for name, entry in lake.load(ledger.SNAPSHOTS).items() if entry.files}
+    return Freshness(moment(ledger.CLOCK), moment(LAST_TRANSACTION), snapshots)

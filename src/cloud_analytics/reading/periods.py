@@ -93,11 +93,9 @@ class Overview:
 
 def closed_months(lake: LakeReader, config: Config) -> list[Month]:
     """The months that finance has closed."""
-    return (
-        [month for month in overview(lake, config).months if month.closed_at]
-        if lake.load(periods.DOCUMENT).closed
-        else []
-    )
+    if not lake.load(periods.DOCUMENT).closed:
+        return []
+    return [month for month in overview(lake, config).months if month.closed_at]
 
 
 def overview(lake: LakeReader, config: Config) -> Overview:

@@ -126,7 +126,7 @@ def _profile(lake: LakeReader, config: Config, source: str) -> SourceProfile:
         warnings=_counts(lake, f"SELECT unnest(warnings) AS word FROM silver.{source}"),
         columns=profiles,
         matches=_matches(lake, source),
-        dates=_dates(day, step, map(date.fromisoformat, counts[day])),
+        dates=_dates(day, step, counts[day]),
         as_written=as_written,
     )
 
@@ -202,24 +202,21 @@ def _matches(lake: LakeReader, source: str) -> dict[str, Match]:
     }
 
 
-def _dates(column: str, step: str, found: Iterable[date]) -> DateProfile:
-    days = sorted({day.replace(day=1) if step == "month" else day for day in found})
+def _dates(column: str, step: str, found: Iterable[str]) -> DateProfile:
+    days = sorted({date.fromisoformat(text[:7] + "-01" if step == "month" else text) for text in found})
     return DateProfile(column, step, days[0] if days else None, days[-1] if days else None, len(days), gaps(days, step))
 
 
 def gaps(days: Sequence[date], step: str) -> list[Gap]:
     """The runs of days (step "day") or months ("month", given by first days) that lack between these sorted ones."""
-    if step == "day":
-        numbers, day_of = [day.toordinal() for day in days], date.fromordinal
-    else:
-        numbers, day_of = [day.year * 12 + day.month - 1 for day in days], _first_day
+
+    def number(day: date) -> int:
+        return day.toordinal() if step == "day" else day.year * 12 + day.month - 1
+
+    def day_of(number: int) -> date:
+        return date.fromordinal(number) if step == "day" else date(number // 12, number % 12 + 1, 1)
+
+    steps = pairwise(map(number, days))
     return [
-        Gap(day_of(before + 1), day_of(after - 1), after - before - 1)
-        for before, after in pairwise(numbers)
-        if after > before + 1
+        Gap(day_of(before + 1), day_of(after - 1), after - before - 1) for before, after in steps if after > before + 1
     ]
-
-
-def _first_day(month: int) -> date:
-    """The first day of a month that is counted from the year 0 on."""
-    return date(month // 12, month % 12 + 1, 1)

@@ -1,4 +1,4 @@
-"""Rejected records as people ask for them: which ones, an overview of them, and the records themselves."""
+"""Rejected records: which ones are meant, an overview, the records themselves; and every rule with what breaks it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def overview(lake: LakeReader, selection: Selection, config: Config) -> list[dic
         f" max(date)::VARCHAR AS last_date FROM ({chosen}) GROUP BY source, error_type",
         parameters,
     )
-    words = messages(config)
+    words = _messages(config)
     return [
         {
             **group,
@@ -101,26 +101,50 @@ def show(lake: LakeReader, selection: Selection, config: Config, limit: int) -> 
         f" rule_version, raw, raw_bytes FROM ({chosen}) ORDER BY source, date, error_type, source_file, raw LIMIT ?",
         [*parameters, limit],
     )
-    words = messages(config)
-    return [_as_record(row, words) for row in found]
+    words = _messages(config)
+    return [
+        {
+            "source": row["source"],
+            "date": row["date"].isoformat(),
+            "error_type": row["error_type"],
+            "errors": [{"id": name, "message": words.get((row["source"], name))} for name in row["errors"]],
+            "replayable": in_reach_of_rules(row["source"], row["error_type"]),
+            "source_file": row["source_file"],
+            "ingest_ts": row["ingest_ts"],
+            "rule_version": row["rule_version"],
+            "raw": row["raw"],
+            "raw_base64": None if row["raw_bytes"] is None else base64.b64encode(row["raw_bytes"]).decode(),
+        }
+        for row in found
+    ]
 
 
-def messages(config: Config) -> dict[tuple[str, str], str]:
+def _messages(config: Config) -> dict[tuple[str, str], str]:
     """(source, id of a rule) → the message of the rule."""
     return {(source, rule.id): rule.message for source in SOURCES for rule in config.rules_of(source)}
 
 
-def _as_record(row: dict[str, Any], words: dict[tuple[str, str], str]) -> dict[str, Any]:
-    source, raw_bytes = row["source"], row["raw_bytes"]
-    return {
-        "source": source,
-        "date": row["date"].isoformat(),
-        "error_type": row["error_type"],
-        "errors": [{"id": name, "message": words.get((source, name))} for name in row["errors"]],
-        "replayable": in_reach_of_rules(source, row["error_type"]),
-        "source_file": row["source_file"],
-        "ingest_ts": row["ingest_ts"],
-        "rule_version": row["rule_version"],
-        "raw": row["raw"],
-        "raw_base64": base64.b64encode(raw_bytes).decode() if raw_bytes is not None else None,
-    }
+def catalogue(lake: LakeReader, config: Config) -> list[dict[str, Any]]:
+    """Rules by source, in the order of precedence, each with `records`: how many records of the lake break it.
+
+    A record that breaks several rules counts for each of them. Rules that only warn are counted in Silver alone:
+    records in quarantine have no warnings.
+    """
+    verdicts = "SELECT '{source}' AS source, unnest(warnings) AS id FROM silver.{source} UNION ALL"
+    verdicts += " SELECT '{source}', unnest(errors) FROM quarantine.{source}"
+    query = f"SELECT source, id, count(*) AS records FROM ({each_source(verdicts, SOURCES)}) GROUP BY source, id"
+    found = {(row["source"], row["id"]): row["records"] for row in lake.rows(query)}
+    return [
+        {
+            "source": source,
+            "id": rule.id,
+            "severity": rule.severity,
+            "column": rule.column if rule.severity == "nullify" else None,
+            "when": rule.when,
+            "check": rule.check,
+            "message": rule.message,
+            "records": found.get((source, rule.id), 0),
+        }
+        for source in SOURCES
+        for rule in config.rules_of(source)
+    ]

@@ -42,7 +42,16 @@ class Comparison:
 
 def compare(lake: LakeReader, session: Session) -> list[Comparison]:
     """Compare each table with its mart, row by row: read through the Python driver and by DuckDB."""
-    return [_compare(lake, session, table) for table in tables().values()]
+    found = []
+    for table in tables().values():
+        columns = ", ".join(table.columns)
+        expected = Counter(_row(row.values()) for row in lake.rows(f"SELECT {columns} FROM gold.{table.mart}"))
+        with readable_errors(f"cannot read {table.name}"):
+            served = Counter(_row(row.values()) for row in session.execute(f"SELECT {columns} FROM {table.name}"))
+        only_served, only_gold = (served - expected).total(), (expected - served).total()
+        rows = served.total(), expected.total()
+        found.append(Comparison(table.name, table.mart, *rows, only_served, only_gold))
+    return found
 
 
 def plan(lake: Lake, target: Target) -> Plan:
@@ -66,24 +75,6 @@ def plan(lake: Lake, target: Target) -> Plan:
                 versions[key] = max(record["version"], versions.get(key, 0))
         due, again = loader.due(versions) if unseen else {}, loader.due_again()
         return loader.plan({mart: {**again.get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
-
-
-def _compare(lake: LakeReader, session: Session, table: ServingTable) -> Comparison:
-    columns = list(table.columns)
-    mart = lake.rows(f"SELECT {', '.join(columns)} FROM gold.{table.mart}")
-    expected = Counter(_row(row.values()) for row in mart)
-    with readable_errors(f"cannot read {table.name}"):
-        served = Counter(
-            _row(row.values()) for row in session.execute(f"SELECT {', '.join(columns)} FROM {table.name}")
-        )
-    return Comparison(
-        table=table.name,
-        mart=table.mart,
-        rows=served.total(),
-        gold_rows=expected.total(),
-        only_served=(served - expected).total(),
-        only_gold=(expected - served).total(),
-    )
 
 
 def _row(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -203,7 +203,7 @@ def _place_finder(
     """
     texts: dict[str, set[bytes]] = defaultdict(set)
     for line in found:
-        texts[line.source_file].add(_without_return(line.raw.encode()))
+        texts[line.source_file].add(line.raw.encode().rstrip(b"\r"))
     files = {info.name: info for info in event_files(landing, follow_links) if info.name in texts}
     changed = ledger.event_changes(lake, files.values()).changed
     notes = {info.name: "changed since it was ingested" for info in changed}
@@ -211,23 +211,19 @@ def _place_finder(
     numbers: dict[tuple[str, bytes], deque[int]] = defaultdict(deque)
     for name, info in files.items():
         try:
-            for number, text in enumerate(map(_without_return, lines(landing, info)), start=1):
-                if text in texts[name]:
-                    numbers[name, text].append(number)
+            for number, text in enumerate(lines(landing, info), start=1):
+                if text.rstrip(b"\r") in texts[name]:
+                    numbers[name, text.rstrip(b"\r")].append(number)
         except (UnreadableFile, FileNotFoundError):
             notes[name] = "cannot be read any more"
 
     def next_place(line: _Line) -> Place:
-        left, note = numbers[line.source_file, _without_return(line.raw.encode())], notes.get(line.source_file)
+        left, note = numbers[line.source_file, line.raw.encode().rstrip(b"\r")], notes.get(line.source_file)
         if not left:
             return Place(line.source_file, None, note or "the file holds no such line", line.raw)
         return Place(line.source_file, left.popleft(), note, line.raw)
 
     return next_place
-
-
-def _without_return(line: bytes) -> bytes:
-    return line.rstrip(b"\r")
 
 
 def _restated(lake: LakeReader, org: str, day: date, service: str) -> dict[str, Any]:

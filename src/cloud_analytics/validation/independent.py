@@ -109,19 +109,15 @@ def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute
         unreadable = load(connection, landing, config)
         lines = _one(connection, "SELECT count(*) FROM lines")[0] + unreadable
         set_aside = _set_aside(connection, lake, rules.own_rejects)
-        query = (
-            "SELECT source_file, max(ingest_ts) AT TIME ZONE 'UTC' AS ingest_ts FROM bronze.usage_events"
-            " GROUP BY source_file"
-        )
-        connection.register("files", lake.arrow(query))
+        query = "SELECT source_file, max(ingest_ts) AT TIME ZONE 'UTC' AS ingest_ts FROM bronze.usage_events"
+        connection.register("files", lake.arrow(f"{query} GROUP BY source_file"))
         connection.execute("CREATE TABLE ingested AS FROM files")
         compute(connection, config, rules)
-        rejected = dict(
-            connection.execute(
-                "SELECT coalesce(error_type, duplicate) AS cause, count(*) FROM events"
-                " WHERE cause IS NOT NULL GROUP BY cause ORDER BY cause"
-            ).fetchall()
+        causes = connection.execute(
+            "SELECT coalesce(error_type, duplicate) AS cause, count(*) FROM events"
+            " WHERE cause IS NOT NULL GROUP BY cause ORDER BY cause"
         )
+        rejected = dict(causes.fetchall())
         if unreadable:
             rejected["unreadable_file"] = unreadable
         there = lake.rows(
@@ -129,11 +125,8 @@ def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute
             " WHERE NOT list_has_any(errors, ?::VARCHAR[]) GROUP BY error_type",
             [rules.own_rejects],
         )
-        not_compared = {
-            mart: f"{', '.join(rules.not_comparable[source])} of {source}"
-            for mart, (_, source, _, _) in MARTS.items()
-            if source in rules.not_comparable
-        }
+        kept_out = {source: f"{', '.join(names)} of {source}" for source, names in rules.not_comparable.items()}
+        not_compared = {mart: kept_out[source] for mart, (_, source, *_) in MARTS.items() if source in kept_out}
         closed = sorted(lake.load(periods.DOCUMENT).closed)
         return IndependentRoute(
             marts=[_compare(connection, lake, mart, closed) for mart in MARTS if mart not in not_compared],
@@ -182,10 +175,8 @@ def _set_aside(connection: duckdb.DuckDBPyConnection, lake: LakeReader, own: Seq
     """Delete the lines that a user's `own` rules rejected; returns rule → the records that it rejected."""
     if not own:
         return {}
-    query = (
-        "SELECT source_file, raw AS line, errors FROM quarantine.usage_events WHERE list_has_any(errors, ?::VARCHAR[])"
-    )
-    connection.register("set_aside", lake.arrow(query, [own]))
+    query = "SELECT source_file, raw AS line, errors FROM quarantine.usage_events"
+    connection.register("set_aside", lake.arrow(f"{query} WHERE list_has_any(errors, ?::VARCHAR[])", [own]))
     connection.execute("DELETE FROM lines WHERE (source_file, line) IN (SELECT (source_file, line) FROM set_aside)")
     errors = connection.execute(
         "SELECT error, count(*) FROM (SELECT unnest(errors) AS error FROM set_aside) GROUP BY error"
@@ -228,16 +219,14 @@ def _texts(content: bytes) -> Iterator[str]:
 
 
 def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: str, columns: Sequence[str]) -> None:
-    connection.execute(
-        f"CREATE TABLE {source} ({', '.join(f'{column!r} VARCHAR' for column in columns)})".replace("'", '"')
-    )
+    typed = ", ".join(f'"{column}" VARCHAR' for column in columns)
+    connection.execute(f"CREATE TABLE {source} ({typed})")
     single = landing / f"{source}.csv"
     files = [*([single] if single.is_file() else []), *_visible(landing / source, (".csv",))]
     for path in sorted(files, key=lambda path: path.name):
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            header = [
-                name.strip(_BLANKS).casefold() for name in next((fields for fields in csv.reader(file) if fields), [])
-            ]
+            first = next((fields for fields in csv.reader(file) if fields), [])
+            header = [name.strip(_BLANKS).casefold() for name in first]
         if header:
             # Columns are named by position: nothing is left to guess then, and guessing gives up on broken files.
             place = {name: number for number, name in enumerate(header)}

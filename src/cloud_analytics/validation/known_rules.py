@@ -8,10 +8,9 @@ are not compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cloud_analytics.config import EVENTS, Config, Rule
+from cloud_analytics.config import EVENTS, Config
 
 # Patterns of the conditions, in the order of precedence. Two of them hold a number that may differ.
 _EVENTS = {
@@ -78,8 +77,14 @@ def known_rules(config: Config) -> KnownRules:
     applied = [name for name, match in matches.items() if match]
     own = {name: severity for name, (severity, _) in decisive.items() if name not in applied}
     lost = {EVENTS: [name for name, severity in own.items() if severity != "reject"]}
-    for source, patterns in _MASTERS.items():
-        lost[source] = _differing(_decisive(config, source), {**_SHARED, **patterns})
+    for source, of_source in _MASTERS.items():
+        found, patterns = _decisive(config, source), {**_SHARED, **of_source}
+        # The rules that only one side has, or that the sides word differently.
+        lost[source] = [
+            name
+            for name in {**found, **patterns}
+            if name not in patterns or not re.fullmatch(patterns[name], found.get(name, ("", ""))[1])
+        ]
     return KnownRules(
         applied=applied,
         own_rejects=[name for name, severity in own.items() if severity == "reject"],
@@ -92,17 +97,4 @@ def known_rules(config: Config) -> KnownRules:
 def _decisive(config: Config, source: str) -> dict[str, tuple[str, str]]:
     """Rule → severity and condition, for the rules that decide what Silver holds."""
     rules = (rule for rule in config.rules_of(source) if rule.severity != "warn" and not rule.by_step)
-    return {rule.id: (rule.severity, _condition(rule)) for rule in rules}
-
-
-def _condition(rule: Rule) -> str:
-    return " ".join((rule.when or rule.check or "").split())
-
-
-def _differing(found: Mapping[str, tuple[str, str]], patterns: Mapping[str, str]) -> list[str]:
-    """The rules that only one side has, or that the sides word differently."""
-    return [
-        name
-        for name in {**found, **patterns}
-        if name not in patterns or not re.fullmatch(patterns[name], found.get(name, ("", ""))[1])
-    ]
+    return {rule.id: (rule.severity, " ".join((rule.when or rule.check or "").split())) for rule in rules}

@@ -51,23 +51,20 @@ def open_files(lake: LakeFolder, found: Contents) -> dict[str, Changes]:
 def what_a_run_would_change(lake: LakeReader, landing: ReadableFiles, config: Config) -> list[str]:
     """The steps of a run that would change something, in words; an empty list means that a run changes nothing."""
     rehearsed = _ReadOnlyLake(lake)
-    found = look(landing, config.pipeline.landing.follow_links)
-    waiting = open_files(lake, found)
+    contents = look(landing, config.pipeline.landing.follow_links)
+    waiting = open_files(lake, contents)
     new, changed = len(waiting[EVENTS].new), len(waiting[EVENTS].changed)
     steps: dict[str, Callable[[], object]] = {
         "masters of Silver": lambda: masters.build(rehearsed, config),
         "events of Silver": lambda: build_events(rehearsed, config, whole_history=True),
         "marts of Gold": lambda: marts.build(rehearsed, config, settling=True),
     }
-    files = [f"{new:,} new event files"] * (new > 0) + [f"{changed:,} changed event files"] * (changed > 0)
-    if any(waiting[source] for source, here in found.masters.items() if here):
-        files.append("masters in landing that are not in Bronze as they are")
-    return files + [name for name, step in steps.items() if _would_write(step)]
-
-
-def _would_write(step: Callable[[], object]) -> bool:
-    try:
-        step()
-    except _WouldWrite:
-        return True
-    return False
+    found = [f"{new:,} new event files"] * (new > 0) + [f"{changed:,} changed event files"] * (changed > 0)
+    if any(waiting[source] for source, here in contents.masters.items() if here):
+        found.append("masters in landing that are not in Bronze as they are")
+    for name, step in steps.items():
+        try:
+            step()
+        except _WouldWrite:
+            found.append(name)
+    return found
