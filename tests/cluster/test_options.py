@@ -13,6 +13,7 @@ from cloud_analytics.cli import cli
 from cloud_analytics.config import SparkSettings
 from cloud_analytics.errors import ConfigError, UsageError
 from cloud_analytics.runtime.jars import object_store_jars
+from cloud_analytics.runtime.jvm import driver_options
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,6 @@ def test_options_of_the_jvm_come_behind_ours_and_one_collector_is_chosen() -> No
     assert session._added(ours, conf) == {**conf, "spark.driver.extraJavaOptions": "-Da=1 -Da=2"}
     for chosen, kept in (("-XX:+UseG1GC", False), ("-Dx=1", True)):
         settings = SparkSettings(conf={"spark.driver.extraJavaOptions": chosen}, driver_memory="600m")
-        options = session._driver(settings, False, False)["spark.driver.extraJavaOptions"]
+        options = driver_options(settings, False, False)["spark.driver.extraJavaOptions"]
         assert ("UseParallelGC" in options) is kept
         assert "-Xms600m" in options

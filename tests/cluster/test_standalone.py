@@ -16,7 +16,7 @@ import pytest
 
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.runtime.java import require_java
-from cloud_analytics.runtime.versions import SCALA
+from cloud_analytics.runtime.lock import SCALA
 from tests.cluster.lakes import differences
 from tests.conftest import REPOSITORY, MakePipeline
 

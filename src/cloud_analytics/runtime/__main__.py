@@ -8,7 +8,7 @@ import sys
 from cloud_analytics.errors import CloudAnalyticsError
 from cloud_analytics.runtime.jars import cache_folder, ensure
 from cloud_analytics.runtime.java import ensure_java
-from cloud_analytics.runtime.lockfile import CASSANDRA, FILE_SYSTEM, SPARK
+from cloud_analytics.runtime.lock import CASSANDRA, FILE_SYSTEM, SPARK
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
 from cloud_analytics.runtime.java import require_java
-from cloud_analytics.runtime.versions import PYSPARK
+from cloud_analytics.runtime.lock import PYSPARK
 
 LEAST_HEAP_MIB = 512  # Spark refuses to start in less
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}

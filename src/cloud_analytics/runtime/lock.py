@@ -1,8 +1,10 @@
-"""Writes the lock files again after a change of versions: `python -m cloud_analytics.runtime.lock`.
+"""The jars that the project uses, by their hashes; and how the lock files are written again after a change of versions.
 
-Apache Ivy, the resolver inside PySpark, reads the poms of Maven Central and checks what it downloads. It gets settings
-of its own, because with those of Spark it fails on a `~/.m2` that holds poms without jars. Behind a proxy it needs what
-every Java needs, for example `JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…`.
+All that is pinned outside pyproject.toml belongs together: the newest Spark Cassandra Connector is made for Spark 3.5
+and Scala 2.12, Spark 3.5 runs on Java 17 or 11 (java.py), and so does Cassandra 5.0. After a change run
+`python -m cloud_analytics.runtime.lock`: Apache Ivy, the resolver inside PySpark, reads the poms of Maven Central and
+checks what it downloads. It gets settings of its own, because with those of Spark it fails on a `~/.m2` that holds poms
+without jars. Behind a proxy it needs what every Java needs, for example `JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…`.
 """
 
 from __future__ import annotations
@@ -11,12 +13,106 @@ import hashlib
 import importlib.util
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.runtime.java import require_java
-from cloud_analytics.runtime.lockfile import JAR_SETS, JarSet, LockedJar, write_lock
+
+PYSPARK = "3.5.9"
+SCALA = "2.12"
+_FOLDER = Path(__file__).with_name("locks")
+
+
+@dataclass(frozen=True)
+class LockedJar:
+    """One file of Maven Central."""
+
+    organisation: str
+    name: str
+    revision: str
+    classifier: str
+    size: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """`name-revision[-classifier].jar`, as everywhere."""
+        return f"{self.name}-{self.revision}{'-' + self.classifier if self.classifier else ''}.jar"
+
+    @property
+    def coordinate(self) -> str:
+        """`organisation:name:revision[:classifier]`."""
+        return ":".join(filter(None, (self.organisation, self.name, self.revision, self.classifier)))
+
+    def matches(self, path: Path) -> bool:
+        """Whether a file is there and holds exactly the locked bytes."""
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == self.sha256
+
+
+@dataclass(frozen=True)
+class JarSet:
+    """A named set of jars: some packages of Maven (`organisation:name:version`), and everything that they need.
+
+    `provided` names those that are left out, as `organisation:name`; `*:*` leaves out all but the packages themselves.
+    """
+
+    name: str
+    title: str
+    packages: tuple[str, ...]
+    provided: str = ""
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock file that ships with the package."""
+        return _FOLDER / f"{self.name}.lock"
+
+    def jars(self) -> list[LockedJar]:
+        """The jars of the lock."""
+        jars = []
+        for line in self.lock_path.read_text(encoding="utf-8").splitlines():
+            if line.strip() and not line.startswith("#"):
+                sha256, size, coordinate = line.split()
+                organisation, name, revision, *classifier = coordinate.split(":")
+                jars.append(LockedJar(organisation, name, revision, "".join(classifier), int(size), sha256))
+        return jars
+
+    def digest(self) -> str:
+        """A part of the name of its cache folder. It changes with every jar, so that two versions never mix."""
+        return hashlib.sha256("\n".join(sorted(jar.sha256 for jar in self.jars())).encode()).hexdigest()[:12]
+
+
+SPARK = JarSet(
+    "spark",
+    "the Spark Cassandra Connector",
+    (f"com.datastax.spark:spark-cassandra-connector_{SCALA}:3.5.1",),
+    # Spark ships these itself, mostly newer, and its class loader asks itself first: a second copy would only confuse.
+    "org.scala-lang:* org.scala-lang.modules:* org.apache.spark:* org.apache.commons:commons-lang3 org.slf4j:*"
+    " com.thoughtworks.paranamer:* io.dropwizard.metrics:*",
+)
+# Hadoop's own local file system forks `chmod` for each file and folder that it makes (pyspark has no native library).
+# This one asks the JVM, which took one reference run from 54 to 47 s.
+FILE_SYSTEM = JarSet(
+    "file-system",
+    "a local file system for Spark",
+    ("com.globalmentor:hadoop-bare-naked-local-fs:0.1.0",),
+    "*:*",
+)
+# hadoop-aws asks for a bundle of all AWS clients (280 MB), and uses a few of them: those that are named here, in the
+# version that it was built with.
+S3A = JarSet(
+    "s3a",
+    "S3A, for object stores",
+    (
+        "org.apache.hadoop:hadoop-aws:3.3.4",  # the Hadoop that pyspark ships
+        *(f"com.amazonaws:aws-java-sdk-{client}:1.12.262" for client in ("s3", "sts", "dynamodb")),
+        "com.fasterxml.jackson.dataformat:jackson-dataformat-cbor:2.15.2",  # as old as the jackson of pyspark
+    ),
+    "com.amazonaws:aws-java-sdk-bundle org.wildfly.openssl:* com.fasterxml.jackson.core:* org.apache.httpcomponents:*"
+    " commons-codec:* commons-logging:* joda-time:*",
+)
+CASSANDRA = JarSet("cassandra", "Apache Cassandra", ("org.apache.cassandra:cassandra-all:5.0.6",))
+JAR_SETS = (FILE_SYSTEM, SPARK, S3A, CASSANDRA)
 
 _PATTERN = "[organisation]/[artifact]/[revision]/[artifact]-[revision](-[classifier]).[ext]"
 _SETTINGS = """\
@@ -30,20 +126,16 @@ _SETTINGS = """\
 """
 
 
-def relock() -> list[str]:
-    """Resolve and write every lock; returns one line about each."""
-    return [f"{jar_set.lock_path.name}: {_relock(jar_set)} jars" for jar_set in JAR_SETS]
-
-
-def _relock(jar_set: JarSet) -> int:
+def relock(jar_set: JarSet) -> str:
+    """Resolve a set and write its lock; returns one line about it."""
     with tempfile.TemporaryDirectory() as work:
         _resolve(jar_set, Path(work))
         jars = [_locked(path) for path in Path(work, "jars").glob("*/*/*/*.jar")]
     names = {jar.file_name for jar in jars}
     if not jars or len(names) < len(jars):
         raise PipelineError(f"{jar_set.name}: nothing was resolved, or two jars share a file name")
-    write_lock(jar_set, jars, jar_set.lock_path)
-    return len(jars)
+    write_lock(jar_set, jars)
+    return f"{jar_set.lock_path.name}: {len(jars)} jars"
 
 
 def _resolve(jar_set: JarSet, work: Path) -> None:
@@ -70,15 +162,14 @@ def _resolve(jar_set: JarSet, work: Path) -> None:
 
 
 def _dependencies(jar_set: JarSet) -> list[str]:
-    """`provided` holds `organisation:name` patterns; `*:*` means that the packages alone are wanted."""
-    alone = jar_set.provided == ("*:*",)
+    transitive = jar_set.provided != "*:*"
     excluded = "".join(
-        f'<exclude org={quoteattr(organisation)} module={quoteattr(module)} matcher="exact"/>'
-        for organisation, module in (pattern.split(":") for pattern in (() if alone else jar_set.provided))
+        f'<exclude org="{organisation}" module="{module}" matcher="exact"/>'
+        for organisation, module in (package.split(":") for package in jar_set.provided.split() if transitive)
     )
     return [
-        f"<dependency org={quoteattr(organisation)} name={quoteattr(name)} rev={quoteattr(revision)}"
-        f' transitive="{str(not alone).lower()}" conf="default->default">{excluded}</dependency>'
+        f'<dependency org="{organisation}" name="{name}" rev="{revision}"'
+        f' transitive="{str(transitive).lower()}" conf="default->default">{excluded}</dependency>'
         for organisation, name, revision in (package.split(":") for package in jar_set.packages)
     ]
 
@@ -90,5 +181,17 @@ def _locked(path: Path) -> LockedJar:
     return LockedJar(organisation, name, revision, classifier, len(content), hashlib.sha256(content).hexdigest())
 
 
+def write_lock(jar_set: JarSet, jars: list[LockedJar]) -> None:
+    """Write a lock: sorted, with one jar a line, so that a change of version is a readable diff."""
+    lines = [
+        f"# {jar_set.title}: {', '.join(jar_set.packages)}",
+        "# By `python -m cloud_analytics.runtime.lock`: SHA-256, bytes, organisation:name:revision[:classifier]",
+        *(f"{jar.sha256} {jar.size:>9} {jar.coordinate}" for jar in sorted(jars, key=lambda jar: jar.coordinate)),
+    ]
+    jar_set.lock_path.parent.mkdir(exist_ok=True)
+    jar_set.lock_path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print("\n".join(relock()))
+    for each in JAR_SETS:
+        print(relock(each))

@@ -25,7 +25,7 @@ from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnav
 from cloud_analytics.runtime.filelock import FileLock, is_locked
 from cloud_analytics.runtime.jars import cache_folder, ensure
 from cloud_analytics.runtime.java import require_java
-from cloud_analytics.runtime.lockfile import CASSANDRA
+from cloud_analytics.runtime.lock import CASSANDRA
 from cloud_analytics.serving import daemon
 from cloud_analytics.serving.connect import Direct, Login, connected, connections_of_others, readable_errors
 from cloud_analytics.serving.node_files import HOST, MARKER, USER, NodeFiles
