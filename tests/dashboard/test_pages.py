@@ -22,6 +22,7 @@ from cloud_analytics.serving.tables import tables
 from tests.dashboard.browser import BROWSER, dashboard, opened
 from tests.dashboard.conftest import NAMES, TURNED, Served
 from tests.integration import hostile as hostile_input
+from tests.serving.conftest import writing_session
 from tests.test_follow import drop, following, wait_for
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
@@ -249,7 +250,7 @@ def test_empty_tables_say_what_to_do(
     empty = served.pipeline.target.__class__(
         served.pipeline.target.access, "empty", {"class": "SimpleStrategy", "replication_factor": "1"}
     )
-    with empty.writing_session() as session, Source(config, str(served.lake)) as nothing:
+    with writing_session(empty) as session, Source(config, str(served.lake)) as nothing:
         monkeypatch.setattr(nothing, "_session", session)
         Source.current = nothing
         shown = page(name)

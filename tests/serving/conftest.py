@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -49,6 +51,14 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Double]:
     """One double for all tests."""
     with astra_double(tmp_path_factory.mktemp("double")) as double:
         yield double
+
+
+@contextmanager
+def writing_session(target: Target) -> Iterator[Any]:
+    """A driver session in the target's keyspace, which is there with all its tables."""
+    with target.looking_session() as (session, found):
+        target.create(session, found)
+        yield session
 
 
 def unequal(pipeline: Pipeline) -> list[str]:

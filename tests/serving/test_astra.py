@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -20,7 +21,7 @@ from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.target import astra as target_of_astra
 from cloud_analytics.serving.write import delete, forget_connections, pace_connector, partition_keys, upsert
 from tests.serving.astra.double import KEYSPACE, RATE, TOKEN, Double
-from tests.serving.conftest import OpenLake, unequal
+from tests.serving.conftest import OpenLake, unequal, writing_session
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 
@@ -119,7 +120,7 @@ def test_an_overrun_store_gets_everything_in_the_end(spark: SparkSession, target
     greedy, table, rows = replace(target, requests_per_second=pace), tables()["carbon_daily"], 3 * RATE
     pace_connector(spark, pace)
     forget_connections(spark)
-    with greedy.writing_session() as session:
+    with writing_session(greedy) as session:
         upsert(carbon(spark, rows), table, greedy, 2, session)
         keys = partition_keys(session, table)
         assert len(keys) == rows
@@ -133,7 +134,7 @@ def test_the_pace_is_kept_by_connector_and_driver(spark: SparkSession, target: T
     slow, table = replace(target, requests_per_second=100), tables()["carbon_daily"]
     pace_connector(spark, 100)
     forget_connections(spark)
-    with slow.writing_session() as session:
+    with writing_session(slow) as session:
         for work in (
             lambda: upsert(carbon(spark, 300), table, slow, 2, session),
             lambda: delete(session, table, ("org_id",), {(f"org_{n}",) for n in range(300)}, 3, 100),
@@ -148,7 +149,7 @@ def test_a_wrong_token_is_one_line(target: Target) -> None:
     assert isinstance(target.access, Bundle)
     with (
         pytest.raises(UsageError, match="refused: check ASTRA_DB_APPLICATION_TOKEN") as failure,
-        replace(target, access=replace(target.access, login=wrong)).writing_session(),
+        writing_session(replace(target, access=replace(target.access, login=wrong))),
     ):
         pass
     assert "\n" not in str(failure.value)
@@ -157,7 +158,7 @@ def test_a_wrong_token_is_one_line(target: Target) -> None:
 
 def test_a_missing_keyspace_is_one_line_and_is_not_created(target: Target, double: Double) -> None:
     nowhere = replace(target, keyspace="absent")
-    for opened in (nowhere.writing_session, nowhere.looking_session, nowhere.session):
+    for opened in (partial(writing_session, nowhere), nowhere.looking_session, nowhere.session):
         with (
             pytest.raises(UsageError, match="no keyspace 'absent': create it in the Astra console") as failure,
             opened(),

@@ -15,6 +15,7 @@ from cloud_analytics.serving.target import cassandra as target_of_cluster
 from cloud_analytics.serving.write import forget_connections, pace_connector, upsert
 from tests.serving.astra.bundle import Authority
 from tests.serving.astra.double import RATE, Double
+from tests.serving.conftest import writing_session
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 
@@ -39,7 +40,7 @@ def cluster(double: Double, folder: Path, authority: Authority | None = None, pa
 def test_driver_and_connector_come_over_tls(double: Double, tmp_path: Path, spark: SparkSession) -> None:
     target, table = cluster(double, tmp_path), tables()["carbon_daily"]
     pace_connector(spark, target.requests_per_second)
-    with target.writing_session() as session:
+    with writing_session(target) as session:
         rows = spark.range(3).selectExpr("concat('org_', id) as org_id", "date'2025-05-01' as usage_date")
         upsert(rows, table, target, 1, session)
         assert len(list(session.execute("SELECT org_id FROM carbon_daily"))) == 3

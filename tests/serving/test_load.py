@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from cloud_analytics.serving.queries import ask
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target, local_target, open_session, open_target
 from cloud_analytics.serving.write import forget_connections, upsert
-from tests.serving.conftest import OpenLake, unequal
+from tests.serving.conftest import OpenLake, unequal, writing_session
 
 pytestmark = [pytest.mark.spark, pytest.mark.cassandra]
 
@@ -211,7 +212,7 @@ def test_of_two_lakes_that_find_a_keyspace_empty_one_has_it(
     open_lake: OpenLake, target: Target, tmp_path: Path
 ) -> None:
     lakes = [open_lake().lake, other_lake(open_lake, tmp_path).lake]
-    with target.writing_session() as session:
+    with writing_session(target) as session:
         mine, others = (Owner(f"of {lake.root}", lake.root, 1) for lake in lakes)
         assert expect_own(session, {}, lambda _document, default: default, str(target)) is None
         claim(session, others, None, str(target))
@@ -344,12 +345,12 @@ def test_rows_are_written_again_before_they_expire(open_lake: OpenLake, target: 
 
 def test_a_table_that_was_dropped_comes_back(open_lake: OpenLake, target: Target) -> None:
     open_lake().serve()
-    with target.writing_session() as session:
+    with writing_session(target) as session:
         ids = found_tables(session, target.keyspace)
         session.execute("DROP TABLE carbon_daily")
     assert open_lake().serve().served["carbon_daily"] > 0
     assert unequal(open_lake()) == []
-    with target.writing_session() as session:
+    with writing_session(target) as session:
         found = found_tables(session, target.keyspace)
         assert {name for name in found if found[name].fingerprint != ids[name].fingerprint} == {"carbon_daily"}
 
@@ -467,10 +468,10 @@ def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
     target = local_target(node, "other_schemas")
     name, create = f"{target.keyspace}.carbon_daily", tables()["carbon_daily"].statement()
     other = create.replace("carbon_daily", name).replace("    events bigint", "    events text")
-    with target.writing_session() as session:
+    with writing_session(target) as session:
         for statement in change:
             session.execute(statement.format(t=name, create=other))
-    for opened in (target.writing_session, target.looking_session):
+    for opened in (partial(writing_session, target), target.looking_session):
         with pytest.raises(UsageError) as failure, opened():
             pass
         told = str(failure.value)
@@ -478,7 +479,7 @@ def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
         assert "\n" not in told
     with target.session() as session:
         session.execute(mend.format(t=name))
-    with target.writing_session():
+    with writing_session(target):
         pass  # nothing to complain about
 
 
@@ -509,7 +510,7 @@ def test_a_store_that_dies_during_a_write_ends_the_write(spark: SparkSession, tm
     node, table = EmbeddedNode(tmp_path / "_cassandra"), tables()["carbon_daily"]
     with node.in_use() as access:
         mortal = local_target(access)
-        with mortal.writing_session() as session:
+        with writing_session(mortal) as session:
             threading.Timer(1.0, lambda: os.kill(node.status()["pid"], signal.SIGKILL)).start()
             rows = spark.range(2_000_000).selectExpr(
                 "concat('org_', id) as org_id", "date'2025-05-01' as usage_date", "id as events"

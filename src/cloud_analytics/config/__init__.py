@@ -35,11 +35,10 @@ from cloud_analytics.config.pipeline import (
     ServingSettings,
 )
 from cloud_analytics.config.rules import EVENTS, Rule, RuleBook, inconsistencies
-from cloud_analytics.config.section import Section, parse_duration
+from cloud_analytics.config.section import Section, parse_duration, read_yaml, validated
 from cloud_analytics.config.sources import MASTERS, SourceContract, Sources
 from cloud_analytics.config.spark import LEGACY, RESULT_SETTINGS, SparkSettings
 from cloud_analytics.config.taxonomy import Taxonomy
-from cloud_analytics.config.validation import read_yaml, validated
 from cloud_analytics.errors import ConfigError, UsageError
 from cloud_analytics.trust import trusted_users
 

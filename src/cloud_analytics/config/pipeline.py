@@ -64,13 +64,9 @@ class CassandraSettings(Section):
     requests_per_second: int | None = Field(None, ge=1, le=LARGEST_INT)
 
     @model_validator(mode="after")
-    def _local_replicas(self) -> CassandraSettings:
+    def _fits_together(self) -> CassandraSettings:
         if self.replication and self.datacenter not in self.replication:
             raise ValueError(f"replication: LOCAL_QUORUM needs replicas in the data centre '{self.datacenter}'")
-        return self
-
-    @model_validator(mode="after")
-    def _one_kind_of_wire(self) -> CassandraSettings:
         if self.plaintext and self.ca_file is not None:
             raise ValueError("plaintext: true, and a ca_file, which turns TLS on: give one of them")
         return self

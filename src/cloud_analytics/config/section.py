@@ -1,18 +1,31 @@
-"""The base class of all sections of the configuration, and durations."""
+"""The base of all sections of the configuration, durations, and how a YAML file becomes a section.
+
+Each problem names its file, its key and what is allowed.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
 
 LARGEST_INT = 2**31 - 1
 """The largest whole number that Spark takes where it counts."""
 Exact = Annotated[Decimal, Field(lt=10**12, decimal_places=6), AfterValidator(lambda number: Decimal(f"{number:f}"))]
 """A number that Spark computes with exactly, as with costs; kept without an exponent, since it takes none above 0."""
+SECRET = re.compile(
+    r"secret|passw|passphrase|token|credential|(access|account|private|encryption)[._]?key|\bsas\b|AstraCS:",
+    re.IGNORECASE,
+)
+"""What names of settings that may be secret hold, and what a token of Astra begins with."""
 _LONGEST = timedelta(36_500)  # more would not fit where Spark and DuckDB count microseconds
 _DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day)s?\s*$")
 
@@ -39,3 +52,87 @@ class Section(BaseModel):
     """A part of the configuration. It cannot be changed, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader for which a repeated key is an error, whatever blanks surround it, and a number is what is written."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                word = key.value.strip()
+                if (key.tag, word) in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"the key {word} stands twice", key.start_mark)
+                seen.add((key.tag, word))
+        return node
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float | str:
+        """A decimal number, as in YAML 1.2; else the text. In YAML 1.1 010 is 8, 0x10 is 16 and 1:30 is 90."""
+        text = str(self.construct_scalar(node))
+        digits = text.replace("_", "")
+        if digits.lstrip("+-").isdecimal():
+            return int(digits)
+        return float(self.construct_yaml_float(node)) if node.tag == _FLOAT and ":" not in text else text
+
+
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+for _tag in (_INT, _FLOAT):
+    _Loader.add_constructor(_tag, _Loader.construct_number)
+
+
+def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] | None:
+    """The mapping in a file; where there is none, an entry is added to `problems` and None returned."""
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror}); give the folder with --conf")
+        return None
+    except RecursionError:
+        problems.append(f"{path}: is nested too deeply")
+        return None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
+        where, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
+        line = f" at line {where.line + 1}" if where else ""
+        ours = f": {problem}" if problem.endswith("stands twice") else ""  # PyYAML's own messages may show a value
+        problems.append(f"{path}: is not valid YAML{line}{ours}")
+        return None
+    if not isinstance(raw, dict):
+        problems.append(f"{path}: must hold keys and values")
+        return None
+    return raw
+
+
+def validated(model: type[BaseModel], raw: Any, file: str, problems: list[str]) -> Any:
+    """`raw` as the model; where it is not valid, an entry per wrong key is added to `problems` and None returned."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        for item in error.errors():
+            key = ".".join(_named(raw, item["loc"]))
+            problems.append(": ".join(filter(None, (file, key, _allowed(key, item)))))
+        return None
+
+
+def _named(raw: Any, location: tuple[int | str, ...]) -> list[str]:
+    """The parts of a key; an item of a list is named by its id, if it has one."""
+    parts = []
+    for part in location:
+        try:
+            raw = raw[part]
+        except (KeyError, IndexError, TypeError):
+            raw = None
+        name = raw.get("id") if isinstance(part, int) and isinstance(raw, dict) else None
+        parts.append(str(part if name is None else name))
+    return parts
+
+
+def _allowed(key: str, item: Any) -> str:
+    """What is allowed for a key, and the value found, unless it is a whole section or may be a misplaced secret."""
+    if item["type"] == "extra_forbidden":
+        return "unknown key"
+    message, found = str(item["msg"]).removeprefix("Value error, "), item["input"]
+    message = f"{message[0].lower()}{message[1:]}"
+    hidden = isinstance(found, dict | list) or SECRET.search(f"{key} {found}")
+    return message if hidden else f"{message} (found {found!r})"

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import Field, field_validator
 
-from cloud_analytics.config.section import Section
-from cloud_analytics.config.validation import validated
+from cloud_analytics.config.section import Section, validated
 from cloud_analytics.errors import ConfigError
 
 # With another value for one of these, rows differ or a run stops. All but the time zone and the type of timestamps in

@@ -24,7 +24,7 @@ from pyspark.java_gateway import ensure_callback_server_started, launch_gateway
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import SparkSettings
-from cloud_analytics.config.validation import SECRET
+from cloud_analytics.config.section import SECRET
 from cloud_analytics.runtime.environment import jvm_flags, require_environment, utf8_locale
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.temporary import temporary_folder

@@ -9,6 +9,7 @@ document for each set of tables (`_state/serving_…`): a checkpoint that is los
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 from pyspark.sql import DataFrame
@@ -22,7 +23,7 @@ from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.serving.backoff import Backoff
 from cloud_analytics.serving.connect import readable_errors
 from cloud_analytics.serving.keyspace import expect_own, found_tables
-from cloud_analytics.serving.loader import Loader, Written
+from cloud_analytics.serving.loader import Loader
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import forget_connections, pace_connector
 
@@ -35,23 +36,26 @@ def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dic
     While the store does not answer the load is tried again, at growing intervals. StoreUnavailable if in the time of
     `patience` no further table could be loaded. What was not acknowledged is loaded the next time.
     """
-    backoff, written = Backoff(patience), Written()
+    backoff, written = Backoff(patience), list[tuple[str, int]]()
     while True:
-        before = written.tables
+        before = len(written)
         try:
             _serve(lake, target, written)
-            return written.rows
+            rows: Counter[str] = Counter()
+            for table, number in written:
+                rows[table] += number
+            return dict(rows)
         except StoreDamaged:
             raise
         except StoreUnavailable as error:
-            if written.tables > before:
+            if len(written) > before:
                 backoff.progress()
             if lake.has_spark:
                 forget_connections(lake.spark)  # also for a later call that tries again
             backoff.wait(error)
 
 
-def _serve(lake: Lake, target: Target, written: Written) -> None:
+def _serve(lake: Lake, target: Target, written: list[tuple[str, int]]) -> None:
     with target.looking_session() as (session, found):
         owner = expect_own(session, found, lake.state, str(target), target.take_over)
         target.create(session, found)

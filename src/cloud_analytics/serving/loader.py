@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -33,14 +33,6 @@ logger = logging.getLogger(__name__)
 Partitions = dict[str, dict[str, int]]  # mart → partition → version of its content in Gold
 # of a table, partitions of its mart and some key columns → the values of these columns that Gold holds there
 KeysInGold = Callable[[ServingTable, Sequence[str], Sequence[str]], Keys]
-
-
-@dataclass
-class Written:
-    """What was written so far: rows by table, and how many times a table was loaded to its end."""
-
-    rows: dict[str, int] = field(default_factory=dict)
-    tables: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +105,8 @@ class Loader:
     `owner` is the lake whose rows the tables hold. If that is another lake, or this one after a load that it does not
     remember (its folder is a copy, or came from a backup), the state is not true any more, and everything is due.
 
-    With `keys_in_gold`, which reads Gold without Spark, a loader can plan a load but not carry it out.
+    Each table that was loaded is added to `written`, with its rows. With `keys_in_gold`, which reads Gold without
+    Spark, a loader can plan a load but not carry it out.
     """
 
     def __init__(
@@ -123,11 +116,11 @@ class Loader:
         session: Session,
         found: Mapping[str, Found],
         owner: Owner | None,
-        written: Written | None = None,
+        written: list[tuple[str, int]] | None = None,
         keys_in_gold: KeysInGold | None = None,
     ) -> None:
         self.lake, self.target, self.session, self.present, self.owner = lake, target, session, set(found), owner
-        self.document, self.written = document_of(found), written or Written()
+        self.document, self.written = document_of(found), [] if written is None else written
         self.marts = {table.mart: table for table in tables().values()}
         self._keys_in_gold = keys_in_gold
         new: dict[str, Any] = {"clock": 0, "complete": [], "log": 0, "partitions": {}, "writes": {}}
@@ -265,12 +258,11 @@ class Loader:
         delete(self.session, part.table, part.columns, part.stale, clock - 1, pace)
 
     def _done(self, part: _Part, clock: int) -> None:
-        name, due = part.table.name, {part.table.mart: part.partitions}
-        self.written.rows[name] = self.written.rows.get(name, 0) + part.plan.rows
-        self.written.tables += 1
+        mart, before = part.table.mart, self.state["partitions"]
+        self.written.append((part.table.name, part.plan.rows))
         self._keep(
-            complete=sorted({*self.state["complete"], part.table.mart}),
-            partitions=_merged(self.state["partitions"], due, lambda version, _old: [version, clock]),
+            complete=sorted({*self.state["complete"], mart}),
+            partitions=_merged(before, {mart: part.partitions}, lambda version, _old: [version, clock]),
         )
 
     def _plan(self, parts: list[_Part]) -> Plan:

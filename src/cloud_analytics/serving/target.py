@@ -87,13 +87,6 @@ class Target:
         finally:
             session.cluster.shutdown()
 
-    @contextmanager
-    def writing_session(self) -> Iterator[Session]:
-        """A driver session in the keyspace; what is missing of it is created. Errors: see `looking_session`."""
-        with self.looking_session() as (session, found):
-            self.create(session, found)
-            yield session
-
     def create(self, session: Session, found: Collection[str]) -> None:
         """Create the keyspace if it is missing, and the tables that are not in `found`. The session then uses it."""
         with readable_errors(f"cannot create the tables in keyspace {self.keyspace}"):
@@ -129,12 +122,12 @@ class Target:
     def _use(self, session: Session) -> bool:
         """Make the session use the keyspace; False if it is missing and can be created."""
         query = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s"
-        if session.execute(query, [self.keyspace]).one() is not None:
+        there = session.execute(query, [self.keyspace]).one() is not None
+        if there:
             session.set_keyspace(self.keyspace)
-            return True
-        if self.replication is None:
+        elif self.replication is None:
             raise UsageError(f"{self.access} has no keyspace {self.keyspace!r}: {self.where_to_create}")
-        return False
+        return there
 
 
 def local_target(access: Direct, keyspace: str = KEYSPACE) -> Target:
