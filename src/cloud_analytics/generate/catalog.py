@@ -8,13 +8,8 @@ SERVICES = ("compute", "storage", "database", "networking", "analytics", "genai"
 SERVICE_WEIGHTS = (29, 18, 17, 16, 10.5, 9.5)
 
 UNIT_PRICES = {  # USD for one unit, whatever the metric
-    "compute": 0.08,
-    "storage": 0.02,
-    "database": 0.05,
-    "networking": 0.01,
-    "analytics": 0.07,
-    "genai": 0.12,
-}
+    "compute": 0.08, "storage": 0.02, "database": 0.05, "networking": 0.01, "analytics": 0.07, "genai": 0.12,
+}  # fmt: skip
 
 METRIC_UNITS = {"requests": "count", "cpu_hours": "hours", "storage_gb_hours": "gb_hours"}
 METRIC_TWENTIETHS = {"requests": 9, "cpu_hours": 5, "storage_gb_hours": 6}  # shares of the events, in 1/20

@@ -40,15 +40,13 @@ def _cases(kind: str, outcome: str, *changes: Changes, **values: Sequence[object
     return [Case(kind, outcome, change) for change in (*changes, *single)]
 
 
+# fmt: off
 ACCEPTED = [
     *_cases("number_as_text", SILVER, value=["12.5", "120"], cost_usd_increment=["0.25"]),
     *_cases("number_as_text", SILVER, carbon_kg=["0.0024"], genai_tokens=["250"]),
     *_cases("number_spelling", SILVER, value=[Raw("1.2e2"), Raw("120"), Raw("120.123456789")]),
-    *_cases(
-        "timestamp_with_offset",
-        SILVER,
-        timestamp=["{date}T10:15:30.123+05:30", "{date}T10:15:30-0300", "{date}T23:30:00-03:00", "{date} 10:15:00Z"],
-    ),
+    *_cases("timestamp_with_offset", SILVER,
+        timestamp=["{date}T10:15:30.123+05:30", "{date}T10:15:30-0300", "{date}T23:30:00-03:00", "{date} 10:15:00Z"]),
     *_cases("timestamp_without_zone", SILVER, timestamp=["{date}T10:15:30", "{date} 10:15:30", "{date}T10:15"]),
     *_cases("timestamp_fraction", SILVER, timestamp=["{date}T10:15:30.5Z", "{date}T10:15:30.123456Z"]),
     *_cases("schema_version_as_text", SILVER, {"schema_version": "2"}, {"schema_version": "1", "carbon_kg": DROP}),
@@ -79,30 +77,18 @@ REJECTED = [
     *_cases("timestamp_date_only", "invalid_timestamp", timestamp=["{date}"]),
     *_cases("timestamp_missing", "invalid_timestamp", timestamp=[None, "", DROP]),
     *_cases("timestamp_nonsense", "invalid_timestamp", timestamp=["yesterday", "03/07/2025 10:00", Raw("1752500000")]),
-    *_cases(
-        "timestamp_unreal",
-        "invalid_timestamp",
-        timestamp=["2025-02-30T10:00:00Z", "2025-13-01T10:00:00Z", "{date}T25:00:00Z", "{date}T10:61:00Z"],
-    ),
-    *_cases(
-        "timestamp_incomplete",
-        "invalid_timestamp",
-        timestamp=["T10:15:00Z", "10:15:00", "{date}T10Z", "{date}T10:15:00+05", "{date}T10:15:00 CET"],
-    ),
-    *_cases(
-        "timestamp_before_2000",
-        "invalid_timestamp",
-        timestamp=["1999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"],
-    ),
+    *_cases("timestamp_unreal", "invalid_timestamp",
+        timestamp=["2025-02-30T10:00:00Z", "2025-13-01T10:00:00Z", "{date}T25:00:00Z", "{date}T10:61:00Z"]),
+    *_cases("timestamp_incomplete", "invalid_timestamp",
+        timestamp=["T10:15:00Z", "10:15:00", "{date}T10Z", "{date}T10:15:00+05", "{date}T10:15:00 CET"]),
+    *_cases("timestamp_before_2000", "invalid_timestamp",
+        timestamp=["1999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"]),
     *_cases("far_future", "future_timestamp", timestamp=[FAR_FUTURE, "9998-06-30T12:00:00Z"]),
     *_cases("missing_event_id", "missing_key", event_id=ABSENT),
     *_cases("missing_org_id", "missing_key", org_id=ABSENT),
     *_cases("missing_resource_id", "missing_key", resource_id=ABSENT),
-    *_cases(
-        "unknown_schema_version",
-        "unsupported_schema_version",
-        schema_version=[3, "3", 0, Raw("2.0"), 1.5, "v2", Raw("true"), None, DROP],
-    ),
+    *_cases("unknown_schema_version", "unsupported_schema_version",
+        schema_version=[3, "3", 0, Raw("2.0"), 1.5, "v2", Raw("true"), None, DROP]),
     *_cases("unknown_service", "unknown_service", service=["quantum", *ABSENT]),
     *_cases("unknown_metric", "unknown_metric", metric=["gpu_hours", *ABSENT]),
     *_cases("missing_cost", "invalid_cost", cost_usd_increment=[None, "", DROP]),
@@ -114,13 +100,8 @@ REJECTED = [
     *_cases("implausible_value", "implausible_value", value=[Raw("100000000.1e1"), "999999999999.499999"]),
     *_cases("negative_value", "negative_quantity", value=[-5, "-5", -0.5]),
     *_cases("negative_carbon_or_tokens", "negative_quantity", carbon_kg=[-0.1], genai_tokens=[-3]),
-    *_cases(
-        "unit_mismatch",
-        "unit_mismatch",
-        {"unit": "seconds"},
-        {"metric": "requests", "unit": "hours"},
-        {"metric": "storage_gb_hours", "unit": "count"},
-    ),
+    *_cases("unit_mismatch", "unit_mismatch", {"unit": "seconds"}, {"metric": "requests", "unit": "hours"},
+        {"metric": "storage_gb_hours", "unit": "count"}),
     *_cases("several_errors", "missing_key", {"org_id": None, "service": "quantum", "cost_usd_increment": None}),
     *_cases("several_errors", "invalid_timestamp", {"timestamp": "yesterday", "org_id": None}),
     *_cases("several_errors", "unsupported_schema_version", {"schema_version": 9, "metric": "x", "value": "lots"}),
@@ -136,6 +117,8 @@ REPEATED_KEYS: Sequence[tuple[str, object, object, str]] = (
     ("cost_usd_increment", ..., None, "invalid_cost"),
 )
 """(key, first value, last value, outcome); `...` stands for the good value. The last value counts."""
+
+# fmt: on
 
 # Masters
 
@@ -154,12 +137,9 @@ class Layout:
     bom: bool = False
     crlf: bool = False
     reverse_columns: bool = False
-    extra_column: str | None = None
-    """The name of an additional column, which has quoted text in every tenth row."""
-    parts: int = 0
-    """0: one file `<source>.csv`; else the number of files `<source>/part_*.csv`; even ones have reversed columns."""
-    blank_lines: int = 0
-    """Number of blank lines, which are no records, in the middle."""
+    extra_column: str | None = None  # the name of an additional column, which has quoted text in every tenth row
+    parts: int = 0  # 0: one file `<source>.csv`; else so many `<source>/part_*.csv`; even ones have reversed columns
+    blank_lines: int = 0  # number of blank lines, which are no records, in the middle
     last_newline: bool = True
 
 
@@ -182,6 +162,7 @@ def _copies(column: str, value: str, spoilt: str, outcome: str = "invalid_date")
     ]
 
 
+# fmt: off
 MASTER_CASES: dict[str, list[Case]] = {
     "customers_orgs": [
         *_cases("blank_key", "missing_key", org_id=BLANK),
@@ -223,11 +204,8 @@ MASTER_CASES: dict[str, list[Case]] = {
         *_cases("blank_key", "missing_key", ticket_id=BLANK, org_id=BLANK),
         *_cases("no_date", "invalid_date", created_at=NO_OR_BLANK_DATES),
         *_cases("no_date", "invalid_date", resolved_at=NO_DATES),
-        Case(
-            "resolved_too_early",
-            "resolved_before_created",
-            {"created_at": "2025-07-10", "resolved_at": "2025-07-09"},
-        ),
+        Case("resolved_too_early", "resolved_before_created", {"created_at": "2025-07-10",
+            "resolved_at": "2025-07-09"}),
         Case("resolved_same_day", SILVER, {"created_at": "2025-07-10", "resolved_at": "2025-07-10"}),
         *_cases("attribute_unusable", SILVER, csat=["99", "great", "-1"]),
         *_cases("unknown_word", SILVER, category=["weather"], severity=["urgent"]),
@@ -250,3 +228,4 @@ MASTER_CASES: dict[str, list[Case]] = {
         *_copies("converted", "True", "timestamp"),
     ],
 }
+# fmt: on

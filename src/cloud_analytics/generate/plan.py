@@ -80,10 +80,8 @@ class Effect:
     """How a label changes the events of one resource on one day."""
 
     label: Label
-    usage: float = 1.0
-    """Multiplier of the value, at the normal price."""
-    replacement: int | None = None
-    """The index of a resource that sends the event instead; the label then does not get the event."""
+    usage: float = 1.0  # multiplier of the value, at the normal price
+    replacement: int | None = None  # index of a resource that sends the event instead: the label does not get it then
 
 
 Effects = dict[tuple[int, int], Effect]

@@ -24,39 +24,27 @@ class GeneratorSettings:
     should not lie in the future: the pipeline quarantines such events, and the truth file does not say so.
     """
 
-    events: int = 43_200
-    """Ordinary usage events; `dirty` adds more."""
-    days: int = 60
-    """Calendar days with events."""
+    events: int = 43_200  # ordinary usage events; `dirty` adds more
+    days: int = 60  # calendar days with events
     orgs: int = 80
     resources: int | None = None
     users: int | None = None
-    files: int | None = None
-    """Ordinary files of usage events."""
+    files: int | None = None  # ordinary files of usage events
     seed: int = 7
-    start_date: date = date(2025, 7, 3)
-    """UTC date of the first event."""
-    dirty: bool = False
-    """Plant every kind of hostile input that the data contract names."""
-    anomalies: bool = False
-    """Plant labelled anomalies of every kind, not only price spikes."""
-    v1_days: int | None = None
-    """Number of first days whose events have schema version 1; derived: a quarter of the days."""
-    dirt_per_kind: int = 3
-    """Lines or rows of each kind of dirt."""
-    anomalies_per_kind: int = 3
-    """Labelled anomalies of each kind; fewer where there are too few orgs to keep them apart."""
-    weekly: bool = False
-    """Fewer events on Saturdays and Sundays."""
-    growth: float = 0.0
-    """Growth of the events per day within 30 days, as a share: 0.1 is a tenth more. Their total stays `events`."""
+    start_date: date = date(2025, 7, 3)  # UTC date of the first event
+    dirty: bool = False  # plant every kind of hostile input that the data contract names
+    anomalies: bool = False  # plant labelled anomalies of every kind, not only price spikes
+    v1_days: int | None = None  # first days whose events have schema version 1; derived: a quarter of the days
+    dirt_per_kind: int = 3  # lines or rows of each kind of dirt
+    anomalies_per_kind: int = 3  # labelled anomalies of each kind; fewer where orgs are too few to keep them apart
+    weekly: bool = False  # fewer events on Saturdays and Sundays
+    growth: float = 0.0  # of the events per day in 30 days, as a share: 0.1 is a tenth more; their total stays `events`
+    # Whether invoices have nothing to do with usage, as in the reference, or match the month's usage.
     billing: Literal["independent", "matched"] = "independent"
-    """Whether invoices have nothing to do with usage, as in the reference, or match the month's usage."""
+    # Give figures the meaning that those of the reference lack: GenAI tokens follow the cost, carbon depends on region
+    # and service, and invoices match, so that amounts also depend on the currency.
     informative: bool = False
-    """Give figures the meaning that those of the reference lack: GenAI tokens follow the cost, carbon depends on region
-    and service, and invoices match, so that amounts also depend on the currency."""
-    leaks_per_kind: int = 3
-    """With matched invoices: invoices of each kind that do not match; fewer where there are few months with usage."""
+    leaks_per_kind: int = 3  # with matched invoices: those of each kind that do not match; fewer where months are few
 
     def __post_init__(self) -> None:
         """Raise ValueError for the first wrong value, with the setting and what is allowed."""

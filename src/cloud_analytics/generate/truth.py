@@ -25,14 +25,10 @@ class Label:
     kind: str
     org_id: str
     service: str
-    resource_id: str | None
-    """None where all resources of the org and service take part."""
-    dates: tuple[str, str]
-    """First and last, both included."""
-    factor: float | None
-    """Multiplier of the usage (for a drift on its last day) or of the list price; None where neither changes."""
-    metric: str | None = None
-    """Of a price spike only."""
+    resource_id: str | None  # None where all resources of the org and service take part
+    dates: tuple[str, str]  # first and last, both included
+    factor: float | None  # of the usage (of a drift: on its last day) or of the list price; None where neither changes
+    metric: str | None = None  # of a price spike only
     event_ids: list[str] = field(default_factory=list)
 
 
@@ -42,11 +38,9 @@ class Leak:
 
     kind: str
     org_id: str
-    month: str
-    """`YYYY-MM`."""
+    month: str  # `YYYY-MM`
     usage_usd: float
-    status: str
-    """The column of billing_reconciliation."""
+    status: str  # the column of billing_reconciliation
     currency_suspect: bool
 
 
@@ -55,12 +49,11 @@ class Truth:
 
     def __init__(self, settings: GeneratorSettings) -> None:
         self.settings = settings
+        # Source → landing lines or records.
         self.landing: Counter[str] = Counter({source: 0 for source in (*c.MASTERS, c.EVENTS)})
-        """Source → landing lines or records."""
+        # Source → error_type → rows that should be quarantined.
         self.quarantine: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        """Source → error_type → rows that should be quarantined."""
-        self.planted: Counter[str] = Counter()
-        """Kind of oddity in ordinary events and masters → how many."""
+        self.planted: Counter[str] = Counter()  # kind of oddity in ordinary events and masters → how many
         self.labels: list[Label] = []
         self.leaks: list[Leak] = []
         self._dirt: defaultdict[str, Counter[str]] = defaultdict(Counter)
