@@ -17,7 +17,8 @@ from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from cloud_analytics.config import LEGACY, RESULT_SETTINGS, SparkSettings
+from cloud_analytics.config import SparkSettings
+from cloud_analytics.config.spark import LEGACY, RESULT_SETTINGS
 from cloud_analytics.errors import UsageError, cause_line
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.environment import spark_variables, submitted

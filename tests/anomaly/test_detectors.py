@@ -19,7 +19,7 @@ from cloud_analytics.anomaly.detectors import (
     with_verdicts,
     zscore,
 )
-from cloud_analytics.config import DailyAnomalySettings, EventAnomalySettings
+from cloud_analytics.config.anomalies import DailyAnomalySettings, EventAnomalySettings
 
 pytestmark = pytest.mark.spark
 

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.anomaly import daily, events
-from cloud_analytics.config import DailyAnomalySettings, EventAnomalySettings
+from cloud_analytics.config.anomalies import DailyAnomalySettings, EventAnomalySettings
 
 _EVENT = "org_id string, service string, metric string, cost_usd decimal(18,6), value decimal(18,6)"
 COSTS = [Decimal(n) for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 100)]

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from cloud_analytics.anomaly import daily
-from cloud_analytics.config import DailyAnomalySettings, DailySignalSettings
+from cloud_analytics.config.anomalies import DailyAnomalySettings, DailySignalSettings
 
 pytestmark = pytest.mark.spark
 

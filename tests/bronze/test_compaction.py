@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloud_analytics.bronze.compact import Compaction
-from cloud_analytics.config import CompactionSettings
+from cloud_analytics.config.pipeline import CompactionSettings
 from cloud_analytics.pipeline import Pipeline
 from tests.bronze import lakes
 from tests.conftest import MakePipeline

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cloud_analytics.bronze import masters
-from cloud_analytics.config import LandingSettings
+from cloud_analytics.config.pipeline import LandingSettings
 from cloud_analytics.errors import UsageError
 from cloud_analytics.landing.folder import Contents, look
 from cloud_analytics.pipeline import Outcome, Pipeline

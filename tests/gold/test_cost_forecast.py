@@ -15,7 +15,7 @@ import pytest
 from benchmarks.forecast import daily_costs
 from pyspark.sql import DataFrame, SparkSession
 
-from cloud_analytics.config import Budgets
+from cloud_analytics.config.budgets import Budgets
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.gold import cost_forecast
 from cloud_analytics.gold.forecasting import Forecast, forecast

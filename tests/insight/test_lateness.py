@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.bronze.ledger import METRICS
-from cloud_analytics.config import LandingSettings
+from cloud_analytics.config.pipeline import LandingSettings
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.insight.recipe import usual_recipe
 from cloud_analytics.lake.files import open_files

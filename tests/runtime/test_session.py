@@ -17,7 +17,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 
-from cloud_analytics.config import RESULT_SETTINGS, SparkSettings
+from cloud_analytics.config import SparkSettings
+from cloud_analytics.config.spark import RESULT_SETTINGS
 from cloud_analytics.errors import ConfigError
 from cloud_analytics.session import build_session
 from tests.conftest import REPOSITORY

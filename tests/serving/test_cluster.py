@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from cloud_analytics.config import CassandraSettings, ServingSettings
+from cloud_analytics.config.pipeline import CassandraSettings, ServingSettings
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cloud_analytics.config import CassandraSettings, Config
+from cloud_analytics.config import Config
+from cloud_analytics.config.pipeline import CassandraSettings
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.engine.marts import CHANGE_LOG
 from cloud_analytics.errors import StoreUnavailable, UsageError

@@ -13,7 +13,8 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile
 import pytest
 from pydantic import ValidationError
 
-from cloud_analytics.config import CassandraSettings, Config, ServingSettings
+from cloud_analytics.config import Config
+from cloud_analytics.config.pipeline import CassandraSettings, ServingSettings
 from cloud_analytics.errors import ConfigError
 from cloud_analytics.serving.certificates import bundle_problems
 from cloud_analytics.serving.connect import Bundle, Direct

@@ -10,7 +10,7 @@ from decimal import Decimal
 from math import sqrt
 
 from cloud_analytics.anomaly.detectors import MAD_SCALE, Detector, decimal_median, deviations, literal, with_verdicts
-from cloud_analytics.config import (
+from cloud_analytics.config.anomalies import (
     DailyAnomalySettings,
     DailySignalSettings,
     LevelShiftSettings,

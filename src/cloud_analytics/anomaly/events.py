@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.anomaly import detectors
 from cloud_analytics.anomaly.detectors import UNIT_PRICE, Detector, at, deviations, median, with_verdicts
-from cloud_analytics.config import EventAnomalySettings
+from cloud_analytics.config.anomalies import EventAnomalySettings
 from cloud_analytics.tables.zones import COST_BASELINES
 
 COST_GROUP = ["org_id", "service", "metric"]

@@ -154,7 +154,7 @@ def serve(places: Places, check: bool, dry_run: bool, schema: bool, take_over: b
 @click.option("--trigger", default="30 seconds", show_default=True, help="With --follow: time between micro-batches.")
 def stream(places: Places, follow: bool, trigger: str) -> None:
     """The speed layer: each micro-batch of events goes through Bronze, its dates of Silver and Gold, and is served."""
-    from cloud_analytics.config import parse_duration
+    from cloud_analytics.config.section import parse_duration
 
     try:
         interval = parse_duration(trigger)

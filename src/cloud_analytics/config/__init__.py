@@ -15,29 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from cloud_analytics.config.anomalies import (
-    AnomalySettings,
-    DailyAnomalySettings,
-    DailySignalSettings,
-    EventAnomalySettings,
-    LevelShiftSettings,
-    TrendSettings,
-    WeekdaySettings,
-)
+from cloud_analytics.config.anomalies import AnomalySettings
 from cloud_analytics.config.budgets import Budgets
 from cloud_analytics.config.focus import FocusSettings
-from cloud_analytics.config.pipeline import (
-    KEYSPACE_NAME,
-    CassandraSettings,
-    CompactionSettings,
-    LandingSettings,
-    PipelineSettings,
-    ServingSettings,
-)
+from cloud_analytics.config.pipeline import PipelineSettings
 from cloud_analytics.config.rules import EVENTS, Rule, RuleBook, inconsistencies
-from cloud_analytics.config.section import Section, parse_duration, read_yaml, validated
+from cloud_analytics.config.section import Section, read_yaml, validated
 from cloud_analytics.config.sources import MASTERS, SourceContract, Sources
-from cloud_analytics.config.spark import LEGACY, RESULT_SETTINGS, SparkSettings
+from cloud_analytics.config.spark import SparkSettings
 from cloud_analytics.config.taxonomy import Taxonomy
 from cloud_analytics.errors import ConfigError, UsageError
 from cloud_analytics.trust import trusted_users
@@ -45,31 +30,7 @@ from cloud_analytics.trust import trusted_users
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
 
-__all__ = [
-    "EVENTS",
-    "KEYSPACE_NAME",
-    "LEGACY",
-    "MASTERS",
-    "RESULT_SETTINGS",
-    "Budgets",
-    "CassandraSettings",
-    "CompactionSettings",
-    "Config",
-    "DailyAnomalySettings",
-    "DailySignalSettings",
-    "EventAnomalySettings",
-    "LandingSettings",
-    "LevelShiftSettings",
-    "Rule",
-    "ServingSettings",
-    "SourceContract",
-    "SparkSettings",
-    "TrendSettings",
-    "WeekdaySettings",
-    "default_conf_dir",
-    "load",
-    "parse_duration",
-]
+__all__ = ["EVENTS", "MASTERS", "Config", "SourceContract", "SparkSettings", "default_conf_dir", "load"]
 
 
 class Config(Section):

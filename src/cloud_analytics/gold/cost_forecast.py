@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloud_analytics.config import Budgets
+from cloud_analytics.config.budgets import Budgets
 from cloud_analytics.gold.measures import ratio
 from cloud_analytics.spark import DataFrame, F, Window
 from cloud_analytics.tables import Column, Serving, Table, Whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloud_analytics.anomaly.daily import signals
-from cloud_analytics.config import DailySignalSettings
+from cloud_analytics.config.anomalies import DailySignalSettings
 from cloud_analytics.spark import DataFrame
 from cloud_analytics.tables import Column, History, Table
 from cloud_analytics.tables.columns import ORG_ID, SERVICE, TOTAL_COST, USAGE_DATE, USD, Unit

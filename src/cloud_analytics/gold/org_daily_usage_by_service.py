@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloud_analytics.anomaly import daily as detector
-from cloud_analytics.config import DailyAnomalySettings
+from cloud_analytics.config.anomalies import DailyAnomalySettings
 from cloud_analytics.gold.measures import ratio, total, total_or_zero
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import MONEY, RATIO, Column, Earlier, SameDate, Serving, Table, Unit

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloud_analytics.config import KEYSPACE_NAME, ServingSettings
+from cloud_analytics.config.pipeline import KEYSPACE_NAME, ServingSettings
 from cloud_analytics.errors import ConfigError, StoreUnavailable, UsageError
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.folder import LakeFolder
