@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
@@ -119,7 +118,9 @@ def build_session(
     partitions = min(settings.shuffle_partitions, _LITTLE_PARTITIONS) if quick_start else settings.shuffle_partitions
     options["spark.sql.shuffle.partitions"] = str(partitions)
     options["spark.sql.warehouse.dir"] = (temporary_folder() / "warehouse").as_uri()
-    options["spark.hadoop.fs.permissions.umask-mode"] = f"{_umask():03o}"
+    umask = os.umask(0o077)  # what this user wants files to be hidden from; Hadoop has a mask of its own
+    os.umask(umask)
+    options["spark.hadoop.fs.permissions.umask-mode"] = f"{umask:03o}"
     # An error inside foreachBatch is raised where the query is waited for; py4j would print its traceback as well.
     logging.getLogger("py4j.clientserver").setLevel(logging.ERROR if verbose else logging.CRITICAL)
     try:
@@ -147,13 +148,6 @@ def stop_session(session: SparkSession) -> None:
     """
     with suppress(Py4JError, OSError), ThreadPoolExecutor(1) as another:
         another.submit(session.stop).result()
-
-
-def _umask() -> int:
-    """What this user wants files to be hidden from; Hadoop has a mask of its own instead."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _expect_same_results(session: SparkSession, given: bool) -> None:
@@ -190,18 +184,16 @@ def _added(options: dict[str, str], conf: dict[str, str]) -> dict[str, str]:
 def _class_path(settings: SparkSettings, uris: Sequence[str]) -> dict[str, str]:
     """The project's jars, before those of the configuration. Executors fetch theirs from the driver."""
     jars = [*ensure(SPARK), *object_store_jars(uris)]
-    key = "spark.driver.extraClassPath"
     # File systems are looked up before spark.jars are loaded, so the driver's class path has to name them.
+    separators = {"spark.driver.extraClassPath": ":"}
     if settings.is_local:
-        return {key: _joined(":", [*ensure(FILE_SYSTEM), *jars], settings.conf.get(key))}
+        jars = [*ensure(FILE_SYSTEM), *jars]
+    else:
+        separators["spark.jars"] = ","
     return {
-        key: _joined(":", jars, settings.conf.get(key)),
-        "spark.jars": _joined(",", jars, settings.conf.get("spark.jars")),
+        key: separator.join(filter(None, (*map(str, jars), settings.conf.get(key))))
+        for key, separator in separators.items()
     }
-
-
-def _joined(separator: str, jars: Sequence[Path], more: str | None) -> str:
-    return separator.join([*map(str, jars), *([more] if more else [])])
 
 
 def _less_what_was_given(options: dict[str, str]) -> dict[str, str]:

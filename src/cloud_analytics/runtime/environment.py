@@ -17,6 +17,7 @@ from cloud_analytics.runtime.lock import PYSPARK
 
 LEAST_HEAP_MIB = 512  # Spark refuses to start in less
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
+_LOCALE_VARIABLES = ("LC_ALL", "LC_CTYPE", "LANG")
 _JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 _STARTS_SPARK = (*_JAVA_VARIABLES, "JAVA_HOME", "HADOOP_CONF_DIR", "PYSPARK_GATEWAY_PORT", "PYSPARK_PIN_THREAD")
 
@@ -44,9 +45,8 @@ def problems(flags: Sequence[str]) -> Iterator[str]:
 def jvm_flags(memory_mib: int, more: str = "") -> list[str]:
     """Flags of the driver's JVM for heap and collector. `more` are its options in the configuration."""
     given = " ".join([more, *(os.environ.get(name, "") for name in _JAVA_VARIABLES)])
-    collector = (
-        [] if re.search(r"-XX:\+Use\w+GC\b", given) else ["-XX:+UseParallelGC"]
-    )  # with two the JVM does not start
+    # With two collectors the JVM does not start.
+    collector = [] if re.search(r"-XX:\+Use\w+GC\b", given) else ["-XX:+UseParallelGC"]
     first = min(1024, memory_mib, _heap_limit_mib() or memory_mib)
     return [f"-Xms{first}m", *collector, "-Xshare:auto", "-XX:ReservedCodeCacheSize=256m", "-XX:MetaspaceSize=256m"]
 
@@ -55,14 +55,14 @@ def _locale() -> str | None:
     """Python and Java read file names by the locale. Only the locale C is corrected (`utf8_locale`)."""
     if sys.getfilesystemencoding().lower() in ("utf-8", "utf8"):
         return None
-    named = _first_set("LC_ALL", "LC_CTYPE", "LANG")
-    return f"{named}: file names are read as UTF-8; set LC_ALL=C.UTF-8"
+    given = (f"{name}={os.environ[name]}" for name in _LOCALE_VARIABLES if os.environ.get(name))
+    return f"{next(given, 'the locale')}: file names are read as UTF-8; set LC_ALL=C.UTF-8"
 
 
 def utf8_locale() -> None:
     """Set a UTF-8 locale where it is C: Python reads names as UTF-8 then, and Java would not find a file `größe`."""
-    name = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "C"
-    if "utf" not in name.lower():
+    given = (os.environ[name] for name in _LOCALE_VARIABLES if os.environ.get(name))
+    if "utf" not in next(given, "C").lower():
         os.environ["LC_ALL"] = "C.UTF-8"
 
 
@@ -132,7 +132,3 @@ def _java_options(flags: Sequence[str]) -> str | None:
 def spark_variables() -> list[str]:
     """The names of the variables that are set here and change how Spark starts."""
     return sorted(name for name in os.environ if name in _STARTS_SPARK or name.startswith("SPARK_"))
-
-
-def _first_set(*names: str) -> str:
-    return next((f"{name}={os.environ[name]}" for name in names if os.environ.get(name)), "the locale")

@@ -9,7 +9,7 @@ lives 90 days from then, as the rows do.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,8 @@ def found_tables(session: Session, keyspace: str) -> dict[str, Found]:
     for name, (table, *_) in rows("tables").items():
         if name not in tables():
             continue
-        key = {kind: _in_order(columns[name], kind) for kind in ("partition_key", "clustering")}
+        ordered = sorted(columns[name], key=lambda row: int(row["position"]))
+        key = {kind: [row for row in ordered if row["kind"] == kind] for kind in ("partition_key", "clustering")}
         types = {row["column_name"]: row["type"] for row in columns[name]}
         went = sorted((row["column_name"], str(row["dropped_time"])) for row in dropped[name])
         found[name] = Found(
@@ -119,10 +120,6 @@ def _differences(declared: ServingTable, found: Found, name: str) -> list[tuple[
         statement = f"ALTER TABLE {name} WITH default_time_to_live = {declared.ttl_seconds};"
         differences.append((f"has a TTL of {found.ttl_seconds} s", statement))
     return differences
-
-
-def _in_order(columns: Sequence[Row], kind: str) -> list[Row]:
-    return sorted((row for row in columns if row["kind"] == kind), key=lambda row: int(row["position"]))
 
 
 @dataclass(frozen=True)

@@ -336,24 +336,20 @@ def _expect_known(session: Session, asked: Request) -> None:
         if not any(_read(session, [Statement(table.name, table.partition_key, limit=1)])):
             raise NothingServed
         return
-    by_org = [name for name, table in tables().items() if table.partition_key == (_ORG,)]
-    condition = ((_ORG, "=", asked.org),)
-    if not any(_read(session, [Statement(name, (_ORG,), condition, limit=1) for name in by_org])):
-        raise _unknown(session, asked.org, by_org)
-
-
-def _unknown(session: Session, org: str, sources: Sequence[str]) -> PipelineError | UsageError:
-    pending = [session.execute_async(f"SELECT DISTINCT {_ORG} FROM {name} LIMIT {_MOST_NAMES}") for name in sources]
-    names = {str(row[_ORG]) for future in pending for row in future.result()}
+    org, by_org = asked.org, [name for name, table in tables().items() if table.partition_key == (_ORG,)]
+    if any(_read(session, [Statement(name, (_ORG,), ((_ORG, "=", org),), limit=1) for name in by_org])):
+        return
+    everyone = [Statement(name, (_ORG,), limit=_MOST_NAMES, distinct=True) for name in by_org]
+    names = {str(row[_ORG]) for rows in _read(session, everyone) for row in rows}
     if not names:
-        return NothingServed()
+        raise NothingServed
     wanted = SequenceMatcher(b=org.casefold())  # it prepares its second text, so that many can be compared with one
 
     def distance(name: str) -> tuple[float, str]:
         wanted.set_seq1(name.casefold())
         return -wanted.ratio(), name
 
-    return UsageError(f"no organisation {org!r}; nearest: {', '.join(heapq.nsmallest(_NEAREST, names, key=distance))}")
+    raise UsageError(f"no organisation {org!r}; nearest: {', '.join(heapq.nsmallest(_NEAREST, names, key=distance))}")
 
 
 def _rank(table: ServingTable, row: Row) -> tuple[Any, ...]:
