@@ -1,19 +1,23 @@
-"""Rows of the seven masters in the column order of the reference, with its contradictions and blanks."""
+"""The seven masters: rows in the column order of the reference, with its contradictions and blanks; and CSV files."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 from cloud_analytics.generate import catalog as c
+from cloud_analytics.generate.dirt_cases import LAYOUTS, MASTER_CASES, QUOTED, RIVAL, Case, Layout
 from cloud_analytics.generate.ids import master_keys, topic_random
 from cloud_analytics.generate.settings import HISTORY_DAYS, GeneratorSettings
-from cloud_analytics.generate.truth import Leak
+from cloud_analytics.generate.truth import IGNORED, Leak, Truth
 
 Row = tuple[str, ...]
 """The cells of a row as texts, in the order of catalog.COLUMNS."""
@@ -202,9 +206,13 @@ def matched_invoices(settings: GeneratorSettings, usage: Usage, leaks: list[Leak
     a leak could not be distinguished from a change of the rate.
     """
     rng, ids = topic_random(settings.seed, "matched-invoices"), master_keys(settings.seed, "inv")
-    planted = _plan(settings, usage)
+    months = sorted(month for month, cost in usage.items() if cost >= LEAST_USAGE_USD)
+    topic_random(settings.seed, "leaks").shuffle(months)
+    # (org_id, month) → kind of leak; at least three months in four have none.
+    planted = dict(zip(months[: len(usage) // 4], LEAKS * settings.leaks_per_kind))
     for (org_id, month), cost in sorted(usage.items()):
         kind = planted.get((org_id, month))
+        number = {"skipped_invoice": 0, "doubled_invoice": 2}.get(kind or "", 1)
         currency = "USD" if kind else weighted(rng, c.CURRENCIES)
         rate = _rate(rng, currency)
         subtotal = cost if currency == "USD" else cost / rate  # the rate of a USD invoice is not applied
@@ -217,22 +225,73 @@ def matched_invoices(settings: GeneratorSettings, usage: Usage, leaks: list[Leak
             subtotal *= rng.choice((rng.uniform(0.5, 0.8), rng.uniform(1.25, 2.0)))
             invoiced = subtotal
         else:
-            invoiced = {"skipped_invoice": 0.0, "doubled_invoice": 2 * cost}.get(kind or "", cost)
+            invoiced = number * cost
         if kind:
             status = "overbilled" if invoiced > cost else "underbilled" if invoiced else "not_invoiced"
             leaks.append(Leak(kind, org_id, month[:7], round(cost, 4), status, kind == "wrong_currency"))
         subtotal = round(subtotal, 2)
         credits, taxes = credits_and_taxes(rng, subtotal)
-        for _ in range({"skipped_invoice": 0, "doubled_invoice": 2}.get(kind or "", 1)):
+        for _ in range(number):
             yield (next(ids), org_id, month, repr(subtotal), credits, taxes, currency, repr(rate))
-
-
-def _plan(settings: GeneratorSettings, usage: Usage) -> dict[tuple[str, str], str]:
-    """(org_id, month) → kind of leak; at least three months in four have none."""
-    months = sorted(month for month, cost in usage.items() if cost >= LEAST_USAGE_USD)
-    topic_random(settings.seed, "leaks").shuffle(months)
-    return dict(zip(months[: len(usage) // 4], LEAKS * settings.leaks_per_kind))
 
 
 def _rate(rng: Random, currency: str) -> float:
     return round(rng.gauss(*c.USD_RATES[currency]), 5)
+
+
+def write_master(out: Path, source: str, rows: Iterable[Row], settings: GeneratorSettings, truth: Truth) -> None:
+    """Write a master's rows, with dirt when the settings say so."""
+    layout = LAYOUTS[source] if settings.dirty else Layout()
+    rows = list(rows)
+    truth.row(source, count=len(rows))
+    parts = [rows[part :: layout.parts or 1] for part in range(layout.parts or 1)]
+    if settings.dirty and rows:
+        last = parts[-1]  # of two valid rows with one key, the last row of the last file survives
+        last += [()] * layout.blank_lines
+        if layout.blank_lines:
+            truth.dirt(source, "blank_line", IGNORED, layout.blank_lines)
+        for case, row in _soiled_rows(source, rows[0], settings.dirt_per_kind):
+            last.append(row)
+            truth.dirt(source, case.kind, case.outcome)
+    names = [f"{source}/part_{part:04}.csv" for part in range(1, layout.parts + 1)] or [f"{source}.csv"]
+    for number, (name, records) in enumerate(zip(names, parts)):
+        path = out / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(_csv_text(c.COLUMNS[source], records, layout, number), encoding="utf-8", newline="")
+    if settings.dirty and source == "users":
+        half = ",".join(c.COLUMNS[source]) + "\nuser_dirt_half,org_dirt"
+        (out / source / "_half.csv").write_text(half, encoding="utf-8")
+        truth.dirt(source, "file_ignored_name", IGNORED)
+
+
+def _soiled_rows(source: str, first_row: Row, times: int) -> list[tuple[Case, Row]]:
+    """(case, row) for every case of a master, `times` times; each row is made from the master's first row.
+
+    New keys have a second underscore, so they never equal an ordinary key.
+    """
+    columns = c.COLUMNS[source]
+    prefix = first_row[0].partition("_")[0]
+    made: list[tuple[Case, Row]] = []
+    for case in MASTER_CASES[source] * times:
+        row = dict(zip(columns, first_row))
+        if source == "support_tickets":
+            row["resolved_at"] = ""  # otherwise a case that changes created_at could break a second rule
+        if case.kind not in RIVAL:
+            row[columns[0]] = f"{prefix}_dirt_{len(made)}"
+        row |= {column: str(value) for column, value in case.changes.items()}
+        made.append((case, tuple(row[column] for column in columns)))
+    return made
+
+
+def _csv_text(columns: Sequence[str], rows: Sequence[Row], layout: Layout, part: int) -> str:
+    """One CSV file of a master."""
+    step = -1 if layout.reverse_columns or part % 2 else 1
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator=(end := "\r\n" if layout.crlf else "\n"))
+    extra = [layout.extra_column] if layout.extra_column else []
+    writer.writerow([*columns[::step], *extra])
+    for number, row in enumerate(rows):
+        note = [QUOTED if number % 10 == 0 else ""] if extra else []
+        writer.writerow([*row[::step], *note] if row else row)
+    written = ("\ufeff" if layout.bom else "") + text.getvalue()
+    return written if layout.last_newline else written.removesuffix(end)

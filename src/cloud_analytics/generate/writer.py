@@ -13,8 +13,7 @@ from cloud_analytics.generate.catalog import BILLING, EVENTS_FOLDER, MASTERS
 from cloud_analytics.generate.dirt_events import EventDirt
 from cloud_analytics.generate.events import BLOCK, EventStream
 from cloud_analytics.generate.ids import topic_random
-from cloud_analytics.generate.master_files import write_master
-from cloud_analytics.generate.masters import Masters, matched_invoices
+from cloud_analytics.generate.masters import Masters, matched_invoices, write_master
 from cloud_analytics.generate.plan import Calendar, plan_anomalies
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import TRUTH_FILE, Truth
