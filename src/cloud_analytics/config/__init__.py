@@ -13,8 +13,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from cloud_analytics.config.anomalies import AnomalySettings
 from cloud_analytics.config.budgets import Budgets
 from cloud_analytics.config.focus import FocusSettings
@@ -34,7 +32,7 @@ __all__ = ["EVENTS", "MASTERS", "Config", "SourceContract", "SparkSettings", "de
 
 
 class Config(Section):
-    """The whole configuration."""
+    """The whole configuration: a file of its name for each field."""
 
     pipeline: PipelineSettings
     taxonomy: Taxonomy
@@ -60,17 +58,6 @@ class Config(Section):
         decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
         decisive["rules"] = self.rules.without_messages()
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-
-
-_FILES: dict[str, type[BaseModel]] = {
-    "pipeline": PipelineSettings,
-    "taxonomy": Taxonomy,
-    "anomalies": AnomalySettings,
-    "sources": Sources,
-    "rules": RuleBook,
-    "focus": FocusSettings,
-    "budgets": Budgets,
-}
 
 
 def default_conf_dir() -> Path | Traversable:
@@ -100,12 +87,13 @@ def load(conf_dir: Path | None = None) -> Config:
         raise ConfigError([f"the folder {folder} cannot be read: give the one that holds pipeline.yaml with --conf"])
     problems: list[str] = []
     parts: dict[str, Any] = {}
-    for name, model in _FILES.items():
+    for name, field in Config.model_fields.items():
         raw = read_yaml(folder / f"{name}.yaml", problems)
         if raw is not None:
+            model: Any = Sources if name == "sources" else field.annotation
             parts[name] = validated(model, raw, f"{name}.yaml", problems)
-        if raw is not None and name == "rules":
-            problems += [f"rules.yaml: {problem}" for problem in inconsistencies(raw, MASTERS)]
+            if name == "rules":
+                problems += [f"rules.yaml: {problem}" for problem in inconsistencies(raw, MASTERS)]
     focus, taxonomy, sources, budgets = (parts.get(name) for name in ("focus", "taxonomy", "sources", "budgets"))
     if focus and taxonomy:
         problems += [f"focus.yaml: {problem}" for problem in focus.unknown_words(taxonomy)]
