@@ -16,13 +16,14 @@ from cloud_analytics.config.section import Section
 
 EVENTS = "usage_events"
 SHARED = "masters"  # the group of rules that apply to all CSV masters
-Severity = Literal["reject", "nullify", "warn"]
 
 # Verdicts that come from a step of the pipeline, not from a condition: of Bronze on lines that it cannot read, and of
 # Silver on copies of one key.
 BRONZE = ("malformed_json", "invalid_timestamp", "unreadable_file")
-COPIES: dict[str, tuple[str, ...]] = {EVENTS: ("duplicate_event", "conflicting_duplicate"), SHARED: ("duplicate_key",)}
-_STEPS: dict[str, dict[str, tuple[str, ...]]] = {"bronze": {EVENTS: BRONZE}, "copies": COPIES}
+_STEPS: dict[str, dict[str, tuple[str, ...]]] = {
+    "bronze": {EVENTS: BRONZE},
+    "copies": {EVENTS: ("duplicate_event", "conflicting_duplicate"), SHARED: ("duplicate_key",)},
+}
 # Checks in Python (quality/conditions.py) → whether they are one rule for each closed vocabulary of a source.
 CHECKS = {"blank_key": False, "outside_vocabulary": True}
 # Later layers rely on these rules: they may be reworded, but neither removed nor given a milder severity.
@@ -52,7 +53,7 @@ class Rule(Section):
 
     # The id becomes part of a folder's name (error_type=…). `<column>` stands for the name of each column.
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*(<column>)?$", max_length=100)
-    severity: Severity
+    severity: Literal["reject", "nullify", "warn"]
     when: str | None = Field(None, min_length=1)
     check: str | None = None
     column: str | None = None

@@ -87,21 +87,20 @@ def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] |
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
-        problems.append(f"{path}: cannot be read ({error.strerror}); give the folder with --conf")
-        return None
+        problem = f"cannot be read ({error.strerror}); give the folder with --conf"
     except RecursionError:
-        problems.append(f"{path}: is nested too deeply")
-        return None
+        problem = "is nested too deeply"
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
-        where, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
+        where, why = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
         line = f" at line {where.line + 1}" if where else ""
-        ours = f": {problem}" if problem.endswith("stands twice") else ""  # PyYAML's own messages may show a value
-        problems.append(f"{path}: is not valid YAML{line}{ours}")
-        return None
-    if not isinstance(raw, dict):
-        problems.append(f"{path}: must hold keys and values")
-        return None
-    return raw
+        ours = f": {why}" if why.endswith("stands twice") else ""  # PyYAML's own messages may show a value
+        problem = f"is not valid YAML{line}{ours}"
+    else:
+        if isinstance(raw, dict):
+            return raw
+        problem = "must hold keys and values"
+    problems.append(f"{path}: {problem}")
+    return None
 
 
 def validated(model: type[BaseModel], raw: Any, file: str, problems: list[str]) -> Any:
