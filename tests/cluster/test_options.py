@@ -12,8 +12,8 @@ from cloud_analytics import session
 from cloud_analytics.cli import cli
 from cloud_analytics.config import SparkSettings
 from cloud_analytics.errors import ConfigError, UsageError
+from cloud_analytics.runtime import jvm
 from cloud_analytics.runtime.jars import object_store_jars
-from cloud_analytics.runtime.jvm import driver_options
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_what_is_secret_does_not_stand_in_the_list_of_processes(monkeypatch: pyt
         raise OSError("no Java here")
 
     monkeypatch.setattr(SparkContext, "_gateway", None)
-    monkeypatch.setattr(session, "launch_gateway", launch)
+    monkeypatch.setattr(jvm, "launch_gateway", launch)
     builder = Mock()
     builder.config.return_value = builder
-    monkeypatch.setattr(session, "SparkSession", Mock(builder=builder))
+    monkeypatch.setattr(jvm, "SparkSession", Mock(builder=builder))
     with pytest.raises(OSError, match="no Java here"):
-        session._started({**dict.fromkeys(secret, "HUSH"), "spark.master": "local"})
+        jvm.started({**dict.fromkeys(secret, "HUSH"), "spark.master": "local"})
     assert started[0].getAll() == [("spark.master", "local")]
     assert builder.config.call_args_list[:-1] == [call(key, "HUSH") for key in secret]
 
@@ -89,6 +89,6 @@ def test_options_of_the_jvm_come_behind_ours_and_one_collector_is_chosen() -> No
     assert session._added(ours, conf) == {**conf, "spark.driver.extraJavaOptions": "-Da=1 -Da=2"}
     for chosen, kept in (("-XX:+UseG1GC", False), ("-Dx=1", True)):
         settings = SparkSettings(conf={"spark.driver.extraJavaOptions": chosen}, driver_memory="600m")
-        options = driver_options(settings, False, False)["spark.driver.extraJavaOptions"]
+        options = jvm.driver_options(settings, False, False)["spark.driver.extraJavaOptions"]
         assert ("UseParallelGC" in options) is kept
         assert "-Xms600m" in options

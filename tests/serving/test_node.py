@@ -239,7 +239,8 @@ def test_who_logs_in_while_it_is_set_up_is_noticed(tmp_path: Path, monkeypatch: 
         node.start()
     assert node.status()["pid"] is None
     monkeypatch.undo()
-    disconnect(*left)
+    for stranger in left:
+        stranger.cluster.shutdown()
     with node.in_use() as access, connected(access) as session:  # he is gone and left no login
         session.execute("CREATE ROLE evil WITH PASSWORD = 'evil' AND SUPERUSER = true AND LOGIN = true")
     node.files.secured.unlink()
