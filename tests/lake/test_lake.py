@@ -229,6 +229,13 @@ def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: 
     (Path(lake.root) / "_state" / "numbers.json").unlink()
     with pytest.raises(PipelineError, match=r"_state/numbers.json was deleted.*restore the lake"):
         Lake(spark, lake.root).load(numbers)
+    with pytest.raises(PipelineError, match=r"_state/numbers.json was deleted"):
+        Lake(spark, lake.root).state(numbers.path, None)
+    with pytest.raises(PipelineError, match=r"_state/numbers.json was deleted"), Lake(spark, lake.root).writer():
+        pass
+    (Path(lake.root) / "_state" / "documents.json").unlink()
+    with pytest.raises(PipelineError, match=r"_state/documents.json was deleted"), Lake(spark, lake.root).writer():
+        pass
     shutil.rmtree(Path(lake.root) / "_state")
     with (
         pytest.raises(PipelineError, match=r"_state/last_transaction.json is not there"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -21,11 +22,12 @@ from cloud_analytics.config.pipeline import CassandraSettings
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.engine.marts import CHANGE_LOG
 from cloud_analytics.errors import StoreUnavailable, UsageError
+from cloud_analytics.lake.folder import STORED
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.served import plan
 from cloud_analytics.serving.connect import Direct
-from cloud_analytics.serving.keyspace import Owner, claim, expect_own, found_tables
+from cloud_analytics.serving.keyspace import IDENTITY, Owner, claim, expect_own, found_tables
 from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.node_files import HOST
@@ -170,7 +172,7 @@ def test_without_memory_all_is_loaded_again_and_strangers_go(open_lake: OpenLake
                 f"INSERT INTO finops_daily_usage (org_id, usage_date, service) VALUES ('{org}', '{day}', 'magic')"
             )
     (document,) = state_of(pipeline.lake)
-    pipeline.lake.files.delete(f"{document}.json")
+    never_stored(pipeline.lake, document)
     assert set(open_lake().serve().served) == set(tables())
     assert unequal(open_lake()) == []
 
@@ -229,7 +231,7 @@ def test_a_keyspace_without_an_identity_is_its_lakes_or_nobodys(
     open_lake().serve()
     with target.session() as session:
         session.execute("DROP TABLE lake_identity")
-    (Path(open_lake().lake.root) / "_state/identity.json").unlink()
+    never_stored(open_lake().lake, IDENTITY)
     with pytest.raises(UsageError, match="holds rows, and nothing says that they are this lake's"):
         other.serve()
     before = writetimes(target)
@@ -319,7 +321,7 @@ def test_a_late_write_of_an_earlier_load_changes_nothing(open_lake: OpenLake, ta
     with target.session() as session:
         early = min(writetimes(target)) - 1
         (document,) = state_of(open_lake().lake)
-        open_lake().lake.files.delete(f"{document}.json")
+        never_stored(open_lake().lake, document)
         open_lake().serve()  # the slices are now cleared up to a later moment
         session.execute(
             "INSERT INTO finops_daily_usage (org_id, usage_date, service, total_cost_usd)"
@@ -542,6 +544,13 @@ def state_of(lake: Lake) -> list[str]:
         for info in lake.files.files("_state")
         if info.name.startswith("serving_")
     ]
+
+
+def never_stored(lake: Lake, document: str) -> None:
+    """As a lake whose version did not store this document."""
+    kept = {path: digest for path, digest in lake.stored_documents().items() if path != document}
+    lake.files.write_text(f"{STORED}.json", json.dumps(kept))
+    lake.files.delete(f"{document}.json")
 
 
 def forget_log(lake: Lake, document: str) -> None:

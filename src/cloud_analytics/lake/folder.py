@@ -65,11 +65,9 @@ class LakeFolder:
         self._contents: dict[str, Any] = {}  # as their types have them
 
     def load(self, document: Document[Content]) -> Content:
-        """The content of a state document. PipelineError where it is damaged, of another type, or was deleted."""
+        """The content of a state document. PipelineError where it is of another type, and as `state`."""
         if document.path not in self._contents:
             stored = self.state(document.path, None)
-            if stored is None and document.path in self.stored_documents():
-                raise self._damaged(f"{document.path}.json", "was deleted")
             try:
                 content = document.kind() if stored is None else document.adapter.validate_python(stored)
             except ValidationError:
@@ -90,7 +88,8 @@ class LakeFolder:
     def state(self, path: str, default: Any) -> Any:
         """A state document as JSON holds it, or `default` when it was never stored.
 
-        PipelineError where it is no JSON, or holds another kind of value than the default is (None: any).
+        PipelineError where it was stored and is gone, is no JSON, or holds another kind of value than the default is
+        (None: any).
         """
         if path not in self._documents:
             try:
@@ -100,6 +99,8 @@ class LakeFolder:
                 raise self._damaged(f"{path}.json") from None
             if default is not None and not isinstance(found, type(default)):
                 raise self._damaged(f"{path}.json")
+            if found is default and path != STORED and path in self.stored_documents():
+                raise self._deleted(path)
             self._documents[path] = found
         return self._documents[path]
 
@@ -107,6 +108,9 @@ class LakeFolder:
         """Read the documents anew from now on: another process may have stored some since."""
         self._documents.clear()
         self._contents.clear()
+
+    def _deleted(self, path: str) -> PipelineError:
+        return self._damaged(f"{path}.json", "was deleted")
 
     def _damaged(self, path: str, what: str = "is damaged") -> PipelineError:
         return PipelineError(f"{self.root}/{path} {what}, which says what the lake holds: {REMEDY}")

@@ -261,7 +261,7 @@ class Lake(LakeFolder):
 
     def inventory(self) -> dict[str, dict[str, Files]]:
         """Table → the files of its partitions, as the last transaction left them."""
-        if self.state(INVENTORY.path, None) is None and INVENTORY.path not in self.stored_documents():
+        if self.state(INVENTORY.path, None) is None:
             # A new lake, or one of a version that kept no such list: it is taken as it is.
             tables = [f"{zone}/{entry.name}" for zone in ZONES for entry in self.files.entries(zone)]
             return {table: files_after({}, {}, self.data_files(table)) for table in tables}
@@ -401,10 +401,15 @@ class Lake(LakeFolder):
         return was_decided
 
     def _expect_one_time(self) -> None:
-        """PipelineError for a document that others changed, or that is of an older backup."""
-        for path, digest in self.stored_documents().items():
-            text = self.files.read_text(f"{path}.json") if digest else None
-            if text is not None:
+        """PipelineError for a document that others changed or deleted, or that is of an older backup."""
+        stored = self.stored_documents()
+        if not stored and self.state(INVENTORY.path, None) is not None:  # each version that stores this stores both
+            raise self._deleted(STORED)
+        for path, digest in stored.items():
+            text = self.files.read_text(f"{path}.json")
+            if text is None:
+                raise self._deleted(path)
+            if digest:
                 if text_hash(text) != digest:
                     raise self._damaged(f"{path}.json", "is not as the last transaction left it")
                 self._documents[path] = json_value(text)  # so that it is read once
