@@ -97,6 +97,10 @@ def test_every_problem_of_the_file_is_told_at_once(edited: Callable[[Edit], Path
         ("org_id = current_user", "must not depend on the clock or on chance"),
         ("count(*) OVER (PARTITION BY event_id) > 1", "must look at one record alone"),
         ("count(*) > 1", "GROUP BY"),
+        ("raw RLIKE '('", "fails on a record: "),
+        ("element_at(array(1), 0) = 1", "fails on a record: "),
+        ("element_at(array(1), schema_version - 1) = 1", "fails on a record: "),
+        ("raw IS NULL AND raise_error('x') IS NULL", "fails on a record: "),
     ],
 )
 def test_a_condition_that_spark_cannot_evaluate_is_told(

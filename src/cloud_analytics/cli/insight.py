@@ -64,7 +64,7 @@ def _print_profile(found: Mapping[str, SourceProfile]) -> None:
 @command("cloud-analytics lateness", "cloud-analytics lateness --recipe --files-per-trigger 5")
 @options("landing", "lake", "conf")
 @click.option("--recipe", is_flag=True, help="Run withWatermark + dropDuplicates over landing beside it, and compare.")
-@click.option("--files-per-trigger", type=click.IntRange(1), default=5, show_default=True, help="Of the recipe.")
+@click.option("--files-per-trigger", type=click.IntRange(1, 10**6), default=5, show_default=True, help="Of the recipe.")
 def lateness(places: Places, recipe: bool, files_per_trigger: int) -> None:
     """Late data of each micro-batch, and how many events a plain watermark would have lost. None is lost here."""
     with open_lake(places) as (zones, _):

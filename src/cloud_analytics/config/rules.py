@@ -1,7 +1,7 @@
 """conf/rules.yaml: the rules of quality, in the order of their precedence.
 
 All that can be checked without Spark is checked here. Whether conditions are valid SQL is checked by
-quality/conditions.py, before any data is read.
+quality/verify.py, before any data is read.
 """
 
 from __future__ import annotations

@@ -6,14 +6,16 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pyspark.errors import AnalysisException, ParseException
-from pyspark.sql import DataFrame
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, ParseException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import DateType, StructType, TimestampType
 
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.config.rules import SHARED, Rule
-from cloud_analytics.errors import ConfigError
+from cloud_analytics.errors import ConfigError, cause_line
 from cloud_analytics.lake.built import judged_by
-from cloud_analytics.lake.lake import Lake, empty_frame
+from cloud_analytics.lake.lake import Lake
 from cloud_analytics.quality import events, masters
 from cloud_analytics.quality.conditions import condition
 from cloud_analytics.tables.zones import SILVER_MASTERS
@@ -36,7 +38,7 @@ _verified: set[str] = set()  # fingerprints of configurations that this process 
 
 
 def verify_rules(lake: Lake, config: Config) -> None:
-    """Parse and analyse each condition; no job runs. ConfigError lists every problem with its file and key.
+    """Parse, analyse and try each condition; no job runs. ConfigError lists every problem with its file and key.
 
     Nothing is done for a configuration that has judged the lake before.
     """
@@ -54,7 +56,7 @@ def verify_rules(lake: Lake, config: Config) -> None:
     shared = {rule.id for rule in config.rules.of(SHARED)}
     problems: dict[str, str] = {}
     for source, schema in schemas.items():
-        records = empty_frame(lake.spark, schema)
+        records = _two_records(lake.spark, schema)
         rules = [rule for rule in config.rules_of(source) if not rule.by_step]
         if _problem(records, config, source, rules) is None:  # nearly always: then one analysis is enough
             continue
@@ -67,6 +69,17 @@ def verify_rules(lake: Lake, config: Config) -> None:
     if problems:
         raise ConfigError([f"rules.yaml: {key}: {problem}" for key, problem in problems.items()])
     _verified.add(config.fingerprint())
+
+
+def _two_records(spark: SparkSession, schema: StructType) -> DataFrame:
+    """A record with values and one without. Spark computes with such rows while it optimises, without a job."""
+    rows: list[list[str]] = [[], []]
+    for field in schema:
+        value = "2025-06-01" if isinstance(field.dataType, DateType | TimestampType) else "1"
+        for row, written in zip(rows, (f"'{value}'", "NULL")):
+            row.append(f"CAST({written} AS {field.dataType.simpleString()})")
+    values = ", ".join(f"({', '.join(row)})" for row in rows)
+    return spark.sql(f"SELECT * FROM VALUES {values} AS record({', '.join(f'`{name}`' for name in schema.names)})")
 
 
 def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Rule]) -> tuple[str, str] | None:
@@ -84,6 +97,11 @@ def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Ru
         return "when", "must not depend on the clock or on chance; ingest_ts is the time of the ingest"
     if _height(judged) != _height(records) + 1:
         return "when", "must look at one record alone"
+    try:
+        judged._jdf.queryExecution().optimizedPlan()
+    except (PySparkException, Py4JJavaError) as error:  # what Spark does not look at before it has a record
+        why = _in_short(error) if isinstance(error, PySparkException) else cause_line(error)
+        return "when", f"fails on a record: {why}"
     return None
 
 
@@ -100,7 +118,7 @@ def _height(frame: DataFrame) -> int:
     return len(str(_plan(frame).numberedTreeString()).splitlines())
 
 
-def _in_short(error: AnalysisException | ParseException) -> str:
+def _in_short(error: PySparkException) -> str:
     """Spark's own words, without error class, position and plan."""
     text = next((line for line in str(error).splitlines() if line.strip()), "")
     text = re.sub(r"^\[[A-Z_.]+\] ", "", text)
