@@ -88,3 +88,16 @@ def test_a_holder_that_is_gone_is_not_named(tmp_path: Path) -> None:
         assert path.read_text() == str(os.getpid())
         with pytest.raises(UsageError, match=rf"another run \(process {os.getpid()}\) is writing to it"):
             locks.held(tmp_path, "writer", "writing to it").__enter__()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_root_writes_to_no_lake_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could exchange a folder for a link while root writes there."""
+    state = tmp_path / "_state"
+    state.mkdir()
+    os.chown(state, 4321, 4321)
+    with pytest.raises(UsageError, match=r"is a lake of another user \(number 4321\), who could lead root to any file"):
+        locks.held(state, "writer", "writing").__enter__()
+    monkeypatch.setenv("SUDO_UID", "4321")  # that user's own `sudo`
+    with locks.held(state, "writer", "writing"):
+        pass

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
-from cloud_analytics.serving import daemon
+from cloud_analytics.serving import certificates, daemon
 from cloud_analytics.serving.node import EmbeddedNode
 
 
-def serve(answer: bytes) -> int:
-    """A server on loopback that answers one connection with these bytes; returns its port."""
+def serve(answer: bytes, identity: certificates.Identity, folder: Path) -> int:
+    """A server on loopback that answers one connection over TLS with these bytes; returns its port."""
+    key, certificate, _ = pkcs12.load_key_and_certificates(identity.store, b"hush")
+    assert key is not None
+    assert certificate is not None
+    own = folder / "own.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    own.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own)
     listener = socket.create_server(("127.0.0.1", 0))
 
     def run() -> None:
-        with listener, listener.accept()[0] as connection:
+        with (
+            listener,
+            listener.accept()[0] as plain,
+            contextlib.suppress(OSError),
+            context.wrap_socket(plain, server_side=True) as connection,
+        ):
             connection.recv(64)
             connection.sendall(answer)
 
     threading.Thread(target=run, daemon=True).start()
     return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def identity() -> certificates.Identity:
+    return certificates.identity("cassandra", "hush")
 
 
 @pytest.mark.parametrize(
@@ -38,12 +59,19 @@ def serve(answer: bytes) -> int:
     ],
     ids=["SUPPORTED", "ERROR", "a web server", "silence"],
 )
-def test_only_a_cql_server_answers(answer: bytes, speaks: bool) -> None:
-    assert daemon.answers("127.0.0.1", serve(answer)) is speaks
+def test_only_a_cql_server_answers(
+    answer: bytes, speaks: bool, identity: certificates.Identity, tmp_path: Path
+) -> None:
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_bytes(identity.certificate)
+    assert daemon.answers("127.0.0.1", serve(answer, identity, tmp_path), certificate) is speaks
+    certificate.write_bytes(certificates.identity("cassandra", "hush").certificate)
+    assert not daemon.answers("127.0.0.1", serve(answer, identity, tmp_path), certificate)  # of another certificate
 
 
-def test_a_closed_port_does_not_answer() -> None:
-    assert not daemon.answers("127.0.0.1", 1)
+def test_a_closed_port_does_not_answer(identity: certificates.Identity, tmp_path: Path) -> None:
+    (tmp_path / "certificate.pem").write_bytes(identity.certificate)
+    assert not daemon.answers("127.0.0.1", 1, tmp_path / "certificate.pem")
 
 
 def test_kept_ports_are_kept_and_taken_ones_chosen_anew() -> None:

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import pytest
 
-from cloud_analytics.errors import PipelineError, StoreDamaged, UsageError
+from cloud_analytics.errors import PipelineError, StoreDamaged, StoreUnavailable, UsageError
 from cloud_analytics.runtime.filelock import FileLock
-from cloud_analytics.serving import daemon
+from cloud_analytics.serving import certificates, daemon
 from cloud_analytics.serving.connect import Login, Row, connect, connected, readable_errors
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.node_files import USER, NodeFiles
@@ -88,6 +88,7 @@ def test_it_outlives_the_process_that_started_it(home: Path) -> None:
         "pid": status["pid"],
         "user": "cloud_analytics",
         "password_file": str(home / "password"),
+        "ca_file": str(home / "certificate.pem"),
     }
     assert os.getsid(status["pid"]) != os.getsid(0)
 
@@ -165,6 +166,27 @@ def test_another_users_node_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Path, "is_dir", refuse)
     with pytest.raises(UsageError, match="belongs to another user: .*password cannot be read"):
         _ = EmbeddedNode(tmp_path / "_cassandra").files.has_data
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("place", [".", "conf/logback.xml"])
+def test_what_another_user_can_exchange_is_not_started(tmp_path: Path, place: str) -> None:
+    home = tmp_path / "_cassandra"
+    (home / "conf").mkdir(parents=True)
+    (home / "conf" / "logback.xml").touch()
+    os.chown(home / place, 4321, 4321)
+    with pytest.raises(UsageError, match="belongs to another user: .*work as that user, give another target with"):
+        EmbeddedNode(home).start()
+
+
+def test_a_client_knows_the_node_before_it_sends_the_password(node: EmbeddedNode, tmp_path: Path) -> None:
+    """When the node ends, anybody may take its port, and clients that live on connect again by themselves."""
+    access, other = node.start(), tmp_path / "other.pem"
+    other.write_bytes(certificates.identity("cassandra", "hush").certificate)
+    with pytest.raises(UsageError, match="its certificate is not one that the given authority vouches for"):
+        connect(replace(access, ca_file=other))
+    with pytest.raises(StoreUnavailable):
+        connect(replace(access, ca_file=None))
 
 
 def test_a_cache_that_can_only_be_read_does_for_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterato
     process waits for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _expect_no_other_owner(folder)
     path = folder / f"{name}.lock"
     lock = FileLock(path)
     try:
@@ -59,6 +60,16 @@ def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterato
         yield
     finally:
         lock.release()
+
+
+def _expect_no_other_owner(folder: Path) -> None:
+    """UsageError for root in a lake of somebody else, who could exchange folders for links while root writes."""
+    owner = str(folder.stat().st_uid)
+    if os.geteuid() == 0 and owner not in ("0", os.environ.get("SUDO_UID")):
+        raise UsageError(
+            f"{folder.parent} is a lake of another user (number {owner}), who could lead root to any file: work as that"
+            " user, or give the whole lake to root (chown -R)"
+        )
 
 
 def _lives(process: str) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import zlib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, load_pem_private_key, pkcs12
 
 from cloud_analytics.untrusted import json_value
 
@@ -97,8 +98,16 @@ def trust_store(pem: bytes, password: str) -> bytes:
     return _trusting(x509.load_pem_x509_certificates(pem), password)
 
 
-def identity(name: str, password: str) -> tuple[bytes, bytes]:
-    """A store with a new key and its certificate, and a store that trusts this certificate alone."""
+class Identity(NamedTuple):
+    """A new key with its certificate, which nobody signed but itself."""
+
+    store: bytes  # the key
+    trust: bytes  # trusts this certificate alone
+    certificate: bytes  # PEM
+
+
+def identity(name: str, password: str) -> Identity:
+    """A key of one's own, as Java wants it, and what others need in order to know it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(timezone.utc)
@@ -114,7 +123,7 @@ def identity(name: str, password: str) -> tuple[bytes, bytes]:
     )
     encryption = BestAvailableEncryption(password.encode())
     store = pkcs12.serialize_key_and_certificates(name.encode(), key, certificate, None, encryption)
-    return store, _trusting([certificate], password)
+    return Identity(store, _trusting([certificate], password), certificate.public_bytes(Encoding.PEM))
 
 
 def _trusting(certificates: list[x509.Certificate], password: str) -> bytes:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
 
 if TYPE_CHECKING:  # the driver takes 0.2 s to import, so it is imported only where something connects
+    import ssl
+
     from cassandra.cluster import Session
 
 Row = dict[str, Any]
@@ -42,6 +44,17 @@ class Login:
     source: str
 
 
+def trusting(ca_file: Path) -> ssl.SSLContext:
+    """TLS to nodes whose certificates this authority signed. OSError where it cannot be read."""
+    import ssl
+
+    # Nodes are known by address, which their certificates rarely name: the authority vouches for them.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(ca_file)
+    return context
+
+
 @dataclass(frozen=True)
 class Direct:
     """Nodes that are connected to directly; `login` is None where they ask for none.
@@ -65,13 +78,7 @@ class Direct:
         """Arguments of the driver's Cluster: contact points, and TLS where a certificate authority is given."""
         options: dict[str, Any] = {"contact_points": list(self.hosts), "port": self.port}
         if self.ca_file is not None:
-            import ssl
-
-            # Nodes are known by address, which their certificates rarely name: the authority vouches for them.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.load_verify_locations(self.ca_file)
-            options["ssl_context"] = context
+            options["ssl_context"] = trusting(self.ca_file)
         return options
 
     def connector_options(self) -> dict[str, str]:
@@ -133,6 +140,10 @@ Access: TypeAlias = Direct | Bundle
 
 class StoreWaking(StoreUnavailable):
     """The store says that it is starting: it will answer in a while."""
+
+
+class LoginRefused(UsageError):
+    """The store does not know this user with this password, or asks for one and got none."""
 
 
 def connect(access: Access) -> Session:
@@ -223,10 +234,10 @@ def readable_errors(doing: str, login: Login | None = None) -> Iterator[None]:
         raise _metadata_service_error(doing, error) from error
 
 
-def _refused(doing: str, login: Login | None) -> UsageError:
+def _refused(doing: str, login: Login | None) -> LoginRefused:
     if login is None:
-        return UsageError(f"{doing}: it asks for a user name and a password, and none is set")
-    return UsageError(f"{doing}: user {login.username!r} with this password is refused: check {login.source}")
+        return LoginRefused(f"{doing}: it asks for a user name and a password, and none is set")
+    return LoginRefused(f"{doing}: user {login.username!r} with this password is refused: check {login.source}")
 
 
 def _metadata_service_error(doing: str, error: Exception) -> CloudAnalyticsError:

@@ -12,22 +12,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloud_analytics.errors import PipelineError
+from cloud_analytics.serving.connect import trusting
 
 # Below the ports that systems hand out to outgoing connections, so that a kept port is still free at the next start.
 _PORTS = range(20_000, 32_000)
 _OPTIONS_FRAME = bytes.fromhex("04 00 0000 05 00000000")  # version 4, stream 0, OPTIONS, no body
 _SUPPORTED = 0x06
+_ROUNDS = "4"  # of the hash of a password, as in jvm.options: more only protect passwords that somebody could guess
 _PROC = Path("/proc/self/cmdline").exists()  # macOS has none: there `ps` is asked
 
 
-def answers(host: str, port: int) -> bool:
-    """Whether a CQL server answers the request OPTIONS there. It is sent without importing a driver."""
+def answers(host: str, port: int, certificate: Path) -> bool:
+    """Whether the CQL server of this certificate answers the request OPTIONS there. It is sent without a driver."""
     try:
-        with socket.create_connection((host, port), timeout=2.0) as connection:
-            connection.settimeout(5.0)
-            connection.sendall(_OPTIONS_FRAME)
-            header = connection.recv(9, socket.MSG_WAITALL)
-    except OSError:
+        with socket.create_connection((host, port), timeout=2.0) as plain:
+            plain.settimeout(5.0)
+            with trusting(certificate).wrap_socket(plain) as connection:
+                connection.sendall(_OPTIONS_FRAME)
+                header = connection.recv(9)
+    except OSError:  # as ssl.SSLError is
         return False
     return len(header) == 9 and header[4] == _SUPPORTED
 
@@ -87,7 +90,7 @@ def send(pid: int, sign: signal.Signals) -> None:
 def hashed(java: Path, classpath: Sequence[Path], password: Path) -> str:
     """The password in this file as Cassandra stores it. It is on no command line."""
     command = [str(java), "-XX:TieredStopAtLevel=1", "-cp", os.pathsep.join(map(str, classpath))]
-    command += ["org.apache.cassandra.tools.HashPassword", "--input", str(password)]
+    command += ["org.apache.cassandra.tools.HashPassword", "--input", str(password), "--logrounds", _ROUNDS]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise PipelineError(f"the password of the Cassandra node cannot be hashed: {done.stderr.strip()[:200]}")

@@ -21,13 +21,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
+from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable
 from cloud_analytics.runtime.filelock import FileLock, is_locked
 from cloud_analytics.runtime.jars import cache_folder, ensure
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lock import CASSANDRA
 from cloud_analytics.serving import daemon
-from cloud_analytics.serving.connect import Direct, Login, connected, connections_of_others, readable_errors
+from cloud_analytics.serving.connect import (
+    Direct,
+    Login,
+    LoginRefused,
+    connected,
+    connections_of_others,
+    readable_errors,
+)
 from cloud_analytics.serving.node_files import HOST, MARKER, USER, NodeFiles
 
 if TYPE_CHECKING:
@@ -116,13 +123,14 @@ class EmbeddedNode:
             "pid": self._pid() if self.files.has_data and self._alive() else None,
             "user": USER,
             "password_file": str(self.files.password),
+            "ca_file": str(self.files.certificate),
         }
 
     @property
     def access(self) -> Direct:
         """The way to the node, at the port of its last start. UsageError if the password cannot be read."""
         login, port = self.files.login(), self.files.kept()["native_port"]
-        return Direct((HOST,), port, login=login, doctor=self.files.expect_undamaged)
+        return Direct((HOST,), port, login=login, ca_file=self.files.certificate, doctor=self.files.expect_undamaged)
 
     def _running(self) -> Direct:
         self.files.expect_own()
@@ -138,7 +146,7 @@ class EmbeddedNode:
         java, classpath = require_java().home / "bin" / "java", ensure(CASSANDRA)
         with self._one_starter(), self._one_chooser_of_ports():
             deadline = time.monotonic() + self._start_timeout
-            if self._alive() and not self.files.asks_for_a_password():
+            if self._alive() and not self.files.is_guarded():
                 self._end()  # an older version started it
             for _ in range(3):
                 launched = not self._alive()
@@ -224,6 +232,8 @@ class EmbeddedNode:
                 session.execute(f"ALTER ROLE {USER} WITH HASHED PASSWORD = '{hashed}'")
                 session.execute(f"DROP ROLE IF EXISTS {_DEFAULT.username}")
                 is_ours = any(self._is_ours(session, hashed) for _ in range(5))  # a connection closes after a moment
+        except LoginRefused:
+            is_ours = False
         except CloudAnalyticsError:
             self._end()
             raise
@@ -239,7 +249,7 @@ class EmbeddedNode:
         """Whether nobody else is connected to the node, or has left a login or a table in it.
 
         Who is connected could change our password, and who knows a password could connect. So connections are looked
-        at before and after the roles: between the two is no time for a login, of which the node hashes the password.
+        at before and after the roles: in these milliseconds nobody logs in, changes a password twice and is gone.
         """
         time.sleep(2 * _CACHED)
         strangers = connections_of_others(session)
@@ -257,8 +267,8 @@ class EmbeddedNode:
                 with connected(replace(own, login=_DEFAULT)) as session, readable_errors("cannot make the node's user"):
                     session.execute(f"{create} AND SUPERUSER = true AND LOGIN = true")
                 return
-            except UsageError:  # the default user is created a moment after the start; or it is gone already
-                with contextlib.suppress(UsageError), connected(own):
+            except LoginRefused:  # the default user is created a moment after the start; or it is gone already
+                with contextlib.suppress(LoginRefused), connected(own):
                     return
                 if time.monotonic() > deadline:
                     raise
@@ -269,7 +279,7 @@ class EmbeddedNode:
         port = self.files.kept().get("native_port")
         if port is None or not self._alive() or b"Startup complete" not in self.files.output.read_bytes():
             return False
-        return daemon.answers(HOST, port)
+        return daemon.answers(HOST, port, self.files.certificate)
 
     def _alive(self) -> bool:
         if self._process is not None and self._process.poll() is not None:

@@ -1,7 +1,7 @@
 """The files of the embedded node, in `<lake>/_cassandra`: what it was told, what it holds, and what it said.
 
-Only its owner may enter the folder. There are `conf/` (written at each start), `data/`, `logs/`, `password`, and
-`node.json` with the ports that were chosen at the first start.
+Only its owner may enter the folder. There are `conf/` (written at each start), `data/`, `logs/`, `password`, `key.p12`
+and `certificate.pem`, and `node.json` with the ports that were chosen at the first start.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class NodeFiles:
     def __init__(self, home: Path) -> None:
         self.home = Path(home).absolute()
         self.password, self.lock = self.home / "password", self.home / "daemon.lock"
+        self.certificate, self._key = self.home / "certificate.pem", self.home / "key.p12"
         self.log, self.output = self.home / "logs" / "system.log", self.home / "logs" / "output.log"
         # Both go with the data: what the log said of broken files, which the next start may not say again; and a file
         # that is there when nobody but the node's own user can log in.
@@ -53,7 +54,7 @@ class NodeFiles:
     def writable(self) -> Iterator[None]:
         """The folder, which is made if it is missing. UsageError if what is done meanwhile cannot write there."""
         try:
-            self._expect_no_link(str(self.home))
+            self._expect_own_path(str(self.home))
             self.home.mkdir(0o700, parents=True, exist_ok=True)
             yield
         except TimeoutError:  # of a lock
@@ -75,18 +76,23 @@ class NodeFiles:
 
     def expect_own(self) -> None:
         """UsageError for a link, which no node makes: what is written to one of a stranger is written elsewhere."""
-        self._expect_no_link(str(self.home))
+        self._expect_own_path(str(self.home))
         for folder, folders, names in os.walk(self.home):
             for name in (*folders, *names):
-                self._expect_no_link(os.path.join(folder, name))
+                self._expect_own_path(os.path.join(folder, name))
 
-    def _expect_no_link(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # the node that runs removes files
-            kind = os.lstat(path).st_mode
-            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+    def _expect_own_path(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # the node that runs removes files
+            found = os.lstat(path)
+            if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
                 raise UsageError(
                     f"{path} is no file of a Cassandra node: delete {self.home}, and `cloud-analytics serve`"
                     " makes a new node and fills it"
+                )
+            if found.st_uid != os.geteuid():  # who could exchange what the node is told
+                raise UsageError(
+                    f"the lake's Cassandra node belongs to another user: {path} is not yours; work as that user, give"
+                    f" another target with --serving, or delete {self.home} if the lake is yours"
                 )
 
     def expect_undamaged(self) -> None:
@@ -137,23 +143,30 @@ class NodeFiles:
         """Change what `node.json` says. Only who holds the lock of the node's starters may."""
         self._write("node.json", json.dumps({**self.kept(), **values}, indent=1).encode())
 
-    def asks_for_a_password(self) -> bool:
-        """Whether it was started with a configuration that asks for a password."""
+    def is_guarded(self) -> bool:
+        """Whether it was started with a configuration that asks for a password, and by which it proves who it is."""
         path = self.home / "conf" / "cassandra.yaml"
-        return path.exists() and "PasswordAuthenticator" in path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return "PasswordAuthenticator" in text and str(self._key) in text
 
     def clear(self) -> None:
         """Remove all but the locks."""
         for folder in ("data", "conf", "logs"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
-        for name in ("password", "node.json"):
-            (self.home / name).unlink(missing_ok=True)
+        for path in (self.password, self.certificate, self._key, self.home / "node.json"):
+            path.unlink(missing_ok=True)
 
     def prepare(self, native_port: int, storage_port: int, extra_yaml: Mapping[str, Any]) -> list[str]:
         """Write what a start needs; returns the options of the daemon's JVM."""
+        from cloud_analytics.serving import certificates  # takes 0.1 s, and is not needed if the node runs already
+
         self.home.chmod(0o700)  # older versions left it open
         if not (self.secured.exists() or self.password.exists()):
             self._write("password", secrets.token_urlsafe(32).encode())
+        if not (self.certificate.exists() and self._key.exists()):
+            own = certificates.identity("cassandra", self.login().password)
+            self._write(self._key.name, own.store)
+            self._write(self.certificate.name, own.certificate)
         with contextlib.suppress(FileNotFoundError):  # so that the log tells of this start alone
             os.replace(self.log, self.log.with_name("system.previous.log"))
         new = self.kept().get("new", not (self.home / "data" / "data").exists())
@@ -175,10 +188,10 @@ class NodeFiles:
         ]
 
     def _configure(self, native_port: int, storage_port: int, extra_yaml: Mapping[str, Any]) -> None:
-        from cloud_analytics.serving import certificates  # takes 0.1 s, and is not needed if the node runs already
+        from cloud_analytics.serving import certificates
 
         data, internode = self.home / "data", secrets.token_urlsafe(32)
-        identity, trust = certificates.identity("internode", internode)
+        nobody = certificates.identity("internode", internode)
         configuration: dict[str, Any] = {
             **yaml.safe_load(_template("cassandra.yaml")),
             "native_transport_port": native_port,
@@ -195,10 +208,19 @@ class NodeFiles:
                 "optional": False,
                 "require_client_auth": True,
                 "store_type": "PKCS12",
-                "keystore": str(self._write("conf/internode.p12", identity)),
-                "truststore": str(self._write("conf/internode-trust.p12", trust)),
+                "keystore": str(self._write("conf/internode.p12", nobody.store)),
+                "truststore": str(self._write("conf/internode-trust.p12", nobody.trust)),
                 "keystore_password": internode,
                 "truststore_password": internode,
+            },
+            # A client must know the node before it sends the password: when the node ends, anybody may take its port.
+            "client_encryption_options": {
+                "enabled": True,
+                "optional": False,
+                "require_client_auth": False,
+                "store_type": "PKCS12",
+                "keystore": str(self._key),
+                "keystore_password": self.login().password,
             },
             "data_file_directories": [str(data / "data")],
             **{f"{name}_directory": str(data / name) for name in ("commitlog", "hints", "saved_caches", "cdc_raw")},
