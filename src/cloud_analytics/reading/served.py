@@ -17,7 +17,6 @@ from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import Keys
 from cloud_analytics.tables.cql import ServingTable
-from cloud_analytics.untrusted import json_value
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -68,13 +67,8 @@ def plan(lake: Lake, target: Target) -> Plan:
     with target.looking_session() as (session, found):
         owner = expect_own(session, found, lake.state, str(target), target.take_over)
         loader = Loader(lake, target, session, found, owner, keys_in_gold=keys_in_gold)
-        unseen, versions = loader.unseen(), dict[tuple[str, str], int]()
-        for text in lake.files.contents(unseen).values():
-            for record in map(json_value, text.splitlines()):
-                key = record["mart"], record["partition"]
-                versions[key] = max(record["version"], versions.get(key, 0))
-        due, again = loader.due(versions) if unseen else {}, loader.due_again()
-        return loader.plan({mart: {**again.get(mart, {}), **due.get(mart, {})} for mart in loader.marts})
+        due = loader.due()
+        return loader.plan({mart: due.get(mart, {}) for mart in loader.marts})
 
 
 def _row(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -1,5 +1,8 @@
 """Gold → the serving tables: a streaming query over Gold's change log, whose `foreachBatch` loads what changed.
 
+The log wakes the query. What is due is said by the lake's state, of Gold and of the loads: a record of the log that was
+lost or cut short, or a file that others put there, changes nothing.
+
 A load has a version T, higher than that of any load before it. The rows of a changed partition are written through the
 Spark Cassandra Connector at writetime T; then the slices that the partition covers are deleted at T - 1. So those rows
 go that a correction removed or moved to another key (a rank!), and no reader finds a slice empty on the way. Loading
@@ -65,24 +68,25 @@ def _serve(lake: Lake, target: Target, written: list[tuple[str, int]]) -> None:
         checkpoint = loader.document.replace("_state/", "_checkpoints/")
         if owner is None and not loader.starts_anew:  # it was filled before keyspaces had an identity
             loader.adopt()
-        if loader.unseen():
-            pace_connector(lake.spark, target.requests_per_second)
-            if loader.starts_anew:
-                lake.files.delete(checkpoint)
-                forget_connections(lake.spark)  # one that is open learns of new tables only after a second
+        due = loader.due()
+        if not due:
+            return
+        pace_connector(lake.spark, target.requests_per_second)
+        if loader.starts_anew:
+            lake.files.delete(checkpoint)
+            forget_connections(lake.spark)  # one that is open learns of new tables only after a second
+        if lake.files.exists(CHANGE_LOG):
             _stream(lake, checkpoint, loader)
-        again = loader.due_again()
-        if again:
-            pace_connector(lake.spark, target.requests_per_second)
-            loader.load(again)
+            due = loader.due()
+        loader.load(due)
 
 
 def _stream(lake: Lake, checkpoint: str, loader: Loader) -> None:
     failures: list[BaseException] = []
 
-    def foreach_batch(batch: DataFrame, _number: int) -> None:
+    def foreach_batch(_batch: DataFrame, _number: int) -> None:
         try:
-            loader.load_changes(batch)
+            loader.load(loader.due())
         except BaseException as error:
             failures.append(error)
             raise
@@ -91,6 +95,7 @@ def _stream(lake: Lake, checkpoint: str, loader: Loader) -> None:
         return (
             lake.spark.readStream.schema(_LOG_SCHEMA)
             .option("maxFileAge", "36500d")
+            .option("pathGlobFilter", "*.json")
             .json(escape_glob(lake.files.full(CHANGE_LOG)))
             .writeStream.queryName("serve")
             .option("checkpointLocation", lake.files.full(checkpoint))

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from cloud_analytics.engine.marts import CHANGE_LOG
 from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.keyspace import IDENTITY, Found, Owner, claim, document_of, is_empty
@@ -26,11 +24,9 @@ from cloud_analytics.tables.cql import ServingTable
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
-    from cloud_analytics.lake.files import FileInfo
-
 logger = logging.getLogger(__name__)
 
-Partitions = dict[str, dict[str, int]]  # mart → partition → version of its content in Gold
+Partitions = dict[str, dict[str, str]]  # mart → partition → hash of its rows in Gold
 # of a table, partitions of its mart and some key columns → the values of these columns that Gold holds there
 KeysInGold = Callable[[ServingTable, Sequence[str], Sequence[str]], Keys]
 
@@ -84,7 +80,7 @@ class _Part:
     """What a load does to one table: it writes the `frame`, and deletes what lay under `stale` values of `columns`."""
 
     table: ServingTable
-    partitions: dict[str, int]
+    partitions: dict[str, str]
     frame: DataFrame | None
     columns: tuple[str, ...]
     stale: Keys
@@ -98,8 +94,7 @@ class Loader:
 
     * `clock`: the highest T of all loads;
     * `complete`: the marts whose first load has ended;
-    * `log`: the newest record of the change log that was seen;
-    * `partitions`: mart → partition → [version of its content, T of its load];
+    * `partitions`: mart → partition → [hash of the rows that were loaded (null: the load did not end), T of its load];
     * `writes`: month → the number of writes that were begun.
 
     `owner` is the lake whose rows the tables hold. If that is another lake, or this one after a load that it does not
@@ -123,7 +118,7 @@ class Loader:
         self.document, self.written = document_of(found), [] if written is None else written
         self.marts = {table.mart: table for table in tables().values()}
         self._keys_in_gold = keys_in_gold
-        new: dict[str, Any] = {"clock": 0, "complete": [], "log": 0, "partitions": {}, "writes": {}}
+        new: dict[str, Any] = {"clock": 0, "complete": [], "partitions": {}, "writes": {}}
         self.state = lake.state(self.document, None) or new
         self.identity = lake.state(IDENTITY, None) or {"id": uuid4().hex}
         outdated = owner is not None and (owner.lake_id != self.identity["id"] or owner.version > self.state["clock"])
@@ -131,49 +126,28 @@ class Loader:
             self.state = {**new, "clock": owner.version, "writes": self.state["writes"]}
         self.starts_anew = outdated or not self.state["clock"]  # tables that nobody has loaded, or nobody remembers to
 
-    def unseen(self) -> list[FileInfo]:
-        """The files of the change log whose records were never seen."""
-        log = self.lake.files.files(CHANGE_LOG)
-        return [info for info in log if int(info.name.partition(".")[0]) > self.state["log"]]
+    def due(self) -> Partitions:
+        """The partitions whose rows the tables may lack: mart → partition → hash of the rows that Gold holds now.
 
-    def due(self, versions: Mapping[tuple[str, str], int]) -> Partitions:
-        """Of these changes of Gold, (mart, partition) → its newest version, those that are not loaded.
-
-        A mart whose first load has not ended is always due: its whole table is cleared of rows that Gold does not have.
+        Those are partitions that changed since they were loaded, or whose load did not end; those whose last write is
+        older than half their TTL; and all that have rows of a table that somebody else has emptied. A mart whose first
+        load has not ended is always due: its whole table is cleared of rows that Gold does not have.
         """
         due: Partitions = {mart: {} for mart in self.marts if mart not in self.state["complete"]}
-        for (mart, partition), version in versions.items():
-            loaded = self.state["partitions"].get(mart, {}).get(partition, [0, 0])[0]
-            if mart in self.marts and version > loaded:
-                due.setdefault(mart, {})[partition] = version
-        return due
-
-    def load_changes(self, records: DataFrame) -> None:
-        """Load what these records of the change log name, unless that was done."""
-        newest = records.groupBy("mart", "partition").agg(F.max("version").alias("version")).collect()
-        self.load(self.due({(row.mart, row.partition): row.version for row in newest}))
-        self._keep(log=max([self.state["log"], *(row.version for row in newest)]))
-
-    def due_again(self) -> Partitions:
-        """The partitions that are written once more though Gold did not change.
-
-        Those are partitions whose last write is older than half their TTL, and all partitions of a table that somebody
-        else has emptied. A partition without rows is never written again.
-        """
-        due: Partitions = {}
-        now, rows = time.time_ns() // 1_000, self._gold_rows()
-        for mart, loaded in self.state["partitions"].items():
-            table = self.marts[mart]
-            with_rows = {name: entry for name, entry in loaded.items() if (mart, name) in rows}
-            loadable = bool(with_rows) and mart in self.state["complete"] and table.name in self.present
-            emptied = loadable and is_empty(self.session, table)
+        states, now = self.lake.load(built.TABLES), time.time_ns() // 1_000
+        for mart, table in self.marts.items():
+            gold, loaded = states.get(table.source.path, {}), self.state["partitions"].get(mart, {})
+            known = any(gold[name].rows for name in gold.keys() & loaded.keys()) and mart in self.state["complete"]
+            emptied = known and table.name in self.present and is_empty(self.session, table)
             limit = now - table.ttl_seconds * 1_000_000 // 2
-            again = {name: version for name, (version, at) in with_rows.items() if emptied or at < limit}
-            if again:
-                due[mart] = again
+            for name in {*gold, *loaded}:
+                content, (before, at) = built.content_of(gold.get(name)), loaded.get(name, ("", now))
+                again = name in gold and gold[name].rows and (emptied or at < limit)
+                if content != before or again:
+                    due.setdefault(mart, {})[name] = content
         return due
 
-    def plan(self, due: Mapping[str, dict[str, int]]) -> Plan:
+    def plan(self, due: Mapping[str, dict[str, str]]) -> Plan:
         """What a load of these partitions would write."""
         return self._plan(self._parts(due))
 
@@ -190,12 +164,11 @@ class Loader:
         if plan.allowance is not None:
             logger.log(logging.WARNING if plan.exceeds_allowance else logging.INFO, plan.line())
         before = self.state["partitions"]
-        versions = [version for partitions in due.values() for version in partitions.values()]
-        clock = max(self.state["clock"] + 1, time.time_ns() // 1_000, *versions)
+        clock = max(self.state["clock"] + 1, time.time_ns() // 1_000)
         # Before the first write: should this load die, the next one has a higher T and knows which slices to clear.
         self._keep(
             clock=clock,
-            partitions=_merged(before, due, lambda _version, old: old or [0, clock]),
+            partitions=_merged(before, due, lambda _content: [None, clock]),
             writes={_month(): plan.written + plan.writes},
         )
         self._claim()
@@ -226,11 +199,11 @@ class Loader:
         """Several tables are loaded at once, unless the store limits the requests: then one after the other."""
         return ThreadPoolExecutor(4 if self.target.requests_per_second is None else 1)
 
-    def _parts(self, due: Mapping[str, dict[str, int]]) -> list[_Part]:
+    def _parts(self, due: Mapping[str, dict[str, str]]) -> list[_Part]:
         with self._pool() as pool:
             return list(pool.map(lambda mart: self._part(self.marts[mart], due[mart]), due))
 
-    def _part(self, table: ServingTable, due: dict[str, int]) -> _Part:
+    def _part(self, table: ServingTable, due: dict[str, str]) -> _Part:
         complete, partitions = table.mart in self.state["complete"], sorted(due)
         columns = table.slice_key if complete else table.partition_key
         stale: Keys = set()
@@ -262,7 +235,7 @@ class Loader:
         self.written.append((part.table.name, part.plan.rows))
         self._keep(
             complete=sorted({*self.state["complete"], mart}),
-            partitions=_merged(before, {mart: part.partitions}, lambda version, _old: [version, clock]),
+            partitions=_merged(before, {mart: part.partitions}, lambda content: [content, clock]),
         )
 
     def _plan(self, parts: list[_Part]) -> Plan:
@@ -291,9 +264,9 @@ def _month() -> str:
     return f"{datetime.now(timezone.utc):%Y-%m}"
 
 
-def _merged(known: dict[str, Any], due: Partitions, value: Callable[[int, Any], Any]) -> dict[str, Any]:
+def _merged(known: dict[str, Any], due: Partitions, value: Callable[[str], Any]) -> dict[str, Any]:
     merged = {mart: dict(partitions) for mart, partitions in known.items()}
     for mart, partitions in due.items():
         entries = merged.setdefault(mart, {})
-        entries.update({p: value(version, entries.get(p)) for p, version in partitions.items()})
+        entries.update({name: value(content) for name, content in partitions.items()})
     return merged
