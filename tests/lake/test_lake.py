@@ -256,6 +256,33 @@ def test_nothing_is_written_into_a_folder_of_others(spark: SparkSession, tmp_pat
         pass
 
 
+def test_what_nothing_can_build_again_is_on_disk_before_the_journal(
+    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss of power after the commit left empty files of Bronze, which nothing can build again."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), lake.root))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    rows = _frame(spark, (9, "a"), (9, "b"))
+    with lake.writer(), lake.transaction() as transaction:
+        for table in ("bronze/t", "quarantine/t", "silver/t", "gold/t"):
+            transaction.replace(table, rows, ["date"], remove=None)
+        transaction.final += ("gold/t", "silver/t/date=b")
+        closed = [f"silver/t/{path}" for path in lake.data_files("silver/t") if path.startswith("date=b")]
+    journal = synced.index("_state/.journal.json.tmp")
+    staged = [path for path in synced[:journal] if path.startswith("_staging/")]
+    assert sorted(path.split("/")[2] for path in staged) == ["0", "0", "1", "1", "2", "3", "3"]
+    assert len(set(staged)) == len(staged)
+    assert closed[0] in synced[:journal]
+    assert synced[journal + 1] == "_state"
+    assert {"bronze", "bronze/t", "bronze/t/date=a", "quarantine/t/date=b", "_state"} <= {*synced[journal + 2 :]}
+
+
 def test_a_second_writer_is_told_so(spark: SparkSession, lake: Lake) -> None:
     for name in (lake.root, f"file://{lake.root}", f"file:{lake.root}/"):
         with lake.writer(), pytest.raises(UsageError, match="another run"), Lake(spark, name).writer():

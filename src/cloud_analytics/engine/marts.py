@@ -8,7 +8,7 @@ of the change log, which serving follows.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -90,6 +90,7 @@ def refresh(
         if not stale and not documents:
             break
         with lake.transaction() as transaction:
+            transaction.final += tuple(run.final(bool(documents)))
             for document, content in documents.items():
                 transaction.store(document, content)
             for name, partitions in run.build(transaction, stale).items() if stale else ():
@@ -138,6 +139,15 @@ class _Refresh:
             if stale:
                 found[path] = frozenset(stale)
         return found
+
+    def final(self, closing: bool) -> Iterator[str]:
+        """The folders of what stays of closed months as it is. Partitions are not replaced after the `closing`."""
+        for path, table in self.tables.items() if self.closed else ():
+            if table.closes is not None:
+                yield path
+            for name in self.known.get(path, {}) if closing else ():
+                if table.is_held(name, self.closed):
+                    yield f"{path}/{table.partition}={name}"
 
     def build(self, transaction: Transaction, stale: dict[str, frozenset[str]]) -> dict[str, int]:
         """Build the stale partitions, replace those whose content differs, and record all."""

@@ -196,3 +196,6 @@ class FileSystem(ReadableFiles):
     @abstractmethod
     def make_folder(self, path: str) -> None:
         """Create a folder and its parents; nothing happens on an object store, which has no folders."""
+
+    def sync(self, paths: Iterable[str]) -> None:
+        """Have these files, and names in these folders, outlive a loss of power. Stores of other machines see to it."""

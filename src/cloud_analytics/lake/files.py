@@ -9,7 +9,8 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -95,6 +96,19 @@ class LocalFileSystem(FileSystem):
 
     def make_folder(self, path: str) -> None:
         os.makedirs(self._path(path), exist_ok=True)
+
+    def sync(self, paths: Iterable[str]) -> None:
+        def sync(path: str) -> None:
+            with suppress(FileNotFoundError):  # a journal that is finished again may name what is gone
+                descriptor = os.open(self._path(path), os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+        with ThreadPoolExecutor(8) as pool:  # the disk takes those that wait together: several times faster
+            for _ in pool.map(sync, paths):
+                pass
 
     def entries(self, path: str) -> list[FileInfo]:
         try:

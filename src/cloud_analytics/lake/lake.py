@@ -5,6 +5,8 @@ from that moment it is decided. Then it moves the new files in, removes the old 
 Each of these steps may be repeated, so the next start finishes what a killed process began. Without a journal, staging
 is waste and is thrown away.
 
+What nothing can build again is on disk before the journal is, so that a loss of power does not leave it empty.
+
 Where one file follows another one in a partition, as everywhere in Gold, it takes the old file's name in one step: a
 reader from outside finds the partition as it was or as it is, at any moment. Where there are several files, the old
 ones are removed first, so that nobody reads a row twice.
@@ -38,6 +40,7 @@ from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
 from cloud_analytics.untrusted import json_value
 
+_FINAL = ("bronze", "quarantine")  # of these, other zones are built again
 _STAGING = "_staging"
 _STATE = "_state"
 
@@ -93,6 +96,8 @@ class Transaction:
     _cleared: dict[str, frozenset[str]] = field(default_factory=dict)
     _documents: dict[str, Any] = field(default_factory=dict)
     _lines: dict[str, str] = field(default_factory=dict)
+    final: tuple[str, ...] = _FINAL
+    """Folders of what nothing can build again: it is on disk before the transaction is decided."""
 
     def replace(
         self,
@@ -330,8 +335,18 @@ class Lake(LakeFolder):
         journal = transaction.journal()
         self._expect_inside(*{path.rpartition("/")[0] for path in journal.paths()})
         self._expect_lease(decided=False)
+        self._sync(journal, transaction.final)
         self.files.write_text(f"{JOURNAL.path}.json", json.dumps(vars(journal)))
+        self.files.sync([_STATE])
         self._apply(journal)
+
+    def _sync(self, journal: Journal, final: Sequence[str]) -> None:
+        """Have on disk what becomes files of `final` folders, and what is there of those that were not final before."""
+        is_final = lies_below(final)
+        gone = {*journal.remove, *(target for _, target in journal.replace)}
+        there = [f"{folder}/{path}" for folder in final if folder not in _FINAL for path in self.data_files(folder)]
+        come = [source for source, target in (*journal.move, *journal.replace) if is_final(target)]
+        self.files.sync([*come, *(path for path in there if path not in gone)])
 
     def _apply(self, journal: Journal, again: bool = False) -> None:
         """Do what a journal says; `again`: some of it may have been done by a process that died."""
@@ -361,6 +376,8 @@ class Lake(LakeFolder):
         for path, text in journal.lines.items():
             self.files.write_text(path, text)
         self._expect_lease()
+        final = filter(lies_below(_FINAL), (target for _, target in (*journal.move, *journal.replace)))
+        self.files.sync([_STATE, *sorted({path[:end] for path in final for end, c in enumerate(path) if c == "/"})])
         self.files.delete(f"{JOURNAL.path}.json")
         waste = f"{_STAGING}/{journal.number}"  # by now hundreds of empty folders
         if self._sweeper is None:
