@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
 from cloud_analytics.lake.files import ReadableFiles, open_files
+from cloud_analytics.lake.journal import changed_by_others
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.audit import Audit, audit
@@ -112,7 +113,7 @@ def unknown_files(lake: Path) -> list[str]:
     def no_session() -> SparkSession:
         raise AssertionError("files are listed without Spark")
 
-    found = Lake(no_session, str(lake)).changed_by_others()
+    found = changed_by_others(Lake(no_session, str(lake)))
     return [f"{table}/{folder}" for table, folders in found.items() for folder in folders]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +26,9 @@ from click.testing import CliRunner, Result
 from cloud_analytics.cli import cli
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake import journal
-from cloud_analytics.lake.files import LocalFileSystem, open_files
+from cloud_analytics.lake.files import FileInfo, LocalFileSystem, open_files
+from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.lake.journal import INVENTORY, files_after
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.runtime import filelock
 from cloud_analytics.runtime.filelock import FileLock
@@ -265,6 +268,64 @@ def test_a_reader_waits_while_a_live_writer_commits(lake: Path) -> None:
         writer.start()
         assert opened.row("SELECT count(*) AS n FROM gold.carbon_impact")["n"] == 3 + 4
         writer.join()
+
+
+def settle(lake: Path) -> None:
+    """Store the inventory of the mart, as a transaction does."""
+    found = LakeFolder(LocalFileSystem(str(lake))).data_files(MART)
+    (lake / "_state").mkdir(exist_ok=True)
+    (lake / "_state/last_transaction.json").write_text("1")
+    (lake / "_state/files.json").write_bytes(INVENTORY.adapter.dump_json({MART: files_after({}, {}, found)}))
+
+
+def test_what_others_deleted_or_exchanged_is_told_by_every_reader_and_no_audit_is_balanced(lake: Path) -> None:
+    def told(*command: str) -> tuple[Result, list[str]]:
+        done = CliRunner().invoke(cli, [*command, "--lake", str(lake), "--format", "json"])
+        return done, [line for line in done.stderr.splitlines() if "others changed" in line]
+
+    settle(lake)
+    audit, sql = ("audit", "--landing", str(lake)), ("sql", "SELECT count(*) AS n FROM gold.carbon_impact")
+    done, warned = told(*audit)
+    assert (done.exit_code, warned) == (0, [])
+    put(lake, "2025-06-10", 2, events=pa.array([4, 5]))
+    shutil.rmtree(lake / MART / "usage_date=2025-06-11")
+    done, warned = told(*sql)
+    assert done.exit_code == 0
+    assert warned == [
+        "warning: others changed gold/carbon_impact (files of 2025-06-10 and 1 more partitions): figures may be wrong"
+        " until `cloud-analytics run` builds them again, or says what it cannot build"
+    ]
+    done, warned = told(*audit)
+    assert (done.exit_code, len(warned)) == (1, 1)
+    assert json.loads(done.stdout)["changed_by_others"] == {MART: "files of 2025-06-10 and 1 more partitions"}
+    for more in ([], ["--quiet"]):
+        done = CliRunner().invoke(cli, [*audit, "--lake", str(lake), *more])
+        assert done.exit_code == 1
+        assert "Balanced" not in done.stdout
+        assert "NOT as the pipeline left it: others changed gold/carbon_impact" in done.stdout
+
+
+def test_commits_while_files_are_compared_are_no_changes_by_others(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(lake)
+    opened = reader(lake)
+    files, days, open_commit = opened.files.files, iter(("2025-06-12", "2025-06-13")), []
+
+    def begin_a_commit(path: str) -> list[FileInfo]:
+        for day in days:  # after the inventory was read and before the files are listed, twice
+            put(lake, day)
+            open_commit.append(day)
+            break
+        return files(path)
+
+    def end_it(_: object) -> None:
+        if open_commit:
+            open_commit.clear()
+            settle(lake)
+
+    monkeypatch.setattr(opened.files, "files", begin_a_commit)
+    monkeypatch.setattr(journal, "await_commit", end_it)
+    assert opened.changed() == {}
+    assert next(days, None) is None
 
 
 def test_no_command_that_only_reads_starts_spark(tmp_path: Path) -> None:

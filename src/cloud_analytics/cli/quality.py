@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 @command(
     "cloud-analytics audit",
     "cloud-analytics audit --format json",
-    fails="a line of some source is unaccounted for, or a closed month and its restatements do not add up",
+    fails="a line of some source is unaccounted for, a closed month and its restatements do not add up, or others"
+    " changed files of the lake",
 )
 @options("landing", "lake", "conf")
 def audit(places: Places) -> None:
@@ -79,9 +80,17 @@ def audit_line(result: Audit) -> str:
     apart = [month.words() for month in result.closed if not month.agrees]
     if apart:
         return f"Closed months do NOT add up: {'; '.join(apart)}."
+    if result.changed:
+        return _changed_line(result)
     silver = sum(source.silver for source in result.sources.values())
     rejected = sum(sum(source.quarantine.values()) for source in result.sources.values())
     return f"Balanced: {silver + rejected:,} lines = {silver:,} in Silver + {rejected:,} in quarantine."
+
+
+def _changed_line(result: Audit) -> str:
+    from cloud_analytics.reading.lake import REMEDY_FOR_CHANGES, changes
+
+    return f"NOT as the pipeline left it: others changed {changes(result.changed)}; {REMEDY_FOR_CHANGES}."
 
 
 def print_audit(result: Audit) -> None:
@@ -99,6 +108,8 @@ def print_audit(result: Audit) -> None:
         say(f"{result.archived:,} event files have left landing: their lines are counted as Bronze holds them.")
     for month in result.closed:
         say(month.words())
+    if result.changed:
+        say(_changed_line(result))
 
 
 @click.group(cls=Group, examples=("cloud-analytics quarantine list", "cloud-analytics quarantine replay"))

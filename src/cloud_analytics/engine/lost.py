@@ -13,6 +13,7 @@ from cloud_analytics.gold import marts
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import States
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY
+from cloud_analytics.lake.journal import changed_by_others, told
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.quality import quarantine
 from cloud_analytics.silver import state as silver_state
@@ -22,12 +23,12 @@ from cloud_analytics.tables.zones import COST_BASELINES, QUARANTINED_EVENTS, SIL
 logger = logging.getLogger(__name__)
 
 _TIMELESS = f"{QUARANTINED_EVENTS.partition}={NO_VALUE}"  # where Bronze puts what it rejects
-_Changed = Mapping[str, Mapping[str, bool]]  # see `Lake.changed_by_others`
+_Changed = Mapping[str, Mapping[str, bool]]  # see `changed_by_others`
 
 
 def expect_whole_bronze(lake: Lake) -> None:
     """PipelineError where others changed files of Bronze, or of what Bronze rejects: nothing can build these again."""
-    _refuse_bronze(lake.changed_by_others(("bronze", "quarantine")))
+    _refuse_bronze(changed_by_others(lake, lambda table: table.startswith(("bronze/", "quarantine/"))))
 
 
 def forget_lost(lake: Lake) -> None:
@@ -36,7 +37,7 @@ def forget_lost(lake: Lake) -> None:
     Each table is told by a warning. PipelineError for what cannot be built again: files of Bronze, and what Gold keeps
     of months that finance has closed.
     """
-    found = lake.changed_by_others()
+    found = changed_by_others(lake)
     _refuse_bronze(found)
     tables = [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
     rest = [COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]  # built with what the state knows by name
@@ -72,7 +73,7 @@ def forget_lost(lake: Lake) -> None:
     with lake.transaction() as transaction:
         for path, folders in lost.items():
             if folders:
-                logger.warning(f"others changed {path}, {_told(folders)}: what Bronze gives of it is built again")
+                logger.warning(f"others changed {path}, {told(folders)}: what Bronze gives of it is built again")
                 transaction.clear(path, folders)
         transaction.store(silver_state.DOCUMENT, replace(silver, dates=dates, settled=settled, baselines=baselines))
         transaction.store(built.TABLES, left)
@@ -108,12 +109,5 @@ def _name(folder: str) -> str:
 
 def _refuse(path: str, folders: Collection[str]) -> None:
     if folders:
-        told = f"others changed {path}, {_told(folders)}"
-        raise PipelineError(f"{told}, which nothing in the lake can build again: {REMEDY}")
-
-
-def _told(folders: Collection[str]) -> str:
-    """`files of 2025-06-01 and 3 more partitions`; `its files` for a table that is one partition."""
-    first, *others = sorted(map(_name, folders))
-    more = f" and {len(others)} more partitions" if others else ""
-    return f"files of {first}{more}" if first else "its files"
+        changed = f"others changed {path}, {told(folders)}"
+        raise PipelineError(f"{changed}, which nothing in the lake can build again: {REMEDY}")

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from cloud_analytics.errors import PipelineError
+from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.untrusted import json_value
 
@@ -103,6 +103,27 @@ class LakeFolder:
                 raise self._deleted(path)
             self._documents[path] = found
         return self._documents[path]
+
+    def data_files(self, table: str) -> dict[str, int]:
+        """The data files of a table or folder, relative to it → their bytes. UsageError for a link out of the lake.
+
+        A name begins with the number of the transaction that wrote the file, or is that of the file that it replaced.
+        """
+        self._expect_inside(table)
+        prefix = None
+        found = {}
+        for info in self.files.files(table):
+            if prefix is None:
+                marker = f"/{table}/"
+                prefix = info.path.index(marker, len(self.root) - 1 if self.root in info.path else 0) + len(marker)
+            found[info.path[prefix:]] = info.length
+        return found
+
+    def _expect_inside(self, *folders: str) -> None:
+        """UsageError for a link to somewhere else: in a lake from somebody else it could lead to any of our files."""
+        for folder in folders:
+            if self.files.leads_out(f"{folder}/x"):
+                raise UsageError(f"{self.root}/{folder} is a link out of the lake: link the whole folder instead")
 
     def _forget(self) -> None:
         """Read the documents anew from now on: another process may have stored some since."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +19,12 @@ from pydantic import AfterValidator
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.files import LocalFileSystem, ReadableFiles
-from cloud_analytics.lake.folder import Document
+from cloud_analytics.lake.folder import ZONES, Document, LakeFolder
 from cloud_analytics.runtime.filelock import is_locked
 
 _PATIENCE = 20.0  # seconds for which a reader waits for one and the same transaction
 _POLL = 0.03
+_LOOKS = 10  # of a reader at files that others seem to have changed, while writers commit
 
 
 def _inside(path: str) -> str:
@@ -97,6 +98,53 @@ def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:
     """The partitions whose files, those that are `there`, are not those that were `left` → whether any is there."""
     found = files_after({}, {}, there)
     return {folder: folder in found for folder in {*left, *found} if left.get(folder) != found.get(folder)}
+
+
+def inventory(lake: LakeFolder) -> dict[str, dict[str, Files]]:
+    """Table → the files of its partitions, as the last transaction left them."""
+    if lake.state(INVENTORY.path, None) is None:
+        # A new lake, or one of a version that kept no such list: it is taken as it is.
+        tables = [f"{zone}/{entry.name}" for zone in ZONES for entry in lake.files.entries(zone)]
+        return {table: files_after({}, {}, lake.data_files(table)) for table in tables}
+    return lake.load(INVENTORY)
+
+
+def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] = bool) -> dict[str, dict[str, bool]]:
+    """Table → the partitions whose files are not those that the last transaction left → whether any is there.
+
+    Only the tables that `chosen` accepts are looked at.
+    """
+    if lake.state(INVENTORY.path, None) is None:
+        return {}
+    found: dict[str, dict[str, bool]] = {}
+
+    def compare(table: str) -> None:
+        found[table] = differing(left[table], lake.data_files(table))
+
+    left = lake.load(INVENTORY)
+    lake.files.each(compare, filter(chosen, left))
+    return {table: found[table] for table in left if found.get(table)}
+
+
+def changed_for_readers(files: ReadableFiles, chosen: Callable[[str], bool]) -> dict[str, dict[str, bool]]:
+    """The same beside writers that commit meanwhile: what is found twice, while the inventory stays as it is."""
+    before = None
+    for _ in range(_LOOKS):
+        await_commit(files)
+        lake = LakeFolder(files)
+        found = changed_by_others(lake, chosen)
+        now = found, lake.state(INVENTORY.path, None)
+        if not found or now == before:
+            return found
+        before = now
+    return {}
+
+
+def told(folders: Collection[str]) -> str:
+    """`files of 2025-06-01 and 3 more partitions`; `its files` for a table that is one partition."""
+    first, *others = sorted(folder.partition("=")[2] for folder in folders)
+    more = f" and {len(others)} more partitions" if others else ""
+    return f"files of {first}{more}" if first else "its files"
 
 
 def await_commit(files: ReadableFiles) -> None:

@@ -29,11 +29,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder, text_hash
-from cloud_analytics.lake.journal import INVENTORY, JOURNAL, Files, Journal, differing, files_after, folder_of
+from cloud_analytics.lake.journal import INVENTORY, JOURNAL, Journal, files_after, folder_of, inventory
 from cloud_analytics.lake.locks import Lease, held
 from cloud_analytics.lake.rows import collected, parquet_files
 from cloud_analytics.lake.uris import absolute, escape_glob
@@ -200,7 +199,7 @@ class Transaction:
 
     def _take_stock(self, gone: Mapping[str, Mapping[str, int]], come: Mapping[str, Mapping[str, int]]) -> None:
         """Store which files the tables have after this transaction."""
-        known, found = self.lake.inventory(), {}
+        known, found = inventory(self.lake), {}
         for table in gone:
             anew = self._cleared.get(table, frozenset())
             before = {folder: files for folder, files in known.get(table, {}).items() if folder not in anew}
@@ -248,41 +247,6 @@ class Lake(LakeFolder):
         return file_system(self.spark, root)
 
     # reading
-
-    def data_files(self, table: str) -> dict[str, int]:
-        """The data files of a table or folder, relative to it → their bytes. UsageError for a link out of the lake.
-
-        A name begins with the number of the transaction that wrote the file, or is that of the file that it replaced.
-        """
-        self._expect_inside(table)
-        prefix = None
-        found = {}
-        for info in self.files.files(table):
-            if prefix is None:
-                marker = f"/{table}/"
-                prefix = info.path.index(marker, len(self.root) - 1 if self.root in info.path else 0) + len(marker)
-            found[info.path[prefix:]] = info.length
-        return found
-
-    def inventory(self) -> dict[str, dict[str, Files]]:
-        """Table → the files of its partitions, as the last transaction left them."""
-        if self.state(INVENTORY.path, None) is None:
-            # A new lake, or one of a version that kept no such list: it is taken as it is.
-            tables = [f"{zone}/{entry.name}" for zone in ZONES for entry in self.files.entries(zone)]
-            return {table: files_after({}, {}, self.data_files(table)) for table in tables}
-        return self.load(INVENTORY)
-
-    def changed_by_others(self, zones: Collection[str] = ZONES) -> dict[str, dict[str, bool]]:
-        """Table → the partitions whose files are not those that the last transaction left → whether any is there."""
-        tables = {table: left for table, left in self.inventory().items() if table.partition("/")[0] in zones}
-        found = {table: differing(left, self.data_files(table)) for table, left in tables.items()}
-        return {table: folders for table, folders in found.items() if folders}
-
-    def _expect_inside(self, *folders: str) -> None:
-        """UsageError for a link to somewhere else: in a lake from somebody else it could lead to any of our files."""
-        for folder in folders:
-            if self.files.leads_out(f"{folder}/x"):
-                raise UsageError(f"{self.root}/{folder} is a link out of the lake: link the whole folder instead")
 
     def partitions(self, table: str) -> dict[str, dict[str, str]]:
         """Folder, relative to the table, that holds files → the values of its partition columns."""

@@ -38,11 +38,15 @@ class SourceAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """The audit of a lake against its landing folder; `archived` event files left it after their ingest."""
+    """The audit of a lake against its landing folder; `archived` event files left it after their ingest.
+
+    `changed`: table → the files that are not as the pipeline left them (`LakeReader.changed`).
+    """
 
     sources: dict[str, SourceAudit]
     archived: int = 0
     closed: list[Month] = field(default_factory=list)
+    changed: dict[str, str] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -51,14 +55,15 @@ class Audit:
 
     @property
     def holds(self) -> bool:
-        """Whether all sources are balanced, and the closed months add up with their restatements."""
-        return self.balanced and all(month.agrees for month in self.closed)
+        """Whether all sources are balanced, closed months add up with their restatements, and nobody changed files."""
+        return self.balanced and all(month.agrees for month in self.closed) and not self.changed
 
     def as_json(self) -> dict[str, object]:
-        """The shape that `audit --format json` prints; it has closed months only where there are some."""
+        """The shape that `audit --format json` prints; it has closed months and changed files where there are some."""
         sources = {name: {**asdict(source), "balanced": source.balanced} for name, source in self.sources.items()}
         closed = [month.as_json() for month in self.closed]
-        return {"sources": sources, "balanced": self.balanced} | ({"closed_months": closed} if closed else {})
+        more = {"closed_months": closed, "changed_by_others": self.changed}
+        return {"sources": sources, "balanced": self.balanced} | {key: found for key, found in more.items() if found}
 
 
 def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
@@ -77,7 +82,7 @@ def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
         else:
             rejected[row["source"]][row["error_type"]] = row["rows"]
     sources = {name: SourceAudit(landed[name], silver[name], rejected[name]) for name in SOURCES}
-    return Audit(sources, len(archived), closed_months(lake, config))
+    return Audit(sources, len(archived), closed_months(lake, config), lake.changed())
 
 
 def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]) -> int:

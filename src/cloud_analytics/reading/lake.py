@@ -7,6 +7,7 @@ anything, and to read a file outside the zones, whatever the query says.
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 import threading
@@ -21,7 +22,7 @@ import duckdb
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, ZONES, LakeFolder
-from cloud_analytics.lake.journal import await_commit
+from cloud_analytics.lake.journal import await_commit, changed_for_readers, told
 from cloud_analytics.lake.uris import no_pattern
 from cloud_analytics.reading.tables import declared, figures, is_open, tables
 
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+logger = logging.getLogger(__name__)
+
 # What DuckDB says of a file without a footer.
 _NO_PARQUET = re.compile(r"No magic bytes found at end of file '(.+)'|File '(.+)' too small to be a Parquet file")
 # What it says of a value that is none of the type that is expected.
 _COLUMN = re.compile(r'(?:casting from source|failed to cast) column "?(\w+)')
+REMEDY_FOR_CHANGES = "`cloud-analytics run` builds them again, or says what it cannot build"
+_SHOWN = 3  # tables that others changed
 _ATTEMPTS = 20  # while writers replace files under a query
 _CALM = 3  # attempts that wait for a query during which no file changes
 _BATCH = 100_000  # rows
@@ -61,6 +66,20 @@ class LakeReader(LakeFolder):
         self._shown: dict[str, list[FileInfo]] = {}  # table → the files of which its view is made
         # Whether each file is asked for its columns: they differ in a table that several versions have written.
         self._by_name = False
+        self._changed: dict[str, str] | None = None
+
+    def changed(self) -> dict[str, str]:
+        """Table → which of its files are not those that the last transaction left, in words.
+
+        It is looked for once, at the first question, and told by a warning.
+        """
+        if self._changed is None:
+            found = changed_for_readers(self.files, lambda table: declared(table) is not None)
+            self._changed = {table: told(folders) for table, folders in found.items()}
+            if self._changed:
+                said = f"others changed {changes(self._changed)}"
+                logger.warning(f"{said}: figures may be wrong until {REMEDY_FOR_CHANGES}")
+        return self._changed
 
     def state(self, path: str, default: Any) -> Any:
         """See `LakeFolder`. UsageError where a command was killed while it put its files in place (`await_commit`)."""
@@ -149,6 +168,7 @@ class LakeReader(LakeFolder):
 
     def _answer(self, query: str, parameters: Parameters, take: Callable[[Any], Found]) -> Found:
         with self._turn:
+            self.changed()
             for attempt in range(_ATTEMPTS):
                 time.sleep(attempt * _PAUSE)
                 await_commit(self.files)
@@ -219,6 +239,12 @@ class LakeReader(LakeFolder):
             for name, kind in columns.items()
         ]
         return f"{view} {', '.join(sums)} FROM ({selected})" + (" GROUP BY ALL" if added else "")
+
+
+def changes(changed: Mapping[str, str]) -> str:
+    """The tables that others changed, in words: the first ones with their partitions."""
+    shown = [f"{table} ({files})" for table, files in list(changed.items())[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(changed) - _SHOWN} more tables" if len(changed) > _SHOWN else "")
 
 
 def _stoppable(work: Callable[[], Found], interrupt: Callable[[], None]) -> Found:
