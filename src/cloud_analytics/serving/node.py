@@ -123,7 +123,6 @@ class EmbeddedNode:
             "pid": self._pid() if self.files.has_data and self._alive() else None,
             "user": USER,
             "password_file": str(self.files.password),
-            "ca_file": str(self.files.certificate),
         }
 
     @property

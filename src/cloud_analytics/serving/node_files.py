@@ -213,10 +213,11 @@ class NodeFiles:
                 "keystore_password": internode,
                 "truststore_password": internode,
             },
-            # A client must know the node before it sends the password: when the node ends, anybody may take its port.
+            # By its certificate a client knows the node before it sends the password: when the node ends, anybody may
+            # take its port. Clients that only know user and password, as other tools do, may go without TLS.
             "client_encryption_options": {
                 "enabled": True,
-                "optional": False,
+                "optional": True,
                 "require_client_auth": False,
                 "store_type": "PKCS12",
                 "keystore": str(self._key),
