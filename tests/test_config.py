@@ -216,16 +216,19 @@ def test_words_of_the_taxonomy_match_whatever_their_case(conf: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
-@pytest.mark.parametrize("given", ["conf", "conf/rules.yaml"])
+@pytest.mark.parametrize("given", ["conf", "conf/rules.yaml", "conf/link.yaml", "."])
 def test_a_conf_of_another_user_in_the_current_folder_is_refused(
     given: str, conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Settings can name code that Spark runs, and nobody has asked for this folder."""
     monkeypatch.chdir(conf.parent)
     monkeypatch.delenv("CLOUD_ANALYTICS_CONF", raising=False)
+    Path("conf/link.yaml").symlink_to("focus.yaml")  # a stranger could lead it elsewhere
     assert default_conf_dir() == Path("conf")
-    os.chown(given, 12345, 12345)
-    with pytest.raises(UsageError, match=rf"{re.escape(given)} belongs to another user.*give --conf conf if") as told:
+    os.chown(given, 12345, 12345, follow_symlinks=False)
+    with pytest.raises(
+        UsageError, match=rf"{re.escape(str(Path(given).absolute()))} belongs to another user.*give --conf conf if"
+    ) as told:
         load()
     assert "\n" not in str(told.value)
     assert load(Path("conf")).pipeline.lake == load(CONF).pipeline.lake  # `--conf conf` has asked for it

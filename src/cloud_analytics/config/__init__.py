@@ -63,14 +63,15 @@ class Config(Section):
 def default_conf_dir() -> Path | Traversable:
     """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package.
 
-    UsageError where `./conf` belongs to another user: settings can name code that Spark runs.
+    UsageError where `./conf`, or a link to it, belongs to another user: settings can name code that Spark runs.
     """
     if "CLOUD_ANALYTICS_CONF" in os.environ:
         return Path(os.environ["CLOUD_ANALYTICS_CONF"])
     here = Path("conf")
     if (here / "pipeline.yaml").is_file():
-        for path in (here, *here.glob("*.yaml")):
-            if path.stat().st_uid not in trusted_users():
+        # Also links, and the current folder: their owners could exchange what is read after this look at it.
+        for path in (Path(), here, *here.glob("*.yaml")):
+            if not {path.lstat().st_uid, path.stat().st_uid} <= trusted_users():
                 raise UsageError(
                     f"{path.absolute()} belongs to another user, and settings can make Spark run code: give --conf"
                     f" {here} if you trust its owner, or start elsewhere"

@@ -13,6 +13,7 @@ holds the lake. It checks right before each commit and before each step of it, s
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -35,6 +36,7 @@ from cloud_analytics.untrusted import json_value
 LEASES = "_state/leases"
 _BY_TURNS = "by turns"  # follows the process id in the lock file of such a holder
 _POLL = 0.05
+_LOOKS = 10  # at a lock that nobody seems to hold: who asks whether it is held has it for a moment
 
 
 @contextmanager
@@ -48,11 +50,12 @@ def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterato
     _expect_no_other_owner(folder)
     path = folder / f"{name}.lock"
     lock = FileLock(path)
+    looks = itertools.count()
     try:
         while not lock.take():
             process, _, kind = lock.noted().partition(" ")
             lives = _lives(process)
-            if not (by_turns or (lives and kind == _BY_TURNS)):
+            if not (by_turns or (lives and kind == _BY_TURNS)) and (lives or next(looks) == _LOOKS):
                 who = f"another run (process {process}) is {doing}" if lives else f"somebody holds the lock file {path}"
                 raise UsageError(f"{who}; wait until it ends, or use another --lake")
             time.sleep(_POLL)

@@ -122,7 +122,7 @@ def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute
             rejected["unreadable_file"] = unreadable
         there = lake.rows(
             "SELECT error_type, count(*) AS rows FROM quarantine.usage_events"
-            " WHERE NOT list_has_any(errors, ?::VARCHAR[]) GROUP BY error_type",
+            " WHERE NOT list_has_any(errors, ?::VARCHAR[]) GROUP BY error_type ORDER BY error_type",
             [rules.own_rejects],
         )
         kept_out = {source: f"{', '.join(names)} of {source}" for source, names in rules.not_comparable.items()}
