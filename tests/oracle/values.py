@@ -99,9 +99,9 @@ def parse_timestamp(text: str | None) -> datetime | None:
         return None
     offset = timedelta(0)
     if sign:
-        if int(offset_hours) > 23 or int(offset_minutes) > 59:
-            return None
         offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes)) * (-1 if sign == "-" else 1)
+        if abs(offset) > timedelta(hours=18) or int(offset_minutes) > 59:
+            return None
     micros = int((fraction or "")[:6].ljust(6, "0"))
     try:
         local = datetime(

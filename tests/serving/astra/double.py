@@ -67,8 +67,11 @@ def astra_double(folder: Path) -> Iterator[Double]:
     """A double whose database has the keyspace `given`, and a user who may do everything in it and nothing beside."""
     authority = Authority()
     context = authority.server_context(folder)
-    (folder / "node.p12").write_bytes(authority.key_store("node", authority.issue("test node")))
-    with EmbeddedNode(folder / "_cassandra", extra_yaml=settings(folder / "node.p12")).in_use() as node:
+    home = folder / "_cassandra"
+    home.mkdir(mode=0o700)
+    (home / "key.p12").write_bytes(authority.key_store("node", authority.issue("test node")))
+    (home / "certificate.pem").write_bytes(authority.identity.certificate_pem)
+    with EmbeddedNode(home, extra_yaml=settings(home / "key.p12")).in_use() as node:
         host_id = _prepare(node)
         double = Double(folder / "bundle.zip", authority, 0, node)
         loop = asyncio.new_event_loop()
