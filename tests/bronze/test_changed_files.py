@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -53,6 +54,25 @@ def test_changed_files_give_the_state_of_a_clean_run(
         assert not (lake / f"{zone}/usage_events/date=2025-06-20").exists()
     assert audited(make_pipeline, landing, lake).balanced
     assert not make_pipeline(landing, lake).run().changed
+
+
+def test_a_checkpoint_that_is_older_than_the_lake_gives_no_name_twice(
+    base: Path, make_pipeline: MakePipeline, tmp_path: Path
+) -> None:
+    """Backups and copies of a lake in use have such ones. Silver would judge the rows of the earlier one again."""
+    landing, lake = lakes.copy(base, tmp_path)
+    checkpoints, names = lake / "_checkpoints", []
+    for name in ("g", "h", "i"):
+        lakes.write(landing, {f"{name}.jsonl": lakes.content(lakes.on(10, name, service="moon"))})
+        (batch,) = make_pipeline(landing, lake).stream().batches
+        names.append(batch.batch_id)
+        if name == "g":
+            shutil.copytree(checkpoints, tmp_path / "older")
+        shutil.rmtree(checkpoints)
+        shutil.copytree(tmp_path / "older", checkpoints)
+    assert names[2] == f"{names[1]}-2"
+    assert len(list((lake / "_metrics/micro_batches").glob(f"{names[1]}*.json"))) == 2
+    assert reject_counts(lake)["usage_events", "unknown_service"] == 1 + len(names)
 
 
 def test_files_that_become_empty_leave_no_event(base: Path, make_pipeline: MakePipeline, tmp_path: Path) -> None:

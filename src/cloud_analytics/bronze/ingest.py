@@ -44,6 +44,7 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
     new = sorted([*changes.new, *changes.changed])
     if not new:
         return None
+    batch_id = ledger.unused(lake, batch_id)
     ingest_ts = datetime.now(timezone.utc)
     unreadable = _with_long_lines(lake.spark, new, config.pipeline.landing.max_line_bytes)
     readable = [info for info in new if info not in unreadable]

@@ -108,6 +108,16 @@ def files_if_all_left(lake: LakeFolder, found: Contents) -> int:
     return sum(map(len, known.values()))
 
 
+def unused(lake: LakeFolder, batch_id: str) -> str:
+    """The id for a micro-batch, with a number behind it where one has it already.
+
+    A checkpoint that is older than the lake (from a backup, or a copy of a lake in use) counts on from its own number.
+    """
+    taken = {file.batch_id for file in lake.load(FILES).values()}
+    ids = (batch_id, *(f"{batch_id}-{number}" for number in range(2, len(taken) + 3)))
+    return next(one for one in ids if one not in taken and lake.state(f"{METRICS}/{one}", None) is None)
+
+
 def dates_after(
     lake: LakeFolder, batch_id: str, version: int, written: Collection[str], lost: Mapping[str, bool]
 ) -> dict[str, BronzeDate]:
