@@ -6,12 +6,18 @@ import errno
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+from click.testing import CliRunner
+from pyspark.sql import SparkSession
 
 from cloud_analytics import cli as commands
+from cloud_analytics.pipeline import Outcome, Pipeline
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -87,3 +93,28 @@ def test_a_full_disk_of_whatever_command_is_one_line(
     assert ended.value.code == 2
     line = "error: /cache/some.jar cannot be written (No space left on device): make room there\n"
     assert capsys.readouterr().err == line
+
+
+def test_spark_may_be_started_by_any_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masters and marts are built by several threads, and one of them may be the first that needs Spark."""
+    session, started = MagicMock(spec=SparkSession), []
+
+    def start(*_: object, **options: object) -> SparkSession:
+        time.sleep(0.05)
+        started.append(options["verbose"])
+        return session
+
+    def gold(pipeline: Pipeline) -> Outcome:
+        with ThreadPoolExecutor(4) as pool:
+            assert {future.result() for future in [pool.submit(lambda: pipeline.lake.spark) for _ in range(4)]} == {
+                session
+            }
+        return Outcome()
+
+    monkeypatch.setattr("cloud_analytics.session.build_session", start)
+    monkeypatch.setattr("cloud_analytics.session.stop_session", lambda _: None)
+    monkeypatch.setattr("cloud_analytics.pipeline.verify_rules", lambda *_: None)  # a lake that knows these rules
+    monkeypatch.setattr(Pipeline, "gold", gold)
+    (tmp_path / "lake").mkdir()
+    done = CliRunner().invoke(commands.cli, ["gold", "--lake", str(tmp_path / "lake")], catch_exceptions=False)
+    assert (done.exit_code, started) == (0, [False])

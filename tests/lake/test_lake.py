@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
+from cloud_analytics.lake.journal import INVENTORY, changed_by_others, files_after
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures
 from cloud_analytics.tables.spark_types import columns
@@ -48,6 +49,29 @@ def test_a_partition_is_replaced_and_the_others_stay(spark: SparkSession, lake: 
     with lake.transaction() as transaction:
         transaction.replace("silver/t", _frame(spark, (9, "a")), ["date"], lambda path: path.startswith("date=a"))
     assert _rows(lake) == [(2, "b"), (9, "a")]
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["no inventory", "that of an earlier version"])
+def test_snapshots_of_a_lake_without_inventory_are_not_taken_for_changed_by_others(
+    lake: Lake, spark: SparkSession, listed: bool
+) -> None:
+    snapshot = "bronze/users/ingest_date=2026-01-01"
+
+    def write(number: int) -> None:
+        with Lake(spark, lake.root).transaction() as transaction:
+            transaction.replace(snapshot, _frame(spark, (number, "a")))
+
+    write(1)
+    (Path(lake.root) / "_state/documents.json").unlink()
+    (Path(lake.root) / f"{INVENTORY.path}.json").unlink()
+    if listed:
+        as_one_table = {"bronze/users": files_after({}, {}, lake.data_files("bronze/users"))}
+        lake.files.write_text(f"{INVENTORY.path}.json", INVENTORY.adapter.dump_json(as_one_table).decode())
+    write(2)
+    assert changed_by_others(Lake(spark, lake.root)) == {}
+    (file,) = (Path(lake.root) / snapshot).glob("*.parquet")
+    file.unlink()
+    assert changed_by_others(Lake(spark, lake.root)) == {snapshot: {"": False}}
 
 
 def test_a_partition_without_rows_goes_with_its_folder(lake: Lake) -> None:

@@ -14,7 +14,7 @@ import pytest
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight.plain import plain
 from cloud_analytics.pipeline import Pipeline
-from cloud_analytics.reading.trace import Place, Trace, Traced, _cost_of_lines, trace
+from cloud_analytics.reading.trace import Place, Trace, Traced, _cost_of_lines, _rounded, trace
 from tests.integration.lakes import read_only
 from tests.validation.conftest import ORG
 
@@ -122,3 +122,10 @@ def test_what_does_not_exist_is_told_in_one_line(pipeline: Pipeline) -> None:
         follow(pipeline, service="moon")
     with pytest.raises(UsageError, match="no usage on that day"):
         follow(pipeline, day=date(2020, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("cost", "rounded"), [("0e99999999999999999999", "0"), ("1e-99999999999999999999", "0"), ("2.5", "2.5")]
+)
+def test_a_cost_with_an_exponent_that_python_cannot_hold_is_0_as_in_silver(cost: str, rounded: str) -> None:
+    assert _rounded(cost) == Decimal(rounded)

@@ -183,10 +183,11 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
         from cloud_analytics.session import build_session, holds_little, stop_session
 
         started: list[SparkSession] = []
+        verbose = manner().verbose  # only this thread knows it, and another one may be the first that needs Spark
 
         def start() -> SparkSession:
             little = holds_little(landing, f"{lake}/bronze")
-            spark = build_session(config.pipeline.spark, lake, landing, quick_start=little, verbose=manner().verbose)
+            spark = build_session(config.pipeline.spark, lake, landing, quick_start=little, verbose=verbose)
             started.append(spark)
             return spark
 

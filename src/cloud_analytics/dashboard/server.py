@@ -29,6 +29,7 @@ from cloud_analytics.runtime.temporary import temporary_folder
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _APP = Path(__file__).with_name("app.py")
 _LONGEST = 30  # seconds
+_LARGEST = 1 << 18  # bytes of what a browser says at a time: the query string of a session stays in memory, with copies
 
 
 def is_loopback(host: str) -> bool:
@@ -83,6 +84,7 @@ def serve(source: Source, host: str, port: int) -> None:
             port=port,
             http=_BriefConnection,
             ws_per_message_deflate=False,
+            ws_max_size=_LARGEST,
             log_config=None,
             log_level="critical",
             access_log=False,

@@ -73,6 +73,7 @@ Partitions = Mapping[str, Files]
 """Folder of a partition (see `folder_of`) → its files."""
 
 INVENTORY = Document("_state/files", dict[str, dict[str, Files]])
+_SNAPSHOT = "ingest_date="  # so a snapshot of a master begins in Bronze, where each is a table of its own
 _MODULUS = 2**48  # every reader of JSON keeps these digits
 
 
@@ -104,9 +105,22 @@ def inventory(lake: LakeFolder) -> dict[str, dict[str, Files]]:
     """Table → the files of its partitions, as the last transaction left them."""
     if lake.state(INVENTORY.path, None) is None:
         # A new lake, or one of a version that kept no such list: it is taken as it is.
-        tables = [f"{zone}/{entry.name}" for zone in ZONES for entry in lake.files.entries(zone)]
-        return {table: files_after({}, {}, lake.data_files(table)) for table in tables}
-    return lake.load(INVENTORY)
+        return {table: files_after({}, {}, lake.data_files(table)) for table in _tables(lake)}
+    found = lake.load(INVENTORY)
+    # An earlier version listed the snapshots of such lakes as one table, with which no transaction went on.
+    outdated = [table for table, folders in found.items() if any(folder.startswith(_SNAPSHOT) for folder in folders)]
+    snapshots = [table for table in _tables(lake) if table.rpartition("/")[0] in outdated] if outdated else []
+    kept = {table: folders for table, folders in found.items() if table not in outdated}
+    return {**kept, **{table: files_after({}, {}, lake.data_files(table)) for table in snapshots}}
+
+
+def _tables(lake: LakeFolder) -> Iterator[str]:
+    """The tables of a lake, by what lies in its zones."""
+    for zone in ZONES:
+        for entry in lake.files.entries(zone):
+            table = f"{zone}/{entry.name}"
+            snapshots = [inner.name for inner in lake.files.entries(table) if inner.name.startswith(_SNAPSHOT)]
+            yield from [f"{table}/{name}" for name in snapshots] or [table]
 
 
 def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] = bool) -> dict[str, dict[str, bool]]:
@@ -121,7 +135,7 @@ def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] = bool) ->
     def compare(table: str) -> None:
         found[table] = differing(left[table], lake.data_files(table))
 
-    left = lake.load(INVENTORY)
+    left = inventory(lake)
     lake.files.each(compare, filter(chosen, left))
     return {table: found[table] for table in left if found.get(table)}
 

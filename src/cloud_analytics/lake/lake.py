@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -223,7 +224,7 @@ class Lake(LakeFolder):
 
     def __init__(self, spark: SparkSession | Callable[[], SparkSession], root: str) -> None:
         """`spark` may be a function that starts a session; it is called when there is something to compute."""
-        self._spark = spark
+        self._spark, self._starting = spark, threading.Lock()
         super().__init__(self.reach(root))
         self._lease: Lease | None = None
         self._sweeper: Executor | None = None
@@ -231,9 +232,10 @@ class Lake(LakeFolder):
     @property
     def spark(self) -> SparkSession:
         """The session; it is started at the first use."""
-        if not isinstance(self._spark, SparkSession):
-            self._spark = self._spark()
-        return self._spark
+        with self._starting:  # several threads may need it first
+            if not isinstance(self._spark, SparkSession):
+                self._spark = self._spark()
+            return self._spark
 
     @property
     def has_spark(self) -> bool:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
 from cloud_analytics.bronze import ledger
@@ -268,6 +268,12 @@ def _cost_of_lines(traced: Sequence[Traced]) -> Decimal | None:
         events = [json_value(item.place.raw, parse_float=str, parse_int=str) for item in traced]
     except ValueError:
         return None
-    costs = [event["cost_usd_increment"] for event in events]
-    rounded = [Decimal(str(cost).strip()).quantize(Decimal("0.000001"), context=_WIDE) for cost in costs]
-    return sum(rounded, Decimal(0))
+    return sum((_rounded(str(event["cost_usd_increment"]).strip()) for event in events), Decimal(0))
+
+
+def _rounded(cost: str) -> Decimal:
+    """A cost that Silver accepted, with its six decimals."""
+    try:
+        return Decimal(cost).quantize(Decimal("0.000001"), context=_WIDE)
+    except InvalidOperation:  # an exponent that Python has no room for; of these Silver accepts only what rounds to 0
+        return Decimal(0)
