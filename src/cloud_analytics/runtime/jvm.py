@@ -22,6 +22,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.accumulators import AccumulatorServer
 from pyspark.java_gateway import ensure_callback_server_started, launch_gateway
 from pyspark.sql import SparkSession
+from pyspark.traceback_utils import SCCallSiteSync
 
 from cloud_analytics.config import SparkSettings
 from cloud_analytics.config.section import SECRET
@@ -36,6 +37,7 @@ JVM_RESULTS = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US"
 ANSI = "SPARK_ANSI_SQL_MODE"  # makes the mode the default of whatever asks outside a session, as threads do
 # Other ways of starting Spark: their settings would come past ours, and Spark Connect has no JVM of its own here.
 _NOT_READ = ("PYSPARK_SUBMIT_ARGS", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+_leave = SCCallSiteSync.__exit__
 _SECONDS_FOR_A_SECRET = 5.0  # Java says it as soon as it is connected
 
 
@@ -90,6 +92,7 @@ def _quoted(option: str) -> str:
 def started(options: dict[str, str]) -> SparkSession:
     """A session with these options, in a JVM that is started unless one runs already."""
     AccumulatorServer.verify_request = _says_the_secret  # type: ignore[assignment, method-assign]
+    SCCallSiteSync.__exit__ = _left  # type: ignore[method-assign]
     builder = SparkSession.builder
     for key, value in options.items():
         builder = builder.config(key, value)
@@ -127,6 +130,17 @@ def _stops_wait() -> Iterator[None]:
                 signal.signal(number, handler)
         if asked:
             signal.raise_signal(asked[0])
+
+
+def _left(site: SCCallSiteSync, kind: type[BaseException] | None, error: object, trace: object) -> None:
+    """Leave a call of Spark, without a word to Java where a signal has cut it off.
+
+    That call still has this thread's connection: PySpark would wait there until the job ends.
+    """
+    if kind is None or issubclass(kind, Exception):
+        _leave(site, kind, error, trace)  # type: ignore[no-untyped-call]
+    else:
+        SCCallSiteSync._spark_stack_depth -= 1
 
 
 def _says_the_secret(server: AccumulatorServer, request: socket.socket, _address: object) -> bool:
