@@ -156,10 +156,13 @@ class EmbeddedNode:
                     raise PipelineError(
                         f"{self.home}/node.json was lost: run `cloud-analytics cassandra stop`, then start"
                     )
+                # While the node starts: the less time it then takes to make its user, the less others have.
+                is_new = self._alive() and not self.files.secured.exists()
+                hashed = daemon.hashed(java, classpath, self.files.password) if is_new else None
                 if self._wait_until_it_answers(deadline):
                     self.files.expect_undamaged()
-                    if not self.files.secured.exists():
-                        self._secure(deadline, daemon.hashed(java, classpath, self.files.password))
+                    if hashed is not None:
+                        self._secure(deadline, hashed)
                     return
                 if launched and self._free_ports() == self._ports():
                     break
