@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
 from cloud_analytics.lake.files import ReadableFiles, open_files
-from cloud_analytics.lake.journal import changed_by_others
+from cloud_analytics.lake.inventory import changed_by_others
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.audit import Audit, audit

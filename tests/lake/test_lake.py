@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
-from cloud_analytics.lake.journal import INVENTORY, changed_by_others, files_after
+from cloud_analytics.lake.inventory import INVENTORY, changed_by_others, files_after
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures
 from cloud_analytics.tables.spark_types import columns

@@ -25,10 +25,10 @@ from click.testing import CliRunner, Result
 
 from cloud_analytics.cli import cli
 from cloud_analytics.errors import PipelineError, UsageError
-from cloud_analytics.lake import journal
+from cloud_analytics.lake import inventory, journal
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, open_files
 from cloud_analytics.lake.folder import LakeFolder
-from cloud_analytics.lake.journal import INVENTORY, files_after
+from cloud_analytics.lake.inventory import INVENTORY, files_after
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.runtime import filelock
 from cloud_analytics.runtime.filelock import FileLock
@@ -323,7 +323,7 @@ def test_commits_while_files_are_compared_are_no_changes_by_others(lake: Path, m
             settle(lake)
 
     monkeypatch.setattr(opened.files, "files", begin_a_commit)
-    monkeypatch.setattr(journal, "await_commit", end_it)
+    monkeypatch.setattr(inventory, "await_commit", end_it)
     assert opened.changed() == {}
     assert next(days, None) is None
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.files import is_read_by_python, open_files
-from cloud_analytics.reading.checks import Check, figures_to_distrust
+from cloud_analytics.reading.checks import Check
+from cloud_analytics.reading.figures import figures_to_distrust
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.serving import queries
 from cloud_analytics.serving.target import expect_own_rows, open_session

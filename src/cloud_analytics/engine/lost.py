@@ -13,7 +13,7 @@ from cloud_analytics.gold import marts
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import States
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY
-from cloud_analytics.lake.journal import changed_by_others, told
+from cloud_analytics.lake.inventory import changed_by_others, told
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.quality import quarantine
 from cloud_analytics.silver import state as silver_state

@@ -1,16 +1,13 @@
-"""What a transaction writes of its files: the journal of what it does, and the inventory of what it leaves.
+"""The journal of a decided transaction: its process does what it says to the lake's files, or the next process does.
 
-A journal is of a decided transaction: its process does what it says to the lake's files, or the next process does. The
-inventory says which files each partition of a table has since the last transaction. So it shows when somebody else
-deleted, added or changed some, for example by a backup of only a part of the lake.
+Meanwhile old files lie beside new ones, and readers wait.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,12 +16,11 @@ from pydantic import AfterValidator
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.files import LocalFileSystem, ReadableFiles
-from cloud_analytics.lake.folder import ZONES, Document, LakeFolder
+from cloud_analytics.lake.folder import Document
 from cloud_analytics.runtime.filelock import is_locked
 
 _PATIENCE = 20.0  # seconds for which a reader waits for one and the same transaction
 _POLL = 0.03
-_LOOKS = 10  # of a reader at files that others seem to have changed, while writers commit
 
 
 def _inside(path: str) -> str:
@@ -59,106 +55,6 @@ class Journal:
 
 
 JOURNAL = Document("_state/journal", Journal)
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of one partition: their number, and the sum of a hash of each one's path and length."""
-
-    number: int = 0
-    digest: int = 0
-
-
-Partitions = Mapping[str, Files]
-"""Folder of a partition (see `folder_of`) → its files."""
-
-INVENTORY = Document("_state/files", dict[str, dict[str, Files]])
-_SNAPSHOT = "ingest_date="  # so a snapshot of a master begins in Bronze, where each is a table of its own
-_MODULUS = 2**48  # every reader of JSON keeps these digits
-
-
-def folder_of(path: str) -> str:
-    """The first folder of a path below a table: `date=2025-06-10`; "" for a file of a table without partitions."""
-    folder, inner, _ = path.partition("/")
-    return folder if inner else ""
-
-
-def files_after(before: Partitions, gone: Mapping[str, int], come: Mapping[str, int]) -> dict[str, Files]:
-    """The partitions of a table after some files went and others came; both are path below the table → bytes."""
-    found = dict(before)
-    for files, sign in ((gone, -1), (come, 1)):
-        for path, length in files.items():
-            folder = folder_of(path)
-            known = found.get(folder, Files())
-            digest = int.from_bytes(hashlib.blake2b(f"{length}/{path}".encode(), digest_size=6).digest(), "big")
-            found[folder] = Files(known.number + sign, (known.digest + sign * digest) % _MODULUS)
-    return {folder: files for folder, files in found.items() if files != Files()}
-
-
-def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:
-    """The partitions whose files, those that are `there`, are not those that were `left` → whether any is there."""
-    found = files_after({}, {}, there)
-    return {folder: folder in found for folder in {*left, *found} if left.get(folder) != found.get(folder)}
-
-
-def inventory(lake: LakeFolder) -> dict[str, dict[str, Files]]:
-    """Table → the files of its partitions, as the last transaction left them."""
-    if lake.state(INVENTORY.path, None) is None:
-        # A new lake, or one of a version that kept no such list: it is taken as it is.
-        return {table: files_after({}, {}, lake.data_files(table)) for table in _tables(lake)}
-    found = lake.load(INVENTORY)
-    # An earlier version listed the snapshots of such lakes as one table, with which no transaction went on.
-    outdated = [table for table, folders in found.items() if any(folder.startswith(_SNAPSHOT) for folder in folders)]
-    snapshots = [table for table in _tables(lake) if table.rpartition("/")[0] in outdated] if outdated else []
-    kept = {table: folders for table, folders in found.items() if table not in outdated}
-    return {**kept, **{table: files_after({}, {}, lake.data_files(table)) for table in snapshots}}
-
-
-def _tables(lake: LakeFolder) -> Iterator[str]:
-    """The tables of a lake, by what lies in its zones."""
-    for zone in ZONES:
-        for entry in lake.files.entries(zone):
-            table = f"{zone}/{entry.name}"
-            snapshots = [inner.name for inner in lake.files.entries(table) if inner.name.startswith(_SNAPSHOT)]
-            yield from [f"{table}/{name}" for name in snapshots] or [table]
-
-
-def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] = bool) -> dict[str, dict[str, bool]]:
-    """Table → the partitions whose files are not those that the last transaction left → whether any is there.
-
-    Only the tables that `chosen` accepts are looked at.
-    """
-    if lake.state(INVENTORY.path, None) is None:
-        return {}
-    found: dict[str, dict[str, bool]] = {}
-
-    def compare(table: str) -> None:
-        found[table] = differing(left[table], lake.data_files(table))
-
-    left = inventory(lake)
-    lake.files.each(compare, filter(chosen, left))
-    return {table: found[table] for table in left if found.get(table)}
-
-
-def changed_for_readers(files: ReadableFiles, chosen: Callable[[str], bool]) -> dict[str, dict[str, bool]]:
-    """The same beside writers that commit meanwhile: what is found twice, while the inventory stays as it is."""
-    before = None
-    for _ in range(_LOOKS):
-        await_commit(files)
-        lake = LakeFolder(files)
-        found = changed_by_others(lake, chosen)
-        now = found, lake.state(INVENTORY.path, None)
-        if not found or now == before:
-            return found
-        before = now
-    return {}
-
-
-def told(folders: Collection[str]) -> str:
-    """`files of 2025-06-01 and 3 more partitions`; `its files` for a table that is one partition."""
-    first, *others = sorted(folder.partition("=")[2] for folder in folders)
-    more = f" and {len(others)} more partitions" if others else ""
-    return f"files of {first}{more}" if first else "its files"
 
 
 def await_commit(files: ReadableFiles) -> None:

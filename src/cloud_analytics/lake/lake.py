@@ -33,7 +33,8 @@ from pyspark.sql.types import StructType
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder, text_hash
-from cloud_analytics.lake.journal import INVENTORY, JOURNAL, Journal, files_after, folder_of, inventory
+from cloud_analytics.lake.inventory import INVENTORY, files_after, folder_of, inventory
+from cloud_analytics.lake.journal import JOURNAL, Journal
 from cloud_analytics.lake.locks import Lease, held
 from cloud_analytics.lake.rows import collected, parquet_files
 from cloud_analytics.lake.uris import absolute, escape_glob
@@ -69,7 +70,12 @@ def partition_values(folder: str) -> dict[str, str]:
 def lies_below(folders: Collection[str]) -> Callable[[str], bool]:
     """Whether the path of a file lies in one of these folders, or deeper."""
     chosen = frozenset(folders)
-    return lambda path: any(path[:end] in chosen for end, char in enumerate(path) if char == "/")
+    return lambda path: any(folder in chosen for folder in _folders_above(path))
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    """`bronze/t/a.parquet` → `bronze`, `bronze/t`."""
+    return (path[:end] for end, char in enumerate(path) if char == "/")
 
 
 def _everything(_path: str) -> bool:
@@ -343,7 +349,7 @@ class Lake(LakeFolder):
             self.files.write_text(path, text)
         self._expect_lease()
         final = filter(lies_below(_FINAL), (target for _, target in (*journal.move, *journal.replace)))
-        self.files.sync([_STATE, *sorted({path[:end] for path in final for end, c in enumerate(path) if c == "/"})])
+        self.files.sync([_STATE, *sorted({folder for path in final for folder in _folders_above(path)})])
         self.files.delete(f"{JOURNAL.path}.json")
         waste = f"{_STAGING}/{journal.number}"  # by now hundreds of empty folders
         if self._sweeper is None:

@@ -13,7 +13,6 @@ holds the lake. It checks right before each commit and before each step of it, s
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import socket
@@ -50,12 +49,14 @@ def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterato
     _expect_no_other_owner(folder)
     path = folder / f"{name}.lock"
     lock = FileLock(path)
-    looks = itertools.count()
+    looks = _LOOKS
     try:
         while not lock.take():
             process, _, kind = lock.noted().partition(" ")
             lives = _lives(process)
-            if not (by_turns or (lives and kind == _BY_TURNS)) and (lives or next(looks) == _LOOKS):
+            looks -= not lives
+            is_waited_for = kind == _BY_TURNS if lives else looks >= 0
+            if not (by_turns or is_waited_for):
                 who = f"another run (process {process}) is {doing}" if lives else f"somebody holds the lock file {path}"
                 raise UsageError(f"{who}; wait until it ends, or use another --lake")
             time.sleep(_POLL)

@@ -22,7 +22,8 @@ import duckdb
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, ZONES, LakeFolder
-from cloud_analytics.lake.journal import await_commit, changed_for_readers, told
+from cloud_analytics.lake.inventory import changed_for_readers, told
+from cloud_analytics.lake.journal import await_commit
 from cloud_analytics.lake.uris import no_pattern
 from cloud_analytics.reading.tables import declared, figures, is_open, tables
 

@@ -14,9 +14,12 @@ from cloud_analytics.errors import UsageError
 _LINKS = 40  # that lead to each other, as many as Linux follows
 
 
-def expect_writable(out: Path) -> None:
-    """UsageError if no file can be written at `out`. A folder, a device or a pipe is never replaced."""
-    _target(out)
+def expect_writable(out: Path) -> Path:
+    """The file that `out` is or leads to; UsageError if none can be written there.
+
+    A folder, a device or a pipe is never replaced.
+    """
+    target = _target(out)
     if out.is_dir():
         problem = "is a folder"
     elif out.exists() and not out.is_file():
@@ -24,7 +27,7 @@ def expect_writable(out: Path) -> None:
     elif not out.absolute().parent.is_dir():
         problem = f"lies in no existing folder ({out.parent})"
     else:
-        return
+        return target
     raise UsageError(f"{out} cannot be written: it {problem}; give the file to write")
 
 
@@ -52,8 +55,7 @@ def replacing(out: Path) -> Iterator[Path]:
 
     A link stays a link: the file that it leads to is replaced. Errors: see `expect_writable`.
     """
-    expect_writable(out)
-    target = _target(out)
+    target = expect_writable(out)
     try:
         # A folder of its own: under a name that others can guess they may have put a link to another file.
         with TemporaryDirectory(prefix=".cloud-analytics-", dir=target.parent) as folder:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from cloud_analytics.config import Config
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading.audit import audit
-from cloud_analytics.reading.checks import Check, figures_to_distrust
+from cloud_analytics.reading.checks import Check
+from cloud_analytics.reading.figures import figures_to_distrust
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.validation.assumptions import assumptions
 from cloud_analytics.validation.milestones import OpenSession, answered, milestones

@@ -14,7 +14,8 @@ from cloud_analytics.insight import alerts
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
-from cloud_analytics.reading.checks import Check, figures_to_distrust
+from cloud_analytics.reading.checks import Check
+from cloud_analytics.reading.figures import figures_to_distrust
 from cloud_analytics.reading.flow import flow
 from cloud_analytics.reading.forecasts import BudgetAlert, KeptForecast, budget_alerts, kept_forecasts
 from cloud_analytics.reading.lake import LakeReader

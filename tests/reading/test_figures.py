@@ -10,7 +10,8 @@ import pytest
 
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.lake.files import LocalFileSystem
-from cloud_analytics.reading.checks import Check, Verdict, figures_to_distrust
+from cloud_analytics.reading.checks import Check, Verdict
+from cloud_analytics.reading.figures import figures_to_distrust
 from cloud_analytics.reading.lake import LakeReader
 
 # The few columns that are looked at, as the pipeline makes them of clean data.
