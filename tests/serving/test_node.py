@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 from cloud_analytics.errors import PipelineError, StoreDamaged, UsageError
-from cloud_analytics.runtime.filelock import FileLock
+from cloud_analytics.runtime.filelock import FileLock, is_locked
 from cloud_analytics.serving import certificates, daemon
 from cloud_analytics.serving.connect import Login, Row, connect, connected, readable_errors
 from cloud_analytics.serving.node import EmbeddedNode
@@ -68,10 +68,10 @@ def select(node: EmbeddedNode, query: str) -> list[Row]:
 
 
 def kill(node: EmbeddedNode) -> None:
-    """What the kernel does to it when memory runs out."""
+    """What the kernel does to it when memory runs out. Returns when the last thread is gone, and the lock free."""
     os.kill(node.status()["pid"], signal.SIGKILL)
     until = time.monotonic() + 10
-    while node.status()["pid"] is not None:
+    while is_locked(node.files.lock):
         assert time.monotonic() < until
         time.sleep(0.02)
 

@@ -163,6 +163,7 @@ class NodeFiles:
         self.home.chmod(0o700)  # older versions left it open
         if not (self.secured.exists() or self.password.exists()):
             self._write("password", secrets.token_urlsafe(32).encode())
+            self._key.unlink(missing_ok=True)  # the password before this one encrypts it
         if not (self.certificate.exists() and self._key.exists()):
             own = certificates.identity("cassandra", self.login().password)
             self._write(self._key.name, own.store)
