@@ -15,7 +15,7 @@ from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.engine import marts, masters, periods
-from cloud_analytics.engine.lost import expect_whole_bronze, forget_lost
+from cloud_analytics.engine.lost import expect_whole_bronze, forget_lost, forget_missing
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.lake import Lake
@@ -282,3 +282,4 @@ class Pipeline:
         self._silver(outcome, whole_history=True, compare=compare)
         logger.debug("gold")
         outcome.gold = marts.build(self.lake, self.config, settling=True)
+        forget_missing(self.lake)

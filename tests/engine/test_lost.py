@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cloud_analytics.engine import marts
+from cloud_analytics.engine.lost import forget_missing
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.reading.lake import LakeReader
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.lakes import differing, silver_and_gold
@@ -50,6 +53,44 @@ def test_what_was_deleted_from_silver_and_gold_is_built_again(
     caplog.clear()
     pipeline.run()
     assert "others changed" not in caplog.text
+
+
+def test_readers_are_told_of_what_a_killed_command_had_still_to_build_again(
+    lake: tuple[Pipeline, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, root = lake
+    before = silver_and_gold(root)
+    added = root / "gold/org_daily_usage_by_service/usage_date=2031-01-01"
+    lost = {
+        "gold/org_daily_usage_by_service": _first(root, "gold/org_daily_usage_by_service"),
+        "silver/users": "silver/users",
+    }
+    _delete(root, *lost.values())
+    shutil.copytree(root / _first(root, "gold/org_daily_usage_by_service"), added)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(marts, "build", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run()
+    assert LakeReader(pipeline.lake.files).changed().keys() == {"gold/org_daily_usage_by_service"}
+    pipeline.run()
+    assert LakeReader(pipeline.lake.files).changed() == {}
+    assert not differing(before, silver_and_gold(root))
+
+
+def test_what_has_no_rows_any_more_is_not_missing(lake: tuple[Pipeline, Path]) -> None:
+    pipeline, root = lake
+    table = "gold/org_daily_usage_by_service"
+    folder = _first(root, table).rpartition("/")[2]
+    with pipeline.lake.writer(), pipeline.lake.transaction() as transaction:
+        transaction.clear(table, [folder])
+    assert LakeReader(pipeline.lake.files).changed().keys() == {table}
+    with pipeline.lake.writer():
+        forget_missing(pipeline.lake)
+    assert LakeReader(pipeline.lake.files).changed() == {}
 
 
 def test_what_nothing_can_build_again_is_told_before_anything_is_done(lake: tuple[Pipeline, Path]) -> None:

@@ -13,7 +13,7 @@ from cloud_analytics.gold import marts
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import States
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY
-from cloud_analytics.lake.inventory import changed_by_others, told
+from cloud_analytics.lake.inventory import INVENTORY, MISSING, changed_by_others, inventory, told
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.quality import quarantine
 from cloud_analytics.silver import state as silver_state
@@ -77,6 +77,18 @@ def forget_lost(lake: Lake) -> None:
                 transaction.clear(path, folders)
         transaction.store(silver_state.DOCUMENT, replace(silver, dates=dates, settled=settled, baselines=baselines))
         transaction.store(built.TABLES, left)
+
+
+def forget_missing(lake: Lake) -> None:
+    """What `forget_lost` removed is built again by now. What is still missing has no rows any more."""
+    before = inventory(lake)
+    after = {
+        table: {folder: files for folder, files in folders.items() if files != MISSING}
+        for table, folders in before.items()
+    }
+    if after != before:
+        with lake.transaction() as transaction:
+            transaction.store(INVENTORY, after)
 
 
 def _refuse_bronze(changed: _Changed) -> None:

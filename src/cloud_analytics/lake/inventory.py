@@ -28,6 +28,8 @@ Partitions = Mapping[str, Files]
 """Folder of a partition (see `folder_of`) → its files."""
 
 INVENTORY = Document("_state/files", dict[str, dict[str, Files]])
+MISSING = Files()
+"""Stands for a partition whose files were removed to be built again, until they are: readers are told so."""
 _SNAPSHOT = "ingest_date="  # so a snapshot of a master begins in Bronze, where each is a table of its own
 _MODULUS = 2**48  # every reader of JSON keeps these digits
 
@@ -41,13 +43,14 @@ def folder_of(path: str) -> str:
 def files_after(before: Partitions, gone: Mapping[str, int], come: Mapping[str, int]) -> dict[str, Files]:
     """The partitions of a table after some files went and others came; both are path below the table → bytes."""
     found = dict(before)
+    touched = set(map(folder_of, (*gone, *come)))
     for files, sign in ((gone, -1), (come, 1)):
         for path, length in files.items():
             folder = folder_of(path)
-            known = found.get(folder, Files())
+            known = found.get(folder, MISSING)
             digest = int.from_bytes(hashlib.blake2b(f"{length}/{path}".encode(), digest_size=6).digest(), "big")
             found[folder] = Files(known.number + sign, (known.digest + sign * digest) % _MODULUS)
-    return {folder: files for folder, files in found.items() if files != Files()}
+    return {folder: files for folder, files in found.items() if files != MISSING or folder not in touched}
 
 
 def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:

@@ -33,7 +33,7 @@ from pyspark.sql.types import StructType
 from cloud_analytics.lake.failures import readable_refusals
 from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
 from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder, text_hash
-from cloud_analytics.lake.inventory import INVENTORY, files_after, folder_of, inventory
+from cloud_analytics.lake.inventory import INVENTORY, MISSING, files_after, folder_of, inventory
 from cloud_analytics.lake.journal import JOURNAL, Journal
 from cloud_analytics.lake.locks import Lease, held
 from cloud_analytics.lake.rows import collected, parquet_files
@@ -152,7 +152,10 @@ class Transaction:
         self._placed.append(_Placed(table, staged, remove, keep))
 
     def clear(self, table: str, folders: Collection[str]) -> None:
-        """Drop whatever lies in these folders of partitions of `table`, also what others put there."""
+        """Drop whatever lies in these folders of partitions of `table`, also what others put there.
+
+        Readers are told that they are missing, until they are built again or `forget_missing` is called.
+        """
         self._cleared[table] = frozenset(folders)
         self.place(table, None, lambda path: folder_of(path) in folders)
 
@@ -211,7 +214,8 @@ class Transaction:
             anew = self._cleared.get(table, frozenset())
             before = {folder: files for folder, files in known.get(table, {}).items() if folder not in anew}
             left = {path: length for path, length in gone[table].items() if folder_of(path) not in anew}
-            found[table] = files_after(before, left, come[table])
+            missing = {folder: MISSING for folder in anew & known.get(table, {}).keys()}
+            found[table] = missing | files_after(before, left, come[table])
         if found or self.lake.state(INVENTORY.path, None) is None:
             self.store(INVENTORY, {**known, **found})
 
