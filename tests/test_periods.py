@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cloud_analytics.errors import UsageError
+from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake import periods
 from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.lake import Lake
@@ -164,6 +164,9 @@ def test_what_was_booked_in_a_month_that_is_closed_stays_booked_there(closed: tu
     assert (second["total_cost_usd"], second["total_requests"]) == (1, 100)
     with pytest.raises(UsageError, match="the last closed one is 2025-06"):
         pipeline.reopen(MAY)
+    shutil.rmtree(lake / "gold/restatements/usage_date=2025-05-21")  # no event says when its parts were booked
+    with pytest.raises(PipelineError, match="gold/restatements, files of 2025-05-21, which nothing in the lake can"):
+        pipeline.run()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.engine import marts, masters, periods
-from cloud_analytics.engine.lost import expect_whole_bronze, forget_lost, forget_missing
+from cloud_analytics.engine.lost import expect_whole, expect_whole_bronze, forget_lost, forget_missing
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.lake import Lake
@@ -105,7 +105,7 @@ class Pipeline:
         """Bronze → Silver, the dates and masters that changed."""
         outcome = Outcome()
         with self.lake.writer():
-            expect_whole_bronze(self.lake)
+            expect_whole(self.lake, lambda table: not table.startswith("gold/"))
             self._silver(outcome, whole_history=False)
         return outcome
 
@@ -113,6 +113,7 @@ class Pipeline:
         """Silver → Gold, what depends on the dates and masters that changed."""
         outcome = Outcome()
         with self.lake.writer():
+            expect_whole(self.lake)
             outcome.gold = marts.build(self.lake, self.config)
         return outcome
 
@@ -133,8 +134,7 @@ class Pipeline:
             self._serve(outcome)
 
         with self.lake.feeder(), self.lake.writer():
-            self._masters(outcome)
-            self._onward(outcome)
+            self._begin(outcome)
             self._feed(onward).available()
             self._serve(outcome)  # also where no file was new
         return outcome
@@ -165,8 +165,7 @@ class Pipeline:
 
         with self.lake.feeder():
             with self.lake.writer(by_turns=True):
-                self._masters(outcome)
-                self._onward(outcome)
+                self._begin(outcome)
                 serve()
             self._feed(onward).follow(interval, stop, serve)
         return outcome
@@ -204,6 +203,12 @@ class Pipeline:
             self._settle(outcome)
             outcome.gold = {**outcome.gold, **reopened}
         return outcome
+
+    def _begin(self, outcome: Outcome) -> None:
+        """Bring the lake up to date with the masters and with what an earlier stream left, before any micro-batch."""
+        expect_whole(self.lake)
+        self._masters(outcome)
+        self._onward(outcome)
 
     def _bronze(self, outcome: Outcome) -> None:
         self._masters(outcome)

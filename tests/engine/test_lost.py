@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_analytics.engine import marts
+from cloud_analytics.engine import marts, usage
 from cloud_analytics.engine.lost import forget_missing
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.pipeline import Pipeline
@@ -91,6 +91,37 @@ def test_what_has_no_rows_any_more_is_not_missing(lake: tuple[Pipeline, Path]) -
     with pipeline.lake.writer():
         forget_missing(pipeline.lake)
     assert LakeReader(pipeline.lake.files).changed() == {}
+
+
+def test_no_step_builds_on_what_others_left(lake: tuple[Pipeline, Path]) -> None:
+    pipeline, root = lake
+    _delete(root, "silver/support_tickets", _first(root, "silver/usage_events"), _first(root, usage.TABLE.path))
+    before = silver_and_gold(root)
+    for step in (pipeline.stream, pipeline.silver, pipeline.gold):
+        with pytest.raises(PipelineError, match=r"others changed .*: `cloud-analytics run` \(or `reconcile`\) builds"):
+            step()
+        assert not differing(before, silver_and_gold(root))
+
+
+def test_what_a_stream_made_of_what_others_left_is_made_again(
+    lake: tuple[Pipeline, Path], make_pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may run when they delete files, and looks for that at its start alone."""
+    pipeline, root = lake
+    _delete(root, "silver/support_tickets", "silver/users", _first(root, usage.TABLE.path))
+    landing = Path(pipeline.landing)
+    for source, old, new in (("customers_orgs", "basic", "enterprise"), ("resources", "running", "stopped")):
+        for path in landing.rglob(f"{source}*.csv"):
+            path.write_text(path.read_text("utf-8").replace(old, new) + "\n", "utf-8")
+    more = hostile.event("more", timestamp="2025-06-02T10:00:00Z")
+    (landing / "usage_events_stream/zz.jsonl").write_text(more + "\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("cloud_analytics.pipeline.expect_whole", lambda *_: None)
+        pipeline.stream()
+    pipeline.run()
+    clean = root.parent / "clean"
+    make_pipeline(landing, clean).run()
+    assert not differing(silver_and_gold(clean), silver_and_gold(root))
 
 
 def test_what_nothing_can_build_again_is_told_before_anything_is_done(lake: tuple[Pipeline, Path]) -> None:

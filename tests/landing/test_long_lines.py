@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem
+from cloud_analytics.landing.events import stored_lines
 from cloud_analytics.landing.folder import has_long_line
 
 LIMIT = 1000
@@ -83,3 +85,13 @@ def test_of_a_large_file_with_usual_lines_little_is_read(tmp_path: Path) -> None
     files.read = 0
     assert not has_long_line(files, FileInfo(f"file:{tmp_path}/x.jsonl", len(content), 0), 2**25)
     assert files.read == 0
+
+
+@pytest.mark.spark
+def test_no_setting_of_the_machine_leaves_out_a_line(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "x.jsonl").write_text("short\n" + 500 * "x" + "\n")
+    spark.conf.set("mapreduce.input.linerecordreader.line.maxlength", "300")  # as in somebody's core-site.xml
+    try:
+        assert stored_lines(spark, [str(tmp_path / "x.jsonl")]).count() == 2
+    finally:
+        spark.conf.unset("mapreduce.input.linerecordreader.line.maxlength")

@@ -21,7 +21,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.config.pipeline import CassandraSettings
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.engine.marts import CHANGE_LOG
-from cloud_analytics.errors import StoreUnavailable, UsageError
+from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
 from cloud_analytics.lake.folder import STORED
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
@@ -93,6 +93,16 @@ def test_what_a_correction_removes_goes_and_no_reader_finds_a_partition_empty(
         ranks = "SELECT service FROM org_service_cost_summary WHERE org_id = 'org_a' AND summary_date = '2025-05-31'"
         assert "storage" not in {row["service"] for row in session.execute(ranks)}
     assert set(open_lake(config).run().served) >= {"finops_daily_usage"}
+    assert unequal(open_lake()) == []
+
+
+def test_a_mart_whose_files_others_deleted_is_not_loaded(open_lake: OpenLake, target: Target) -> None:
+    pipeline = open_lake()
+    lost = min((Path(pipeline.lake.root.removeprefix("file:")) / "gold/carbon_impact").iterdir())
+    shutil.rmtree(lost)
+    with pytest.raises(PipelineError, match=f"others changed gold/carbon_impact, files of {lost.name[-10:]}: "):
+        pipeline.serve()
+    pipeline.run()
     assert unequal(open_lake()) == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from cloud_analytics.engine import staging
@@ -31,18 +31,37 @@ def expect_whole_bronze(lake: Lake) -> None:
     _refuse_bronze(changed_by_others(lake, lambda table: table.startswith(("bronze/", "quarantine/"))))
 
 
+def expect_whole(lake: Lake, chosen: Callable[[str], bool] | None = None) -> None:
+    """PipelineError where others changed files of a table that `chosen` accepts, or of any table if it is not given.
+
+    What is made of the rest would be wrong.
+    """
+    found = changed_by_others(lake, chosen)
+    _refuse_bronze(found)
+    for path in found.keys() & _ours():
+        changed = f"others changed {path}, {told(found[path])}"
+        raise PipelineError(f"{changed}: `cloud-analytics run` (or `reconcile`) builds that again from Bronze")
+
+
+def _ours() -> set[str]:
+    """The tables that are built from Bronze."""
+    tables = [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
+    rest = [SILVER_EVENTS.path, QUARANTINED_EVENTS.path, COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]
+    return {*rest, *(table.path for table in tables)}
+
+
 def forget_lost(lake: Lake) -> None:
     """Remove and forget the partitions of Silver and Gold whose files others changed, so that they are built again.
 
-    Each table is told by a warning. PipelineError for what cannot be built again: files of Bronze, and what Gold keeps
+    So are all tables that read one of these: they may have been built from what was left. Each table that others
+    changed is told by a warning. PipelineError for what cannot be built again: files of Bronze, and what Gold keeps
     of months that finance has closed.
     """
     found = changed_by_others(lake)
     _refuse_bronze(found)
     tables = [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
     rest = [COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]  # built with what the state knows by name
-    ours = {SILVER_EVENTS.path, QUARANTINED_EVENTS.path, *rest, *(table.path for table in tables)}
-    changed = {path: found[path] for path in found.keys() & ours}
+    changed = {path: found[path] for path in found.keys() & _ours()}
     if not changed:
         return
     states, silver = lake.load(built.TABLES), lake.load(silver_state.DOCUMENT)
@@ -55,28 +74,45 @@ def forget_lost(lake: Lake) -> None:
         for path, folders in _of_another_time(lake, tables, states).items():
             lost[path] |= folders
     for table in tables:
-        is_final = bool(table.closes and closed)
-        _refuse(table.path, {folder for folder in lost[table.path] if is_final or table.is_held(_name(folder), closed)})
+        _refuse(table.path, {folder for folder in lost[table.path] if table.is_final(_name(folder), closed)})
     folders_of_days = {**changed.get(SILVER_EVENTS.path, {}), **changed.get(QUARANTINED_EVENTS.path, {})}
     # Where some are of another time, no hash tells which others are.
     days = {*folders_of_days, *(f"date={date}" for date in silver.dates if any(folders_of_days.values()))}
     lost |= {SILVER_EVENTS.path: days, QUARANTINED_EVENTS.path: days}
     lost |= {path: {*changed.get(path, ())} for path in rest}
     dates = {date: entry for date, entry in silver.dates.items() if f"date={date}" not in days}
-    settled = {date: entry for date, entry in silver.settled.items() if f"date={date}" not in days}
+    settled = {date: inputs for date, inputs in silver.settled.items() if f"date={date}" not in days}
+    if any(lost[table.path] for table in SILVER_MASTERS.values()):  # events may have been joined with what was left
+        dates = {date: replace(entry, inputs=replace(entry.inputs, rules="")) for date, entry in dates.items()}
+        settled = {date: replace(inputs, rules="") for date, inputs in settled.items()}
     baselines = None if lost[COST_BASELINES.path] else silver.baselines
     gone = {path: set(map(_name, folders)) for path, folders in lost.items()}
+    readers = _readers(tables, {path for path, folders in lost.items() if folders})
     left = {
-        path: {name: entry for name, entry in partitions.items() if name not in gone.get(path, ())}
+        path: {
+            name: replace(entry, inputs="") if path in readers else entry
+            for name, entry in partitions.items()
+            if name not in gone.get(path, ())
+        }
         for path, partitions in states.items()
     }
+    written_once = {table.path for table in tables if table.write_once}
     with lake.transaction() as transaction:
         for path, folders in lost.items():
             if folders:
-                logger.warning(f"others changed {path}, {told(folders)}: what Bronze gives of it is built again")
+                again = "only the newest date is" if path in written_once else "that is"
+                logger.warning(f"others changed {path}, {told(folders)}: {again} built again from Bronze")
                 transaction.clear(path, folders)
         transaction.store(silver_state.DOCUMENT, replace(silver, dates=dates, settled=settled, baselines=baselines))
         transaction.store(built.TABLES, left)
+
+
+def _readers(tables: Sequence[Table], read: Collection[str]) -> set[str]:
+    """The paths of the tables that are made of these, directly or not."""
+    found: set[str] = set()
+    while more := {table.path for table in tables if {*read, *found} & {one.table for one in table.reads}} - found:
+        found |= more
+    return found
 
 
 def forget_missing(lake: Lake) -> None:

@@ -143,7 +143,7 @@ class _Refresh:
     def final(self, closing: bool) -> Iterator[str]:
         """The folders of what stays of closed months as it is. Partitions are not replaced after the `closing`."""
         for path, table in self.tables.items() if self.closed else ():
-            if table.closes is not None:
+            if table.closes is not None or table.of_closed_months:
                 yield path
             for name in self.known.get(path, {}) if closing else ():
                 if table.is_held(name, self.closed):

@@ -25,6 +25,11 @@ FIELDS = (
 _NUMERIC = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens", "schema_version")
 _SCHEME = re.compile(r"^[a-z0-9]+:/")
 _EVENT = "struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">"
+_READER = {
+    "lineSep": "\n",
+    # Hadoop leaves out longer lines without a word, and a machine's core-site.xml may have another limit.
+    "mapreduce.input.linerecordreader.line.maxlength": str(2**31 - 1),
+}
 # A bare number of 16 characters or more would become a double; in quotes its text stays as it is.
 _LONG_NUMBER = (
     r'("(?:' + "|".join(_NUMERIC) + r')"\s*:\s*)'
@@ -38,7 +43,7 @@ def stored_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     Hadoop takes a path with escapes for a pattern, and in a pattern it takes what stands before a colon for the scheme
     of a URI. So a path with both is read as it stands; several of them at once Spark would read several times.
     """
-    reader = spark.read.option("lineSep", "\n")
+    reader = spark.read.options(**_READER)
     escaped = {path: escape_glob(path) for path in paths}
     alone = {path for path in paths if escaped[path] != path and ":" in _SCHEME.sub("", path)}
     together = [escaped[path] for path in paths if path not in alone]

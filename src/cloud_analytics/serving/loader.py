@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from pyspark.sql import DataFrame
 
+from cloud_analytics.engine.lost import expect_whole
 from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.serving.keyspace import IDENTITY, Found, Owner, claim, document_of, is_empty
@@ -155,9 +156,12 @@ class Loader:
         """Load these partitions: their slices of the tables then hold what Gold holds now.
 
         What a table was given stays, also where another table fails; the first failure is raised at the end.
+        PipelineError where others changed files of these marts.
         """
         if not due:
             return
+        paths = {self.marts[mart].source.path for mart in due}
+        expect_whole(self.lake, paths.__contains__)  # what is missing would be taken for loaded
         logger.debug("serving: %d partitions of %d marts", sum(map(len, due.values())), len(due))
         parts = self._parts(due)
         plan = self._plan(parts)

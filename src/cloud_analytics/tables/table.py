@@ -163,6 +163,15 @@ class Table:
         by_usage = self.partition in ("usage_date", "summary_date") and not self.of_closed_months
         return by_usage and partition[:7] in closed
 
+    def is_final(self, partition: str, closed: Collection[str]) -> bool:
+        """Whether a partition may hold rows that no later build would give again.
+
+        Restatements stay where they were booked once that month is closed, too.
+        """
+        if self.of_closed_months:
+            return any(month > partition[:7] for month in closed)
+        return bool(closed) if self.closes else self.is_held(partition, closed)
+
     def may_have(self, partition: str, closed: Collection[str]) -> bool:
         """Whether the table may have this partition, and the partition may be built."""
         return partition[:7] in closed if self.of_closed_months else not self.is_held(partition, closed)
