@@ -1,7 +1,7 @@
-"""CSV masters → records of text, with the original text of each (contract 3, RFC 4180).
+"""Parses CSV masters into text records, each with its original text (contract 3, RFC 4180).
 
-A quoted field may hold commas and newlines, so the unit is a record, not a line. Masters are dimension tables: their
-files are read on the driver.
+A quoted field may hold commas and newlines, so the unit is a record, not a line. Masters are dimension tables, so the
+driver reads their files.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from cloud_analytics.landing.folder import KnownFile
 from cloud_analytics.untrusted import printable
 
 csv.field_size_limit(2**31 - 1)
-_NUL = "\udc00"  # stands for a NUL, which Python 3.10's reader refuses; no decoded text holds it
-_SHOWN = 200  # characters of the first line that a message repeats
-# What spreadsheets save under the name of a CSV file: its first bytes → what it is.
+_NUL = "\udc00"  # replaces NUL, which csv.reader refuses in Python 3.10; decoded text never holds this character
+_SHOWN = 200  # a message repeats at most this many characters of the header
+# Other formats that are found in files named `.csv`: first bytes → what the file is, and what to do.
 _OTHER_FORMATS = {
     b"\xff\xfe": "the file is UTF-16: save it as UTF-8",
     b"\xfe\xff": "the file is UTF-16: save it as UTF-8",
@@ -31,10 +31,10 @@ _OTHER_FORMATS = {
 
 @dataclass(frozen=True)
 class Record:
-    """One CSV record: fields by column name, its original text, and whether it can be trusted.
+    """One CSV record: its fields by column name, its original text, and whether it is well formed.
 
-    `fits_header`: it is valid UTF-8, has as many fields as the header, and no quote that stays open to the end of the
-    file. `raw_bytes` holds the original bytes where they are no UTF-8.
+    `fits_header`: the record is valid UTF-8, has as many fields as the header, and closes every quote. `raw_bytes`: the
+    original bytes of a record that is not valid UTF-8, else None; such a record has no `values`.
     """
 
     values: dict[str, str]
@@ -44,21 +44,22 @@ class Record:
 
     @property
     def length(self) -> int:
-        """Bytes of its text."""
+        """Length of the original text in bytes."""
         return len(self.raw.encode() if self.raw_bytes is None else self.raw_bytes)
 
 
 def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:
-    """A file's bytes → (column names, records, problem). The problem says what is wrong with the header of the file.
+    """Parse a file's bytes into (column names, records, problem); the problem says what is wrong with the header.
 
-    An empty file has no header, no records and no problem. A record that is no UTF-8 is marked, never dropped.
+    An empty file has no header, no records and no problem. A file with a problem returns no records. A record that is
+    not valid UTF-8 is marked (`fits_header`), never dropped.
     """
     text = content.decode("utf-8-sig", errors="surrogateescape")
     rows = _rows(text)
     first = next(rows, None)
     if first is None:
         return [], [], None
-    # Names as the contract writes them, whatever their case and blanks; other columns in lower case.
+    # Names are compared without case and surrounding blanks. Required columns get the spelling of the contract.
     required = {_folded(name): name for name in contract.required}
     names = [required.get(_folded(name), _folded(name)) for name in first[0]]
     problem = _problem(content, first[0], names, contract)
@@ -68,7 +69,7 @@ def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str
 
 
 def _problem(content: bytes, written: Sequence[str], found: Sequence[str], contract: SourceContract) -> str | None:
-    """What is wrong with a header, what the file holds instead, and what to do; None where nothing is wrong."""
+    """The message for a wrong header: what is wrong, what the file holds instead, what to do; else None."""
     twice = [name for name, times in Counter(found).items() if name and times > 1]
     if twice:
         return f"the header holds {_columns(twice)} more than once (case does not count): keep one"
@@ -104,9 +105,10 @@ def _advice(written: Sequence[str], lacking: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Master:
-    """A parsed master: of each file its name, its column names and its records.
+    """A parsed master; `files` holds (file name, column names, records) of each file.
 
-    `problems`: what is wrong with headers, which stops a run. `unfinished`: why the latest snapshot stays for now.
+    `problems`: what is wrong with headers; a problem stops the run. `unfinished`: why the master cannot be ingested
+    yet; its latest snapshot stays.
     """
 
     files: list[tuple[str, list[str], list[Record]]] = field(default_factory=list)
@@ -126,10 +128,10 @@ def parse_master(
     known: Mapping[str, KnownFile],
     max_record_bytes: int,
 ) -> Master:
-    """Parse the files of a master in the order of their names.
+    """Parse the files of a master (`found`) in the order of their names.
 
-    `contents`: a file's path → its bytes; a file that went after it was listed has none. `known`: the files of the
-    latest snapshot. An upload has just begun where one of these has lost its header, or where no file has a header.
+    `contents`: path → bytes, without files that were removed after the listing. `known`: the files of the latest
+    snapshot. An upload counts as unfinished if a file of `known` is now empty, or if no file has a header.
     """
     master = Master()
     for name, info in sorted(found.items(), key=lambda file: (file[1].name, file[1].path)):
@@ -162,7 +164,7 @@ def _record(names: list[str], fields: list[str], raw: str, closed: bool) -> Reco
 
 
 def _rows(text: str) -> Iterator[tuple[list[str], str, bool]]:
-    """Of each record that is not blank: its fields, its original text, and whether its quotes are closed."""
+    """Yield (fields, original text, whether all quotes are closed) of each record that is not blank."""
     consumed: list[str] = []
     at_end = False
 
@@ -171,11 +173,11 @@ def _rows(text: str) -> Iterator[tuple[list[str], str, bool]]:
         for line in io.StringIO(text, newline=""):
             consumed.append(line)
             yield line.replace("\0", _NUL)
-        yield ""  # ends a record whose quote is open; otherwise it is a blank record
+        yield ""  # ends a record with an open quote; after a complete record it is a blank record, which is skipped
         at_end = True
 
     for fields in csv.reader(lines()):
-        raw = "".join(consumed) if at_end else "".join(consumed).rstrip("\r\n")  # line ends in an open quote are text
+        raw = "".join(consumed) if at_end else "".join(consumed).rstrip("\r\n")  # in an open quote, line ends are text
         consumed.clear()
         if raw.strip():
             yield [value.replace(_NUL, "\0") for value in fields], raw, not at_end
@@ -184,9 +186,9 @@ def _rows(text: str) -> Iterator[tuple[list[str], str, bool]]:
 def extra_columns(
     headers: Iterable[Sequence[str]], contract: SourceContract, taken: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Columns beyond the contract, in the order of their first appearance → the names that Bronze gives them.
+    """Map each column that is not in the contract to its name in Bronze, in the order of first appearance.
 
-    A name that Bronze needs for a column of its own (`taken`) gets a `_` at its end.
+    `taken`: names that Bronze needs for its own columns. A column with such a name gets `_` appended.
     """
     found: dict[str, str] = {}
     used = {*contract.required, *taken}

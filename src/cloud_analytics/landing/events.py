@@ -1,7 +1,7 @@
-"""Lines of usage_events_stream → typed events, each line with exactly one outcome (contract 3 and 4).
+"""Reads and parses the lines of usage_events_stream; each line has exactly one outcome (contract 3 and 4).
 
-Lines are read as text. A line parses only if it is exactly one JSON object (`is_one_value`). Long numbers are quoted
-before, so that they keep every digit.
+Lines are read as text. A line parses only if it is exactly one JSON object (`is_one_value`). Before parsing, long
+numbers are put in quotes, so that they keep every digit.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _SCHEME = re.compile(r"^[a-z0-9]+:/")
 _EVENT = "struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">"
 _READER = {
     "lineSep": "\n",
-    # Hadoop leaves out longer lines without a word, and a machine's core-site.xml may have another limit.
+    # Hadoop silently drops lines above this limit, and the core-site.xml of a machine may set a lower limit.
     "mapreduce.input.linerecordreader.line.maxlength": str(2**31 - 1),
 }
-# A bare number of 16 characters or more would become a double; in quotes its text stays as it is.
+# Spark reads an unquoted number of 16 characters or more as a double, which can lose digits. Quotes keep its text.
 _LONG_NUMBER = (
     r'("(?:' + "|".join(_NUMERIC) + r')"\s*:\s*)'
     r"(?=[-0-9.eE+]{16})(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])"
@@ -38,10 +38,11 @@ _LONG_NUMBER = (
 
 
 def stored_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
-    """Every line of files as Spark's reader of text has it, in the column `value`.
+    """Read files with Spark's text reader: one row per line, in the column `value`.
 
-    Hadoop takes a path with escapes for a pattern, and in a pattern it takes what stands before a colon for the scheme
-    of a URI. So a path with both is read as it stands; several of them at once Spark would read several times.
+    Hadoop treats a path with escapes as a glob pattern, and in a pattern it takes the text before a colon for a URI
+    scheme. So a path with escapes and a colon is read without globbing, in a read of its own: if one read gets several
+    such paths, Spark reads them several times.
     """
     reader = spark.read.options(**_READER)
     escaped = {path: escape_glob(path) for path in paths}
@@ -53,23 +54,24 @@ def stored_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
 
 
 def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
-    """The non-blank lines of files: `raw` (text), `raw_bytes` (only where it is no UTF-8), `source_file` (bare name).
+    """Read the non-blank lines of files, one row per line, as `raw`, `raw_bytes` and `source_file`.
 
-    Lines end in `\\n` or `\\r\\n`; a byte order mark at the start of a file is skipped by the reader.
+    `raw`: the text. `raw_bytes`: the original bytes if the line is not valid UTF-8, else null. `source_file`: the file
+    name without folders. Lines end in `\\n` or `\\r\\n`. The reader skips a byte order mark at the start of a file.
     """
     if not paths:
         return empty_frame(spark, columns("raw string, raw_bytes binary, source_file string"))
     lines = stored_lines(spark, paths)
-    # Before anything is computed of them: a packed file of 30 KB can hold 30 million empty lines.
+    # Empty lines are dropped before any computation: a compressed file of 30 KB can hold 30 million of them.
     lines = lines.where(~F.col("value").isin("", "\r"))
-    # The reader keeps the bytes as they are; decoding replaces what is no UTF-8, and so differs from it.
+    # The reader keeps the bytes unchanged. Decoding replaces invalid UTF-8, so only an invalid line is changed by it.
     is_text = F.decode(F.col("value").cast("binary"), "UTF-8") == F.col("value")
     without_cr = F.expr("substring(cast(value as binary), 1, octet_length(value) - 1)")
     has_cr = F.col("value").endswith("\r")
     raw_bytes = F.when(~is_text, F.when(has_cr, without_cr).otherwise(F.col("value").cast("binary")))
     text = F.when(has_cr, F.regexp_replace("value", "\r\\z", "")).otherwise(F.col("value"))
     raw = F.when(raw_bytes.isNull(), text).otherwise(F.decode(raw_bytes, "UTF-8"))
-    # File names come as URIs, in which `+` stands for itself, unlike in url_decode.
+    # File names come as URIs. In a URI `+` is a plus sign, but url_decode turns it into a blank.
     name = F.substring_index(F.input_file_name(), "/", -1)
     name = F.when(name.contains("%"), F.url_decode(F.regexp_replace(name, "\\+", "%2B"))).otherwise(name)
     return lines.select(
@@ -78,17 +80,17 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
 
 
 def parse_lines(lines: DataFrame) -> DataFrame:
-    """Lines (`raw`, `raw_bytes`, other columns) → the same with every field of FIELDS as text, `event_ts`, `is_json`.
+    """Parse lines (`raw`, `raw_bytes`, other columns): add each field of FIELDS as text, `event_ts` and `is_json`.
 
-    A row is one line, before and after. `is_json`: the line is valid UTF-8 and exactly one JSON object; otherwise its
-    fields are null. Of a repeated key the last value counts; numbers keep their exact text.
+    A row is one line, before and after. `is_json`: the line is valid UTF-8 and exactly one JSON object; otherwise all
+    fields are null. If a key is repeated, its last value counts. Numbers keep their exact text.
     """
     raw = F.col("raw")
-    may_be_long = raw.rlike(r":\s*[-0-9.eE+]{16}")  # a cheaper pattern, which nearly no line matches
+    may_be_long = raw.rlike(r":\s*[-0-9.eE+]{16}")  # cheaper than _LONG_NUMBER, and nearly no line matches it
     exact = F.when(may_be_long, F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)
     parsed = lines.withColumn("_parsed", listed(exact, _EVENT))
     item = F.col("_parsed.r").getItem(0)
-    one_object = is_one_value(raw, F.col("_parsed"), last=r"(?:^|\}|null)")  # what structs can end in, or no element
+    one_object = is_one_value(raw, F.col("_parsed"), last=r"(?:^|\}|null)")  # how a struct can end; `^`: no element
     good: Column = one_object & item.isNotNull() & F.col("raw_bytes").isNull()
     judged = parsed.withColumn("is_json", F.coalesce(good, F.lit(False)))
     fields = [F.when(F.col("is_json"), item.getField(name)).alias(name) for name in FIELDS]

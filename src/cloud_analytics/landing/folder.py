@@ -1,7 +1,7 @@
-"""What lies in a landing folder: the files of each source, what is passed over, what changed since it was taken in.
+"""Lists a landing folder: the files of each source, skipped entries, and changes since files were ingested.
 
-The files of masters and events are listed, filtered and compared here, and nowhere else. So are the lines of a file of
-events, one at a time. Without Spark.
+Only this module lists, filters and compares the files of masters and events. It also reads an event file line by line.
+It does not use Spark.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 _CSV = ".csv"
 _FILE_SYSTEMS_OWN = "lost+found"
-# People expect a file with one of these in its name to be read.
+# Users expect that a file with one of these parts in its name is read, so a message names a file that is not.
 _LIKE_DATA = {"csv", "json", "jsonl", "ndjson", "parquet"}
 _LEADS_OUT = "is a link that leads out of landing; landing.follow_links allows it"
-_NAMED = 5  # paths that a message names for one reason
+_NAMED = 5  # a message names at most this many paths for one reason
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 2**20
-_DEFLATE_AT_MOST = 1032  # bytes that one byte of a deflate stream can become
+_DEFLATE_AT_MOST = 1032  # one byte of a deflate stream unpacks to at most this many bytes
 
 
 class UnreadableFile(Exception):
-    """A file that cannot be unpacked to its end."""
+    """A compressed file cannot be unpacked to its end."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What lies in a landing folder now, and may be read.
+    """The files of a landing folder at one moment.
 
-    `events` and `masters` (by source): name in the ledger → file. That name is the bare name of a file of events, and
-    the path below landing of a master's file. `passed_over`: path below landing → why it is not read.
+    `events` and `masters` (by source): name in the ledger → file. For an event file, the name in the ledger is the file
+    name without folders; for a master, it is the path below landing. `passed_over`: path below landing of each skipped
+    entry → the reason.
     """
 
     events: dict[str, FileInfo] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class Contents:
 
 
 def look(landing: ReadableFiles, follow_links: bool = False) -> Contents:
-    """List a landing folder. Names that begin with `_` or `.` are half-written uploads, and left out without a word."""
+    """List a landing folder. Names that begin with `_` or `.` are unfinished uploads: no message reports them."""
     contents = Contents()
     for entry in _visible(landing, ""):
         source = entry.name.removesuffix(_CSV)
@@ -97,7 +98,7 @@ def _look_into(contents: Contents, landing: ReadableFiles, folder: str, follow_l
 
 
 def _unfit(entry: FileInfo, follow_links: bool) -> str | None:
-    """Why an entry with the right name is not read; None where it is."""
+    """Why an entry with the right name is not read; None if it is read."""
     if entry.leaves_root and not follow_links:
         return _LEADS_OUT
     return None if entry.kind is Kind.FILE else "is no regular file"
@@ -109,7 +110,7 @@ def event_files(landing: ReadableFiles, follow_links: bool = False) -> list[File
 
 
 def is_event_file(landing: ReadableFiles, name: str, follow_links: bool = False) -> bool:
-    """Whether the name in the stream's folder is a file of events that `look` would list."""
+    """Whether the folder of events holds a file of this name that `look` would list."""
     if not name.endswith(SUFFIXES) or name[:1] in "_.":
         return False
     folder, entry = landing.entry(FOLDER), landing.entry(f"{FOLDER}/{name}")
@@ -118,7 +119,10 @@ def is_event_file(landing: ReadableFiles, name: str, follow_links: bool = False)
 
 
 def tell_passed_over(contents: Contents, told: set[str]) -> None:
-    """Log in one line what is not read and was not `told` before, by reason; of many paths only the first."""
+    """Log one line with the skipped paths that are not in `told`, by reason, and add them to `told`.
+
+    For each reason, the line names the first paths and counts the others.
+    """
     by_reason: dict[str, list[str]] = {}
     for path in sorted(contents.passed_over.keys() - told):
         by_reason.setdefault(contents.passed_over[path], []).append(path)
@@ -133,9 +137,9 @@ def tell_passed_over(contents: Contents, told: set[str]) -> None:
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A landing file as it was taken in.
+    """A landing file as it was when it was ingested.
 
-    Its bytes, its modification time in milliseconds since 1970, and of a file of events the micro-batch that read it.
+    `length` in bytes, `modified` in milliseconds since 1970, and for an event file the micro-batch that read it.
     """
 
     length: int
@@ -145,7 +149,7 @@ class KnownFile:
 
 @dataclass(frozen=True)
 class Changes:
-    """Files that were never taken in, files that changed since, and names of those that are not there any more."""
+    """Files that were never ingested, files that changed since they were ingested, and names of files that are gone."""
 
     new: list[FileInfo]
     changed: list[FileInfo]
@@ -156,7 +160,7 @@ class Changes:
 
 
 def changes(known: Mapping[str, KnownFile], found: Mapping[str, FileInfo]) -> Changes:
-    """Compare files with what is known of those that were taken in; both by their name in the ledger."""
+    """Compare the files in landing (`found`) with the ingested files (`known`), both by their name in the ledger."""
 
     def differs(name: str, info: FileInfo) -> bool:
         return name in known and (known[name].length, known[name].modified) != (info.length, info.modified)
@@ -169,9 +173,9 @@ def changes(known: Mapping[str, KnownFile], found: Mapping[str, FileInfo]) -> Ch
 
 
 def lines(landing: ReadableFiles, info: FileInfo) -> Iterator[bytes]:
-    """Every line of an event file, blank ones too, without `\\n` and the byte order mark of the file.
+    """Yield every line of an event file, also blank lines, without `\\n` and without the file's byte order mark.
 
-    UnreadableFile for a compressed file that cannot be unpacked; FileNotFoundError where it went meanwhile.
+    Raises UnreadableFile for a compressed file that cannot be unpacked, FileNotFoundError for a file that is gone.
     """
     with landing.open(info.path) as stored, _unpacked(stored, info.name) as stream:
         try:
@@ -186,7 +190,7 @@ def _unpacked(stored: IO[bytes], name: str) -> IO[bytes]:
 
 
 def has_text(line: bytes) -> bool:
-    """Whether a line holds anything but blanks. Blank are the characters for which `str.isspace` is true."""
+    """Whether a line has a character that is not blank. A character is blank if `str.isspace` is true for it."""
     first = line[:1]
     if b"!" <= first <= b"~":  # the usual line begins with a brace
         return True
@@ -195,11 +199,11 @@ def has_text(line: bytes) -> bool:
 
 
 def has_long_line(landing: ReadableFiles, info: FileInfo, limit: int) -> bool:
-    """Whether a line of a file has more than `limit` bytes: found before anything reads it whole, in bounded memory.
+    """Whether a file has a line of more than `limit` bytes. The check never reads a whole line into memory.
 
-    False also where the file cannot be read to its end. A file that is too small for such a line is not opened. A plain
-    file is first sampled: only where one of its blocks of half the limit holds no line end, it is read from the start.
-    A compressed file is unpacked at once. Reading ends with the first line that is too long.
+    Also False if the file cannot be read to its end. A file that is too small for such a line is not opened. A plain
+    file is first sampled in blocks of half the limit: it is read from the start only if a block has no line end. A
+    compressed file is unpacked without sampling. Reading stops at the first line that is too long.
     """
     is_packed = info.name.endswith(".gz")
     if info.length * (_DEFLATE_AT_MOST if is_packed else 1) <= limit:
@@ -208,7 +212,7 @@ def has_long_line(landing: ReadableFiles, info: FileInfo, limit: int) -> bool:
         with landing.open(info.path) as stored:
             if not is_packed:
                 half = limit // 2
-                # A line of two such blocks covers one of them. Each is read only as far as its first line end.
+                # A line longer than two blocks covers at least one whole block. Each is read up to its first line end.
                 if all(_ends_a_line(stored, start, half) for start in range(0, info.length - half + 1, half)):
                     return False
                 stored.seek(0)
@@ -223,11 +227,11 @@ def _ends_a_line(stream: IO[bytes], start: int, length: int) -> bool:
 
 
 def _exceeds(stream: IO[bytes], limit: int) -> bool:
-    length = 0  # of the line that began in an earlier part
+    length = 0  # bytes so far of a line that began in an earlier part
     while part := stream.read(min(_CHUNK, limit)):
         end = part.find(b"\n")
         if length + (len(part) if end < 0 else end) > limit:
             return True
-        # A line that begins and ends in this part is no longer than the part.
+        # A line that begins and ends in this part is not longer than the part, and so not longer than the limit.
         length = length + len(part) if end < 0 else len(part) - part.rfind(b"\n") - 1
     return False
