@@ -1,7 +1,7 @@
-"""Merges Bronze's many small files, one for each micro-batch and date, into few: the rows stay as they are.
+"""Merges the many small files of Bronze, one per micro-batch and date, into few files. The rows do not change.
 
-Only `batch_id` changes, since it names the partition; the ledger still says which micro-batch read a `source_file`. The
-versions of the dates stay, so that Silver and Gold have nothing to do.
+Only `batch_id` changes, since it names the partition. The ledger still says which micro-batch read a `source_file`. The
+versions of the dates do not change, so Silver and Gold are not rebuilt.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
 @dataclass(frozen=True)
 class Compaction:
-    """What a compaction did: event dates merged; files of Bronze and of its rejects before and after."""
+    """What a compaction did: event dates merged; number of files of Bronze and its rejects before and after."""
 
     dates: int
     files_before: int
@@ -28,9 +28,10 @@ class Compaction:
 
 
 def compact(lake: Lake, config: Config) -> Compaction | None:
-    """Merge the finished dates that have enough files of micro-batches, in one transaction; None when there are none.
+    """Merge finished dates that have enough micro-batch files, and partitions of rejects that have enough files.
 
-    Files that a compaction made do not count, so that a second one finds nothing to do.
+    It is one transaction; None if there is nothing to merge. Files from an earlier compaction do not count for a date,
+    so a second compaction finds nothing to do.
     """
     settings = config.pipeline.compaction
     dates = _scattered_dates(lake, config)
@@ -55,7 +56,7 @@ def compact(lake: Lake, config: Config) -> Compaction | None:
             transaction.replace(
                 BRONZE_EVENTS.path, merged, BRONZE_EVENTS.folders, lies_below(folders), settings.max_rows_per_file
             )
-            # The partitions of the micro-batches that Silver has not taken in are gone.
+            # The partitions of single micro-batches are gone, so Silver can no longer add their rows alone.
             known = lake.load(ledger.DATES)
             transaction.store(ledger.DATES, ledger.without_added(known, dates))
         if scattered_rejects:
@@ -71,7 +72,7 @@ def _scattered_dates(lake: Lake, config: Config) -> set[str]:
     if clock is None:
         return set()
     settings = config.pipeline.compaction
-    # A date is finished `finished_after` its last second.
+    # A date is finished when the newest event time seen is `finished_after` later than the end of the date.
     end = datetime.fromtimestamp(clock // 1_000_000, timezone.utc) - settings.finished_after - timedelta(days=1)
     values = map(partition_values, map(partition_folder, lake.data_files(BRONZE_EVENTS.path)))
     files = Counter(found["date"] for found in values if not found["batch_id"].startswith(ledger.COMPACTED))

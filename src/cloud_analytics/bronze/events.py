@@ -1,11 +1,11 @@
-"""usage_events_stream/ → bronze/usage_events: which files are ingested when (contract 3 and 4).
+"""Decides when the files of usage_events_stream/ are ingested into bronze/usage_events (contract 3 and 4).
 
-New files come by a Structured Streaming query over *files*: a micro-batch is a list of them, and `foreachBatch` ingests
-them in one transaction together with their ledger entries. The ledger, not the checkpoint, decides what was ingested: a
-replayed batch or a lost checkpoint finds its files in the ledger and adds nothing.
+A Structured Streaming query delivers new files. Each micro-batch is a list of *files*: `foreachBatch` ingests them and
+their ledger entries in one transaction. The ledger, not the checkpoint, decides which files are already ingested: after
+a replayed batch or a lost checkpoint, the files are found in the ledger and nothing is added.
 
-The query's source never delivers a file twice. Files that changed after they were ingested, and the few that the source
-leaves out, are found by listing the folder: the sweep.
+The query's source never delivers a file twice. So a listing of the folder, the sweep, finds the files that changed
+after they were ingested, and the few files that the source leaves out.
 """
 
 from __future__ import annotations
@@ -37,43 +37,43 @@ from cloud_analytics.untrusted import json_value
 
 
 class _Stopping(Exception):
-    """A micro-batch comes after the feed was asked to stop: it fails, so that the next start gets it again."""
+    """A micro-batch begins after the request to stop: it fails, so that the next start receives it again."""
 
 
 @dataclass
 class EventFeed:
-    """The event files of a landing folder on their way into a lake.
+    """Ingests the event files of a landing folder into a lake.
 
-    `after_batch` runs at the end of each micro-batch that ingested something, in the thread that ingested it. The
-    micro-batches of the query and of the sweep take turns. The caller holds the right to take in event files, and for
-    `available` the right to write as well; `follow` takes the latter for each turn.
+    `after_batch` runs at the end of each micro-batch that ingested something, in the same thread. The micro-batches of
+    the query and of the sweep never run at the same time. The caller holds the feeder lock of the lake, and for
+    `available` also the writer lock; `follow` acquires the writer lock for each micro-batch.
     """
 
     lake: Lake
     landing: str
     config: Config
     after_batch: Callable[[MicroBatch], None] = lambda _batch: None
-    told: set[str] = field(default_factory=set)  # paths that are passed over, and that a message has named
+    told: set[str] = field(default_factory=set)  # skipped paths that a message has named
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
     _failures: list[Exception] = field(default_factory=list, init=False)
     _by_turns: bool = field(default=False, init=False)
 
     def available(self) -> None:
-        """Ingest everything that is there now, then stop. Nothing starts when the ledger knows every file as it is."""
+        """Ingest all files that are in landing now, then stop. If no file is new or changed, no query starts."""
         changes = ledger.event_changes(self.lake, self._files())
         if changes.new and self._spark_can_list():
             to_end(self.lake, self._checkpoint(), self._failures, lambda: self._start({"availableNow": True}))
         if changes.new or changes.changed:
             with self._turn_to_write():
-                swept: set[str] = set()  # a file that goes on growing waits for the next start
+                swept: set[str] = set()  # a file that keeps growing waits for the next start
                 while self._sweep(swept):
                     pass
 
     def follow(self, interval: timedelta, stop: threading.Event, idle: Callable[[], None] = lambda: None) -> None:
-        """Watch the folder until `stop`: a micro-batch, a sweep and a call of `idle`, every interval.
+        """Watch the folder until `stop`: each interval runs a micro-batch, a sweep and a call of `idle`.
 
-        The micro-batch that runs at `stop` is finished first; one that has not begun comes again at the next start.
+        A micro-batch that is running at `stop` is completed; a micro-batch that has not begun runs at the next start.
         """
         self._by_turns = True
         while not self.lake.reach(self.landing).exists(FOLDER):
@@ -97,7 +97,7 @@ class EventFeed:
                         with own_failures(self.lake, self._checkpoint(), self._failures):
                             query.awaitTermination()
                         return
-                    query = None  # it ended because of what it could not list: from now on the sweep takes in all
+                    query = None  # it ended at an entry that it cannot list: from now on the sweep ingests all
         finally:
             self._stopping.set()
             with self._turn:
@@ -105,10 +105,10 @@ class EventFeed:
                     query.stop()
 
     def _spark_can_list(self) -> bool:
-        """Whether the stream's folder holds nothing but files; otherwise the sweep takes in all of them.
+        """Whether the folder of events holds only files and hidden folders; otherwise the sweep ingests all files.
 
-        Spark's source also lists the visible folders below, and follows every link: a folder that this user may not
-        list, or a link in a circle, would end the query.
+        Spark's source also lists visible subfolders and follows every link: a folder that this user may not list, or a
+        circular link, would end the query.
         """
         entries = self.lake.reach(self.landing).entries(FOLDER)
         return all(entry.kind is Kind.FILE or (entry.kind is Kind.FOLDER and entry.is_hidden) for entry in entries)
@@ -118,11 +118,11 @@ class EventFeed:
             self.lake.spark.readStream.format("binaryFile")
             .schema("path string, modificationTime timestamp, length bigint, content binary")
             .option("pathGlobFilter", NAME_PATTERN)
-            .option("recursiveFileLookup", "true")  # else a folder called `x=y` makes partition columns of its files
+            .option("recursiveFileLookup", "true")  # otherwise a folder named `x=y` adds a partition column
             .option("maxFilesPerTrigger", self.config.pipeline.stream.max_files_per_trigger)
-            .option("maxFileAge", "36500d")  # the default ignores files a week older than the newest, without a word
+            .option("maxFileAge", "36500d")  # the default silently ignores files a week older than the newest
             .load(escape_glob(f"{absolute(self.landing)}/{FOLDER}"))
-            # Without `content` no file is read.
+            # `content` is left out, so that Spark reads no file.
             .select("path", "length", F.unix_millis("modificationTime").alias("modified"))
         )
         return (
@@ -137,7 +137,7 @@ class EventFeed:
         try:
             found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
             here = [Path(absolute(self.landing)).name, FOLDER]
-            found = [info for info in found if info.path.split("/")[-3:-1] == here]  # not in a folder below
+            found = [info for info in found if info.path.split("/")[-3:-1] == here]  # not in a subfolder
             files, follow_links = self.lake.reach(self.landing), self.config.pipeline.landing.follow_links
             found = [info for info in found if is_event_file(files, info.name, follow_links)]
             with self._turn_to_write():
@@ -147,12 +147,12 @@ class EventFeed:
             raise
 
     def _sweep(self, swept: set[str]) -> bool:
-        """Ingest what the query does not deliver, as one micro-batch; returns whether there was something.
+        """Ingest the files that the query does not deliver, as one micro-batch; return whether there were any.
 
-        These are the changed files, and new ones that Spark's source leaves out: empty files, names that look like a
-        glob, all files where Spark cannot list the folder. All changed files are one micro-batch, so that a partition
-        which held rows of several is rewritten once. Of new files it takes as many as a micro-batch may have. Files
-        whose names are `swept` are left out, and those that it takes are added to them.
+        These are changed files, and new files that Spark's source leaves out: empty files, names that look like a glob,
+        and all files if Spark cannot list the folder. All changed files go into one micro-batch, so that a partition
+        with rows of several of them is rewritten once. The number of new files is limited to that of a micro-batch.
+        Files named in `swept` are skipped, and the names of the ingested files are added to `swept`.
         """
         changes = ledger.event_changes(self.lake, [info for info in self._files() if info.name not in swept])
         chosen = [*changes.changed, *changes.new[: self.config.pipeline.stream.max_files_per_trigger]]
@@ -161,7 +161,7 @@ class EventFeed:
         return bool(chosen)
 
     def _files(self) -> list[FileInfo]:
-        """The event files in landing; a message names what is passed over when it is first seen."""
+        """The event files in landing; a message names each skipped entry when it is first seen."""
         contents = look(self.lake.reach(self.landing), self.config.pipeline.landing.follow_links)
         tell_passed_over(contents, self.told)
         return list(contents.events.values())
@@ -185,21 +185,21 @@ class EventFeed:
             self._turn.release()
 
     def _checkpoint(self) -> str:
-        # One for each landing folder: a query cannot go on in another folder than the one it began in.
+        # One checkpoint per landing folder: a query cannot continue in another folder than the one it started in.
         root = absolute(self.landing)
         return f"_checkpoints/bronze_{EVENTS}_{hashlib.sha256(root.encode()).hexdigest()[:8]}"
 
     def _checkpoint_id(self) -> str:
-        # Batch numbers begin at 0 with each new checkpoint: the query's own id tells two of them apart.
+        # Batch numbers begin at 0 in each new checkpoint: the query's id tells the batches of two checkpoints apart.
         text = self.lake.files.read_text(f"{self._checkpoint()}/metadata")
         try:
             return str(json_value(text or "")["id"])[:8]
         except (ValueError, KeyError, TypeError):
-            return "no-query"  # none, or one that is damaged
+            return "no-query"  # no checkpoint, or a damaged one
 
 
 def _waited(query: StreamingQuery | None, seconds: float, stop: threading.Event) -> bool:
-    """Wait; returns whether the time passed without a `stop` and without the end of the query, if there is one."""
+    """Wait; return whether the time passed before `stop` was set and before the query, if there is one, ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if stop.wait(min(0.2, seconds)) or (query is not None and not query.isActive):

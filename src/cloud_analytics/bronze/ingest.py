@@ -1,6 +1,6 @@
-"""One micro-batch: files → Bronze rows and Bronze rejects, with their ledger entries, in one transaction.
+"""Ingests one micro-batch: files become Bronze rows and rejects, with their ledger entries, in one transaction.
 
-What was read before from files that have changed since is taken back: their rows in Bronze, and their rejected lines.
+If a file has changed since it was ingested, the same transaction removes its earlier rows and rejected lines.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
 logger = logging.getLogger(__name__)
 
-_UNPACKED = 20  # times its length is about what a compressed file holds
+_UNPACKED = 20  # a compressed file holds about so many times its length
 
 
 def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str) -> MicroBatch | None:
-    """Ingest the files that are not in the ledger as they are, in one transaction; None when there are none.
+    """Ingest the files that are new or differ from their ledger entry, in one transaction; None if there are none.
 
-    A file that the ledger knows otherwise is read again: the same transaction removes its earlier rows. The ledger gets
-    the file as it was *before* it was read: should it grow meanwhile, it differs again.
+    A file that differs is read again, and the same transaction removes its earlier rows. The ledger stores the length
+    and the time of the file from *before* it was read: if the file grows meanwhile, it differs again.
     """
     started = time.monotonic()
-    # By name: a name with glob characters makes Spark's stream list the other files of its micro-batch again.
+    # Only one entry per name: for a name with glob characters, Spark's stream lists other files of the batch again.
     changes = ledger.event_changes(lake, {info.name: info for info in found}.values())
     new = sorted([*changes.new, *changes.changed])
     if not new:
@@ -51,7 +51,7 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
     try:
         return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started)
     except Exception:
-        # Only when reading failed are files looked for that went, and compressed ones tried one by one.
+        # Missing files are looked for, and compressed files are tried one by one, only after a read has failed.
         here = [info for info in readable if _files(lake.spark, info).exists(info.name)]
         broken = [info for info in here if info.name.endswith(".gz") and _is_broken(lake.spark, info)]
         if readable == here and not broken:
@@ -65,7 +65,7 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
 
 
 def _files(spark: SparkSession, info: FileInfo) -> FileSystem:
-    """The files of the folder in which a file lies."""
+    """The file system whose root is the folder of a file."""
     return file_system(spark, info.path.rpartition("/")[0])
 
 
@@ -78,9 +78,9 @@ def _with_long_lines(spark: SparkSession, files: Sequence[FileInfo], limit: int)
 
 
 def _is_broken(spark: SparkSession, info: FileInfo) -> bool:
-    """Whether the file's bytes can be had, but not be unpacked to the end.
+    """Whether the file can be read, but not unpacked to its end.
 
-    A file that is away, or may not be read, says nothing of its content: its error is raised.
+    Raises the file system's error if the file is missing or may not be read, since its content is unknown then.
     """
     try:
         stored_lines(spark, [info.path]).agg(F.sum(F.length("value"))).collect()
@@ -105,7 +105,7 @@ def _write(
     watermark = int(settings.watermark.total_seconds())
     little = sum(info.length * (_UNPACKED if info.name.endswith(".gz") else 1) for info in files) <= LITTLE_BYTES
     reasons = {info.name: reason for info, reason in unreadable.items()}
-    # Parsed once: the batch's newest timestamp is needed before the first row can be written.
+    # Cached, so that lines are parsed once: the newest timestamp is needed before the first row can be written.
     parsed = parse_lines(read_lines(spark, [info.path for info in files])).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         in_time = F.col("event_ts") <= F.lit(ingest_ts)
@@ -137,7 +137,7 @@ def _write(
                 transaction.replace(QUARANTINED_EVENTS.path, gathered, QUARANTINED_EVENTS.folders, remove=None)
             late = lateness.get if written else {}
             dropped = late.get("dropped") or 0
-            # What lay in landing before the lake's first micro-batch is a backfill, late by nature.
+            # Files that are older than the lake's first micro-batch are a backfill: their events are always late.
             began = lake.state(ledger.BEGAN, 0 if known else int(ingest_ts.timestamp() * 1000))
             is_backfill = all(info.modified <= began for info in files)
             batch = MicroBatch(
@@ -173,13 +173,13 @@ def _write(
 def _events(
     parsed: DataFrame, newest: int | None, before: int | None, watermark: int, observation: Observation
 ) -> DataFrame:
-    """Parsed lines with a usable timestamp → Bronze's rows, one a line; their lateness is observed.
+    """Turn parsed lines with a usable timestamp into Bronze rows, one per line; `observation` measures their lateness.
 
-    `newest` and `before`: the newest event time up to this micro-batch and before it, in microseconds; `watermark` in
-    seconds.
+    `newest` and `before`: the newest event time including this micro-batch, and before it, in microseconds since 1970.
+    `watermark`: in seconds.
     """
     micros = F.unix_micros("event_ts")
-    # Rounded up, so that it exceeds a watermark of whole seconds exactly when the lateness does.
+    # Rounded up: the rounded lateness exceeds a watermark of whole seconds exactly if the true lateness does.
     seconds = F.ceil((F.lit(newest).cast("bigint") - micros) / 1_000_000)
     dropped = micros < F.lit(before).cast("bigint") - watermark * 1_000_000
     events = (
@@ -197,9 +197,9 @@ def _events(
 
 
 def _lines_gone(lake: Lake, names: Collection[str], lines: DataFrame) -> dict[str, int]:
-    """File → how many of its lines in Bronze, accepted or rejected, are not among the `lines` that it holds now.
+    """File → how many of its lines in Bronze, accepted or rejected, are not among its present `lines`.
 
-    Only files that lost some. A line counts as often as it occurs.
+    The result has only files that lost lines. A line counts as often as it occurs.
     """
     accepted = lake.rows(BRONZE_EVENTS, _accepted(lake, names))
     rejected = lake.rows(QUARANTINED_EVENTS, rejects.partitions(lake))
@@ -214,7 +214,7 @@ def _lines_gone(lake: Lake, names: Collection[str], lines: DataFrame) -> dict[st
 def _retract(lake: Lake, transaction: Transaction, names: Collection[str]) -> dict[str, bool]:
     """Remove every row of these files, as a part of the transaction.
 
-    Returns the event dates that lose rows, each with whether rows of other files are left there.
+    Returns: event date that loses rows → whether the date still has rows of other files.
     """
     going = F.col("source_file").isin(sorted(names))
     _remove(lake, transaction, QUARANTINED_EVENTS, rejects.partitions(lake), going)
@@ -238,7 +238,7 @@ def _accepted(lake: Lake, names: Collection[str]) -> list[str]:
 def _remove(
     lake: Lake, transaction: Transaction, table: Table, folders: Collection[str], going: Column
 ) -> dict[str, int]:
-    """Rewrite those of the partitions that hold `going` rows without them; returns their folders and the rows left."""
+    """Rewrite the partitions that hold `going` rows without these rows; return folder → number of rows left."""
     if not folders:
         return {}
     counts = F.count("*").alias("rows"), F.count(F.when(going, True)).alias("going")

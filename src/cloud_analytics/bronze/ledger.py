@@ -1,6 +1,6 @@
-"""What Bronze knows of the landing files: which it took in, as they then were, and the version of each date.
+"""The ledger of Bronze: the landing files that were ingested, as they were then, and the version of each date.
 
-Kept in state documents of the lake, which are committed together with the rows that they describe.
+State documents of the lake hold the ledger. They are committed together with the rows that they describe.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from cloud_analytics.lake.files import FileInfo
 from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
 from cloud_analytics.landing.folder import Changes, Contents, KnownFile, changes
 
-COMPACTED = "compacted-"  # how the batch_id of a partition begins that holds the rows of many micro-batches
-BEGAN = f"_state/{EVENTS}_began"  # time of the first micro-batch, in milliseconds since 1970; 0 where nobody knows it
+COMPACTED = "compacted-"  # prefix of the batch_id of a partition that holds rows of many micro-batches
+BEGAN = f"_state/{EVENTS}_began"  # time of the first micro-batch, in milliseconds since 1970; 0 if it is unknown
 CLOCK = f"_state/{EVENTS}_newest"  # newest event time seen, in microseconds since 1970
 METRICS = "_metrics/micro_batches"  # a document `<batch_id>.json` for each `MicroBatch`
 
@@ -26,10 +26,10 @@ METRICS = "_metrics/micro_batches"  # a document `<batch_id>.json` for each `Mic
 class MicroBatch:
     """What one micro-batch did. Lateness is in seconds.
 
-    `files_again`: files that had been ingested before, with another content. `watermark_would_drop`: rows that a plain
-    watermark would have lost. `late_alert`: these are a larger share than the configured one, in files that came since
-    the lake began. `touched`: the event dates whose rows it changed. `unreadable`: file → why none of its content is
-    used. `lines_gone`: file that changed → how many of its earlier lines it does not hold any more.
+    `files_again`: files that had been ingested before and changed since. `watermark_would_drop`: rows that a plain
+    watermark would have dropped. `late_alert`: the share of these rows is larger than the configured share, and not all
+    files are older than the lake. `touched`: the event dates whose rows changed. `unreadable`: file → why none of its
+    content is used. `lines_gone`: changed file → number of its earlier lines that it no longer holds.
     """
 
     batch_id: str
@@ -51,10 +51,10 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class BronzeDate:
-    """A date that has rows.
+    """The state of a date that has rows.
 
-    `version`: the transaction that last changed them. `added`: the micro-batches which only added rows since the
-    version `since`, and which Silver has not taken in yet.
+    `version`: the transaction that last changed the rows. `added`: the micro-batches that only added rows after the
+    version `since`, and that Silver has not processed yet.
     """
 
     version: int
@@ -64,9 +64,10 @@ class BronzeDate:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The latest snapshot of a master: its partition, a hash of its files, the transaction that wrote it, the files.
+    """The latest snapshot of a master.
 
-    The files go by their path below landing.
+    `ingest_date` is its partition, `content` a hash of its files, `version` the transaction that wrote it, and `files`
+    maps paths below landing to files.
     """
 
     ingest_date: str
@@ -75,19 +76,19 @@ class Snapshot:
     files: Annotated[dict[str, _Known], BeforeValidator(lambda found: {} if isinstance(found, list) else found)]
 
 
-# Values as earlier versions stored them are read as well. Masters whose files they only listed are read again.
+# The formats of earlier versions can be read too. Some list only the file names of a master: it is read again then.
 _Known = Annotated[KnownFile, or_list_of_values(KnownFile)]
 _Date = Annotated[BronzeDate, BeforeValidator(lambda found: {"version": found} if isinstance(found, int) else found)]
 
 FILES = Document(f"_state/{EVENTS}_ledger", dict[str, _Known])
-"""Name of each file of events that was taken in → how it then was."""
+"""Name of each ingested event file → its state when it was ingested."""
 DATES = Document(f"_state/{EVENTS}_bronze_dates", dict[str, _Date])
 SNAPSHOTS = Document("_state/masters", dict[str, Snapshot])
 """Source → its latest snapshot."""
 
 
 def event_changes(lake: LakeFolder, files: Iterable[FileInfo]) -> Changes:
-    """What became of the files of events since they were taken in; `files` are those that lie in landing now."""
+    """Compare the event files that are in landing now (`files`) with the ledger."""
     known = lake.load(FILES)
     return changes(known, {info.name: info for info in files})
 
@@ -99,7 +100,7 @@ def master_files(lake: LakeFolder, source: str) -> dict[str, KnownFile]:
 
 
 def files_if_all_left(lake: LakeFolder, found: Contents) -> int:
-    """How many files the lake took in, if none of them lies in landing any more; else 0."""
+    """The number of ingested files if landing holds none of them any more; otherwise 0."""
     known = {source: master_files(lake, source).keys() for source in MASTERS}
     known[EVENTS] = lake.load(FILES).keys()
     here = {**found.masters, EVENTS: found.events}
@@ -109,9 +110,10 @@ def files_if_all_left(lake: LakeFolder, found: Contents) -> int:
 
 
 def unused(lake: LakeFolder, batch_id: str) -> str:
-    """The id for a micro-batch, with a number behind it where one has it already.
+    """The id for a micro-batch; a number is appended if another micro-batch already has this id.
 
-    A checkpoint that is older than the lake (from a backup, or a copy of a lake in use) counts on from its own number.
+    This happens if the checkpoint is older than the lake (from a backup, or a copy of a lake in use), since the query
+    continues with the checkpoint's batch number.
     """
     taken = {file.batch_id for file in lake.load(FILES).values()}
     ids = (batch_id, *(f"{batch_id}-{number}" for number in range(2, len(taken) + 3)))
@@ -121,9 +123,9 @@ def unused(lake: LakeFolder, batch_id: str) -> str:
 def dates_after(
     lake: LakeFolder, batch_id: str, version: int, written: Collection[str], lost: Mapping[str, bool]
 ) -> dict[str, BronzeDate]:
-    """`DATES` after a micro-batch that wrote rows of some dates, in the transaction `version`.
+    """`DATES` after a micro-batch that wrote rows of the dates `written`, in the transaction `version`.
 
-    `lost`: each date that lost earlier rows → whether other rows are left there.
+    `lost`: date that lost earlier rows → whether it still has rows of other files.
     """
     found = {date: entry for date, entry in lake.load(DATES).items() if date not in lost}
     for date in written:
@@ -137,5 +139,5 @@ def dates_after(
 
 
 def without_added(dates: dict[str, BronzeDate], taken_in: Collection[str]) -> dict[str, BronzeDate]:
-    """The same dates and versions, without the micro-batches of those dates that Silver has `taken_in`."""
+    """The same dates and versions, but the dates `taken_in` no longer list added micro-batches."""
     return {date: BronzeDate(entry.version) if date in taken_in else entry for date, entry in dates.items()}

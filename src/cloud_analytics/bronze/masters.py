@@ -1,7 +1,7 @@
-"""CSV masters → bronze/<source>/ingest_date=, all columns as text (contract 3 and 4).
+"""Ingests CSV masters into bronze/<source>/ingest_date=, with all columns as text (contract 3 and 4).
 
-A master whose content changed is a new snapshot; the snapshot of a day replaces an earlier one of the same day. Where
-its files left landing, the latest snapshot stays.
+If the content of a master changed, a new snapshot is written; it replaces an earlier snapshot of the same day. If the
+files of a master left landing, its latest snapshot stays.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _METADATA = columns(
 
 
 def schema(contract: SourceContract, extra: Sequence[str] = ()) -> StructType:
-    """Bronze columns of a master: its own as text, further ones of this snapshot, then metadata."""
+    """The Bronze schema of a master: contract columns and `extra` columns of a snapshot as text, then metadata."""
     texts = [StructField(name, StringType()) for name in (*contract.required, *extra)]
     return StructType([*texts, *_METADATA])
 
 
 def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[str]]:
-    """Take in every master whose files changed, in one transaction; returns (new snapshots, those that never arrived).
+    """Ingest every master whose files changed, in one transaction; return (new snapshots, masters that never arrived).
 
-    A master that left landing, and one that cannot be taken in yet, keep their latest snapshot; messages say so. Raises
-    UsageError, before anything is written, when a header lacks required columns or holds one twice; the line names all
-    of them.
+    A master that left landing or cannot be ingested yet keeps its latest snapshot, and a message says so. Raises
+    UsageError before anything is written if a header lacks required columns or holds a column twice; the error lists
+    all such problems.
     """
     files, settings = lake.reach(landing), config.pipeline.landing
     found = look(files, settings.follow_links).masters
@@ -115,7 +115,7 @@ def _digest(found: Mapping[str, FileInfo], contents: Mapping[str, bytes]) -> str
 
 
 def _rows(master: Master, contract: SourceContract, now: datetime) -> pa.Table:
-    """A parsed master → Bronze's rows, one a record."""
+    """The Bronze rows of a parsed master, one per record."""
     extra = extra_columns([names for _, names, _ in master.files], contract, [*_METADATA.names, "ingest_date"])
     texts = dict(zip(contract.required, contract.required)) | extra
     records = [(file, record) for file, _, records in master.files for record in records]

@@ -1,6 +1,6 @@
-"""What Bronze itself rejects: lines without a usable timestamp, and files that cannot be read (contract 4 and 5).
+"""The rejects of Bronze: lines without a usable timestamp, and files that cannot be read (contract 4 and 5).
 
-And what is judged again: these lines by today's rules, and events in the future whose time has come.
+This module also judges these lines again by changed rules, and ingests future-dated events again when they are due.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judged
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
-RULES = "_state/bronze_rules"  # fingerprint of the rules that judged every one of them; null: not all by the same
+RULES = "_state/bronze_rules"  # fingerprint of the rules that judged all rejects; null: different rules did
 _UNREADABLE = "unreadable_file"
 _FUTURE = "future_timestamp"
 _LINE = ["source_file", "raw"]
@@ -29,9 +29,12 @@ _COLUMNS = ["errors", "raw", "raw_bytes", "source_file", "ingest_ts", "batch_id"
 
 
 def rejected_lines(lines: DataFrame, config: Config) -> DataFrame:
-    """Parsed lines without a usable timestamp, `batch_id` and `ingest_ts` → quarantine rows with all their errors."""
+    """Turn parsed lines without a usable timestamp into quarantine rows, one per line, with all errors of the line.
+
+    The lines also have `batch_id` and `ingest_ts`.
+    """
     framed = lines.withColumn("date", F.lit(None).cast("date")).withColumn("is_late", F.lit(False))
-    # JSON objects are valid text, and so have no `raw_bytes`.
+    # A line that is a JSON object is valid UTF-8, so it has no `raw_bytes`.
     objects = judged(framed.where("is_json"), config).withColumn("raw_bytes", F.lit(None).cast("binary"))
     timeless = objects.withColumn("errors", F.concat(F.array(F.lit("invalid_timestamp")), "errors")).select(_COLUMNS)
     malformed = framed.where(~F.col("is_json")).withColumn("errors", F.array(F.lit("malformed_json"))).select(_COLUMNS)
@@ -41,11 +44,11 @@ def rejected_lines(lines: DataFrame, config: Config) -> DataFrame:
 def unreadable_files(
     spark: SparkSession, reasons: Mapping[str, str], config: Config, metadata: Mapping[str, Column]
 ) -> DataFrame:
-    """File → why it cannot be read → one quarantine row a file, with its name and the reason instead of its text.
+    """One quarantine row per unreadable file, with its name and the reason instead of its text.
 
-    `metadata`: `batch_id` and `ingest_ts` of the micro-batch.
+    `reasons`: file → why it cannot be read. `metadata`: `batch_id` and `ingest_ts` of the micro-batch.
     """
-    # Not createDataFrame, which starts a Python worker.
+    # createDataFrame would start a Python worker.
     files = F.create_map(*[F.lit(text) for pair in reasons.items() for text in pair])
     frame = spark.range(1).select(F.explode(files).alias("source_file", "reason"))
     frame = frame.withColumns(
@@ -60,15 +63,15 @@ def unreadable_files(
 
 
 def partitions(lake: Lake) -> list[str]:
-    """The partitions of quarantine that hold what Bronze rejected."""
+    """The partitions of quarantine that hold rejects of Bronze."""
     found = lake.partitions(QUARANTINED_EVENTS.path)
     return [folder for folder, values in found.items() if values["error_type"] in BRONZE_ERRORS]
 
 
 def judge_again(lake: Lake, config: Config) -> None:
-    """Judge what Bronze rejected by today's rules: its first error stays, the further ones may change.
+    """Judge the rejects of Bronze again by the present rules: the first error stays, further errors may change.
 
-    Nothing is done where these rules judged all of it already.
+    Does nothing if the present rules have already judged all of them.
     """
     rules = config.fingerprint()
     if lake.state(RULES, None) == rules:
@@ -86,10 +89,10 @@ def judge_again(lake: Lake, config: Config) -> None:
 
 
 def take_in_again(lake: Lake, config: Config) -> None:
-    """Take in again the events that were dated too far after their ingest, and whose time has come (a replay).
+    """Replay the events that were rejected because they were dated in the future, and that are due now.
 
-    In one transaction it sets their `ingest_ts` in Bronze to now. Silver then judges their dates again, like any dates
-    that changed. Nothing is written where there is no such event.
+    One transaction sets their `ingest_ts` in Bronze to now. Silver then judges their dates again, like all changed
+    dates. Nothing is written if there is no such event.
     """
     quarantined = lake.rows(QUARANTINED_EVENTS)
     rejected = quarantined.where(F.array_contains("errors", _FUTURE))
