@@ -1,4 +1,4 @@
-"""The Silver step of the events: which dates are built anew, which get the rows of micro-batches added, and how."""
+"""Builds silver/usage_events: rebuilds some dates, and only adds the rows of new micro-batches to other dates."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from cloud_analytics.tables.zones import (
 
 _JOINED = ("customers_orgs", "resources", "users")
 _BASELINE_COLUMNS = ["org_id", "service", "metric", "cost_usd", "value"]
-_BROADCAST_IDS = 500_000  # more ids than a micro-batch brings are joined by a shuffle
+_BROADCAST_IDS = 500_000  # more than a micro-batch brings; a join with more ids is a shuffle, not a broadcast
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What is done to which dates.
+    """What a build does to which dates.
 
-    `anew`: dates that are built from all that Bronze has of them, which may be nothing any more. `added`: date → the
-    micro-batches whose rows are added to it. `staying`: the other dates of Silver.
+    `anew`: dates that are rebuilt from all their rows in Bronze; a date may have no rows any more. `added`: date → the
+    micro-batches whose rows are added to it. `staying`: the other dates of Silver, which do not change.
     """
 
     anew: tuple[str, ...]
@@ -56,7 +56,7 @@ class _Work:
 
     @property
     def before(self) -> list[str]:
-        """The dates whose rows in Silver stay."""
+        """The dates whose present rows in Silver stay."""
         return sorted({*self.staying, *self.added})
 
     @property
@@ -66,19 +66,19 @@ class _Work:
         return [*_folders(self.anew), *batches]
 
     def with_anew(self, dates: Collection[str]) -> _Work:
-        """The same, but these dates are built anew instead of added to."""
+        """A copy that rebuilds these dates instead of adding rows to them."""
         added = {date: batches for date, batches in self.added.items() if date not in dates}
         return replace(self, anew=tuple(sorted({*self.anew, *dates})), added=added)
 
 
 def build_events(lake: Lake, config: Config, whole_history: bool, changes: Changes | None = None) -> list[str]:
-    """Bring up to date the dates of usage_events whose Bronze rows, masters or rules changed; returns them.
+    """Update the dates of usage_events whose Bronze rows, masters or rules changed; return the updated dates.
 
-    `whole_history` (the batch layer): when anything changed at all, every date is built anew, so that copies of an
-    event are found across dates and scores see all events. Dates of closed months that the last settling left as they
-    are now stay, with their scores. Otherwise (the speed layer) only the dates that changed are touched, and scored
-    with the stored baselines: rows of new micro-batches are added, and a date is built anew only where that cannot
-    settle it. `changes` collects the rows that changed, which takes one more job.
+    `whole_history` (the batch layer): a settling, as the first build always is. If anything changed, every date is
+    rebuilt, so that copies of an event are found across dates and scores see all events. Only dates of closed months
+    that have not changed since the last settling stay, with their scores (`_resting`). Otherwise (the speed layer),
+    only changed dates are touched and scored with the stored baselines. The rows of new micro-batches are added; a date
+    is rebuilt only if adding rows is not enough. `changes` collects the changed rows, which takes one more job.
     """
     state = lake.load(silver_state.DOCUMENT)
     bronze = lake.load(ledger.DATES)
@@ -92,7 +92,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
     else:
         stale = {date for date in {*inputs, *known} if inputs.get(date) != known.get(date)}
     if not stale:
-        if settling and state.settled != inputs:  # dates that have gone were all that was left to settle
+        if settling and state.settled != inputs:  # the only unsettled dates no longer exist
             with lake.transaction() as transaction:
                 transaction.store(silver_state.DOCUMENT, replace(state, settled=inputs))
         return []
@@ -113,9 +113,9 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
                 before = state.dates[date]
                 dates[date] = SilverDate(inputs[date], number, before.base, (*before.parts, number))
         settled: Mapping[str, Inputs] = inputs
-        if work.before and not settling:  # where every date was built anew, nothing is left to settle
+        if work.before and not settling:  # if every date was rebuilt, nothing is left to settle
             settled = {date: found for date, found in state.settled.items() if date not in stale}
-            # A date that has gone is left to settle, too: copies of its events may stand elsewhere.
+            # A date that no longer exists is unsettled, too: other dates may hold copies of its events.
             settled |= {date: known[date] for date in stale - inputs.keys()}
         transaction.store(silver_state.DOCUMENT, SilverEvents(dates, settled, events, baselines))
         transaction.store(ledger.DATES, ledger.without_added(bronze, stale))
@@ -123,7 +123,7 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
 
 
 def _inputs(lake: Lake, config: Config, bronze: Mapping[str, ledger.BronzeDate]) -> dict[str, Inputs]:
-    """What each date of Bronze would be built from now."""
+    """Date of Bronze → the inputs that a build would use now."""
     states = lake.load(tables.TABLES)
     orgs, resources, users = (tables.content_of(states.get(SILVER_MASTERS[name].path, {}).get("")) for name in _JOINED)
     rules = config.fingerprint()
@@ -131,10 +131,10 @@ def _inputs(lake: Lake, config: Config, bronze: Mapping[str, ledger.BronzeDate])
 
 
 def _resting(lake: Lake, inputs: Mapping[str, Inputs], settled: Mapping[str, Inputs]) -> set[str]:
-    """The dates of closed months that a settling has to leave as they are.
+    """The dates of closed months that a settling does not rebuild.
 
-    Nothing of them has changed since the last one, none of their events has a copy on a date that is built anew, and
-    each of their copies gave way to an event that still is on one of them.
+    Their inputs have not changed since the last settling. None of their events has a copy on a date that is rebuilt.
+    For each of their rejected copies, the surviving event is still on one of these dates.
     """
     closed = lake.load(periods.DOCUMENT).months
     resting = {date for date, found in inputs.items() if date[:7] in closed and settled.get(date) == found}
@@ -152,16 +152,16 @@ def _resting(lake: Lake, inputs: Mapping[str, Inputs], settled: Mapping[str, Inp
         found = {str(row.date) for row in shared.unionByName(orphaned).select("date").distinct().collect()}
         if not found:
             break
-        resting -= found  # their events may have copies on further dates
+        resting -= found  # the events of the removed dates may have copies on further dates
     return resting
 
 
 @dataclass(frozen=True)
 class _Standing:
-    """The events of Silver whose ids came again, on the dates to which rows are added.
+    """The events in Silver, on the dates to which rows are added, whose ids also occur in the new rows.
 
-    `ids`: how many ids these are. `displaced`: dates on which such an event gives way to a copy that came. `files`:
-    date and source file of their lines.
+    `ids`: number of their ids. `displaced`: dates on which a new copy replaces such an event, or may replace it.
+    `files`: date and source file of the lines of these events.
     """
 
     events: DataFrame
@@ -172,7 +172,7 @@ class _Standing:
 
 @dataclass(frozen=True)
 class _Build:
-    """One build of events, as a part of a transaction."""
+    """One build of usage_events, as a part of a transaction."""
 
     lake: Lake
     transaction: Transaction
@@ -182,10 +182,13 @@ class _Build:
     settling: bool
 
     def build(self, work: _Work) -> tuple[_Work, int, Baselines]:
-        """Do the work; returns what was done in the end, how many events there are, and the baselines' state."""
+        """Do the work; return the work that was done in the end, the number of events, and the state of the baselines.
+
+        If a new copy may replace an event in Silver, its date is rebuilt instead, and the build starts again.
+        """
         with ExitStack() as held:
             bronze = self.lake.rows(BRONZE_EVENTS, work.folders)
-            # The text of a line that passes is needed only where its event has copies: it is not held in memory.
+            # The text of an accepted line is needed only if its event has copies, so it is not cached.
             text_of_rejects = F.when(F.size("errors") > 0, F.col("raw"))
             records = _held(held, judged(bronze, self.config).withColumn("raw", text_of_rejects))
             counts = usage_events.record_counts(records).first()
@@ -196,7 +199,7 @@ class _Build:
         return self.build(work.with_anew(standing.displaced))
 
     def _standing(self, held: ExitStack, work: _Work, records: DataFrame, ids: int) -> _Standing | None:
-        """The copies that are in Silver already, on the dates to which rows are added; None where there are none."""
+        """The events in Silver, on the dates to which rows are added, that the new rows repeat; None without any."""
         if not work.added or not ids:
             return None
         came = usage_events.smallest_files(records)
@@ -220,7 +223,7 @@ class _Build:
         counts: Row,
         standing: _Standing | None,
     ) -> tuple[int, Baselines]:
-        """Write events, rejects, baselines and metrics; returns how many events there are, and the baselines' state."""
+        """Write events, rejects, baselines and metrics; return the number of events and the state of the baselines."""
         copies = None
         if standing is not None:
             lines = bronze.unionByName(self._lines_of(standing))
@@ -230,12 +233,12 @@ class _Build:
         if copies is not None:
             copies = _held(held, judged(copies, self.config))
         survivors, rejects = usage_events.split_copies(records, copies)
-        if standing is not None:  # these were judged with the copies that came, but are in the lake already
+        if standing is not None:  # the standing events were compared with the new copies, but are already in the lake
             came = F.col("batch_id").isin([batch for batches in work.added.values() for batch in batches])
             came |= F.col("date").cast("string").isin(list(work.anew))
             survivors, rejects = survivors.where(came), rejects.where(came)
         ids = events = counts["ids"] - (standing.ids if standing is not None else 0)
-        if work.before:  # Silver also holds the events of the dates that are not built anew
+        if work.before:  # Silver also holds the events of the dates that are not rebuilt
             events += self.state.events - (self._silver(work.anew).count() if work.anew else 0)
         baselines, made = self._baselines(work, survivors, events)
         little = is_little([bronze])
@@ -249,7 +252,7 @@ class _Build:
     def _write_events(
         self, work: _Work, survivors: DataFrame, baselines: DataFrame, ids: int, little: bool
     ) -> dict[str, Any]:
-        """Join, score and write the surviving events; returns what was counted of them."""
+        """Join, score and write the surviving events; return the counts of their warnings and matched joins."""
         masters = [self.lake.rows(SILVER_MASTERS[name]) for name in _JOINED]
         scored = scores.score(usage_events.with_masters(survivors, *masters), baselines, self.config.anomalies.events)
         accepted = Observation()
@@ -262,11 +265,11 @@ class _Build:
         if self.changes is not None and staged is not None:
             now = self.lake.read(staged, SILVER_EVENTS.schema)
             self.changes[SILVER_EVENTS.path] = row_changes(self._silver(work.anew), now, ["event_id", "date"])
-        # Where Spark knows that there are no rows, it drops the observation from its plan: waiting would never end.
+        # If Spark knows that there are no rows, it drops the observation from its plan, and `get` would never return.
         return accepted.get if ids else {}
 
     def _write_rejects(self, work: _Work, rejects: DataFrame | None, little: bool) -> dict[str, Any]:
-        """Write the rejects, if any; returns what was counted of them. What Bronze rejected stays."""
+        """Write the rejects, if any; return the counts of their rows and errors. The rejects of Bronze stay."""
 
         def going(path: str) -> bool:
             values = partition_values(partition_folder(path))
@@ -284,7 +287,7 @@ class _Build:
         return refused.get if rejects is not None else {}
 
     def _lines_of(self, standing: _Standing) -> DataFrame:
-        """The Bronze rows among which the lines of the standing events are, and no line that came."""
+        """Bronze rows that include the lines of the standing events, and no line of the new micro-batches."""
         batches = {(date, self.lake.load(ledger.FILES)[file].batch_id) for date, file in standing.files}
         folders = {f"date={date}/batch_id={batch}" for date, batch in batches}
         for date in {date for date, _ in batches}:
@@ -293,10 +296,10 @@ class _Build:
         return self.lake.rows(BRONZE_EVENTS, sorted(folders))
 
     def _baselines(self, work: _Work, survivors: DataFrame, events: int) -> tuple[DataFrame, Baselines]:
-        """The baselines to score with, and their state: the stored ones, or new ones where those are out of date.
+        """The baselines for scoring, and their state: the stored baselines, or new ones if these are out of date.
 
-        They are out of date when the lake holds twice the events that they were made of: so they cost a constant share
-        of all work. A settling makes them anew of the whole history, which it reads anyway.
+        They are out of date if the rules changed, or if the lake holds twice as many events as when they were made: so
+        they cost a constant share of all work. A settling always makes new baselines, since it reads the whole history.
         """
         stored, rules = self.state.baselines, self.config.fingerprint()
         if work.before and not self.settling and stored and stored.rules == rules and events < 2 * stored.events:
@@ -314,7 +317,7 @@ class _Build:
 
 
 def _held(held: ExitStack, frame: DataFrame) -> DataFrame:
-    """The frame, kept in memory until the stack ends."""
+    """Cache the frame until the stack is closed."""
     kept = frame.persist(StorageLevel.MEMORY_AND_DISK)
     held.callback(kept.unpersist)
     return kept

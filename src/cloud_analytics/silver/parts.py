@@ -1,4 +1,4 @@
-"""Joins the small files of the dates of Silver to which many micro-batches have added theirs; the rows stay."""
+"""Merges the small files of Silver dates to which many micro-batches have added files; the rows do not change."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cloud_analytics.tables.zones import QUARANTINED_EVENTS, SILVER_EVENTS
 
 
 def join_parts(lake: Lake, config: Config) -> list[str]:
-    """Join files of events and rejects on each date that has as many parts as the configuration allows.
+    """Merge files of events and rejects on each date that has as many parts as `stream.max_parts`; return the dates.
 
-    Returns the dates. A file is joined with the smaller ones when these together are half as large. So there are few
-    files however long the day, since their sizes grow like powers, and each row is written again a few times only.
+    A file is merged with the smaller files if these together have at least half its size. So the sizes of the files
+    grow exponentially: a date has few files however long its day is, and each row is rewritten only a few times.
     """
     state = lake.load(silver_state.DOCUMENT)
     most = config.pipeline.stream.max_parts
@@ -36,7 +36,7 @@ def join_parts(lake: Lake, config: Config) -> list[str]:
 
 
 def small_files(lengths: dict[str, int]) -> list[str]:
-    """The files (path → bytes) that are to be joined with others of their partition."""
+    """The paths of the files to merge with other files of their partition. `lengths`: path → bytes."""
     partitions: dict[str, list[str]] = defaultdict(list)
     for path in sorted(lengths, key=lengths.__getitem__):
         partitions[partition_folder(path)].append(path)

@@ -1,4 +1,4 @@
-"""What the lake remembers of Silver's events: how each date was built, and of what. Without Spark."""
+"""The stored state of silver/usage_events: how each date was built, and from which inputs. It does not use Spark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a date was built from: the version of its Bronze rows, the contents of the masters, the rules."""
+    """The inputs of a date: the version of its Bronze rows, the contents of the masters, and the rules."""
 
     bronze: int
     customers_orgs: str
@@ -27,8 +27,8 @@ _Inputs = Annotated[Inputs, or_list_of_values(Inputs)]
 class SilverDate:
     """How a date was built; each number is that of a transaction.
 
-    `version`: the one that last changed its rows. `base`: the one that built it anew or joined its files; 0 where
-    nobody knows it. `parts`: those that added rows since.
+    `version`: the transaction that last changed the rows. `base`: the transaction that rebuilt the date, or the last
+    change before its files were merged; 0 if it is unknown. `parts`: the transactions that added rows after `base`.
     """
 
     inputs: _Inputs
@@ -39,7 +39,7 @@ class SilverDate:
 
 @dataclass(frozen=True)
 class Baselines:
-    """The rules by which `silver/cost_baselines` was made, and the number of events that it was made of."""
+    """The rules and the number of events from which `silver/cost_baselines` was made."""
 
     rules: str
     events: int
@@ -49,8 +49,8 @@ class Baselines:
 class SilverEvents:
     """The state of silver/usage_events.
 
-    `settled`: the inputs of those dates that are as the last settling left them. `events`: how many Silver holds.
-    `baselines`: None before the first build.
+    `settled`: date → inputs, for dates that have not changed since the last settling. `events`: number of events in
+    Silver. `baselines`: None before the first build.
     """
 
     dates: Mapping[str, SilverDate] = field(default_factory=dict)

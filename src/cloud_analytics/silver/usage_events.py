@@ -1,7 +1,7 @@
-"""Judged events → rows of silver/usage_events and rejects: one copy of each event is kept, and joined with masters.
+"""Turns judged events into rows of silver/usage_events and rejects: keeps one copy of each event and joins masters.
 
-Pure functions over DataFrames; which dates they see decides the layer: the speed layer gives them the touched dates,
-reconcile all of them.
+These are pure functions over DataFrames. The caller chooses the dates: the speed layer passes the touched dates,
+`reconcile` passes all dates.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.landing.text import trimmed, without_blanks
 
-COPIES = ("duplicate_event", "conflicting_duplicate")  # why a copy that gave way is rejected: the same text, or another
+COPIES = ("duplicate_event", "conflicting_duplicate")  # the error of a rejected copy: with the same text, another text
 
 
 def valid(judged: DataFrame) -> DataFrame:
@@ -20,15 +20,15 @@ def valid(judged: DataFrame) -> DataFrame:
 
 
 def smallest_files(judged: DataFrame) -> DataFrame:
-    """Judged events → one row an event_id of valid records: the smallest name of their files, without blanks."""
+    """Judged events → one row per event_id of valid records, with the smallest name of their files, trimmed."""
     return valid(judged).groupBy("event_id").agg(F.min(without_blanks(F.col("source_file"))).alias("smallest_file"))
 
 
 def standing_copies(came: DataFrame, silver: DataFrame) -> DataFrame:
-    """The events of Silver whose id came again (`smallest_files`): event_id, date, source_file and `displaced`.
+    """The events in Silver whose id is in `came` (from `smallest_files`): event_id, date, source_file, `displaced`.
 
-    `displaced`: a copy that came survives in the event's place, or may do so. Where their files have the same name the
-    text decides, which is not compared here: then it is true as well.
+    `displaced`: a new copy replaces the event, or may replace it. If both files have the same name, the text of the
+    lines decides. This function does not compare texts, so `displaced` is true then.
     """
     standing = silver.select("event_id", "date", "source_file").join(came, "event_id")
     displaced = F.col("smallest_file") <= without_blanks(F.col("source_file"))
@@ -36,7 +36,7 @@ def standing_copies(came: DataFrame, silver: DataFrame) -> DataFrame:
 
 
 def lines_of_copies(judged: DataFrame, bronze: DataFrame, standing: DataFrame | None = None) -> DataFrame:
-    """The Bronze rows whose event_id more than one valid record carries, or one that is `standing` in Silver."""
+    """The Bronze rows whose event_id belongs to several valid records, or to a `standing` event in Silver."""
     counts = valid(judged).groupBy("event_id").count()
     repeated = counts.where("count > 1").select(F.col("event_id").alias("repeated_id"))
     if standing is not None:
@@ -45,9 +45,10 @@ def lines_of_copies(judged: DataFrame, bronze: DataFrame, standing: DataFrame | 
 
 
 def record_counts(judged: DataFrame) -> DataFrame:
-    """Judged events → one row: `rejected` records that broke a rule; `ids` of valid records, and how many are `copies`.
+    """Judged events → one row of counts.
 
-    Each id becomes one row of Silver. It counts as a copy where several valid records carry it.
+    `rejected`: records that broke a rule. `ids`: distinct ids of valid records; each id becomes one row of Silver.
+    `copies`: those of the ids that several valid records have.
     """
     passed = F.size("errors") == 0
     ids = judged.groupBy(F.when(passed, F.col("event_id")).alias("event_id"), passed.alias("passed")).count()
@@ -61,9 +62,8 @@ def record_counts(judged: DataFrame) -> DataFrame:
 def split_copies(judged: DataFrame, copies: DataFrame | None) -> tuple[DataFrame, DataFrame]:
     """Judged events → (survivors, rejects with their `errors`). Survivors have no `raw`.
 
-    Among the copies of one id the record with the smallest (source file name, line text) survives; blanks around them
-    do not count. `copies` holds the judged lines of the ids that have copies; None means that there are none, which
-    saves the join.
+    Among the copies of one id, the record with the smallest (source file name, line text) survives; surrounding blanks
+    do not count. `copies` holds the judged lines of the ids that have copies; with None (no copies) there is no join.
     """
     accepted = valid(judged).drop("raw")
     rejected = judged.where(F.size("errors") > 0)
@@ -81,9 +81,9 @@ def split_copies(judged: DataFrame, copies: DataFrame | None) -> tuple[DataFrame
 
 
 def with_masters(events: DataFrame, orgs: DataFrame, resources: DataFrame, users: DataFrame) -> DataFrame:
-    """Events with the attributes of their organisation, resource and user; unmatched ones read `unknown`.
+    """Join the attributes of organisation, resource and user to events; without a match, an attribute is `unknown`.
 
-    `user_matched` is null for an event without a user_id.
+    A row is one event, before and after. `user_matched` is null for an event without a user_id.
     """
     org = orgs.select("org_id", "org_name", "industry", "plan_tier", "hq_region", F.lit(True).alias("_org"))
     resource = resources.select(
