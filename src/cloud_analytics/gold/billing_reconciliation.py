@@ -54,7 +54,7 @@ TABLE = Table(
 def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rejected: DataFrame) -> DataFrame:
     """Usage, revenue, invoices (silver/billing_monthly) and rejected costs → one row per (org, month).
 
-    Rows are the months with usage or an invoice. Amounts are USD; difference = invoiced − usage.
+    There is a row for each month with usage or an invoice. Amounts are USD; difference = invoiced − usage.
     """
     usage = resource_days.groupBy("org_id", month("usage_date").alias("month")).agg(
         total_or_zero("cost_usd").alias("usage_cost_usd"),
@@ -69,7 +69,7 @@ def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rej
         "invoice_count",
         "currency_original",
     )
-    # The subtotals in the invoices' own currency, where all invoices of the month have the same one and it is not USD.
+    # Subtotals in the invoices' own currency, if all invoices of the month have the same currency and it is not USD.
     unconverted = (
         invoices.groupBy("org_id", month("month").alias("month"))
         .agg(total("subtotal").alias("_unconverted"), F.min("currency").alias("_from"), F.max("currency").alias("_to"))
@@ -110,8 +110,8 @@ def build(resource_days: DataFrame, revenue: DataFrame, invoices: DataFrame, rej
 
 
 def tolerance(charge_rows: SparkColumn) -> SparkColumn:
-    """max(1.00, 0.005 × √charge_rows) USD, rounded half-up to 6 decimals: every charge may have been rounded."""
-    # In millionths of a dollar: up to 25 million rows, √(25·10⁶ n) is never so close to a half that DOUBLE errs.
+    """max(1.00, 0.005 × √charge_rows) USD, rounded half-up to 6 decimals, since every charge may have been rounded."""
+    # In millionths of a dollar. Up to 25 million rows, √(25·10⁶ n) is never so close to .5 that DOUBLE rounds it wrong.
     millionths = F.round(F.sqrt(charge_rows * 25_000_000)).cast("bigint")
     return (F.greatest(millionths, F.lit(1_000_000)) * F.lit("0.000001").cast("decimal(6,6)")).cast(MONEY)
 

@@ -54,7 +54,8 @@ _COUNTS = [column.name for column in FLAGGED_EVENTS]
 def build(daily: DataFrame, usage: DataFrame) -> DataFrame:
     """The daily mart and gold/resource_daily_usage of the same dates → one row per anomalous (org, day, service).
 
-    Amounts are USD. top_resource_id is the resource with the highest cost of the day; of several, the smallest id.
+    Amounts are USD. top_resource_id is the resource with the highest cost of the day; if several have it, the smallest
+    id.
     """
     sums = [F.sum(name).alias(name) for name in (*_COUNTS, "cost_usd", "anomalous_cost_usd")]
     resources = usage.groupBy(*TABLE.key, "resource_id").agg(*sums)
@@ -66,7 +67,7 @@ def build(daily: DataFrame, usage: DataFrame) -> DataFrame:
     )
     actual, expected = F.col("total_cost_usd"), F.col("expected_cost_usd")
     impact = (actual - expected).cast("decimal(28,8)")
-    # `ratio` takes 6 decimals and these have 8: the factor 100 on both sides keeps them.
+    # `ratio` keeps 6 decimals, and these amounts have 8: the factor 100 on both sides keeps all of them.
     percent = ratio(impact * 100, expected * 100, factor=100)
     joined = daily.join(causes, [*TABLE.key]).where(F.col("is_anomaly") | (F.col("anomalous_events") > 0))
     named = {

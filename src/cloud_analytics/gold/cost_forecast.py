@@ -54,8 +54,8 @@ _FORECAST = (
 def build(daily: DataFrame, orgs: DataFrame, budgets: Budgets) -> DataFrame:
     """Daily costs and silver/customers_orgs → one row per organisation with usage, as of the last usage date; USD.
 
-    Days without usage cost 0. Forecasts are estimates, so they are computed in floating point, by organisation and in
-    the order of the days, and rounded at the end. The cost so far is an exact sum.
+    Days without usage cost 0. Forecasts are estimates, so they are computed in floating point and rounded at the end,
+    for each organisation in the order of its days. The cost so far is an exact sum.
     """
     days = daily.groupBy("org_id", "usage_date").agg(F.sum("total_cost_usd").alias("cost_usd"))
     days = days.crossJoin(F.broadcast(daily.agg(F.max("usage_date").alias("as_of_date"))))
@@ -81,7 +81,7 @@ def build(daily: DataFrame, orgs: DataFrame, budgets: Budgets) -> DataFrame:
         found.withColumns(
             {
                 "forecast_month": F.date_format(F.date_add("as_of_date", 1), "yyyy-MM"),
-                "low_usd": F.when(F.col("half_width_usd").isNotNull(), low),  # greatest() passes over nulls
+                "low_usd": F.when(F.col("half_width_usd").isNotNull(), low),  # greatest() ignores nulls
                 "high_usd": F.col("expected_usd") + money["half_width"],
                 "budget_used_pct": ratio("actual_to_date_usd", "budget_usd", 100),
                 "expected_over_budget": F.col("expected_usd") > F.col("budget_usd"),
@@ -91,7 +91,7 @@ def build(daily: DataFrame, orgs: DataFrame, budgets: Budgets) -> DataFrame:
 
 
 def _forecast_row(rows: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
-    """The days with usage of one organisation → one row of `_FORECAST`."""
+    """One organisation's days with usage → one row with the columns of `_FORECAST`."""
     import pandas as pd
 
     from cloud_analytics.gold.forecasting import forecast

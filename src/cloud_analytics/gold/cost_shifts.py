@@ -1,6 +1,6 @@
 """Days on which the cost of a service has shifted to a higher level, drifts up, or stands out from the days before.
 
-It is a mart of its own: if the signals were filtered where they are computed, Spark would compute each array again for
+This is a mart of its own: if one query computed the signals and filtered them, Spark would compute each array again for
 every use.
 """
 

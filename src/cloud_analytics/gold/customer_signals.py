@@ -58,8 +58,8 @@ def build(
 ) -> DataFrame:
     """Masters, daily usage and the billing reconciliation → one row per organisation that is known or has usage.
 
-    Amounts are USD. Windows are calendar days that end on as_of_date, the last usage date of all data. The cost of a
-    window that begins before the first usage date is null, not 0.
+    Amounts are USD. A window is a number of calendar days that end on as_of_date, the last usage date of all data. The
+    cost of the 28 days before the last 28 is null, not 0, if these days begin before the first usage date.
     """
     dates = daily.agg(F.max("usage_date").alias("as_of_date"), F.min("usage_date").alias("_first_date"))
     known = organisations.select(

@@ -1,8 +1,8 @@
 """Forecasts of daily cost: four simple candidates, a rolling-origin backtest, and an interval from its errors.
 
-The input is one series of daily costs without gaps. The forecast that each candidate would have made on each day of the
-past (an origin) is compared with the actual costs: the candidate with the smallest error becomes the method, and the
-spread of its errors gives the interval.
+The input is one series of daily costs without gaps. For each day of the past (an origin), the forecast that each
+candidate would have made is compared with the actual costs. The candidate with the smallest error becomes the method,
+and the spread of its errors gives the interval.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 METHODS = ("mean_all_days", "mean_28_days", "mean_weekday", "week_before")
-"""The candidates; of two with the same error the first is chosen."""
+"""The candidates. If two have the same error, the first is chosen."""
 LEAST_HISTORY_DAYS = 28
 """With fewer days the forecast is the mean of all days, and there is no backtest."""
 FIRST_ORIGIN = 7
@@ -25,7 +25,7 @@ FIRST_ORIGIN = 7
 BACKTEST_DAYS = 14
 """Days after an origin on which the candidates are compared."""
 LONGEST_SUM = 28
-"""Days of the longest sums from whose errors the interval is made: there are too few longer ones."""
+"""The interval is made from the errors of sums over at most this many days: there are too few longer sums."""
 COVERAGE = 0.8
 
 
@@ -40,7 +40,7 @@ class Forecast:
     wape: float | None
     """Sum of the method's absolute daily errors in the backtest / sum of the costs; also None where the costs are 0."""
     seasonal_naive_wape: float | None
-    """The same for the week before as the forecast."""
+    """The same error if the costs of the week before are the forecast."""
 
 
 def forecast(costs: Floats, days: int) -> Forecast:
@@ -64,7 +64,7 @@ def forecast(costs: Floats, days: int) -> Forecast:
 
 
 def candidates(costs: Floats, origins: Days, days: int) -> Floats:
-    """The forecasts of each candidate for the `days` days from each origin on, made from the days before the origin.
+    """The forecasts of each candidate for `days` days from each origin on, made from the days before the origin.
 
     The axes are candidate, origin, day. An origin is the number of days before it, 7 or more.
     """
@@ -90,7 +90,7 @@ def candidates(costs: Floats, origins: Days, days: int) -> Floats:
 
 
 def _ahead(costs: Floats, origins: Days, days: int) -> Floats:
-    """The actual costs of the `days` days from each origin on, one row per origin; NaN for days in the future."""
+    """The actual costs of `days` days from each origin on, one row per origin; NaN for days in the future."""
     padded = np.concatenate([costs, np.full(days, np.nan)])
     came: Floats = padded[origins[:, np.newaxis] + np.arange(days)]
     return came
@@ -99,9 +99,10 @@ def _ahead(costs: Floats, origins: Days, days: int) -> Floats:
 def _half_width(errors: Floats, origins: Days, method: int, days: int) -> float:
     """Half the width of the interval for the sum of `days` days: a conformal quantile of the errors of sums.
 
-    Errors of sums over 1 to `days` days are divided by their standard error, so that they can be compared. It assumes
-    independent days, and includes the error of the level, which is estimated from the `known` days. The quantile is
-    corrected for a small number of observations; two origins count as one, since neighbours share most of their days.
+    Errors of sums over 1 to `days` days (at most LONGEST_SUM) are divided by their standard error, so that they can be
+    compared. The standard error assumes independent days. It includes the error of the level, which is estimated from
+    the `known` days. The quantile is corrected for a small number of observations; two origins count as one
+    observation, since neighbouring origins share most of their days.
     """
     known = np.array([origins, np.minimum(origins, 28), origins, np.full_like(origins, 7)])[method]
     length = np.arange(1, min(days, LONGEST_SUM) + 1)
@@ -111,5 +112,8 @@ def _half_width(errors: Floats, origins: Days, method: int, days: int) -> float:
 
 
 def _standard_error(length: Any, known: Any) -> Any:
-    """The standard error of a sum of so many days, in units of the standard deviation of one day."""
+    """The standard error of a sum of `length` days whose level is estimated from `known` days.
+
+    The unit is the standard deviation of one day.
+    """
     return np.sqrt(length + length**2 / known)

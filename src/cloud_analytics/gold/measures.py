@@ -8,7 +8,7 @@ from cloud_analytics.tables.columns import LONGEST_KEY, MONEY, RATIO
 
 def ratio(numerator: Column | str, denominator: Column | str, factor: int = 1) -> Column:
     """factor × numerator / denominator, rounded half-up to 10 decimals; null where the denominator is null or 0."""
-    # Spark gives a quotient 38 − (digits before the point) decimals: the 22 + 6 digits of these types leave 10.
+    # A quotient in Spark has 38 digits. These types can need 22 + 6 digits before the point, which leaves 10 decimals.
     top, bottom = (F.col(part) if isinstance(part, str) else part for part in (numerator, denominator))
     scaled = (top.cast("decimal(28,6)") * F.lit(factor).cast("decimal(9,0)")).cast("decimal(28,6)")
     return F.when(bottom != 0, (scaled / bottom.cast("decimal(28,6)")).cast(RATIO))
@@ -30,5 +30,5 @@ def month(day: str) -> Column:
 
 
 def or_unknown(name: str, longest: int = LONGEST_KEY) -> Column:
-    """A text for a mart's key: `unknown` where it is null or has more bytes than `longest`. Cassandra takes neither."""
+    """A text for a mart's key; `unknown` instead of null and of more than `longest` bytes, which Cassandra refuses."""
     return F.when(F.octet_length(name) <= longest, F.col(name)).otherwise(F.lit("unknown")).alias(name)

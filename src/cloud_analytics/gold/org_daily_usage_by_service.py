@@ -66,9 +66,9 @@ def totals(usage: DataFrame) -> DataFrame:
 
 
 def build(usage: DataFrame, earlier: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
-    """gold/resource_daily_usage of some days, and this mart's rows of all days before → this mart's rows of all days.
+    """gold/resource_daily_usage of some days, and this mart's rows of all earlier days → this mart's rows of all days.
 
-    Each day is compared with the days before it.
+    Each day gets an anomaly score and an expected cost (USD) from the days before it.
     """
     history = totals(usage).unionByName(earlier.drop(*_SCORES))
     return TABLE.select(detector.score(history, settings))

@@ -37,10 +37,10 @@ TABLE = Table(
 def build(daily: DataFrame) -> DataFrame:
     """gold/org_daily_usage_by_service → one row per (org, date, service) with usage in the 14 days up to the date; USD.
 
-    rank_14d 1 is the highest cost; ties are ranked by service name. Rows go on for 13 days after the last usage date:
-    the caller selects the dates that the mart has.
+    rank_14d 1 is the highest cost; ties are ranked by service name. The result also has rows for the 13 days after the
+    last usage date: the caller selects the dates that the mart has.
     """
-    # The cost of a day counts in the windows of this day and of the 13 days after it. So a row per window and one sum
+    # The cost of a day counts in the windows of this day and of the 13 days after it. So one row per window and one sum
     # replace a range join.
     age = F.explode(F.sequence(F.lit(0), F.lit(_DAYS_BEFORE)))
     spread = daily.select("org_id", "usage_date", "service", "total_cost_usd").withColumn("_age", age)

@@ -25,8 +25,8 @@ TABLE = Table(
 def build(rejects: DataFrame) -> DataFrame:
     """quarantine/usage_events → one row per (org, day, error_type) of the records with a usable timestamp.
 
-    The original text is parsed again. `cost_usd` (USD) is the sum of the costs that are finite numbers under 10^12, or
-    null where there is none.
+    The original text is parsed again. `cost_usd` (USD) is the sum of the costs that are finite numbers under 10^12;
+    null if there is no such cost.
     """
     from cloud_analytics.landing.events import parse_lines  # imports Spark
     from cloud_analytics.landing.text import decimal, trimmed

@@ -26,8 +26,8 @@ TABLE = Table(
 def build(resources: DataFrame) -> DataFrame:
     """silver/resources → one row per (resource_id, tag_key); a tag with several values is `(conflicting)`.
 
-    `tags_json` is an object, or an array of `key:value` (without a colon, the value is `true`). Keys are trimmed and
-    lower-cased, values trimmed. Null values, blank keys, and what is nested in an array are left out.
+    `tags_json` is an object, or an array of texts `key:value` (without a colon, the value is `true`). Keys are trimmed
+    and lower-cased, values are trimmed. Null values, blank keys, and objects or arrays in an array are left out.
     """
     text = F.col("tags_json")
     pairs = F.when(text.startswith("{"), _of_object(text)).otherwise(_of_array(text))
@@ -45,7 +45,7 @@ def build(resources: DataFrame) -> DataFrame:
 
 
 def _of_object(text: SparkColumn) -> SparkColumn:
-    """`{"key": value}` → its (key, value) pairs. Values that are no texts are JSON; the last of equal keys counts."""
+    """`{"key": value}` → its (key, value) pairs. A value that is not a text is JSON; the last of equal keys counts."""
     entries = F.map_entries(listed(text, "map<string,string>").getField("r").getItem(0))
     return F.filter(
         entries,

@@ -42,14 +42,14 @@ def build(
 ) -> DataFrame:
     """silver/usage_events, the daily mart as it was closed, and this table as it is → one row per (org, day, service).
 
-    A row holds the difference between the figures that the events give now and those of the closing, where it is not 0.
-    Rows that are booked in a month that has been closed since stay. The rest of the difference is booked in
-    `open_month`, unless it is booked already in an open month.
+    A row holds the difference between the figures from the present events and the figures at the closing, if it is not
+    0. A row stays if its booked month has been closed since. The rest of the difference is booked in `open_month`,
+    unless it is already booked in an open month.
     """
     clean = org_daily_usage_by_service.totals(resource_daily_usage.build(events, metric_units))
     is_settled = F.col("booked_month") < open_month
     settled = before.where(is_settled)
-    # Where a month was opened again, one difference may be booked in it and in a later one: it goes to the first.
+    # If a month was reopened, a difference may be booked in this month and in a later one: the first month gets it.
     first_seen = before.where(~is_settled).groupBy(*_KEY).agg(F.min("booked_month").alias("booked_month"))
     parts = _part(clean, 1, "total_events"), _part(frozen, -1, "-total_events"), _part(settled, -1, "0")
     sums = reduce(DataFrame.unionByName, parts).groupBy(*_KEY)

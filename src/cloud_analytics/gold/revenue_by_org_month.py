@@ -52,7 +52,7 @@ def build(invoices: DataFrame, usd_rate: Literal["identity", "as_billed"]) -> Da
     """silver/billing_monthly → one row per (org, month) in USD.
 
     The amounts of each invoice are converted and rounded half-up to 6 decimals, then summed. `identity` converts USD
-    invoices at the rate 1, since the rates for USD in the files are not 1; `as_billed` uses the rates of the files.
+    invoices at the rate 1, since the files have other rates for USD; `as_billed` uses the rates of the files.
     """
     rate = F.col("exchange_rate_to_usd")
     if usd_rate == "identity":

@@ -37,9 +37,9 @@ TABLE = Table(
 def build(tickets: DataFrame) -> DataFrame:
     """silver/support_tickets → one row per (org, day, severity) with a ticket that was opened, resolved or open.
 
-    Days end with the last creation date of all tickets: later days are not known. Tickets whose creation date has the
-    warning `implausible_created_at` are left out: one of the year 9999 would give every open ticket a row for each day
-    of eight thousand years.
+    The last day is the last creation date of all tickets: later days are not known. Tickets with the warning
+    `implausible_created_at` are left out: a ticket of the year 9999 would give every open ticket a row for each day of
+    eight thousand years.
     """
     tickets = tickets.where(~F.array_contains("warnings", _IMPLAUSIBLE))
     last = tickets.agg(F.max("created_at").alias("last"))

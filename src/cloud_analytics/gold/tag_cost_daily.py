@@ -34,15 +34,15 @@ TABLE = Table(
 def build(resource_days: DataFrame, tags: DataFrame) -> DataFrame:
     """gold/resource_daily_usage and gold/resource_tags → one row per (org, day, tag_key, tag_value); USD.
 
-    For each key that any resource has, the values divide the whole cost of each organisation and day. Resources without
-    the key have the value `(untagged)`, resources with several values of it `(conflicting)`.
+    For each key that any resource has, the values divide the whole cost of each organisation and day. A resource
+    without the key has the value `(untagged)`, a resource with several values of the key `(conflicting)`.
     """
     resources = resource_days.groupBy("org_id", "usage_date", "resource_id")
     costs = resources.agg(total_or_zero("cost_usd").alias("cost_usd"))
     used = costs.withColumn("resources", F.lit(1).cast("bigint"))
     tagged = _sums(used.join(tags, "resource_id"), *TABLE.key)
-    # What is untagged is the whole less what is tagged. To look at each resource for each key would take as many times
-    # the work as there are keys.
+    # The untagged cost is the whole cost minus the tagged cost. A check of each resource for each key would multiply
+    # the work by the number of keys.
     whole = _sums(used, "org_id", "usage_date").crossJoin(F.broadcast(tags.select("tag_key").distinct()))
     less = tagged.drop("tag_value").withColumns({name: -F.col(name) for name in ("cost_usd", "resources")})
     untagged = whole.unionByName(less).withColumn("tag_value", F.lit(UNTAGGED))
