@@ -1,7 +1,7 @@
-"""The detectors of days (contract 7): a day's cost of an (org, service) against its previous days with usage.
+"""The daily detectors (contract 7) compare a day's cost of an (org, service) with its previous days with usage.
 
-The baseline gives the daily verdict. The signals are what it does not see: a weekday's habit, a level that shifted, a
-cost that drifts upwards. Each looks at the last days with usage. docs/anomalies.md has the evidence.
+The baseline gives the daily verdict. The signals show what the baseline does not see: the usual cost of a weekday, a
+shifted level, a cost that rises slowly. Each signal uses the last days with usage. docs/anomalies.md has the evidence.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _MEDIAN_ERROR = 1.2533
 
 
 def daily_baseline(threshold: float, min_impact_usd: Decimal) -> Detector:
-    """0.6745 × (a day's cost − expected cost) / MAD; null with too little history or where the MAD is 0.
+    """The score 0.6745 × (a day's cost − expected cost) / MAD; null with too little history or if the MAD is 0.
 
-    Flags what is above the threshold and by enough money to matter. Reads the columns of `with_baseline`.
+    A day is flagged if its score is above the threshold and its excess at least `min_impact_usd`. The detector reads
+    the columns of `with_baseline`.
     """
     excess = "total_cost_usd - expected_cost_usd"
     return Detector(
@@ -38,7 +39,7 @@ def daily_baseline(threshold: float, min_impact_usd: Decimal) -> Detector:
 
 
 def with_baseline(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
-    """Daily totals (one row an org, day and service) → the same rows with `expected_cost_usd` and `mad_usd` (DOUBLE).
+    """Daily totals (one row per org, day and service) → the same rows with `expected_cost_usd` and `mad_usd` (DOUBLE).
 
     Both are null with too little history.
     """
@@ -52,18 +53,19 @@ def with_baseline(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame
 
 
 def score(daily: DataFrame, settings: DailyAnomalySettings) -> DataFrame:
-    """Daily totals (one row an org, day and service) → the same rows with verdict, score and expected cost in USD.
+    """Daily totals (one row per org, day and service) → the same rows with verdict, score and expected cost in USD.
 
-    Too little history: expected and score are null. No spread (MAD 0): the score is null. No verdict in either case.
+    With too little history, expected cost and score are null. Without spread (MAD 0), the score is null. In both cases
+    the day is not flagged.
     """
     detector = daily_baseline(settings.score_threshold, settings.min_impact_usd)
     return with_verdicts(with_baseline(daily, settings), detector)
 
 
 def weekday_anomaly(settings: WeekdaySettings) -> Detector:
-    """The daily verdict, unless the day costs what this weekday usually does: a weekly batch job is no anomaly.
+    """The daily verdict, unless the day costs as much as this weekday usually does: a weekly batch job is no anomaly.
 
-    The score is cost / the weekday's expected cost; null without one.
+    The score is the cost / the expected cost of the weekday; null if no cost is expected.
     """
     ratio = "double(total_cost_usd) / double(weekday_expected_cost_usd)"
     return Detector(
@@ -75,7 +77,7 @@ def weekday_anomaly(settings: WeekdaySettings) -> Detector:
 
 
 def _is_rise(score: str, before: str, after: str, settings: LevelShiftSettings | TrendSettings) -> str:
-    """The score is above its threshold, and the rise from one level (USD) to the other large enough to matter."""
+    """SQL: the score is above its threshold, and the rise between the two levels (USD) is large enough to matter."""
     return (
         f"{score} > {literal(settings.score_threshold)} AND {after} >= {before} * {literal(settings.min_ratio)}"
         f" AND {after} - {before} >= {literal(settings.min_impact_usd)}"
@@ -83,9 +85,9 @@ def _is_rise(score: str, before: str, after: str, settings: LevelShiftSettings |
 
 
 def level_shift(settings: LevelShiftSettings) -> Detector:
-    """The median of the last days against the days before them: higher, and not just for a day or two.
+    """Compare the median of the last days with the days before them: is it higher, and not just for a day or two?
 
-    The score is the rise in standard errors of such a median; null where the days before have no spread.
+    The score is the rise in standard errors of this median; null if the days before have no spread.
     """
     scale = literal(MAD_SCALE * sqrt(settings.recent_days) / _MEDIAN_ERROR)
     rise = "double(recent_cost_usd - previous_cost_usd)"
@@ -98,10 +100,10 @@ def level_shift(settings: LevelShiftSettings) -> Detector:
 
 
 def trend(settings: TrendSettings) -> Detector:
-    """Mann-Kendall's test: do later days cost more than earlier ones, pair by pair? A large day counts by its rank.
+    """The Mann-Kendall test: in all pairs of days, does the later day cost more? One very large day has little weight.
 
-    The score is the test's z, without its correction for ties; null with fewer than `min_days`. Costs are compared as
-    doubles, which tell any two below a billion USD apart.
+    The score is the test's z, without the correction for ties; null with fewer than `min_days` days. Costs are compared
+    as doubles, in which any two different costs below a billion USD differ.
     """
     costs, n = "_trend_doubles", "double(size(_trend_doubles))"
     # For each day: the earlier days that cost less, minus those that cost more.
@@ -117,14 +119,14 @@ def trend(settings: TrendSettings) -> Detector:
 
 
 def with_levels(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
-    """Daily totals (one row an org, day and service) → the same rows with the levels that the signals compare, USD.
+    """Daily totals (one row per org, day and service) → the same rows with the levels (USD) that the signals compare.
 
-    weekday_expected_cost_usd: median of the same weekday in the weeks before. recent_cost_usd, previous_cost_usd:
-    medians of the last days with usage, today included, and of those before them. trend_from_usd, trend_to_usd:
-    medians of the first and the last third of the days that the trend looks at. All are null with too little history.
+    weekday_expected_cost_usd: median of the same weekday in the weeks before. recent_cost_usd: median of the last days
+    with usage, including this day. previous_cost_usd: median of the days before these. trend_from_usd, trend_to_usd:
+    medians of the first and the last third of the days of the trend. All are null with too little history.
     """
     weekday, shift, drift = settings.weekday, settings.level_shift, settings.trend
-    # A row is a day with usage, at most one a date. So this many rows hold every day that a signal looks back on.
+    # A row is a day with usage, at most one per date. So this many rows hold every earlier day that a signal needs.
     rows = max(7 * weekday.weeks, shift.recent_days + shift.history_days, drift.days)
     until_today = Window.partitionBy("org_id", "service").orderBy("usage_date").rowsBetween(-rows, 0)
     with_days = judged.withColumn("_days", F.collect_list(F.struct("usage_date", "total_cost_usd")).over(until_today))
@@ -163,19 +165,19 @@ def with_levels(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
         }
     )
     spread = deviations(F.col("_previous_costs"), F.col("previous_cost_usd"))
-    # Without a previous level there may be no costs, and Spark fails on the median of none.
+    # Without a previous level, the array of costs may be empty, and Spark fails on the median of an empty array.
     mad = F.when(F.col("previous_cost_usd").isNotNull(), decimal_median(F.col("_previous_deviations"))).cast("double")
     return with_levels.withColumn("_previous_deviations", spread).withColumn("_previous_mad", mad)
 
 
 def signals(judged: DataFrame, settings: DailySignalSettings) -> DataFrame:
-    """Daily totals with the daily verdict (one row an org, day and service) → the same rows with all signals."""
+    """Daily totals with the daily verdict (one row per org, day and service) → the same rows with all signals."""
     detectors = weekday_anomaly(settings.weekday), level_shift(settings.level_shift), trend(settings.trend)
     return with_verdicts(with_levels(judged, settings), *detectors)
 
 
 def _last(days: int, before: int = 0) -> Column:
-    """The last `days` days with usage, at most, after the newest `before` ones are left out (today is the newest)."""
+    """Skip the newest `before` days with usage, then take the newest `days` of the rest (this day is the newest)."""
     left = F.greatest(F.size("_days") - before, F.lit(0))
     kept = F.least(left, F.lit(days))
     return F.slice("_days", left - kept + 1, kept)

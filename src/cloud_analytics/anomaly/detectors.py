@@ -1,7 +1,7 @@
-"""What a detector is, the statistics that detectors share, and the detectors of single events.
+"""Defines detectors, the statistics that they share, and the detectors of single events.
 
-A detector compares a row with the statistics of its group, which the row carries: `events` joins them, `daily` takes
-them from the previous days. Order statistics are exact: they never depend on the order of rows.
+A detector compares a row with the statistics of its group. These are columns of the row: `events` joins them, `daily`
+takes them from the previous days. Order statistics are exact: they never depend on the order of rows.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from decimal import Decimal
 from cloud_analytics.spark import Column, DataFrame, F
 
 MAD_SCALE = 0.6745
-"""Times a distance / MAD: the same distance in standard deviations, were the values normal."""
+"""MAD_SCALE × distance / MAD is the distance in standard deviations, if the values have a normal distribution."""
 UNIT_PRICE = "CASE WHEN value > 0 THEN double(cost_usd) / double(value) END"
-"""USD for one unit of the metric (DOUBLE); null where there is no usage to divide by."""
+"""USD for one unit of the metric (DOUBLE); null if there is no usage to divide by."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One way to find anomalies: the columns that it adds, and how they are computed, in Spark's SQL.
+    """One way to find anomalies: the columns that it adds, and the Spark SQL that computes them.
 
-    `score`: how unusual a row is (DOUBLE; votes of a consensus); null where the row has no statistics (cold start, no
-    spread). `flag`: whether the row is an anomaly, read from the column of the score; null counts as false. `reason`:
-    what a detector of events saw, in words, for a row that it flags.
+    `score`: how unusual a row is (DOUBLE; for a consensus, the number of votes); null if the row has no statistics
+    (cold start, no spread). `flag`: whether the row is an anomaly; it may use the column of the score, and null counts
+    as false. `reason`: the explanation of a flagged row in words; only detectors of events have it.
     """
 
     score_column: str
@@ -51,7 +51,7 @@ def reasons(*detectors: Detector) -> Column:
 
 
 def literal(number: float | Decimal) -> str:
-    """A number in Spark's SQL: DOUBLE, or an exact DECIMAL."""
+    """A number as a literal of Spark SQL: DOUBLE, or an exact DECIMAL."""
     return f"{number:f}BD" if isinstance(number, Decimal) else f"double('{number}')"
 
 
@@ -67,7 +67,7 @@ def median(values: Column) -> Column:
 
 
 def decimal_median(values: Column) -> Column:
-    """Exact median of a sorted array of decimals: a column, since what computes it would be evaluated twice."""
+    """Exact median of a sorted array of decimals. Pass a column: Spark would evaluate an expression twice."""
     size = F.size(values)
     low, high = at(values, F.floor((size - 1) / 2)), at(values, F.floor(size / 2))
     return ((low + high) * F.lit(0.5).cast("decimal(2,1)")).cast("decimal(28,8)")
@@ -97,18 +97,18 @@ def mad(threshold: float) -> Detector:
 
 
 def price_ratio(threshold: float) -> Detector:
-    """Price of one unit / the usual price of its service and metric, whoever the customer is; null without usage."""
+    """Price of one unit / the usual price of its service and metric over all customers; null without usage."""
     score = f"{UNIT_PRICE} / median_price"
     return _above(threshold, "unit_price_ratio", "flag_unit_price", score, "unit price %.1f × normal")
 
 
 def highest_usual_cost(factor: Decimal) -> str:
-    """A multiple of the group's high percentile, in USD, exact: costs above it are flagged, and capped there."""
+    """A multiple of the group's high percentile, exact, in USD. A cost above it is flagged and capped to it."""
     return f"{literal(factor)} * p95_usd"
 
 
 def percentile(share: Decimal, factor: Decimal) -> Detector:
-    """Cost / a high percentile of its group; null where that is not positive.
+    """Cost / a high percentile of its group; null if the percentile is not positive.
 
     The flag compares the cost with `highest_usual_cost` in decimals, since that cap is exact.
     """

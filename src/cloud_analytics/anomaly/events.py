@@ -1,6 +1,6 @@
 """Event-level anomaly scores (contract 7): how unusual a cost is for its group, and a unit price for its metric.
 
-Statistics come from sorted whole-number micro-dollars, so that they are exact and do not depend on the order of rows.
+Statistics are computed from sorted integer micro-dollars, so they are exact and do not depend on the order of rows.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ PRICE_GROUP = ["service", "metric"]
 
 
 def baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFrame:
-    """Events (org_id, service, metric, cost_usd, value) → `silver/cost_baselines`, which scores compare events with.
+    """Events (org_id, service, metric, cost_usd, value) → `silver/cost_baselines`, with which `score` compares events.
 
-    One row for each cost group, and one row without an org_id, with the usual unit price, for each (service, metric).
+    There is one row per cost group. For each (service, metric), a row without an org_id has the usual unit price.
     """
     costs, prices = cost_baselines(events, settings), price_baselines(events, settings)
     return COST_BASELINES.select(costs.unionByName(prices, allowMissingColumns=True))
 
 
 def cost_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFrame:
-    """Events (org_id, service, metric, cost_usd) → one row a group with its statistics, in USD.
+    """Events (org_id, service, metric, cost_usd) → one row per group with its statistics, in USD.
 
     Groups with fewer than `min_events` events or without spread are left out: they give no verdict. `p95_usd` is exact
-    (linear interpolation in decimals), `mad_usd` is null when it is 0.
+    (linear interpolation in decimals). `mad_usd` is null if it is 0.
     """
     sorted_micros = F.sort_array(F.collect_list((F.col("cost_usd") * 1_000_000).cast("bigint")))
     groups = events.groupBy(*COST_GROUP).agg(sorted_micros.alias("xs"))
@@ -57,7 +57,7 @@ def cost_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFra
 
 
 def price_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFrame:
-    """Events (service, metric, cost_usd, value) → one row a (service, metric): the median unit price in USD."""
+    """Events (service, metric, cost_usd, value) → one row per (service, metric) with the median unit price in USD."""
     prices = events.where(F.col("value") > 0).select(*PRICE_GROUP, F.expr(UNIT_PRICE).alias("price"))
     groups = prices.groupBy(*PRICE_GROUP).agg(F.sort_array(F.collect_list("price")).alias("prices"))
     price = median(F.col("prices")).alias("median_price")
@@ -66,7 +66,7 @@ def price_baselines(events: DataFrame, settings: EventAnomalySettings) -> DataFr
 
 
 def configured(settings: EventAnomalySettings) -> tuple[Detector, list[Detector], Detector]:
-    """The detectors as configured: of unit prices, those of the cost's level, and their consensus."""
+    """The configured detectors: the unit price, the detectors of the cost level, and the consensus of the latter."""
     levels = [
         detectors.zscore(settings.zscore_threshold),
         detectors.mad(settings.mad_threshold),
@@ -77,9 +77,9 @@ def configured(settings: EventAnomalySettings) -> tuple[Detector, list[Detector]
 
 
 def score(events: DataFrame, baselines: DataFrame, settings: EventAnomalySettings) -> DataFrame:
-    """Events, and the baselines of their groups → the same events with scores, flags, verdict, reason and capped cost.
+    """Events and the baselines of their groups → the same events with scores, flags, verdict, reason and capped cost.
 
-    A group without a baseline gives no verdict.
+    A detector does not flag an event without its baseline. Without a cost baseline, the cost is not capped.
     """
     price, levels, consensus = configured(settings)
     of_costs, of_prices = baselines.where("org_id IS NOT NULL"), baselines.where("org_id IS NULL")

@@ -1,7 +1,7 @@
-"""Tables, each declared once: its columns, its key, what it reads and how it is served.
+"""Declares each table once: its columns, its key, which tables it reads and how it is served.
 
 The Parquet schema, CREATE TABLE, the list of questions, the units and headings of answers and the data dictionary are
-derived from the declaration. This package needs neither a Spark session nor a connection.
+derived from the declarations. This package needs neither a Spark session nor a connection.
 """
 
 from cloud_analytics.tables.columns import MONEY, RATIO, Column, Unit

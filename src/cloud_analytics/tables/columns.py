@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Unit(NamedTuple):
-    """A unit, and how many decimals tables for people show of it; JSON and CSV keep every digit."""
+    """A unit, and the number of decimals in tables for people; JSON and CSV keep every digit."""
 
     name: str
     decimals: int
@@ -33,7 +33,7 @@ RATIO = "decimal(38,10)"
 """Quotients of sums."""
 
 LONGEST_KEY = 60_000
-"""The most bytes that a text in a key may have; Cassandra takes less than 64 KiB for all columns of a key together."""
+"""Largest size of a text in a key, in bytes; Cassandra allows less than 64 KiB for all columns of a key together."""
 
 _CQL_TYPES = {"string": "text", "array<string>": "frozen<list<text>>"}  # other types have the same name as in Spark
 

@@ -1,4 +1,4 @@
-"""The serving tables in CQL, made from the declarations of the marts."""
+"""Makes the CQL of the serving tables from the declarations of the marts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEAD = """\
 
 @dataclass(frozen=True, kw_only=True)
 class ServingTable(Serving):
-    """A mart's `Serving` together with the mart: what CREATE TABLE and the questions need to know of the table."""
+    """A mart's `Serving` together with the mart: all that CREATE TABLE and the questions need to know of the table."""
 
     source: Table
     ttl_seconds = TTL_DAYS * 24 * 3600
@@ -63,18 +63,18 @@ class ServingTable(Serving):
 
     @cached_property
     def range_column(self) -> Column | None:
-        """The date or month that `--from` and `--to` limit; None where the question takes no range."""
+        """The date or month that `--from` and `--to` limit; None if the question takes no range."""
         first = self.declared[self.clustering_key[0]] if self.clustering_key else None
         return first if first and (first.is_date or first.is_month) else None
 
     @cached_property
     def date_column(self) -> Column | None:
-        """The date in the partition key, where there is one: then an answer holds the rows of one date."""
+        """The date in the partition key, if there is one: an answer then holds the rows of one date."""
         return next((self.declared[name] for name in self.partition_key if self.declared[name].is_date), None)
 
     @cached_property
     def bucket_column(self) -> Column | None:
-        """The month in the partition key, where there is one: it divides the dates of `range_column`."""
+        """The month in the partition key, if there is one: it divides the dates of `range_column` among partitions."""
         return next((self.declared[name] for name in self.partition_key if self.declared[name].is_month), None)
 
     @cached_property
@@ -89,7 +89,7 @@ class ServingTable(Serving):
         return "(" + ", ".join([f"({partition})", *self.clustering_key]) + ")"
 
     def statement(self, left_out: Collection[str] = (), comments: bool = False) -> str:
-        """CREATE TABLE without the options in `left_out`, which some stores refuse."""
+        """CREATE TABLE without the options in `left_out`, since some stores refuse some options."""
         options = {
             "default_time_to_live": str(self.ttl_seconds),
             "compaction": "{'class': 'LeveledCompactionStrategy'}",

@@ -1,4 +1,4 @@
-"""Spark schemas from text."""
+"""Makes Spark schemas from text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TYPES: dict[str, DataType] = {"bigint": LongType(), "int": IntegerType(), "arra
 
 
 def columns(text: str) -> StructType:
-    """`name type, name type`, with Spark's type names → a schema of nullable columns."""
+    """Make a schema of nullable columns from `name type, name type`, with Spark's names of the types."""
     schema = StructType()
     depth, start = 0, 0
     for position, char in enumerate(text + ","):

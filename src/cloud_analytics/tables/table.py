@@ -61,20 +61,20 @@ class Days(Read):
 class Serving:
     """How a mart is served: the table of the serving store that holds its rows, and the question it answers.
 
-    `question` is its name on the command line, `asks` the question as a sentence behind the name of who asks it.
-    `key` is the primary key as CQL writes it, with DESC behind a column whose newest or largest values come first. The
-    options of the question follow from the key:
+    `question` is the question's name on the command line. `asks` is the question as a sentence, after the role that
+    asks it. `key` is the primary key as CQL writes it, with DESC after a column whose newest or largest values come
+    first. The options of the question follow from the key:
 
     * `org_id` in the partition key: the question is about one organisation.
     * A date in the partition key: an answer holds the rows of one date.
-    * A month in the partition key and a date as clustering column: the month is the date's. It keeps partitions small.
+    * A month in the partition key and a date as clustering column: the date's month, which keeps partitions small.
     * Any other column of the partition key has an option of its own (`tag_key`: `--tag-key`).
     * A date or a month as the first clustering column: the question takes a range.
 
-    `shown` are the columns that `run` prints when it shows an answer to each question; a question without them is left
-    out there. `top_by` is the column by which `--top` ranks; without it `--top` takes the newest rows.
-    `newest` belongs to a table that has one partition per organisation and date. It names the table in which the
-    organisation's last date of usage is found, and the number of days after it that still have a partition.
+    `shown` are the columns that `run` prints when it shows an answer to each question; `run` skips a question without
+    `shown`. `top_by` is the column by which `--top` ranks; without it, `--top` takes the newest rows.
+    `newest` belongs to a table that has one partition per organisation and date. It names the table that holds the
+    organisation's last date of usage, and the number of days after this date that still have a partition.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Serving:
 
     def _part(self, name: str) -> tuple[tuple[str, str], ...]:
         match = _KEY.fullmatch(self.key)
-        assert match is not None  # __post_init__ has looked
+        assert match is not None  # __post_init__ has checked it
         words = [part.split() for part in match[name].split(",") if part.strip()]
         return tuple((column, "".join(order).lower() or "asc") for column, *order in words)
 
@@ -111,17 +111,17 @@ class Table:
     """A table of the lake.
 
     `columns` are in the order in which people read them; in Parquet, the partition columns come last. `key` names the
-    columns that identify a row. `partition` is the date column by which the table is replaced; a table without one is
-    replaced as a whole. `below` are further partition columns: folders below the date.
+    columns that identify a row. `partition` is the date column by which the table is replaced; a table without a
+    `partition` is replaced as a whole. `below` are further partition columns: folders below the date.
     `reads` are the tables that its build gets as arguments, in this order. `settings` selects the part of the
     configuration that the build gets after them.
 
     `write_once`: `run` and `reconcile` add a partition for the newest date of the tables that are read. An existing
     partition is never replaced.
-    `closes`: the column of months in a table without partitions. Rows of a month that finance has closed stay as they
-    are. In a table with the partition `usage_date` or `summary_date`, partitions of closed months stay as they are.
+    `closes`: the month column of a table without partitions. Rows of a month that finance has closed do not change. In
+    a table with the partition `usage_date` or `summary_date`, partitions of closed months do not change either.
     `of_closed_months`: the table has partitions of closed months only.
-    `in_parts`: the lake may hold several rows for one key; their figures have to be added (`added`).
+    `in_parts`: the lake may hold several rows for one key; a reader has to add their figures (`added`).
     """
 
     name: str
@@ -159,7 +159,7 @@ class Table:
         return (self.partition, *self.below) if self.partition else ()
 
     def is_held(self, partition: str, closed: Collection[str]) -> bool:
-        """Whether a partition stays as it is because finance has closed its month."""
+        """Whether a partition must not change because finance has closed its month."""
         by_usage = self.partition in ("usage_date", "summary_date") and not self.of_closed_months
         return by_usage and partition[:7] in closed
 
@@ -191,7 +191,7 @@ class Table:
 
     @property
     def figures(self) -> tuple[Column, ...]:
-        """The columns that have a unit: those that `added` sums."""
+        """The columns that have a unit; `added` sums them."""
         return tuple(column for column in self.columns if column.unit)
 
     def added(self, parts: DataFrame) -> DataFrame:
@@ -204,7 +204,7 @@ class Table:
 
     def select(self, frame: DataFrame) -> DataFrame:
         """Exactly the columns of this table, in the order of Parquet, cast to their types."""
-        # As SQL: one message to the JVM a column, where a Column that is cast and named takes three.
+        # SQL takes one message to the JVM per column; a Column that is cast and named takes three.
         return frame.selectExpr(*[f"cast(`{c.name}` as {c.type}) `{c.name}`" for c in self.stored])
 
 
