@@ -1,7 +1,7 @@
 """The configuration: YAML files in `conf/`, all validated before anything runs.
 
-All problems are reported together, each with its file, its key and what is allowed. Secrets are no part of it: they are
-read from the environment where they are used.
+All problems are reported together, each with its file, its key and what is allowed. Secrets are not part of the
+configuration: the code that needs a secret reads it from the environment.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from cloud_analytics.errors import ConfigError, UsageError
 from cloud_analytics.trust import trusted_users
 
 if TYPE_CHECKING:
-    from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
+    from importlib.abc import Traversable  # importlib.resources.abc since Python 3.11; this module loses it in 3.14
 
 __all__ = ["EVENTS", "MASTERS", "Config", "SourceContract", "SparkSettings", "default_conf_dir", "load"]
 
 
 class Config(Section):
-    """The whole configuration: a file of its name for each field."""
+    """The whole configuration: each field comes from the YAML file of its name."""
 
     pipeline: PipelineSettings
     taxonomy: Taxonomy
@@ -48,12 +48,15 @@ class Config(Section):
         return self.rules.of(source, list(contract.vocabularies) if contract else [])
 
     def with_files_per_trigger(self, files: int) -> Config:
-        """A copy in which a micro-batch takes at most so many files."""
+        """A copy in which a micro-batch takes at most `files` files."""
         stream = self.pipeline.stream.model_copy(update={"max_files_per_trigger": files})
         return self.model_copy(update={"pipeline": self.pipeline.model_copy(update={"stream": stream})})
 
     def fingerprint(self) -> str:
-        """Hash of all settings on which the rows of Silver and Gold depend: not where and how it runs, nor wording."""
+        """Hash of the settings on which the rows of Silver and Gold depend.
+
+        It leaves out where and how Spark runs, messages, and the sections `focus` and `budgets`.
+        """
         decisive = self.model_dump(mode="json", exclude={"rules", "focus", "budgets"})
         decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
         decisive["rules"] = self.rules.without_messages()
@@ -63,13 +66,13 @@ class Config(Section):
 def default_conf_dir() -> Path | Traversable:
     """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package.
 
-    UsageError where `./conf`, or a link to it, belongs to another user: settings can name code that Spark runs.
+    Raises UsageError if `./conf`, or a link to it, belongs to another user: settings can name code that Spark runs.
     """
     if "CLOUD_ANALYTICS_CONF" in os.environ:
         return Path(os.environ["CLOUD_ANALYTICS_CONF"])
     here = Path("conf")
     if (here / "pipeline.yaml").is_file():
-        # Also links, and the current folder: their owners could exchange what is read after this look at it.
+        # Links and the current folder are checked too: their owners could replace the files after this check.
         for path in (Path(), here, *here.glob("*.yaml")):
             if not {path.lstat().st_uid, path.stat().st_uid} <= trusted_users():
                 raise UsageError(
@@ -77,12 +80,12 @@ def default_conf_dir() -> Path | Traversable:
                     f" {here} if you trust its owner, or start elsewhere"
                 )
         return here
-    packaged = files("cloud_analytics") / "conf"  # also inside a wheel that was not unpacked
+    packaged = files("cloud_analytics") / "conf"  # this also works inside a wheel that is not unpacked
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "conf"
 
 
 def load(conf_dir: Path | None = None) -> Config:
-    """Read and validate every file of `conf_dir`; ConfigError lists all problems."""
+    """Read and validate every file of `conf_dir`. Raises ConfigError, which lists all problems."""
     folder = conf_dir or default_conf_dir()
     if not folder.is_dir():
         raise ConfigError([f"the folder {folder} cannot be read: give the one that holds pipeline.yaml with --conf"])

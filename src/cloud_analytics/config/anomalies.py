@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from cloud_analytics.config.section import LARGEST_INT, Exact, Section
 
-_MOST_DAYS = 3_660  # ten years; a window of so many days is gathered for every day
+_MOST_DAYS = 3_660  # ten years; for every day, Spark collects a window of up to this many days
 Factor = Annotated[Exact, Field(lt=1_000)]
 
 
@@ -41,7 +41,7 @@ class DailyAnomalySettings(Section):
 
 
 class WeekdaySettings(Section):
-    """When the weekday explains the cost of a day: its usual cost on this weekday."""
+    """When the usual cost of a weekday explains the cost of a day."""
 
     weeks: int = Field(8, ge=1, le=52)
     min_days: int = Field(3, ge=1, le=_MOST_DAYS)
@@ -49,7 +49,7 @@ class WeekdaySettings(Section):
 
 
 class LevelShiftSettings(Section):
-    """When the cost of the last days counts as a higher level than that of the days before."""
+    """When the last days count as a higher cost level than the days before."""
 
     recent_days: int = Field(7, ge=2, le=_MOST_DAYS)
     history_days: int = Field(28, ge=2, le=_MOST_DAYS)

@@ -1,4 +1,4 @@
-"""conf/focus.yaml: facts in the FOCUS export that are not in the data."""
+"""conf/focus.yaml: facts that the FOCUS export needs and the data do not contain."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FocusSettings(Section):
     units: dict[str, str] = Field(default_factory=dict)
 
     def unknown_words(self, taxonomy: Taxonomy) -> list[str]:
-        """A problem for each name of a service or metric that the taxonomy does not have."""
+        """One problem for each name of a service or metric that is not in the taxonomy."""
         metrics = taxonomy.metric_units()
         return [
             f"{section}.{name}: is not one of {', '.join(known)}"

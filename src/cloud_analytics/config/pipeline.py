@@ -35,7 +35,7 @@ class CompactionSettings(Section):
 
 
 class FxSettings(Section):
-    """Foreign exchange: `identity` bills USD at rate 1, `as_billed` at the file's rate."""
+    """Foreign exchange: `identity` converts USD invoices at rate 1, `as_billed` at the rate in the file."""
 
     usd_rate: Literal["identity", "as_billed"] = "identity"
 
@@ -48,10 +48,10 @@ def _is_loopback(host: str) -> bool:
 
 
 class CassandraSettings(Section):
-    """The target `cassandra`: a cluster that is reached at its contact points. User name and password are secrets.
+    """The target `cassandra`: a cluster with its contact points. User name and password are secrets, not settings.
 
-    With `replication` (data centre → number of replicas) a missing keyspace is created; without it that is an error.
-    A password is sent to other machines over TLS (`ca_file`) only, unless `plaintext` allows more.
+    With `replication` (data centre → number of replicas), a missing keyspace is created; otherwise it is an error.
+    A password is sent to other machines only over TLS (`ca_file`), unless `plaintext` is true.
     """
 
     contact_points: list[str] = Field(["127.0.0.1"], min_length=1)
@@ -77,7 +77,7 @@ class CassandraSettings(Section):
         return all(map(_is_loopback, self.contact_points))
 
     def strategy(self) -> dict[str, str] | None:
-        """The replication of a keyspace that is created, in the words of CQL; None: none is created."""
+        """The CQL replication options of a keyspace that the package creates; None if it may not create a keyspace."""
         replicas = {name: str(number) for name, number in self.replication.items()}
         return {"class": "NetworkTopologyStrategy", **replicas} if replicas else None
 
@@ -107,7 +107,7 @@ class LandingSettings(Section):
 
 
 def _as_landing(given: object) -> object:
-    """`landing` may be the folder alone."""
+    """Accept a folder alone as the section `landing`."""
     if isinstance(given, str):
         return {"folder": given}
     if not isinstance(given, dict | LandingSettings):

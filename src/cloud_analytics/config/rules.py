@@ -1,7 +1,7 @@
-"""conf/rules.yaml: the rules of quality, in the order of their precedence.
+"""conf/rules.yaml: the quality rules, in the order of their precedence.
 
-All that can be checked without Spark is checked here. Whether conditions are valid SQL is checked by
-quality/verify.py, before any data is read.
+This module checks all that can be checked without Spark. Before any data is read, quality/verify.py checks whether the
+conditions are valid SQL.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from cloud_analytics.config.section import Section
 EVENTS = "usage_events"
 SHARED = "masters"  # the group of rules that apply to all CSV masters
 
-# Verdicts that come from a step of the pipeline, not from a condition: of Bronze on lines that it cannot read, and of
-# Silver on copies of one key.
+# Verdicts that come from a step of the pipeline, not from a condition: Bronze judges lines that it cannot read, Silver
+# judges copies of one key.
 BRONZE = ("malformed_json", "invalid_timestamp", "unreadable_file")
 _STEPS: dict[str, dict[str, tuple[str, ...]]] = {
     "bronze": {EVENTS: BRONZE},
     "copies": {EVENTS: ("duplicate_event", "conflicting_duplicate"), SHARED: ("duplicate_key",)},
 }
-# Checks in Python (quality/conditions.py) → whether they are one rule for each closed vocabulary of a source.
+# Checks in Python (quality/conditions.py) → whether the check is one rule per closed vocabulary of a source.
 CHECKS = {"blank_key": False, "outside_vocabulary": True}
-# Later layers rely on these rules: they may be reworded, but neither removed nor given a milder severity.
+# Later layers rely on these rules: their messages may change, but they must exist and keep the severity `reject`.
 _ESSENTIAL = {
     EVENTS: ("missing_key", "unsupported_schema_version", "unknown_service", "unknown_metric", "invalid_cost"),
     SHARED: ("malformed_csv", "missing_key"),
@@ -37,7 +37,7 @@ _ESSENTIAL = {
 }
 # Marts rely on these rules as well, but a warning is enough for them: any severity is allowed.
 _NEEDED = {"resources": ("too_many_tags",), "support_tickets": ("implausible_created_at",)}
-# Columns that no rule may set to null: marts add them up, or have them in their keys.
+# Columns that no rule may set to null: marts sum them up or use them in their keys.
 _LINEAGE = ("ingest_ts", "source_file")
 _KEYS = ("org_id", "user_id", "resource_id", "invoice_id", "ticket_id", "touch_id", "survey_date", *_LINEAGE)
 _NEVER_NULL = {
@@ -101,7 +101,7 @@ class RuleBook(RootModel[dict[str, list[Rule]]]):
 
 
 def inconsistencies(raw: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
-    """`key: problem` for each inconsistency among the rules; single rules of `raw` may be invalid, too."""
+    """`key: problem` for each inconsistency among the rules. `raw` is not validated: single rules may be invalid."""
     allowed = (EVENTS, SHARED, *sources)
     found = [f"{group}: unknown source; allowed are {', '.join(allowed)}" for group in raw if group not in allowed]
     groups = {
@@ -128,7 +128,7 @@ def inconsistencies(raw: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
 
 
 def _misplaced(group: str, rule: dict[str, Any]) -> list[str]:
-    """Problems of one rule: an unknown check, one that does not give this verdict, a column that must not be null."""
+    """Problems of one rule: an unknown check, a check that cannot give this verdict, a column that must not be null."""
     name, check, found = str(rule.get("id")), str(rule["check"]) if rule.get("check") is not None else None, []
     if check in _STEPS:
         verdicts = _STEPS[check].get(group, ())
@@ -148,7 +148,7 @@ def _misplaced(group: str, rule: dict[str, Any]) -> list[str]:
 
 
 def _out_of_order(group: str, rules: list[dict[str, Any]]) -> list[str]:
-    """A problem where the order is not the one in which rules apply: Bronze, conditions, copies of what is left."""
+    """A problem if rejects are not in the order in which they apply: Bronze, then conditions, then copies."""
     place = {"bronze": 0, "copies": 2}
     rejects = [rule for rule in rules if rule.get("severity") == "reject"]
     places = [place.get(str(rule.get("check")), 1) for rule in rejects]

@@ -1,4 +1,4 @@
-"""The base of all sections of the configuration, durations, and how a YAML file becomes a section.
+"""The base class of all configuration sections, durations, and the reading of YAML files into sections.
 
 Each problem names its file, its key and what is allowed.
 """
@@ -15,23 +15,23 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
-    from importlib.abc import Traversable  # importlib.resources.abc from Python 3.11 on; the old place goes in 3.14
+    from importlib.abc import Traversable  # importlib.resources.abc since Python 3.11; this module loses it in 3.14
 
 LARGEST_INT = 2**31 - 1
-"""The largest whole number that Spark takes where it counts."""
+"""The largest integer that Spark accepts for a count."""
 Exact = Annotated[Decimal, Field(lt=10**12, decimal_places=6), AfterValidator(lambda number: Decimal(f"{number:f}"))]
-"""A number that Spark computes with exactly, as with costs; kept without an exponent, since it takes none above 0."""
+"""A number with which Spark computes exactly, like a cost. It has no exponent, since Spark accepts none above 0."""
 SECRET = re.compile(
     r"secret|passw|passphrase|token|credential|(access|account|private|encryption)[._]?key|\bsas\b|AstraCS:",
     re.IGNORECASE,
 )
-"""What names of settings that may be secret hold, and what a token of Astra begins with."""
-_LONGEST = timedelta(36_500)  # more would not fit where Spark and DuckDB count microseconds
+"""Matches names of settings that may be secret, and the beginning of an Astra token."""
+_LONGEST = timedelta(36_500)  # Spark and DuckDB count microseconds, in which a much longer duration would not fit
 _DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day)s?\s*$")
 
 
 def parse_duration(text: str) -> timedelta:
-    """`2 hours` → a timedelta; ValueError says what is allowed."""
+    """Convert a text such as `2 hours` to a timedelta. Raises ValueError, which says what is allowed."""
     match = _DURATION.match(text)
     if not match:
         raise ValueError("expected a duration such as '30 seconds', '15 minutes', '2 hours' or '1 day'")
@@ -55,7 +55,7 @@ class Section(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader for which a repeated key is an error, whatever blanks surround it, and a number is what is written."""
+    """A YAML loader that refuses a repeated key, whatever blanks surround it, and reads only decimal numbers."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -69,7 +69,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_number(self, node: yaml.ScalarNode) -> int | float | str:
-        """A decimal number, as in YAML 1.2; else the text. In YAML 1.1 010 is 8, 0x10 is 16 and 1:30 is 90."""
+        """The decimal number, or the text if it is not one. YAML 1.1 would read 010 as 8, 0x10 as 16, 1:30 as 90."""
         text = str(self.construct_scalar(node))
         digits = text.replace("_", "")
         if digits.lstrip("+-").isdecimal():
@@ -83,7 +83,7 @@ for _tag in (_INT, _FLOAT):
 
 
 def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] | None:
-    """The mapping in a file; where there is none, an entry is added to `problems` and None returned."""
+    """The mapping in a file; if the file holds none, add an entry to `problems` and return None."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
@@ -104,7 +104,7 @@ def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] |
 
 
 def validated(model: type[BaseModel], raw: Any, file: str, problems: list[str]) -> Any:
-    """`raw` as the model; where it is not valid, an entry per wrong key is added to `problems` and None returned."""
+    """`raw` as the model; if it is not valid, add an entry per wrong key to `problems` and return None."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -115,7 +115,7 @@ def validated(model: type[BaseModel], raw: Any, file: str, problems: list[str]) 
 
 
 def _named(raw: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The parts of a key; an item of a list is named by its id, if it has one."""
+    """The parts of a key; an item of a list is named by its `id`, if it has one, instead of its number."""
     parts = []
     for part in location:
         try:
@@ -128,7 +128,7 @@ def _named(raw: Any, location: tuple[int | str, ...]) -> list[str]:
 
 
 def _allowed(key: str, item: Any) -> str:
-    """What is allowed for a key, and the value found, unless it is a whole section or may be a misplaced secret."""
+    """What is allowed for a key, and the value found, unless the value is a section or may be a misplaced secret."""
     if item["type"] == "extra_forbidden":
         return "unknown key"
     message, found = str(item["msg"]).removeprefix("Value error, "), item["input"]

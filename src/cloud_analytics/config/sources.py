@@ -17,7 +17,7 @@ MASTERS = (
 )
 
 
-# Events are joined by these keys; a key that several rows share would multiply them.
+# Events are joined with these masters by these keys; a key that several rows share would multiply events.
 _JOINED_BY = {"customers_orgs": "org_id", "resources": "resource_id", "users": "user_id"}
 
 

@@ -10,8 +10,9 @@ from pydantic import Field, field_validator
 from cloud_analytics.config.section import Section, validated
 from cloud_analytics.errors import ConfigError
 
-# With another value for one of these, rows differ or a run stops. All but the time zone and the type of timestamps in
-# Parquet are Spark's defaults. They are set since a cluster, the environment or an existing session may change them.
+# With another value for one of these settings, rows differ or a run stops. All but the time zone and the type of
+# timestamps in Parquet are Spark's defaults. They are set because a cluster, the environment or an existing session may
+# have other values.
 RESULT_SETTINGS = {
     "spark.sql.ansi.enabled": "false",
     "spark.sql.session.timeZone": "UTC",
@@ -46,7 +47,7 @@ RESULT_SETTINGS = {
     "spark.sql.legacy.charVarcharAsString": "true",
     "spark.sql.legacy.timeParserPolicy": "EXCEPTION",
 }
-LEGACY = "spark.sql.legacy."  # settings for the behaviour of earlier versions; only those above are allowed
+LEGACY = "spark.sql.legacy."  # settings for the behaviour of earlier Spark versions; only those above are allowed
 
 _MASTER = re.compile(r"^(local(\[(\*|[1-9]\d*)\])?|spark://.+:\d+|yarn|k8s://.+)$")
 _SET_ELSEWHERE = {
@@ -57,7 +58,7 @@ _SET_ELSEWHERE = {
 
 
 def _problem(key: str, value: str) -> str | None:
-    """The problem with a setting of `conf`; None where there is none."""
+    """The problem with a setting of `conf`, or None."""
     if key in _SET_ELSEWHERE:
         return f"{key}: {_SET_ELSEWHERE[key]}"
     if not key.startswith("spark."):
@@ -86,7 +87,7 @@ class SparkSettings(Section):
 
     @property
     def driver_memory_mib(self) -> int:
-        """The maximum size of the driver's heap."""
+        """The maximum size of the driver's heap in MiB."""
         return int(self.driver_memory[:-1]) * {"m": 1, "g": 1024}[self.driver_memory[-1].lower()]
 
     @field_validator("driver_memory")
@@ -112,8 +113,8 @@ class SparkSettings(Section):
         return conf
 
     def overridden(self, master: str | None, options: Sequence[str]) -> SparkSettings:
-        """A copy with a master URL and KEY=VALUE settings of the command line; ConfigError lists all problems."""
-        # Messages show the key alone: its value may be a secret.
+        """A copy with the master URL and KEY=VALUE settings of the command line. ConfigError lists all problems."""
+        # Messages show only the key, since the value may be a secret.
         keys = [re.split(r"[\s:]", option.strip())[0] for option in options if "=" not in option]
         problems = [f"--spark {key}: expected KEY=VALUE" for key in keys]
         pairs = dict(option.split("=", 1) for option in options if "=" in option)
@@ -122,5 +123,5 @@ class SparkSettings(Section):
         settings = validated(SparkSettings, {**self.model_dump(), **changed}, "command line", problems)
         if problems:
             raise ConfigError(problems)
-        assert isinstance(settings, SparkSettings)  # None comes with a problem
+        assert isinstance(settings, SparkSettings)  # `validated` returns None only with a problem
         return settings

@@ -12,7 +12,7 @@ from cloud_analytics.config.section import Section
 
 
 def _spellings(words: Sequence[str], aliases: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(spelling, word that it means) for each accepted spelling, lower-cased and without surrounding blanks."""
+    """(spelling, its meaning) for each accepted spelling, lower-cased and without surrounding blanks."""
     return [(text.strip().lower(), word) for text, word in [*zip(words, words), *aliases.items()]]
 
 
@@ -24,7 +24,7 @@ class Metric(Section):
 
 
 def _as_metric(given: object) -> object:
-    """A metric without a limit may be its unit alone."""
+    """Accept a unit alone as a metric without a limit."""
     return {"unit": given} if given is None or isinstance(given, str) else given
 
 
