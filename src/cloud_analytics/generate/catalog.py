@@ -15,7 +15,7 @@ METRIC_UNITS = {"requests": "count", "cpu_hours": "hours", "storage_gb_hours": "
 METRIC_TWENTIETHS = {"requests": 9, "cpu_hours": 5, "storage_gb_hours": 6}  # shares of the events, in 1/20
 
 CARBON_KG_PER_UNIT = 0.0002
-# Multipliers of it in informative data: power is cleaner in some regions, and some services need more of it.
+# Multipliers of CARBON_KG_PER_UNIT in informative data: some regions have cleaner power, some services need more power.
 REGION_CARBON = {
     "ap-northeast": 1.2, "us-east": 1.0, "us-west": 0.6, "sa-east": 0.3, "ap-south": 1.9, "eu-west": 0.8,
     "eu-central": 0.9,
@@ -29,7 +29,7 @@ NULL_VALUE_SHARE = 0.0203
 QUOTED_VALUE_SHARE = 0.0303
 NULL_UNIT_SHARE = 0.048
 NEGATIVE_COST_SHARE = 0.0052
-PRICE_SPIKE_SHARE = 0.0038  # events with the value 0 among them get no spike
+PRICE_SPIKE_SHARE = 0.0038  # of these events, those with the value 0 get no spike
 PRICE_SPIKE_FACTOR = 20.0
 ROUNDING_NOISE_SHARE = 0.00008  # costs in [-0.01, 0); some negative costs are as small
 
@@ -53,7 +53,7 @@ MASTERS = tuple(COLUMNS)
 
 ANOMALIES = ("usage_spike", "level_shift", "slow_drift", "runaway_resource", "missing_day", "negative_burst")
 PATTERNS = ("weekly_peak",)
-"""Labelled as well, but ordinary for their group: a detector should not flag them."""
+"""Patterns have labels, too, but are ordinary for their group: a detector should not flag them."""
 
 BILLING = "billing_monthly"
 EVENTS = "usage_events"  # the source's name in audits

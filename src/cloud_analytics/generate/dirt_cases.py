@@ -1,4 +1,4 @@
-"""The kinds of hostile input as data: the change of a good event or row, and its outcome."""
+"""The kinds of hostile input: each changes a good event or row, and has an expected outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Raw(str):
 
 
 class Drop:
-    """Stands for a field that is left out."""
+    """Marks a field that is left out."""
 
 
 DROP = Drop()
@@ -27,7 +27,7 @@ FAR_FUTURE = "2999-01-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Case:
-    """A change of a good event or row. `{date}` in the timestamp of an event stands for a date of ordinary events."""
+    """A change of a good event or row. `{date}` in an event's timestamp is replaced by a date of ordinary events."""
 
     kind: str
     outcome: str
@@ -61,7 +61,7 @@ ACCEPTED = [
         SILVER,
         {"trace": {"hops": [1, {"deep": None}]}},
         {"note": 'comma, "quote", \\ and {brace}'},
-        {"note": Raw('"separators \u2028 \u2029 \x85 end"')},  # line ends for some readers, not for JSON Lines
+        {"note": Raw('"separators \u2028 \u2029 \x85 end"')},  # line ends for some readers, not in JSON Lines
         {"user_id": "user_dirt_nobody"},
     ),
     *_cases("long_line", SILVER, {"note": "x" * 65_536}),
@@ -108,7 +108,7 @@ REJECTED = [
     *_cases("several_errors", "negative_cost", {"cost_usd_increment": -5, "value": -5}),
     *_cases("several_errors", "unit_mismatch", {"unit": "seconds", "timestamp": FAR_FUTURE}),
 ]
-"""Events that rules reject; where several do, the outcome is the first of them."""
+"""Events that rules reject. If several rules reject an event, its outcome is the first of them."""
 
 REPEATED_KEYS: Sequence[tuple[str, object, object, str]] = (
     ("value", "lots", 120.0, SILVER),
@@ -138,8 +138,8 @@ class Layout:
     crlf: bool = False
     reverse_columns: bool = False
     extra_column: str | None = None  # the name of an additional column, which has quoted text in every tenth row
-    parts: int = 0  # 0: one file `<source>.csv`; else so many `<source>/part_*.csv`; even ones have reversed columns
-    blank_lines: int = 0  # number of blank lines, which are no records, in the middle
+    parts: int = 0  # 0: one file `<source>.csv`; n: n files `<source>/part_*.csv`; even parts have reversed columns
+    blank_lines: int = 0  # number of blank lines in the middle; they are not records
     last_newline: bool = True
 
 
@@ -155,7 +155,7 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def _copies(column: str, value: str, spoilt: str, outcome: str = "invalid_date") -> list[Case]:
-    """A valid second row of a key, so that one of both is a duplicate, and an invalid one, which is no duplicate."""
+    """Two more rows with one key: a valid row, so that one of two is a duplicate, and an invalid row, which is none."""
     return [
         Case("copy", "duplicate_key", {column: value}),
         Case("copy_that_is_invalid", outcome, {spoilt: "x"}),

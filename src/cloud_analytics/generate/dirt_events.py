@@ -1,4 +1,4 @@
-"""Hostile usage events: lines in the ordinary files, and files that are hostile as a whole."""
+"""Makes hostile usage events: lines for the ordinary files, and files that are hostile as a whole."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ BOM = b"\xef\xbb\xbf"
 
 
 def encode(event: Event, *repeated: tuple[str, object]) -> str:
-    """One JSON object, as the reference spells it; at its end it may repeat keys."""
+    """One JSON object in the spelling of the reference data; `repeated` are keys that occur again at its end."""
     pairs = (*event.items(), *repeated)
     return "{" + ", ".join(f'"{k}": {v if isinstance(v, Raw) else json.dumps(v)}' for k, v in pairs) + "}"
 
 
 def survivor_outcomes(copies: Sequence[tuple[str, bytes]]) -> list[str]:
-    """The outcomes of valid copies, each (file name, line), of one event_id: the smallest one survives."""
+    """The outcome of each valid copy (file name, line) of one event_id: the smallest copy survives."""
     keys = [(name, line.strip()) for name, line in copies]
     survivor = min(range(len(keys)), key=keys.__getitem__)
     return [
@@ -36,10 +36,10 @@ def survivor_outcomes(copies: Sequence[tuple[str, bytes]]) -> list[str]:
 
 
 class EventDirt:
-    """All dirt of the event folder, if the settings want any. Its size does not depend on the number of events.
+    """All dirt of the event folder, if `settings.dirty`. Its size does not depend on the number of events.
 
-    `lines` are to be mixed into the ordinary file of that index, `files` are further ones, by name. The outcome of each
-    line is entered in the truth.
+    `lines`: index of an ordinary file → lines to mix into it. `files`: name → content of an additional file. The truth
+    records the outcome of each line.
     """
 
     def __init__(self, settings: GeneratorSettings, resources: Sequence[Resource], truth: Truth) -> None:
@@ -57,7 +57,7 @@ class EventDirt:
             self._files()
 
     def _event(self, changes: Changes | None = None) -> Event:
-        """A valid v2 event of an existing resource at the list price, with the changes."""
+        """A valid v2 event of an existing resource, at about the list price, with the changes."""
         rng, changes = self._rng, changes or {}
         resource = rng.choice(self._resources)
         metric = rng.choice(tuple(c.METRIC_UNITS))
@@ -132,7 +132,7 @@ class EventDirt:
             self._put("blank_line", IGNORED, line)
 
     def _copies(self) -> None:
-        """Copies of one event_id. Their outcome depends on the names of their files, so the files are chosen here."""
+        """Add copies of one event_id. Their outcome depends on the file names, so the files are chosen here."""
         dates = [day.isoformat() for day in self._settings.dates]
 
         def in_the_morning(event: Event) -> str:
@@ -164,9 +164,9 @@ class EventDirt:
     def _files(self) -> None:
         good = [_bytes(self._good()) for _ in range(30)]
         bad = b'{"event_id": "evt_half'
-        long = _zip(_lines([_bytes(self._good()) for _ in range(200)]))  # some can be read before it breaks off
+        long = _zip(_lines([_bytes(self._good()) for _ in range(200)]))  # some lines can be read before it ends
         twice = _bytes(self._good())
-        self.lines[0].append(twice)  # its copy in the CRLF file ends in \r\n, which is no part of the text
+        self.lines[0].append(twice)  # its copy in the CRLF file ends in \r\n, which is not part of the text
         self._truth.dirt(c.EVENTS, "file_crlf_copy", SILVER)
         self._truth.dirt(c.EVENTS, "file_crlf_copy", "duplicate_event")
         crlf = _lines([*good[0:1], b"", *good[1:2], b"  ", bad, twice], b"\r\n")

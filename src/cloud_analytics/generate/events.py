@@ -1,4 +1,4 @@
-"""The ordinary usage events, block by block: lines of JSON in no order of time. Only the current block is in memory."""
+"""Makes the ordinary usage events as JSON lines, in blocks and not in time order. Memory holds only one block."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import Label, Truth
 
 BLOCK = 8_192
-"""Most events in memory at once."""
+"""The largest number of events in memory."""
 
 POOL = 16_384  # values of each metric that events draw from
 NOISE = 4_096
 WORD = 65_536  # an event uses WORDS random numbers below WORD
 WORDS = 10
-SMALLEST_VALUE = 0.005  # a smaller one costs less than half of 0.0001 USD, so that its unit price would be noise
+SMALLEST_VALUE = 0.005  # a smaller value costs less than half of 0.0001 USD: its unit price would be noise
 NOISE_RANGE = (0.45, 1.6)  # keeps ordinary unit prices clear of any spike, also after small costs are rounded
 
-TOKENS_PER_USD = 120  # of informative data; the total is about the same as in other data
+TOKENS_PER_USD = 120  # in informative data; the total is about the same as in other data
 
 # Random words below these numbers choose the oddities of an event.
 NULL_VALUE = int(c.NULL_VALUE_SHARE * WORD)
@@ -38,12 +38,12 @@ PRICE_SPIKE = ROUNDING_NOISE + int(c.PRICE_SPIKE_SHARE * WORD)
 
 
 def carbon_text(value: float) -> str:
-    """carbon_kg of a value, as the reference spells it (an integer 0 for no usage)."""
+    """The carbon_kg of a value in the spelling of the reference data (an integer 0 for no usage)."""
     return repr(round(value * c.CARBON_KG_PER_UNIT, 6)) if value else "0"
 
 
 def value_pools(rng: Random) -> dict[str, list[float]]:
-    """Metric → values to draw from: requests around 120, cpu hours and storage with about a tenth of zeros."""
+    """Metric → values to draw from: requests around 120; of the CPU hours and the storage, about a tenth is 0."""
 
     def usage(mean: float, deviation: float) -> float:
         value = round(rng.gauss(mean, deviation), 4)
@@ -59,13 +59,13 @@ def value_pools(rng: Random) -> dict[str, list[float]]:
 
 
 def clipped_noise(rng: Random) -> float:
-    """A factor of a cost: 1 on average, with a deviation of 15 %."""
+    """A random factor for a cost: 1 on average, with a standard deviation of 15 %, limited to NOISE_RANGE."""
     low, high = NOISE_RANGE
     return min(high, max(low, rng.gauss(1.0, 0.15)))
 
 
 class EventStream:
-    """Makes the lines of all events of the calendar, each once, and enters in the truth what it plants."""
+    """Makes one line for each event of the calendar, and records in the truth what it plants."""
 
     def __init__(
         self,
@@ -100,16 +100,16 @@ class EventStream:
         self._metrics = [metric for metric, share in c.METRIC_TWENTIETHS.items() for _ in range(share)]
 
     def usage(self) -> dict[tuple[str, str], float]:
-        """(org_id, first day of the month) → USD that Silver should hold of the lines so far; invoices follow it."""
+        """(org_id, first day of the month) → cost (USD) of the lines so far that Silver should hold; for invoices."""
         sums: defaultdict[tuple[str, str], float] = defaultdict(float)
         for (resource, month), cost in self._usage.items():
             sums[self._resources[resource].org_id, f"{month}-01"] += cost
         return dict(sums)
 
     def block(self, size: int) -> list[str]:
-        """The next `size` lines, without line ends. All random numbers of a block come from one call, for speed."""
+        """The next `size` lines, without line ends. For speed, one call makes nearly all random numbers of a block."""
         order = draw_days(self._rng, self._remaining, size)
-        # draw_days took the whole block off `remaining`: slots are counted down from their number before.
+        # draw_days has already subtracted the block from `remaining`: slots count down from the numbers before it.
         slots = list(self._remaining)
         for day in order:
             slots[day] += 1
@@ -136,7 +136,7 @@ class EventStream:
                 cost = _odd_cost(cost, effect, odd_cost, nth)
             self._count(cost, resource, day, planted)
             text, unit = repr(value), f'"{c.METRIC_UNITS[metric]}"'
-            if odd_value < NULL_VALUE and not spiked:  # a spike without a value could not be told from high usage
+            if odd_value < NULL_VALUE and not spiked:  # without a value, nobody could tell a spike from high usage
                 text, value = "null", 0.0
                 planted["null_value"] += 1
             elif odd_value < QUOTED_VALUE:
@@ -157,7 +157,7 @@ class EventStream:
         return lines
 
     def _sender(self, day: int, slot: int) -> tuple[int, Effect | None]:
-        """The resource that sends an event, and what a label does to the event."""
+        """The index of the resource that sends an event, and the effect of a label on the event, if any."""
         resource = self._calendar.resource(day, slot)
         effect = self._effects.get((day, resource))
         if effect is not None and effect.replacement is not None:
@@ -165,7 +165,7 @@ class EventStream:
         return resource, effect
 
     def _count(self, cost: float, resource: int, day: int, planted: Counter[str]) -> None:
-        """Add the cost to the usage, if Silver keeps it, and to the planted oddities, if it is negative."""
+        """Add the cost to the usage if Silver accepts it, and count it as a planted oddity if it is negative."""
         if cost >= -0.01:
             self._usage[resource, self._dates[day][:7]] += cost
         if cost < 0:
@@ -186,7 +186,7 @@ class EventStream:
         return f'{fields}, "genai_tokens": {tokens}'
 
     def _spike(self, list_cost: float, event_id: str, resource: int, day: int, metric: str) -> float:
-        """The cost (USD) of a price spike; its label gets the multiple of the list price after rounding."""
+        """The cost (USD) of a price spike. Its label holds the multiple of the list price after rounding."""
         if self._settings.anomalies:
             factor = self._rng.uniform(5.0, 30.0)
         else:

@@ -14,7 +14,7 @@ TRIPLES = tuple(a + b + c for a in ALPHABET for b in ALPHABET for c in ALPHABET)
 
 
 def topic_random(seed: int, topic: str) -> Random:
-    """A random generator for one topic only, so that more of one thing changes nothing else."""
+    """A random generator for one topic only, so that a larger number of one thing changes no other thing."""
     return Random(f"cloud-analytics/{seed}/{topic}")
 
 
@@ -29,7 +29,7 @@ def stride(rng: Random, size: int) -> int:
 def endings(rng: Random, skip: int = 0) -> Iterator[str]:
     """Texts of six characters, each once in an order that looks random: keys are unique without being stored.
 
-    The first `skip` are left out: another caller with the same seed hands them out.
+    The first `skip` texts are left out, since another caller with the same seed uses them.
     """
     size = len(TRIPLES)
     step = stride(rng, size**2)

@@ -1,4 +1,4 @@
-"""The seven masters: rows in the column order of the reference, with its contradictions and blanks; and CSV files."""
+"""Makes the rows and CSV files of the seven masters, with the contradictions and blanks of the reference data."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Row = tuple[str, ...]
 
 TICKETS_PER_ORG = 12.5
 TOUCHES_PER_ORG = 18.75
-IMPOSSIBLE_NPS = 101  # the reference holds one, outside -100..100
+IMPOSSIBLE_NPS = 101  # the reference data hold one such score, outside -100..100
 ORGS_PER_IMPOSSIBLE_NPS = 80
 
 LEAKS = ("skipped_invoice", "doubled_invoice", "wrong_currency", "wrong_amount")
-LEAST_USAGE_USD = 100.0  # in a month with a leak: so a leak is larger than any rounding or tolerance
+LEAST_USAGE_USD = 100.0  # usage of a month with a leak, so that a leak is larger than any rounding or tolerance
 FOREIGN = tuple(currency for currency in c.CURRENCIES if currency != "USD")
 
 Usage = Mapping[tuple[str, str], float]
@@ -51,9 +51,9 @@ def weighted(rng: Random, words: Mapping[str, float]) -> str:
 
 
 class Masters:
-    """Rows of every master. Only orgs and resources are kept, since the others refer to them.
+    """Makes the rows of every master. Only organisations and resources are kept, since other data refer to them.
 
-    Planted oddities are counted in `quirks`.
+    `quirks` counts the planted oddities.
     """
 
     def __init__(self, settings: GeneratorSettings, quirks: Counter[str]) -> None:
@@ -83,14 +83,14 @@ class Masters:
         return makers[source](rng)
 
     def _owners(self, rng: Random, count: int) -> list[str]:
-        """An org for each of `count` things: first every org once, as far as `count` reaches, then orgs by chance."""
+        """A random org for each of `count` things; every org occurs at least once, unless `count` is too small."""
         once = self.org_ids[:count]
         owners = once + [rng.choice(self.org_ids) for _ in range(count - len(once))]
         rng.shuffle(owners)
         return owners
 
     def _day(self, rng: Random, first: int, before_end: int = 0) -> date:
-        """A random date from `first` days after the begin of the history to `before_end` days before the last event."""
+        """A random date from `first` days after the start of the history to `before_end` days before the last event."""
         begin = self._first + timedelta(days=first)
         return begin + timedelta(days=rng.randrange((self._settings.end_date - begin).days - before_end + 1))
 
@@ -200,10 +200,10 @@ def credits_and_taxes(rng: Random, subtotal: float) -> tuple[str, str]:
 
 
 def matched_invoices(settings: GeneratorSettings, usage: Usage, leaks: list[Leak]) -> Iterator[Row]:
-    """One invoice for each month with usage, of its cost in the invoice's currency, but for the leaks.
+    """One invoice for each month with usage, over the cost in the invoice's currency, except for the leaks.
 
-    The leaks are added to `leaks`. Their amounts are dollars, whatever currency the invoice names: in another currency
-    a leak could not be distinguished from a change of the rate.
+    The leaks are added to `leaks`. The amounts of their invoices are dollars, whatever currency the invoice names: in
+    another currency, nobody could tell a leak from a change of the rate.
     """
     rng, ids = topic_random(settings.seed, "matched-invoices"), master_keys(settings.seed, "inv")
     months = sorted(month for month, cost in usage.items() if cost >= LEAST_USAGE_USD)
@@ -240,7 +240,7 @@ def _rate(rng: Random, currency: str) -> float:
 
 
 def write_master(out: Path, source: str, rows: Iterable[Row], settings: GeneratorSettings, truth: Truth) -> None:
-    """Write a master's rows, with dirt when the settings say so."""
+    """Write a master's rows, with dirt if `settings.dirty`."""
     layout = LAYOUTS[source] if settings.dirty else Layout()
     rows = list(rows)
     truth.row(source, count=len(rows))
@@ -267,7 +267,7 @@ def write_master(out: Path, source: str, rows: Iterable[Row], settings: Generato
 def _soiled_rows(source: str, first_row: Row, times: int) -> list[tuple[Case, Row]]:
     """(case, row) for every case of a master, `times` times; each row is made from the master's first row.
 
-    New keys have a second underscore, so they never equal an ordinary key.
+    New keys have a second underscore, so they are never equal to an ordinary key.
     """
     columns = c.COLUMNS[source]
     prefix = first_row[0].partition("_")[0]

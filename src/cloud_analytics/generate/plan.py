@@ -1,4 +1,4 @@
-"""Which resources send how many events on which day, and where labelled anomalies are planted."""
+"""Plans which resources send how many events on which day, and where labelled anomalies are planted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BURST_DAYS = 2
 
 def day_counts(settings: GeneratorSettings) -> list[int]:
     """Number of events of each day: the same on every day, unless the settings ask for a weekly rhythm or growth."""
-    end = settings.days - 1 if settings.growth > 0 else 0  # the day with the weight 1, so that no power overflows
+    end = settings.days - 1 if settings.growth > 0 else 0  # this day has the largest weight, 1: no power overflows
     weights = [(1 + settings.growth) ** ((day - end) / 30) for day in range(settings.days)]
     if settings.weekly:
         weights = [weight * WEEKDAY_WEIGHTS[day.weekday()] for weight, day in zip(weights, settings.dates)]
@@ -61,9 +61,9 @@ class Calendar:
 
 
 def draw_days(rng: Random, remaining: list[int], size: int) -> list[int]:
-    """The days of the next `size` events, as if dealt from a shuffled deck; `remaining` is reduced by them.
+    """The days of the next `size` events, drawn at random without replacement; `remaining` is reduced by them.
 
-    `choices` draws with replacement, so a day that is used up is drawn again.
+    `choices` draws with replacement. So if a drawn day has no events left, another day is drawn.
     """
     drawn: list[int] = []
     days = range(len(remaining))
@@ -81,7 +81,7 @@ class Effect:
 
     label: Label
     usage: float = 1.0  # multiplier of the value, at the normal price
-    replacement: int | None = None  # index of a resource that sends the event instead: the label does not get it then
+    replacement: int | None = None  # index of a resource that sends the event instead; the label then omits it
 
 
 Effects = dict[tuple[int, int], Effect]
@@ -91,9 +91,10 @@ Effects = dict[tuple[int, int], Effect]
 def plan_anomalies(
     settings: GeneratorSettings, resources: Sequence[Resource], calendar: Calendar, rng: Random, labels: list[Label]
 ) -> Effects:
-    """Place every kind and pattern `anomalies_per_kind` times, each on an (org, service) of its own, while groups last.
+    """Place every kind and pattern `anomalies_per_kind` times, each in an (org, service) group of its own.
 
-    At least one group in four gets no label: the labelled groups stand out from them. New labels go to `labels`.
+    Fewer are placed if there are too few groups: at least one group in four gets no label, so that the labelled groups
+    stand out. New labels are appended to `labels`.
     """
     days, effects = settings.days, Effects()
     groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -126,7 +127,7 @@ def plan_anomalies(
             effects |= {(day, member): Effect(label, usage) for member in members}
     free = [index for index in range(len(resources)) if index not in used]
     for (day, member), effect in sorted(effects.items(), key=lambda item: item[0][0]):
-        if effect.label.kind == "missing_day":  # others send its events, so that their number stays the same
+        if effect.label.kind == "missing_day":  # other resources send these events, so that their number stays the same
             effects[day, member] = Effect(effect.label, replacement=rng.choice(free))
     return effects
 

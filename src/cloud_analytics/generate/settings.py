@@ -20,8 +20,8 @@ class GeneratorSettings:
     """Size and character of a landing folder. The defaults imitate the reference data; ValueError names a wrong value.
 
     None means that a number is derived: resources and users from orgs, files from events, v1_days from days. The same
-    settings always give the same bytes. `dirty` adds lines and rows, and changes no ordinary event. The last day
-    should not lie in the future: the pipeline quarantines such events, and the truth file does not say so.
+    settings always give the same bytes. `dirty` adds lines and rows, and changes no ordinary event. The last day should
+    not be in the future: the pipeline quarantines future events, but the truth file does not expect that.
     """
 
     events: int = 43_200  # ordinary usage events; `dirty` adds more
@@ -38,13 +38,13 @@ class GeneratorSettings:
     dirt_per_kind: int = 3  # lines or rows of each kind of dirt
     anomalies_per_kind: int = 3  # labelled anomalies of each kind; fewer where orgs are too few to keep them apart
     weekly: bool = False  # fewer events on Saturdays and Sundays
-    growth: float = 0.0  # of the events per day in 30 days, as a share: 0.1 is a tenth more; their total stays `events`
+    growth: float = 0.0  # share by which events per day grow in 30 days: 0.1 is a tenth; the total stays `events`
     # Whether invoices have nothing to do with usage, as in the reference, or match the month's usage.
     billing: Literal["independent", "matched"] = "independent"
-    # Give figures the meaning that those of the reference lack: GenAI tokens follow the cost, carbon depends on region
-    # and service, and invoices match, so that amounts also depend on the currency.
+    # Give figures a meaning that the reference data lack: GenAI tokens follow the cost, carbon depends on region and
+    # service, and invoices match, so that amounts also depend on the currency.
     informative: bool = False
-    leaks_per_kind: int = 3  # with matched invoices: those of each kind that do not match; fewer where months are few
+    leaks_per_kind: int = 3  # with matched invoices: leaks of each kind that do not match; fewer if months are few
 
     def __post_init__(self) -> None:
         """Raise ValueError for the first wrong value, with the setting and what is allowed."""
@@ -84,7 +84,7 @@ class GeneratorSettings:
 
     @property
     def file_count(self) -> int:
-        """Number of ordinary event files: up to 120 as full as those of the reference, then fuller ones, then more."""
+        """Number of ordinary event files: up to 120 files of the reference's size, then larger files, then more."""
         if self.files is not None:
             return self.files
         small = min(FEW_FILES, max(1, self.events // EVENTS_PER_FILE))

@@ -1,4 +1,4 @@
-"""`_truth.json`: what was planted, and what the pipeline should make of it. The pipeline never reads it."""
+"""`_truth.json` says what was planted, and what the pipeline should make of it. The pipeline never reads this file."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Label:
     service: str
     resource_id: str | None  # None where all resources of the org and service take part
     dates: tuple[str, str]  # first and last, both included
-    factor: float | None  # of the usage (of a drift: on its last day) or of the list price; None where neither changes
+    factor: float | None  # of the usage (for a drift: on its last day) or of the list price; None if neither changes
     metric: str | None = None  # of a price spike only
     event_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A month whose invoice does not match the usage, and what the reconciliation should say of it."""
+    """A month whose invoice does not match the usage, and the result that the reconciliation should give for it."""
 
     kind: str
     org_id: str
@@ -81,7 +81,7 @@ class Truth:
         return Counter(label.kind for label in self.labels if label.kind not in c.PATTERNS)
 
     def write(self, path: Path) -> None:
-        """Write settings, expected figures of the audit, counts of what was planted, and every label."""
+        """Write the settings, the expected figures of the audit, counts of what was planted, every label and leak."""
         silver = self.silver
         patterns = [label for label in self.labels if label.kind in c.PATTERNS]
         head = {

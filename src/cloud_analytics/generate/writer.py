@@ -19,14 +19,14 @@ from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import TRUTH_FILE, Truth
 from cloud_analytics.runtime.filelock import FileLock, is_locked
 
-_ASIDE, _LOCK = "_generating.", "lock"  # the pipeline ignores names that begin so; `make run` looks for them
+_ASIDE, _LOCK = "_generating.", "lock"  # the pipeline ignores names with this prefix; `make run` looks for them
 
 
 def generate(out: Path, settings: GeneratorSettings | None = None, *, overwrite: bool = False) -> Truth:
     """Write a landing folder and its `_truth.json`; the same settings give the same bytes.
 
-    Landing files in `out` are a FileExistsError, or are replaced where `overwrite` is true. All files appear at
-    the end: a stream may watch the folder meanwhile, and where this fails or is stopped the folder is as it was.
+    Raises FileExistsError if `out` holds landing files, unless `overwrite` is true: then they are replaced. All files
+    appear at the end, so a stream may watch the folder meanwhile. A failure or a stop before the end changes nothing.
     """
     settings = settings or GeneratorSettings()
     with filled(out, overwrite) as landing:
@@ -77,10 +77,11 @@ def _write_events(folder: Path, settings: GeneratorSettings, stream: EventStream
 
 @contextmanager
 def filled(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder to write to; at the end what it holds is moved into `out`, the events last and by one rename.
+    """Yield a staging folder; at the end, its files are moved into `out`, the folder of events last and by one rename.
 
-    Landing files in `out` are a FileExistsError, or make room at the end where `overwrite` is true; other files stay.
-    Where the block fails, `out` is as it was before. What a killed process has left is removed by the next one.
+    Raises FileExistsError if `out` is a file, if another process is generating into it, or if it holds landing files
+    and `overwrite` is false. If `overwrite` is true, landing files are removed at the end, and other files stay. If the
+    block fails, `out` is unchanged. The next process removes what a killed process has left.
     """
     if out.exists() and not out.is_dir():
         raise FileExistsError(f"{out} is a file: name a folder to generate into")
@@ -95,7 +96,7 @@ def filled(out: Path, overwrite: bool) -> Iterator[Path]:
             _remove(_landing_files(out))
             _move(landing, out)
     except BaseException:
-        with suppress(OSError):  # where somebody else has put something in, it stays
+        with suppress(OSError):  # a folder in which another process has put something stays
             for folder in made:
                 folder.rmdir()
         raise
@@ -127,7 +128,7 @@ def _remove(files: list[Path]) -> None:
 
 
 def _move(landing: Path, out: Path) -> None:
-    """Move everything into `out`; what was moved is taken away again where something cannot be."""
+    """Move everything into `out`; if something cannot be moved, remove what was moved before it."""
     moves: list[tuple[Path, Path]] = []
 
     def move(source: Path, target: Path) -> None:
@@ -136,7 +137,7 @@ def _move(landing: Path, out: Path) -> None:
                 move(part, target / part.name)
         else:
             moves.append((source, target))
-            os.replace(source, target)  # an empty folder gives way to a full one
+            os.replace(source, target)  # also replaces an empty folder
 
     try:
         for source in sorted(landing.iterdir(), key=lambda path: path.name == EVENTS_FOLDER):
