@@ -34,7 +34,7 @@ class Detector:
     reason: str | None = None
 
     def flagged(self) -> Column:
-        """The flag, false where it is null: no verdict is no anomaly."""
+        """The flag, with false instead of null: a row without a verdict is not an anomaly."""
         return F.expr(f"coalesce({self.flag}, false)")
 
 
@@ -91,7 +91,7 @@ def zscore(threshold: float) -> Detector:
 
 
 def mad(threshold: float) -> Detector:
-    """0.6745 × (cost − median) / median absolute deviation, which large values do not move; null where the MAD is 0."""
+    """0.6745 × (cost − median) / MAD (median absolute deviation), robust to large values; null if the MAD is 0."""
     score = f"{literal(MAD_SCALE)} * (double(cost_usd) - median_usd) / mad_usd"
     return _above(threshold, "cost_mad_score", "flag_mad", score, "cost %.1f MADs above the median")
 

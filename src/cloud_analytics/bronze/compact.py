@@ -30,8 +30,8 @@ class Compaction:
 def compact(lake: Lake, config: Config) -> Compaction | None:
     """Merge finished dates that have enough micro-batch files, and partitions of rejects that have enough files.
 
-    It is one transaction; None if there is nothing to merge. Files from an earlier compaction do not count for a date,
-    so a second compaction finds nothing to do.
+    All merges are one transaction. Returns None if there is nothing to merge. For a date, files from an earlier
+    compaction do not count, so a second compaction finds nothing to do.
     """
     settings = config.pipeline.compaction
     dates = _scattered_dates(lake, config)

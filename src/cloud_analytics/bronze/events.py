@@ -46,7 +46,7 @@ class EventFeed:
 
     `after_batch` runs at the end of each micro-batch that ingested something, in the same thread. The micro-batches of
     the query and of the sweep never run at the same time. The caller holds the feeder lock of the lake, and for
-    `available` also the writer lock; `follow` acquires the writer lock for each micro-batch.
+    `available` also the writer lock; `follow` acquires the writer lock each time that it writes.
     """
 
     lake: Lake
@@ -151,7 +151,7 @@ class EventFeed:
 
         These are changed files, and new files that Spark's source leaves out: empty files, names that look like a glob,
         and all files if Spark cannot list the folder. All changed files go into one micro-batch, so that a partition
-        with rows of several of them is rewritten once. The number of new files is limited to that of a micro-batch.
+        with rows of several of them is rewritten once. The number of new files has the same limit as in the query.
         Files named in `swept` are skipped, and the names of the ingested files are added to `swept`.
         """
         changes = ledger.event_changes(self.lake, [info for info in self._files() if info.name not in swept])

@@ -137,7 +137,7 @@ def _write(
                 transaction.replace(QUARANTINED_EVENTS.path, gathered, QUARANTINED_EVENTS.folders, remove=None)
             late = lateness.get if written else {}
             dropped = late.get("dropped") or 0
-            # Files that are older than the lake's first micro-batch are a backfill: their events are always late.
+            # Files that are older than the lake's first micro-batch are a backfill: late events are normal there.
             began = lake.state(ledger.BEGAN, 0 if known else int(ingest_ts.timestamp() * 1000))
             is_backfill = all(info.modified <= began for info in files)
             batch = MicroBatch(

@@ -55,7 +55,7 @@ class Config(Section):
     def fingerprint(self) -> str:
         """Hash of the settings on which the rows of Silver and Gold depend.
 
-        It leaves out where and how Spark runs, messages, and the sections `focus` and `budgets`.
+        It leaves out conf/pipeline.yaml except `fx`, the messages of rules, and the sections `focus` and `budgets`.
         """
         decisive = self.model_dump(mode="json", exclude={"rules", "focus", "budgets"})
         decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}

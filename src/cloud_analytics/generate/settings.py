@@ -44,7 +44,7 @@ class GeneratorSettings:
     # Give figures a meaning that the reference data lack: GenAI tokens follow the cost, carbon depends on region and
     # service, and invoices match, so that amounts also depend on the currency.
     informative: bool = False
-    leaks_per_kind: int = 3  # with matched invoices: leaks of each kind that do not match; fewer if months are few
+    leaks_per_kind: int = 3  # with matched invoices: planted leaks of each kind; fewer if months are few
 
     def __post_init__(self) -> None:
         """Raise ValueError for the first wrong value, with the setting and what is allowed."""

@@ -51,8 +51,8 @@ class Record:
 def parse(content: bytes, file: str, contract: SourceContract) -> tuple[list[str], list[Record], str | None]:
     """Parse a file's bytes into (column names, records, problem); the problem says what is wrong with the header.
 
-    An empty file has no header, no records and no problem. A file with a problem returns no records. A record that is
-    not valid UTF-8 is marked (`fits_header`), never dropped.
+    An empty file has no header, no records and no problem. If there is a problem, no records are returned. A record
+    that is not valid UTF-8 is marked (`fits_header`), never dropped.
     """
     text = content.decode("utf-8-sig", errors="surrogateescape")
     rows = _rows(text)

@@ -199,7 +199,7 @@ def has_text(line: bytes) -> bool:
 
 
 def has_long_line(landing: ReadableFiles, info: FileInfo, limit: int) -> bool:
-    """Whether a file has a line of more than `limit` bytes. The check never reads a whole line into memory.
+    """Whether a file has a line of more than `limit` bytes. The check uses bounded memory, however long a line is.
 
     Also False if the file cannot be read to its end. A file that is too small for such a line is not opened. A plain
     file is first sampled in blocks of half the limit: it is read from the start only if a block has no line end. A

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from cloud_analytics.landing.text import trimmed, without_blanks
 
-COPIES = ("duplicate_event", "conflicting_duplicate")  # the error of a rejected copy: with the same text, another text
+COPIES = ("duplicate_event", "conflicting_duplicate")  # errors of a copy: with the text of the survivor, other text
 
 
 def valid(judged: DataFrame) -> DataFrame:

@@ -32,24 +32,24 @@ class Read:
 
 
 class SameDate(Read):
-    """The date itself."""
+    """Reads the date that is built."""
 
 
 class Earlier(Read):
-    """All dates before it. A table may read its own earlier dates."""
+    """Reads all dates before the date that is built. A table may read its own earlier dates."""
 
 
 class History(Read):
-    """The date itself and all dates before it."""
+    """Reads the date that is built and all dates before it."""
 
 
 class Whole(Read):
-    """All dates, or a table without dates."""
+    """Reads all dates, or a table without dates."""
 
 
 @dataclass(frozen=True)
 class Days(Read):
-    """The date itself and the `before` calendar days before it.
+    """Reads the date that is built and the `before` calendar days before it.
 
     The table that is built has each calendar date whose window is not empty, up to the last date that is read.
     """
@@ -67,7 +67,7 @@ class Serving:
 
     * `org_id` in the partition key: the question is about one organisation.
     * A date in the partition key: an answer holds the rows of one date.
-    * A month in the partition key and a date as clustering column: the date's month, which keeps partitions small.
+    * A month in the partition key and a date as clustering column: the month of the date. It keeps partitions small.
     * Any other column of the partition key has an option of its own (`tag_key`: `--tag-key`).
     * A date or a month as the first clustering column: the question takes a range.
 
