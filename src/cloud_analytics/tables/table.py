@@ -166,7 +166,7 @@ class Table:
     def is_final(self, partition: str, closed: Collection[str]) -> bool:
         """Whether a partition may hold rows that no later build would give again.
 
-        Restatements stay where they were booked once that month is closed, too.
+        Restatements are final, too, once the month in which they are booked is closed.
         """
         if self.of_closed_months:
             return any(month > partition[:7] for month in closed)
