@@ -57,6 +57,21 @@ def test_a_bad_call_gets_one_line(arguments: tuple[str, ...], message: str, tmp_
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_folder_that_was_deleted_is_told(tmp_path: Path) -> None:
+    source = f"PYTHONPATH={REPOSITORY / 'src'} {sys.executable} -m cloud_analytics doctor"
+    command = f"mkdir gone && cd gone && rmdir ../gone && {source}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=tmp_path, timeout=180)
+    assert (done.returncode, done.stderr) == (2, "error: the current folder was deleted: go to another one\n")
+
+
+def test_a_command_may_be_called_without_streams(tmp_path: Path) -> None:
+    """What opened first would get the number of a stream that was closed, and what is printed would go there."""
+    made = tmp_path / "landing"
+    command = f"{sys.executable} -m cloud_analytics generate --out '{made}' --events 100 <&- >&- 2>&-"
+    subprocess.run(["sh", "-c", command], cwd=REPOSITORY, timeout=180, check=True)
+    assert len(list(made.glob("usage_events_stream/*"))) > 0
+
+
 def test_an_empty_landing_folder_and_a_lacking_column_are_told(tmp_path: Path) -> None:
     lake = ("--lake", str(tmp_path / "lake"), "--serving", "none")
     done = _call("run", "--landing", str(tmp_path), *lake)

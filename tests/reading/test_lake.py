@@ -402,6 +402,18 @@ def test_an_answer_that_nobody_reads_is_refused_before_it_fills_the_memory(lake:
     with pytest.raises(UsageError, match=r"^the answer has more than 1,000,000 rows: narrow it by WHERE"):
         reader(lake).table("SELECT * FROM range(5_000_000)")
     assert len(reader(lake).table("SELECT * FROM range(1000)")[1]) == 1000
+    with pytest.raises(UsageError, match=r"^the answer has more than 268,435,456 characters: narrow it"):
+        reader(lake).table("SELECT repeat('x', 1_000_000) FROM range(1000)")
+
+
+def test_the_time_zone_of_the_machine_changes_no_answer(lake: Path) -> None:
+    (lake / "_state").mkdir()
+    (lake / "_state" / "last_transaction.json").write_text("1")
+    query = "SELECT '2025-06-01T03:00:00Z'::timestamptz::date AS day, 'nan'::double AS n, NULL::double AS nothing"
+    command = [sys.executable, "-m", "cloud_analytics", "sql", query, "--lake", str(lake), "--format", "csv"]
+    environment = {**os.environ, "TZ": "America/New_York"}
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.splitlines() == ["day,n,nothing", "2025-06-01,nan,"]
 
 
 def test_half_of_the_memory_is_left_to_others(lake: Path) -> None:

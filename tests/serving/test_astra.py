@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.config import Config
-from cloud_analytics.errors import StoreUnavailable, UsageError
+from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
 from cloud_analytics.reading.served import plan
 from cloud_analytics.serving.connect import Bundle, Login
 from cloud_analytics.serving.load import serve
@@ -142,6 +142,17 @@ def test_the_pace_is_kept_by_connector_and_driver(spark: SparkSession, target: T
             began = time.monotonic()
             work()
             assert time.monotonic() - began > 1.9  # the first second's worth may go at once
+
+
+@pytest.mark.parametrize(
+    "says", [b"{}", b"null", b"no JSON", b'{"contact_info": {"local_dc": 1}}', b"\xff", b" " * 3_000_000]
+)
+def test_a_metadata_service_that_says_something_else_is_one_line(
+    target: Target, double: Double, says: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(double, "says", says)
+    with pytest.raises(PipelineError, match="cannot reach AstraDB .*: download a new bundle$"), target.session():
+        pass
 
 
 def test_a_wrong_token_is_one_line(target: Target) -> None:

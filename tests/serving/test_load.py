@@ -498,6 +498,22 @@ def test_a_table_of_another_schema_is_told_with_the_statement_that_mends_it(
         pass  # nothing to complain about
 
 
+def test_a_question_to_a_table_of_another_schema_is_one_line(node: Direct, target: Target) -> None:
+    table = tables()["carbon_daily"]
+    typed = table.statement().replace("    events bigint", "    events text")
+    for create, told in ((typed, "holds events as another type than bigint"), (None, "Undefined column name coverage")):
+        with writing_session(target) as session:
+            if create is None:
+                session.execute("ALTER TABLE carbon_daily DROP coverage")
+            else:
+                session.execute("DROP TABLE carbon_daily")
+                session.execute(create)
+                session.execute("INSERT INTO carbon_daily (org_id, usage_date, events) VALUES ('o', '2025-01-01', 'x')")
+            with pytest.raises(PipelineError, match=f"{told}.*`cloud-analytics serve` says what mends it"):
+                ask(session, "carbon", "o")
+            session.execute("DROP TABLE carbon_daily")
+
+
 @pytest.mark.slow
 def test_a_column_that_went_and_came_back_is_filled_again(open_lake: OpenLake, target: Target) -> None:
     open_lake().serve()

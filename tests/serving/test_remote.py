@@ -129,6 +129,13 @@ def test_a_bundle_that_becomes_much_is_not_unpacked(
     assert bool(found) is not harmless
 
 
+@pytest.mark.parametrize("name", ["cert/", "../cert", 5_000 * "x"])
+def test_a_bundle_with_a_member_that_is_no_file_of_one_folder(authority: Authority, tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "odd.zip", {**members(authority, 1), name: b""})
+    (problem,) = bundle_problems(path)
+    assert problem.startswith(f"{path} holds {name[:80]}, which no bundle does: download")
+
+
 @pytest.mark.parametrize("harm", ["encrypted", "cut short", "another byte"])
 def test_a_bundle_that_is_damaged_is_one_line(authority: Authority, tmp_path: Path, harm: str) -> None:
     path = tmp_path / "bundle.zip"

@@ -46,6 +46,9 @@ for _module in (flow, questions, outputs, period, quality, insight, machine):
 
 def main() -> None:
     """Run the command line; an error or a stop is told in one line, without a traceback."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed: the next file that is opened would take its place
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     end_well_on_sigterm()
     # Warnings of libraries are for developers; PYTHONWARNINGS=error would end a run, also in Spark's Python processes.
     warnings.simplefilter("ignore")
@@ -53,6 +56,10 @@ def main() -> None:
     try:
         if sys.flags.optimize > 1:
             raise UsageError("PYTHONOPTIMIZE=2 leaves docstrings out, and PySpark does not start without: unset it")
+        try:
+            os.getcwd()
+        except FileNotFoundError:
+            raise UsageError("the current folder was deleted: go to another one") from None
         cli(prog_name=NAME, standalone_mode=False)
     except BaseException as error:
         sys.exit(_report(error))

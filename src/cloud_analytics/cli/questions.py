@@ -139,4 +139,6 @@ def _text(value: Any) -> str:
 
     if value is None:
         return ""
-    return as_json(value) if isinstance(value, bool | list | dict) else str(plain(value))
+    if isinstance(value, bool | list | dict):
+        return as_json(value)
+    return str(value if isinstance(value, float) else plain(value))

@@ -43,6 +43,8 @@ _ATTEMPTS = 20  # while writers replace files under a query
 _CALM = 3  # attempts that wait for a query during which no file changes
 _BATCH = 100_000  # rows
 _MOST_ROWS = 1_000_000  # of an answer to a person
+_MOST_TEXT = 256 << 20  # characters of such an answer: Python takes a multiple of that
+_FETCHED = 100  # rows at once: a text may be long
 _PATIENCE = 2.0  # seconds for a query to end that was told to
 _PAUSE = 0.02  # seconds by which each pause between attempts is longer than the one before
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
@@ -125,14 +127,21 @@ class LakeReader(LakeFolder):
     def table(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The answer to such a query as column names and rows; names may be equal. Errors: see `sql`.
 
-        UsageError also where the answer has more rows than anybody reads.
+        UsageError also where the answer is longer than anybody reads.
         """
 
         def take(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[tuple[Any, ...]]]:
             columns = [name for name, *_ in cursor.execute(query).description]
-            rows = cursor.fetchmany(_MOST_ROWS + 1)
-            if len(rows) > _MOST_ROWS:
-                raise UsageError(f"the answer has more than {_MOST_ROWS:,} rows: narrow it by WHERE, GROUP BY or LIMIT")
+            rows: list[tuple[Any, ...]] = []
+            length = 0
+            while fetched := cursor.fetchmany(_FETCHED):
+                rows += fetched
+                length += sum(len(value) for row in fetched for value in row if isinstance(value, str | bytes))
+                for found, most, what in ((len(rows), _MOST_ROWS, "rows"), (length, _MOST_TEXT, "characters")):
+                    if found > most:
+                        raise UsageError(
+                            f"the answer has more than {most:,} {what}: narrow it by WHERE, GROUP BY or LIMIT"
+                        )
             return columns, rows
 
         return self._asked(query, take)
@@ -322,7 +331,7 @@ def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
     # A path is looked up here twice: as it is given, and as what its pattern finds.
     zones = ", ".join(_literal(f"{name}/{zone}/") for name in {root, no_pattern(root)} for zone in ZONES)
     for statement in (
-        "SET TimeZone = 'UTC'",
+        "SET GLOBAL TimeZone = 'UTC'",  # global, so that cursors have it too: theirs is that of the machine
         # Half of the memory: what Python makes of an answer, and others, need some as well.
         f"SET memory_limit = '{float(most) * 50 / 80:.3f} {unit}'",
         "SET enable_progress_bar = false",  # in a notebook it would stand among the results

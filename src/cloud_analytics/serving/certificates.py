@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,13 +14,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, load_pem_private_key, pkcs12
 
-from cloud_analytics.untrusted import json_value
+from cloud_analytics.untrusted import json_value, printable
 
 # The Python driver reads ca.crt, cert and key, the connector the two Java key stores.
 MEMBERS = ("config.json", "ca.crt", "cert", "key", "identity.jks", "trustStore.jks")
 _CONFIG = ("host", "port", "keyStorePassword", "trustStorePassword")
 _LARGEST = 2**20  # bytes, of the archive and of what it holds: a bundle is some 20 KB
 _KINDS = {ZIP_STORED, ZIP_DEFLATED}
+_MEMBER = re.compile(r"[\w. -]{1,100}")
 _NEW = "download a new one from the Astra console"
 
 
@@ -33,6 +35,8 @@ def bundle_problems(path: Path, now: datetime | None = None) -> list[str]:
         return [f"{path} is no zip archive ({error}): {_NEW}"]
     if files is None:
         return [f"{path} holds more than {_LARGEST >> 20} MiB or is packed otherwise, and is no bundle: {_NEW}"]
+    if isinstance(files, str):
+        return [f"{path} holds {printable(files[:80])}, which no bundle does: {_NEW}"]
     missing = [name for name in MEMBERS if name not in files]
     if missing:
         return [f"{path} lacks {', '.join(missing)}: {_NEW}, as it is, not unpacked and packed again"]
@@ -42,8 +46,10 @@ def bundle_problems(path: Path, now: datetime | None = None) -> list[str]:
     ]
 
 
-def _members(path: Path) -> dict[str, bytes] | None:
+def _members(path: Path) -> dict[str, bytes] | str | None:
     """The files that both drivers read; None if the archive is one that becomes too much where it is unpacked.
+
+    The name of a member that is no file of a bundle's folder, such as a folder, where there is one.
 
     What an archive says of its sizes may be wrong. Of these two ways of packing Python unpacks no more than was asked.
     """
@@ -51,6 +57,9 @@ def _members(path: Path) -> dict[str, bytes] | None:
         return None
     with ZipFile(path) as archive:
         found = archive.infolist()  # the Python driver unpacks them all
+        strange = next((info.filename for info in found if not _MEMBER.fullmatch(info.filename)), None)
+        if strange is not None:
+            return strange
         if sum(info.file_size for info in found) > _LARGEST or {info.compress_type for info in found} - _KINDS:
             return None
         files = {}
@@ -62,7 +71,7 @@ def _members(path: Path) -> dict[str, bytes] | None:
 
 def _config_problems(text: bytes) -> list[str]:
     try:
-        config = json_value(text)
+        config = json_value(text.decode("utf-8"))  # bytes may be UTF-16, which the drivers do not read
     except ValueError:
         return ["config.json is no JSON"]
     lacking = [name for name in _CONFIG if not (isinstance(config, dict) and config.get(name))]

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
+from cloud_analytics.untrusted import json_value
 
 if TYPE_CHECKING:  # the driver takes 0.2 s to import, so it is imported only where something connects
     import ssl
@@ -24,6 +27,7 @@ if TYPE_CHECKING:  # the driver takes 0.2 s to import, so it is imported only wh
 Row = dict[str, Any]
 
 CONNECT_TIMEOUT = 10.0  # seconds
+_MOST_METADATA = 2**20  # bytes of a metadata service's answer: it has some hundred
 _AUTH = "spark.cassandra.auth."
 _CONNECTION = "spark.cassandra.connection."
 # The connector's own choice is two suites without forward secrecy, which Java and most servers no longer offer.
@@ -254,9 +258,34 @@ def _metadata_service_error(doing: str, error: Exception) -> CloudAnalyticsError
             f"{doing}: the bundle's certificates and the metadata service's do not go together ({_line(reason)}):"
             " download a new bundle"
         )
+    if isinstance(cause, ValueError):  # raised by `_metadata`
+        return PipelineError(f"{doing}: {_line(cause)}: download a new bundle")
     if isinstance(cause, OSError):  # as HTTPError, URLError and time-outs are
         return StoreUnavailable(f"{doing}: its metadata service does not answer ({_line(cause)})")
     return PipelineError(f"{doing}: {_line(error)}")
+
+
+def _metadata(url: str, **options: Any) -> SimpleNamespace:
+    """What the driver asks `urlopen` for: the answer of a metadata service, read whole.
+
+    The driver would read without an end what a bundle's service sends without an end, and expects more than JSON.
+    ValueError for an answer that is no metadata, OSError where none comes in time.
+    """
+    from urllib.request import urlopen
+
+    until, body = time.monotonic() + CONNECT_TIMEOUT, b""
+    with urlopen(url, **options) as answer:
+        while len(body) < _MOST_METADATA and (part := answer.read1(_MOST_METADATA - len(body))):
+            body += part
+            if time.monotonic() > until:
+                raise TimeoutError(f"no whole answer in {CONNECT_TIMEOUT:.0f} s")
+    found = json_value(body.decode()) if len(body) < _MOST_METADATA else None
+    contact = found.get("contact_info") if isinstance(found, dict) else None
+    names = [contact.get(name) for name in ("local_dc", "sni_proxy_address")] if isinstance(contact, dict) else [None]
+    points = contact.get("contact_points") if isinstance(contact, dict) else None
+    if not (isinstance(points, list) and all(isinstance(text, str) for text in (*names, *points))):
+        raise ValueError("its metadata service does not say where the database is")
+    return SimpleNamespace(code=answer.status, read=lambda: body)
 
 
 def _driver() -> tuple[Any, Any]:
@@ -266,6 +295,7 @@ def _driver() -> tuple[Any, Any]:
         log.setLevel(logging.CRITICAL)
     try:
         import cassandra.cluster
+        import cassandra.datastax.cloud
         import cassandra.policies
     except ImportError as error:
         raise UsageError("cassandra-driver is not installed: run `make setup`") from error
@@ -274,6 +304,7 @@ def _driver() -> tuple[Any, Any]:
             "cassandra-driver has no event loop on this Python:"
             " run `pip install --only-binary :all: 'cassandra-driver>=3.29.3'`, whose wheels bring libev"
         ) from error
+    cassandra.datastax.cloud.urlopen = _metadata
     return cassandra.cluster, cassandra.policies
 
 

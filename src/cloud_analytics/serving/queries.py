@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from difflib import SequenceMatcher
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 QUESTIONS = tuple(table.question for table in tables().values())
 _ORG = "org_id"
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
+_PYTHON_TYPES = {
+    "text": str, "date": date, "decimal": Decimal, "int": int, "bigint": int, "double": float, "boolean": bool,
+}  # fmt: skip
+_NO_COLUMN = re.compile(r"Undefined column name \w+( in table [\w.]+)?")
+_OTHER_SCHEMA = "others changed this table; `cloud-analytics serve` says what mends it"
 _MISSING = re.compile(r"(keyspace|table) \S+ does not exist|unconfigured table [\w.]+", re.IGNORECASE)
 _MOST_ROWS = 2**31 - 1  # LIMIT is an int
 _LONGEST_KEY = 65_000  # bytes of a whole partition key: the data hold none that is longer, and Cassandra takes few more
@@ -177,6 +183,7 @@ def answer(session: Session, asked: Request) -> Answer:
         else:
             statements = (rows_statement(asked),)
             (rows,) = _read(session, statements)
+        _expect_types(asked.table, rows)
         if asked.ranked:
             rows = heapq.nsmallest(asked.top or 0, rows, key=lambda row: _rank(asked.table, row))
         if not rows:
@@ -204,7 +211,12 @@ def served() -> Iterator[None]:
         from cassandra import InvalidRequest
 
         cause = error.__cause__
-        missing = _MISSING.search(str(cause)) if isinstance(cause, InvalidRequest) else None
+        if not isinstance(cause, InvalidRequest):
+            raise
+        column = _NO_COLUMN.search(str(cause))
+        if column:
+            raise PipelineError(f"{column[0]}: {_OTHER_SCHEMA}") from error
+        missing = _MISSING.search(str(cause))
         if missing is None:
             raise
         raise PipelineError(
@@ -327,6 +339,14 @@ def _read(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
     prepared = {text: session.prepare(text) for text in {statement.text for statement in statements}}
     pending = [session.execute_async(prepared[statement.text], statement.values) for statement in statements]
     return [list(future.result()) for future in pending]
+
+
+def _expect_types(table: ServingTable, rows: Sequence[Row]) -> None:
+    """PipelineError where the table was made by somebody else, with a column of another type."""
+    for name, kind in table.columns.items():
+        expected = _PYTHON_TYPES.get(kind, object)
+        if not all(row[name] is None or isinstance(row[name], expected) for row in rows):
+            raise PipelineError(f"{table.name} holds {name} as another type than {kind}: {_OTHER_SCHEMA}")
 
 
 def _expect_known(session: Session, asked: Request) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import ssl
 import threading
 import time
@@ -50,6 +51,7 @@ class Double:
     metadata_port: int
     node: Direct  # past the proxy, as who runs the database
     asleep_until: float = 0.0
+    says: bytes | None = None  # the metadata service, instead of where the database is
     metadata_requests: list[int] = field(default_factory=list)  # the status of each answer
     server_names: list[str] = field(default_factory=list)  # which each connection to the proxy asked for
 
@@ -69,6 +71,7 @@ def astra_double(folder: Path) -> Iterator[Double]:
     context = authority.server_context(folder)
     home = folder / "_cassandra"
     home.mkdir(mode=0o700)
+    (home / "password").write_text(secrets.token_urlsafe(32), "ascii")  # a node that makes one makes a key, too
     (home / "key.p12").write_bytes(authority.key_store("node", authority.issue("test node")))
     (home / "certificate.pem").write_bytes(authority.identity.certificate_pem)
     with EmbeddedNode(home, extra_yaml=settings(home / "key.p12")).in_use() as node:
@@ -136,7 +139,7 @@ def _metadata(double: Double, answer: bytes) -> Any:
             head = await reader.readuntil(b"\r\n\r\n")
             asleep = time.monotonic() < double.asleep_until
             known = head.startswith(b"GET /metadata ")
-            status, body = (503, b"") if asleep else (200, answer) if known else (404, b"")
+            status, body = (503, b"") if asleep else (200, double.says or answer) if known else (404, b"")
             double.metadata_requests.append(status)
             lines = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             writer.write(lines.encode() + b"Connection: close\r\n\r\n" + body)
