@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.lake.files import FileInfo
-from cloud_analytics.landing.csv_files import extra_columns, parse, parse_master
+from cloud_analytics.lake.files import FileInfo, LocalFileSystem
+from cloud_analytics.landing.csv_files import extra_columns, parse, parse_master, read_masters
 from cloud_analytics.landing.folder import KnownFile
 
 CONTRACT = SourceContract(key=["a"], required=["a", "b"])
@@ -117,6 +119,17 @@ def test_a_master_is_unfinished_where_an_upload_has_just_begun() -> None:
     assert unfinished(9, x=good + b'3,"' + b"\n" * 96 + b'"\n') == []
     (reason,) = unfinished(9, x=good + b'3,"' + b"\n" * 97 + b'"\n')
     assert reason == "x holds a record of more than 100 bytes (landing.max_line_bytes)"
+
+
+def test_a_master_with_a_line_of_any_length_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"a,b\n1,2\n")
+    with (tmp_path / "y.csv").open("wb") as file:
+        file.truncate(2**40)  # a hole, which takes no room on the disk
+    files = LocalFileSystem(str(tmp_path))
+    found = {info.name: info for info in files.files("")}
+    master = parse_master(found, read_masters(files, found.values(), 1000), CONTRACT, {}, 1000)
+    assert [name for name, _, _ in master.files] == ["x.csv"]
+    assert master.unfinished == ["y.csv holds a record of more than 1,000 bytes (landing.max_line_bytes)"]
 
 
 def test_an_empty_file_is_legal() -> None:

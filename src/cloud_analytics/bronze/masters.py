@@ -23,7 +23,7 @@ from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.files import FileInfo
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.landing.csv_files import Master, extra_columns, parse_master
+from cloud_analytics.landing.csv_files import Master, extra_columns, parse_master, read_masters
 from cloud_analytics.landing.folder import KnownFile, changes, look
 from cloud_analytics.tables.spark_types import columns
 
@@ -54,7 +54,8 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
     known = {source: ledger.master_files(lake, source) for source in MASTERS}
     _report_what_left(lake, files.root, found, known)
     stale = {source: here for source, here in found.items() if here and changes(known[source], here)}
-    contents = files.contents(info for here in stale.values() for info in here.values())
+    listed_files = [info for here in stale.values() for info in here.values()]
+    contents = read_masters(files, listed_files, settings.max_line_bytes)
     parsed = {
         source: parse_master(here, contents, config.sources[source], known[source], settings.max_line_bytes)
         for source, here in stale.items()
@@ -105,11 +106,12 @@ def _report_what_left(
         logger.info("not in %s any more: %s; the latest snapshot, of %s, stays", root, ", ".join(sources), day)
 
 
-def _digest(found: Mapping[str, FileInfo], contents: Mapping[str, bytes]) -> str:
+def _digest(found: Mapping[str, FileInfo], contents: Mapping[str, bytes | None]) -> str:
     """A hash of the names and the bytes of a master's files."""
     digest = hashlib.sha256()
     for info in sorted(found.values(), key=lambda info: (info.name, info.path)):
         content = contents[info.path]
+        assert content is not None  # who calls has looked
         digest.update(f"{info.name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.lake.files import FileInfo
-from cloud_analytics.landing.folder import KnownFile
+from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.landing.folder import KnownFile, has_long_line
 from cloud_analytics.untrusted import printable
 
 csv.field_size_limit(2**31 - 1)
@@ -121,16 +121,26 @@ class Master:
         return sum(len(records) for _, _, records in self.files)
 
 
+def read_masters(landing: ReadableFiles, found: Iterable[FileInfo], max_record_bytes: int) -> dict[str, bytes | None]:
+    """Path → bytes of each file, without files that were removed after the listing.
+
+    None stands for a file with a line that is too long. Such a file may be of any size, so it is not read.
+    """
+    files = list(found)
+    too_long = {info.path: None for info in files if has_long_line(landing, info, max_record_bytes)}
+    return {**too_long, **landing.contents(info for info in files if info.path not in too_long)}
+
+
 def parse_master(
     found: Mapping[str, FileInfo],
-    contents: Mapping[str, bytes],
+    contents: Mapping[str, bytes | None],
     contract: SourceContract,
     known: Mapping[str, KnownFile],
     max_record_bytes: int,
 ) -> Master:
     """Parse the files of a master (`found`) in the order of their names.
 
-    `contents`: path → bytes, without files that were removed after the listing. `known`: the files of the latest
+    `contents`: see `read_masters`. `known`: the files of the latest
     snapshot. An upload counts as unfinished if a file of `known` is now empty, or if no file has a header.
     """
     master = Master()
@@ -139,6 +149,10 @@ def parse_master(
             master.unfinished.append(f"{printable(name)} went before it was read")
             continue
         content = contents[info.path]
+        too_long = f"{printable(name)} holds a record of more than {max_record_bytes:,} bytes (landing.max_line_bytes)"
+        if content is None:
+            master.unfinished.append(too_long)
+            continue
         names, records, problem = parse(content, info.name, contract)
         master.files.append((info.name, names, records))
         if problem is not None:
@@ -146,9 +160,7 @@ def parse_master(
         elif not names and name in known and known[name].length:
             master.unfinished.append(f"{printable(name)} is empty, as an upload that has just begun")
         elif len(content) > max_record_bytes and any(record.length > max_record_bytes for record in records):
-            master.unfinished.append(
-                f"{printable(name)} holds a record of more than {max_record_bytes:,} bytes (landing.max_line_bytes)"
-            )
+            master.unfinished.append(too_long)
     if not master.unfinished and not any(names for _, names, _ in master.files):
         empty = ", ".join(map(printable, sorted(found)))
         master.unfinished.append(f"{empty} is empty, as an upload that has just begun")

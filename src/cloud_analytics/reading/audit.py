@@ -15,7 +15,7 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.config.rules import BRONZE
 from cloud_analytics.lake.files import FileInfo, ReadableFiles
-from cloud_analytics.landing.csv_files import parse_master
+from cloud_analytics.landing.csv_files import parse_master, read_masters
 from cloud_analytics.landing.folder import UnreadableFile, has_text, lines, look
 from cloud_analytics.reading.lake import LakeReader, each_source
 from cloud_analytics.reading.periods import Month, closed_months
@@ -119,8 +119,8 @@ def _archived_lines(lake: LakeReader, names: list[str]) -> int:
 def _master_records(
     lake: LakeReader, landing: ReadableFiles, config: Config, source: str, found: dict[str, FileInfo]
 ) -> int:
-    contents = landing.contents(found.values())
     known, longest = ledger.master_files(lake, source), config.pipeline.landing.max_line_bytes
+    contents = read_masters(landing, found.values(), longest)
     master = parse_master(found, contents, config.sources[source], known, longest)
     if found and not master.unfinished:
         return master.records
