@@ -27,7 +27,7 @@ from cloud_analytics.cli.questions import _print_rows
 from cloud_analytics.errors import UsageError
 from cloud_analytics.serving import queries, target
 from cloud_analytics.serving.queries import Answer, Request
-from cloud_analytics.untrusted import PrintableConsole, csv_text, printable, spreadsheet_text
+from cloud_analytics.untrusted import PrintableConsole, csv_text, json_value, printable, spreadsheet_text
 
 # Clears the screen, renames the window, rings; C1's CSI; turns the order of letters round; ends the line.
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202eb\r\n"
@@ -188,3 +188,10 @@ def test_an_error_shows_escapes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     with pytest.raises(SystemExit):
         commands.main()
     assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"\\udbff": 1}', b'["\\uDC00"]', "[" * 100_000, "{", ""])
+def test_json_that_no_output_can_hold_is_none(text: str | bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        json_value(text)
+    assert json_value('{"\\ud83d\\ude00": 1}') == {"😀": 1}

@@ -9,6 +9,7 @@ And JSON that others may have written.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -20,11 +21,19 @@ from rich.text import Text
 # What spreadsheets begin a formula with; the wide forms are those of East Asian keyboards, which some take as well.
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # also in escapes of whole pairs
+
 
 def json_value(text: str | bytes, **options: Any) -> Any:
-    """What a JSON text holds. ValueError where it is no JSON, or nested too deeply. `options`: those of json.loads."""
+    """What a JSON text holds. `options`: those of json.loads.
+
+    ValueError where it is no JSON, is nested too deeply, or holds half of a surrogate pair, which no output can hold.
+    """
     try:
-        return json.loads(text, **options)
+        found = json.loads(text, **options)
+        if _HALF.search(text if isinstance(text, str) else text.decode("utf-8", "replace")):
+            json.dumps(found, ensure_ascii=False, default=str).encode()
+        return found
     except RecursionError:
         raise ValueError("nested too deeply to be read") from None
 
