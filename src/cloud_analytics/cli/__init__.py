@@ -1,4 +1,4 @@
-"""The command line (contract 9): thin commands over the pipeline; one line an error, exit status 0, 1 or 2."""
+"""The command line (contract 9): thin commands over the pipeline. An error is one line; exit status is 0, 1 or 2."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from cloud_analytics.untrusted import printable
 )
 @click.option("--spark", "settings", metavar="KEY=VALUE", multiple=True, help="A spark.* setting; may be repeated.")
 def cli(master: str | None, settings: tuple[str, ...]) -> None:
-    """Cloud provider analytics: landing → bronze → silver → gold, every input line accounted for.
+    """Cloud provider analytics: landing → bronze → silver → gold, with every input line accounted for.
 
-    Each command explains itself: `cloud-analytics COMMAND --help`.
-    """  # `Places.config` finds the two options in the context
+    The help of a command: `cloud-analytics COMMAND --help`.
+    """  # `Places.config` reads both options from click's context
 
 
 for _module in (flow, questions, outputs, period, quality, insight, machine):
     for _name, _command in vars(_module).items():
-        if isinstance(_command, click.Command) and not _name.startswith("_"):  # one with `_` belongs to a group
+        if isinstance(_command, click.Command) and not _name.startswith("_"):  # `_name`: a subcommand of a group
             cli.add_command(_command)
 
 
 def main() -> None:
-    """Run the command line; an error or a stop is told in one line, without a traceback."""
+    """Run the command line. An error or a stop is printed as one line, without a traceback."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed: the next file that is opened would take its place
+        if getattr(sys, name) is None:  # closed: the next opened file would get its file descriptor
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     end_well_on_sigterm()
-    # Warnings of libraries are for developers; PYTHONWARNINGS=error would end a run, also in Spark's Python processes.
+    # Warnings of libraries are for developers. PYTHONWARNINGS=error would end a run, also in Spark's Python workers.
     warnings.simplefilter("ignore")
     os.environ.pop("PYTHONWARNINGS", None)
     try:
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _report(error: BaseException) -> int:
-    """Say in one line why a command ended, and return its exit status."""
+    """Print one line that says why the command ended, and return its exit status."""
     stopped = stop_status(error)
     if stopped is not None:
         print_stop()

@@ -30,9 +30,9 @@ _BUDGETS_SHOWN = 10
 )
 @options("landing", "lake", "serving", "conf")
 def run(places: Places) -> None:
-    """Everything: landing to Gold to the serving tables, then the audit and the headline figures.
+    """Run everything: landing to Gold to the serving tables, then the audit and the headline figures.
 
-    Where nothing is new it changes nothing, so it may be repeated: after a crash, or as a schedule.
+    If nothing is new, the command changes nothing. So it may be repeated after a crash, or run on a schedule.
     """
     with open_pipeline(places) as pipeline:
         from cloud_analytics.insight.answers import print_tour, tour
@@ -89,7 +89,7 @@ gold = _zone("gold", "Silver to Gold: what depends on the dates and masters that
 @options("landing", "lake", "conf")
 @click.option("--compact", is_flag=True, help="First merge Bronze's small files of finished dates.")
 def reconcile(places: Places, compact: bool) -> None:
-    """The batch layer: masters that changed, then Silver and Gold from the whole of Bronze; says what that changed."""
+    """The batch layer: ingest changed masters, rebuild Silver and Gold from all of Bronze, and print what changed."""
     with open_pipeline(places) as pipeline:
         outcome = pipeline.reconcile(compact)
     lines = []
@@ -112,7 +112,7 @@ def reconcile(places: Places, compact: bool) -> None:
 @click.option("--schema", is_flag=True, help="Print the CQL of the serving tables, and stop.")
 @click.option("--take-over", is_flag=True, help="Replace what another lake has loaded into the keyspace.")
 def serve(places: Places, check: bool, dry_run: bool, schema: bool, take_over: bool) -> None:
-    """Gold to the serving tables: the partitions that changed since they were loaded."""
+    """Load Gold into the serving tables: the partitions that changed since the last load."""
     if schema:
         from cloud_analytics.serving.tables import tables
         from cloud_analytics.tables.cql import schema_text
@@ -153,7 +153,7 @@ def serve(places: Places, check: bool, dry_run: bool, schema: bool, take_over: b
 @click.option("--follow", is_flag=True, help="Keep watching the landing folder until interrupted.")
 @click.option("--trigger", default="30 seconds", show_default=True, help="With --follow: time between micro-batches.")
 def stream(places: Places, follow: bool, trigger: str) -> None:
-    """The speed layer: each micro-batch of events goes through Bronze, its dates of Silver and Gold, and is served."""
+    """The speed layer: each micro-batch updates Bronze, then its dates in Silver and Gold, then the serving tables."""
     from cloud_analytics.config.section import parse_duration
 
     try:
@@ -187,7 +187,7 @@ def _verdict(found: Comparison) -> str:
 
 
 def _emit_outcome(outcome: Outcome, details: Sequence[str] = (), failed: bool = False, **more: object) -> None:
-    """Print what a command did, with `details` for people and `more` data for scripts."""
+    """Print the outcome of a command, with `details` in the text for people and `more` in the JSON for scripts."""
     line = _line(outcome)
     emit(line, {**_data(outcome), **more}, lambda: say("\n".join([line, *details])), failed)
 
@@ -197,7 +197,7 @@ def _data(outcome: Outcome) -> dict[str, object]:
 
 
 def _line(outcome: Outcome) -> str:
-    """What a command did, in one line."""
+    """The outcome of a command as one line."""
     if not outcome.changed:
         return "Nothing new: every zone is as it was."
     parts = []

@@ -1,4 +1,4 @@
-"""Looks into the data: profile, lateness, trace (the origin of a figure), validate (checks of assumptions)."""
+"""Commands that examine the data: profile, lateness, trace (the origin of a figure), validate (assumptions)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LATENESS = {
 )
 @options("lake", "conf")
 def profile(places: Places, sources: tuple[str, ...]) -> None:
-    """Each source as Silver holds it: nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates."""
+    """Profile each source in Silver: nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates."""
     with open_lake(places) as (zones, _):
         from cloud_analytics.reading.profile import profile as examine
 
@@ -66,7 +66,7 @@ def _print_profile(found: Mapping[str, SourceProfile]) -> None:
 @click.option("--recipe", is_flag=True, help="Run withWatermark + dropDuplicates over landing beside it, and compare.")
 @click.option("--files-per-trigger", type=click.IntRange(1, 10**6), default=5, show_default=True, help="Of the recipe.")
 def lateness(places: Places, recipe: bool, files_per_trigger: int) -> None:
-    """Late data of each micro-batch, and how many events a plain watermark would have lost. None is lost here."""
+    """Late data of each micro-batch, and how many events a plain watermark would lose. The pipeline loses none."""
     with open_lake(places) as (zones, _):
         from cloud_analytics.reading.lateness import micro_batches
 
@@ -121,7 +121,7 @@ def _lateness(name: str, value: object) -> str:
 @click.option("--service", required=True, metavar="SERVICE", help="The service.")
 @options("landing", "lake", "conf")
 def trace(places: Places, org: str, day: str, service: str) -> None:
-    """A figure of the daily mart back to its events, landing files and lines; exit status 1 if they do not add up."""
+    """Trace the figures of a row of the daily mart to events, landing files and lines; exit status 1 if they differ."""
     usage_date = calendar_day("--date", day)
     with open_lake(places) as (zones, landing):
         from cloud_analytics.reading.trace import trace as follow
@@ -158,7 +158,7 @@ def _print_trace(found: Trace) -> None:
 
 
 def _words(place: Place) -> str:
-    """A landing file and line in words."""
+    """`file: line (note)`, for a table cell."""
     where = place.source_file if place.line is None else f"{place.source_file}: {place.line}"
     return f"{where} ({place.note})" if place.note else where
 

@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 def _folder(context: click.Context, option: click.Parameter, value: str) -> Path:
-    """The local folder that --out names; a UsageError for a URI of a store."""
+    """The local folder that --out names. UsageError if it is the URI of an object store."""
     out = str(not_blank(context, option, value))
     folder = local_folder(out)
     if folder is None:
         raise UsageError(f"--out {out}: data are generated into a local folder; copy them to the store from there")
-    return folder if out.startswith("file:") else Path(out)  # messages show it as it was typed
+    return folder if out.startswith("file:") else Path(out)  # so messages show the path as it was typed
 
 
 @command(
@@ -60,9 +60,9 @@ def _folder(context: click.Context, option: click.Parameter, value: str) -> Path
     " service, invoices are matched, so that their amounts differ by currency.",
 )
 def generate(out: Path, **chosen: Any) -> None:
-    """Make landing data of the real one's shape, with a truth file of what was planted.
+    """Generate landing data in the shape of the real data, with a truth file that lists what was planted.
 
-    The truth is `_truth.json` in the same folder: expected counts of every source, labelled anomalies and leaks.
+    The truth file is `_truth.json` in the same folder: expected counts of every source, labelled anomalies and leaks.
     """
     from cloud_analytics.generate import GeneratorSettings
     from cloud_analytics.generate import generate as make
@@ -83,7 +83,7 @@ def generate(out: Path, **chosen: Any) -> None:
 @command("cloud-analytics doctor", "cloud-analytics doctor --format json")
 @options("landing", "lake", "conf")
 def doctor(places: Places) -> None:
-    """What this machine has and lacks for a run; exit status 2 where something is lacking."""
+    """Check what this machine has and lacks for a run; exit status 2 if something is lacking."""
     from cloud_analytics.insight.doctor import examine
 
     findings = examine(places.landing, places.lake, places.conf)
@@ -108,10 +108,10 @@ def doctor(places: Places) -> None:
 @click.argument("action", type=click.Choice(["start", "stop", "status", "reset"]))
 @options("lake", "conf")
 def cassandra(places: Places, action: str) -> None:
-    """The embedded Cassandra node of this lake: start it, stop it, say how it is, or clear it.
+    """Start, stop, show or reset the embedded Cassandra node of this lake.
 
-    `run`, `serve`, `stream` and `query` start it when they need it and stop it when they are done; one that `start`
-    started stays until `stop`. `reset` ends it and removes what it holds, all of which the next `serve` loads again.
+    `run`, `serve`, `stream` and `query` start the node when they need it and stop it when they are done. A node that
+    `start` started runs until `stop`. `reset` stops the node and deletes its data; the next `serve` loads them again.
     """
     from cloud_analytics.serving.target import embedded_node
 
@@ -141,12 +141,12 @@ def cassandra(places: Places, action: str) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that completes commands, options and words by the tab key, for your shell to read.
+    """Print the script by which your shell completes commands, options and words with the tab key.
 
     Put the first example's line into ~/.bashrc (zsh: ~/.zshrc; fish: pipe the script into `source`).
     """
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)
-    assert kind is not None  # the shells of the choice are those that click knows
+    assert kind is not None  # `type=click.Choice` allows only shells that click knows
     say(kind(context.find_root().command, {}, NAME, "_CLOUD_ANALYTICS_COMPLETE").source())

@@ -1,6 +1,6 @@
-"""What all commands have in common: examples in their help, --format, --quiet and --verbose, results and messages.
+"""Common behaviour of all commands: examples in the help, --format, --quiet and --verbose, results and messages.
 
-Standard output holds the result and nothing else, messages go to standard error: so `--format json` can be piped.
+Standard output holds only the result, and messages go to standard error, so that `--format json` can be piped.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from cloud_analytics.untrusted import PrintableConsole, printable
 
 logger = logging.getLogger(__name__)
 
-_SILENT = logging.NullHandler()  # without a handler the first message of a library makes logging print all messages
+_SILENT = logging.NullHandler()  # without a handler, the first message of a library makes logging print every message
 NAME = "cloud-analytics"
 _USAGE = "wrong usage or configuration; one line says what to do"
-_MESSAGES = "cloud_analytics.messages"  # where the context of a command keeps its MessageHandler
+_MESSAGES = "cloud_analytics.messages"  # key of the MessageHandler in the context of a command
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How a command was told to speak: `output` is `table` (for people) or a form for scripts."""
+    """The output options of a command: `output` is `table` (for people) or a format for scripts."""
 
     output: str = "table"
     quiet: bool = False
@@ -39,18 +39,18 @@ class Manner:
 
 
 class _Documented(click.Command):
-    """A command or a group of them whose help ends with examples and the meaning of the exit status."""
+    """A command or group whose help ends with examples and the meaning of the exit status."""
 
     def __init__(self, *args: Any, examples: Sequence[str], fails: str, **rest: Any) -> None:
         super().__init__(*args, **rest)
         self.examples, self.fails = tuple(examples), fails
 
     def get_short_help_str(self, limit: int = 0) -> str:
-        """The whole first sentence; click would cut it off after 45 characters."""
+        """The whole first sentence; click would cut it after 45 characters."""
         return super().get_short_help_str(1_000)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, as they are typed, and the exit status below the options."""
+        """Write the examples and the exit status below the options. The examples are not wrapped."""
         with formatter.section("Examples"):
             for example in self.examples:
                 formatter.write(f"{'':{formatter.current_indent}}{example}\n")
@@ -59,7 +59,7 @@ class _Documented(click.Command):
 
 
 class Command(_Documented):
-    """A command. Where it has `formats`, it also has the options --format, --quiet and --verbose."""
+    """A command. If it has `formats`, it also has the options --format, --quiet and --verbose."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Command(_Documented):
             ]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it. Its function does not see the three options: `emit` and `progress` obey them."""
+        """Run the command. Its function does not get the three options, because `emit` and `progress` apply them."""
         told = Manner(*(ctx.params.pop(name, usual) for name, usual in vars(Manner()).items()))
         if told.quiet and told.verbose:
             raise click.UsageError("--quiet and --verbose ask for opposite things: give one of them")
@@ -99,7 +99,7 @@ class Command(_Documented):
 
 
 class Group(_Documented, click.Group):
-    """Commands under one name."""
+    """A group of commands under one name."""
 
     command_class = Command
 
@@ -109,12 +109,12 @@ class Group(_Documented, click.Group):
 
 
 def command(*examples: str, **options: Any) -> Callable[[Any], Command]:
-    """A decorator: this function is a command, and these are examples of calling it; `options` are those of Command."""
+    """A decorator that makes a function a command with these examples in its help; `options` are those of Command."""
     return click.command(None, cls=Command, examples=examples, **options)
 
 
 def manner() -> Manner:
-    """How the running command was told to speak."""
+    """The output options of the running command."""
     return _handler().told
 
 
@@ -125,11 +125,11 @@ def emit(
     failed: bool = False,
     **scripts: Callable[[], str],
 ) -> None:
-    """Print the result of a command in the form that was asked for.
+    """Print the result of a command in the format of the option --format.
 
-    People get what `show` prints, and with --quiet only the `line`; without `show` they get the line. Scripts get
-    `data` as JSON, or the text that `scripts` has for their form; --quiet leaves nothing out of it. A command that
-    `failed` ends here, with exit status 1.
+    For people, `show` prints the result; with --quiet, or without `show`, `line` is printed instead. Scripts get `data`
+    as JSON, or the text from `scripts` for their format; --quiet leaves nothing out of these. If `failed`, the command
+    ends here with exit status 1.
     """
     asked = manner()
     if asked.output != "table":
@@ -146,13 +146,13 @@ def emit(
 
 
 def say(line: str = "", bold: bool = False) -> None:
-    """Print a line, or several, for people on standard output. All that commands print beside tables is said so."""
+    """Print one or more lines for people on standard output. Commands print all text except tables by this function."""
     shown = printable(line, keep="\n")
     click.echo(click.style(shown, bold=True) if bold else shown, nl=not line.endswith("\n"))
 
 
 def as_json(data: Any) -> str:
-    """One line of JSON; decimals are texts that keep every digit, dates are ISO texts."""
+    """One line of JSON. Decimals become strings that keep every digit, dates become ISO strings."""
     from cloud_analytics.insight.plain import plain
 
     return json.dumps(plain(data), ensure_ascii=False)
@@ -161,7 +161,8 @@ def as_json(data: Any) -> str:
 class MessageHandler(logging.Handler):
     """Shows the package's log on standard error: warnings always, notes (INFO) unless --quiet.
 
-    Steps (DEBUG) replace each other on a terminal while `progress` is active; with --verbose each is a line.
+    On a terminal, while `progress` is active, each step (DEBUG) replaces the previous one. With --verbose, each step is
+    a line of its own.
     """
 
     def __init__(self, told: Manner) -> None:
@@ -195,7 +196,7 @@ def _handler() -> MessageHandler:
 
 @contextmanager
 def progress(first: str) -> Iterator[None]:
-    """Show the running command's current step on a terminal, beginning with `first`, while the block runs."""
+    """Show the current step of the running command on a terminal while the block runs; `first` is the first step."""
     handler = _handler()
     if handler.told.quiet or handler.told.verbose or not handler.console.is_terminal:
         yield
@@ -209,10 +210,10 @@ def progress(first: str) -> Iterator[None]:
 
 @contextmanager
 def _prepared(told: Manner) -> Iterator[MessageHandler]:
-    """Messages are shown as `told`; temporary files of all libraries lie in the private folder of this process."""
+    """Show messages as `told` demands, and let all libraries put temporary files into this process's private folder."""
     package, handler = logging.getLogger("cloud_analytics"), MessageHandler(told)
     level, folder, private = package.level, tempfile.tempdir, str(temporary_folder())
-    logging.getLogger().addHandler(_SILENT)  # it stays: threads that a dead JVM cuts off log when the command is over
+    logging.getLogger().addHandler(_SILENT)  # stays: threads cut off by a dead JVM log after the command
     package.addHandler(handler)
     package.setLevel(logging.DEBUG)
     tempfile.tempdir = private

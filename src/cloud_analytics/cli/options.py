@@ -1,4 +1,4 @@
-"""Shared by the commands: options that name places, tables on the console, an open lake, a pipeline with a session."""
+"""Shared parts of the commands: options that name places, console tables, opening a lake, opening a pipeline."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def not_blank(_context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """The value of an option that names a folder; an empty one (of an unset variable, mostly) is an error."""
+    """The value of an option that names a folder. BadParameter if it is empty, mostly from an unset shell variable."""
     if value is not None and not str(value).strip():
         raise click.BadParameter("is empty: give a folder", param=option)
     return value
@@ -79,9 +79,9 @@ def expect_csv(spreadsheet: bool) -> None:
 
 @dataclass(frozen=True)
 class Places:
-    """What the options of a command say about its landing folder, lake, configuration and serving target.
+    """The landing folder, lake, configuration and serving target that the options of a command name.
 
-    None means that the option was not given: the configuration decides. A command without --serving serves nothing.
+    None means that the option was not given, so the configuration decides. Without --serving, a command serves nothing.
     """
 
     landing: str | None = None
@@ -91,7 +91,7 @@ class Places:
 
     @cached_property
     def config(self) -> Config:
-        """The configuration, with the root command's options for Spark applied to it."""
+        """The configuration, with the Spark options of the root command applied."""
         from cloud_analytics.config import load
 
         config, given = load(self.conf), click.get_current_context().find_root().params
@@ -103,23 +103,23 @@ class Places:
 
     @property
     def landing_folder(self) -> str:
-        """The landing folder of the option, else of the configuration."""
+        """The landing folder from the option, else from the configuration."""
         return self.landing or self.config.pipeline.landing.folder
 
     @property
     def lake_folder(self) -> str:
-        """The lake of the option, else of the configuration."""
+        """The lake from the option, else from the configuration."""
         return self.lake or self.config.pipeline.lake
 
     def need_spark(self, is_reached: Callable[[str], bool]) -> bool:
-        """Whether only Spark can find the landing folder and the lake, or `is_reached` is false for one of them."""
+        """Whether only Spark can locate the landing folder and the lake, or `is_reached` is false for one of them."""
         moved = "spark.hadoop.fs.defaultFS" in self.config.pipeline.spark.conf or "HADOOP_CONF_DIR" in os.environ
         return submitted() or moved or not all(map(is_reached, (self.landing_folder, self.lake_folder)))
 
     def check(self, needs: Collection[str], exists: Callable[[str], bool]) -> None:
-        """UsageError where a place that a command needs (`landing`, `lake`) is missing or empty, or the lake is a file.
+        """UsageError if a place that the command needs (`landing`, `lake`) is missing, or the lake is empty or a file.
 
-        A landing folder that --landing names must always exist: an audit would find nothing wrong with a missing one.
+        A landing folder named by --landing must always exist, because an audit would not notice a missing one.
         """
         from cloud_analytics.lake.folder import LAST_TRANSACTION
         from cloud_analytics.lake.uris import local_folder
@@ -135,7 +135,7 @@ class Places:
 
 
 def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator: the command has these of the options of `Places`, and gets one as its first argument."""
+    """A decorator that adds these options of `Places` to a command and passes a `Places` as its first argument."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
@@ -150,14 +150,14 @@ def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def console(width: int = 110) -> PrintableConsole:
-    """Standard output for tables: as wide as the terminal, or `width` columns where there is none."""
+    """Standard output for tables, as wide as the terminal, or `width` columns if the output is no terminal."""
     return PrintableConsole(highlight=False, width=None if sys.stdout.isatty() else width)
 
 
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Collection[str] = (), **style: Any
 ) -> None:
-    """Print a table on standard output. Columns in `right` hold figures. The title may hold rich's markup."""
+    """Print a table on standard output. Columns in `right` are right-aligned. The title may contain rich markup."""
     table = Table(title=title, title_justify="left", **style)
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
@@ -168,9 +168,9 @@ def print_table(
 
 @contextmanager
 def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool = False) -> Iterator[Pipeline]:
-    """A pipeline whose Spark session starts when there is something to build, or where only Spark reaches the data.
+    """A pipeline whose Spark session starts only when there is something to build, or if only Spark reaches the data.
 
-    What can be wrong without Spark is checked first. `needs` as in `Places.check`.
+    All checks that work without Spark run before Spark starts. `needs`: see `Places.check`.
     """
     from cloud_analytics.lake.failures import readable_refusals
 
@@ -183,7 +183,7 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
         from cloud_analytics.session import build_session, holds_little, stop_session
 
         started: list[SparkSession] = []
-        verbose = manner().verbose  # only this thread knows it, and another one may be the first that needs Spark
+        verbose = manner().verbose  # read here: click keeps it for this thread, and another thread may call `start`
 
         def start() -> SparkSession:
             little = holds_little(landing, f"{lake}/bronze")
@@ -207,12 +207,12 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
 
 @contextmanager
 def open_lake(places: Places, needs: Collection[str] = ("lake",)) -> Iterator[tuple[LakeReader, ReadableFiles]]:
-    """The lake and the landing folder, for reading only. Spark is started only where nothing else reaches them."""
+    """The lake and the landing folder, for reading only. Spark starts only if Python cannot reach one of them."""
     from cloud_analytics.lake.failures import readable_refusals
     from cloud_analytics.lake.files import is_read_by_python, open_files
     from cloud_analytics.reading.lake import LakeReader
 
-    conf = places.config.pipeline.spark.conf  # it holds the credentials with which an S3 is read without Spark
+    conf = places.config.pipeline.spark.conf  # holds the credentials for reading S3 without Spark
     if places.need_spark(lambda place: is_read_by_python(place, conf)):
         with open_pipeline(places, needs) as pipeline:
             yield LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing)

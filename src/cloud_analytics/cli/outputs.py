@@ -1,4 +1,4 @@
-"""What leaves the lake for people and other tools: report, dashboard, export."""
+"""Commands that present or export the data: report, dashboard, export."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ logger = logging.getLogger(__name__)
 )
 @options("landing", "lake", "conf")
 def report(places: Places, out: Path) -> None:
-    """Gold as one HTML page: cost, anomalies, revenue, support, GenAI, carbon, and how far to trust them.
+    """Write Gold as one HTML page: cost, anomalies, revenue, support, GenAI, carbon, and how far to trust them.
 
     The page is one file that needs no network: mail it, print it, read it on a phone. It shows the lake as it is; run
-    `cloud-analytics run` before. The landing folder is read for the audit, and the page says so where it is not there.
+    `cloud-analytics run` before. The audit reads the landing folder; if the folder is missing, the page says so.
     """
     here = os.getcwd()
-    os.chdir(temporary_folder())  # matplotlib takes settings from a `matplotlibrc` of the folder: maybe a stranger's
+    os.chdir(temporary_folder())  # matplotlib reads a `matplotlibrc` in the current folder, perhaps a stranger's
     try:
         import matplotlib
 
-        matplotlib.use("agg")  # a command draws into files: it needs no window system
+        matplotlib.use("agg")  # a backend that draws into files without a window system
         from cloud_analytics.insight.report import facts, page
     except ModuleNotFoundError as error:
         raise UsageError(f"`report` needs {error.name}: pip install 'cloud-analytics[report]'") from None
@@ -68,11 +68,11 @@ def report(places: Places, out: Path) -> None:
 @click.option("--port", metavar="N", type=click.IntRange(1, 65535), default=8501, show_default=True, help="The port.")
 @options("lake", "serving", "conf")
 def dashboard(places: Places, host: str, port: int) -> None:
-    """The serving tables in a browser, which refreshes by itself; Ctrl-C ends it.
+    """Show the serving tables in a browser, refreshed automatically; Ctrl-C ends it.
 
-    The link that it prints holds a token, new at each start; without it nothing is shown.
-    Pages: provider, organisation, anomalies and shifts, billing, support, operations. The embedded node is started
-    when it does not run. While `cloud-analytics stream --follow` runs, figures move.
+    The command prints a link with a token that is new at each start; without the token nothing is shown.
+    Pages: provider, organisation, anomalies and shifts, billing, support, operations. If the embedded node is not
+    running, the command starts it. While `cloud-analytics stream --follow` runs, the figures change.
     """
     try:
         from cloud_analytics.dashboard import door, server
@@ -96,7 +96,7 @@ def dashboard(places: Places, host: str, port: int) -> None:
 
 @click.group(cls=Group, examples=("cloud-analytics export focus --out focus.parquet",))
 def export() -> None:
-    """Files for other tools."""
+    """Export files for other tools."""
 
 
 @export.command(
@@ -111,10 +111,10 @@ def export() -> None:
 @spreadsheet_option
 @options("lake", "conf")
 def _focus(places: Places, out: Path, month: str | None, spreadsheet: bool) -> None:
-    """Costs and usage in the words of FOCUS 1.2, for tools that read the bills of several providers.
+    """Costs and usage in the format of FOCUS 1.2, for tools that read the bills of several providers.
 
-    What was restated of closed months is in it as corrections. Beside it lies a file that tells of each month whether
-    it is complete, and when it changed last. docs/focus.md says how each column comes about.
+    Restatements of closed months appear as corrections. A second file beside it says for each month whether it is
+    complete and when it changed last. docs/focus.md describes how each column is computed.
     """
     from cloud_analytics.reading import focus
 

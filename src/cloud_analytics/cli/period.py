@@ -11,17 +11,17 @@ from cloud_analytics.cli.options import Places, open_lake, open_pipeline, option
 
 @click.group(cls=Group, examples=("cloud-analytics period list", "cloud-analytics period close 2025-07"))
 def period() -> None:
-    """Months that finance has closed: their figures stay, and what arrives later is restated."""
+    """Months that finance has closed: their figures stay, and later changes are restated."""
 
 
 @period.command("close", examples=("cloud-analytics period close 2025-07",))
 @click.argument("month", metavar="YYYY-MM")
 @options("lake", "conf")
 def _close(places: Places, month: str) -> None:
-    """Close a month that is over: no figure of it in Gold is replaced any more.
+    """Close a month that is over: none of its figures in Gold is replaced any more.
 
-    The lake is settled before. What arrives for the month later goes to Silver, and to gold/restatements as the
-    difference; docs/periods.md tells more.
+    Before that, Silver and Gold are brought up to date. Later data of the month go to Silver, and the differences go to
+    gold/restatements; see docs/periods.md.
     """
     from cloud_analytics.lake.periods import check_month
 
@@ -36,7 +36,7 @@ def _close(places: Places, month: str) -> None:
 @click.argument("month", metavar="YYYY-MM")
 @options("lake", "conf")
 def _reopen(places: Places, month: str) -> None:
-    """Open the month that was closed last: its figures are built anew, its restatements go."""
+    """Reopen the month that was closed last: rebuild its figures and remove its restatements."""
     from cloud_analytics.lake.periods import check_month
 
     check_month(month)
@@ -48,7 +48,7 @@ def _reopen(places: Places, month: str) -> None:
 @period.command("list", examples=("cloud-analytics period list", "cloud-analytics period list --format json"))
 @options("lake", "conf")
 def _list(places: Places) -> None:
-    """Every month with usage: open or closed, since when, its cost as closed, what was restated and invoiced since."""
+    """List every month with usage: open or closed, since when, its cost at closing, later restatements and invoices."""
     with open_lake(places) as (zones, _):
         from cloud_analytics.reading.periods import overview
 

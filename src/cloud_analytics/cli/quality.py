@@ -1,4 +1,4 @@
-"""Whether the data can be trusted, and what was rejected of them: audit, rules, quarantine list, show, replay."""
+"""Commands about the quality of the data: audit, rules, and quarantine list, show and replay."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 )
 @options("landing", "lake", "conf")
 def audit(places: Places) -> None:
-    """The conservation law: landing lines = Silver rows + quarantined rows, for every source.
+    """Check the conservation law: landing lines = Silver rows + quarantined rows, for every source.
 
-    Of months that finance has closed also: figures as closed + restatements = what Silver holds.
+    For months that finance has closed, also check: figures as closed + restatements = what Silver holds.
     """
     with open_lake(places, needs=("landing", "lake")) as (zones, landing):
         from cloud_analytics.reading import audit as reading
@@ -45,7 +45,7 @@ def audit(places: Places) -> None:
 @click.option("--source", metavar="SOURCE", help="Only the rules of one source.")
 @options("lake", "conf")
 def rules(places: Places, source: str | None) -> None:
-    """Every rule of quality: severity, message, and how many records of this lake break it."""
+    """List every quality rule: severity, message, and how many records of this lake break it."""
     from cloud_analytics.reading.quarantine import check_source
 
     check_source(source)
@@ -64,7 +64,7 @@ def rules(places: Places, source: str | None) -> None:
 
 
 def audit_pipeline(pipeline: Pipeline) -> Audit:
-    """The audit of the lake and the landing folder of a pipeline, after its steps."""
+    """Audit the lake and the landing folder of a pipeline, after its steps."""
     from cloud_analytics.reading.audit import audit
     from cloud_analytics.reading.lake import LakeReader
 
@@ -114,11 +114,11 @@ def print_audit(result: Audit) -> None:
 
 @click.group(cls=Group, examples=("cloud-analytics quarantine list", "cloud-analytics quarantine replay"))
 def quarantine() -> None:
-    """Rejected records: an overview, the records themselves, and their way back after a rule or an alias changed."""
+    """Rejected records: list, show, and replay them after a rule or an alias changed."""
 
 
 def _selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """A decorator: the command has options that select records, and gets its places and a `Selection`."""
+    """A decorator that adds the options for selecting records, and passes `Places` and a `Selection` to the command."""
 
     def with_selection(
         places: Places, source: str | None, error_type: str | None, since: str | None, until: str | None, **others: Any
@@ -147,7 +147,7 @@ def _selecting(command: Callable[..., None]) -> Callable[..., None]:
 )
 @_selecting
 def _list(places: Places, selection: Selection) -> None:
-    """How many records were rejected, as what, and whether another rule or alias could let them pass."""
+    """How many records were rejected for which error, and whether a changed rule or alias could accept them."""
     with open_lake(places) as (zones, _):
         from cloud_analytics.reading.quarantine import overview
 
@@ -173,7 +173,7 @@ def _list(places: Places, selection: Selection) -> None:
 @_selecting
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="At most N records.")
 def _show(places: Places, selection: Selection, limit: int) -> None:
-    """The rejected records as they came, each with its file and everything that is wrong with it."""
+    """The rejected records as they arrived, each with its file and all its errors."""
     with open_lake(places) as (zones, _):
         from cloud_analytics.reading.quarantine import show
 
@@ -198,9 +198,9 @@ def _print_records(found: list[dict[str, Any]], limit: int) -> None:
 )
 @options("landing", "lake", "conf")
 def _replay(places: Places) -> None:
-    """Judge everything again after a rule or an alias changed: records that pass now flow into Silver and Gold.
+    """Apply the rules to all records again after a rule or an alias changed. Records that pass go to Silver and Gold.
 
-    The same steps as `reconcile`, then the audit.
+    Runs the same steps as `reconcile`, then the audit.
     """
     with open_pipeline(places) as pipeline:
         from cloud_analytics.replay import replay

@@ -1,4 +1,4 @@
-"""Questions: query asks the serving tables, sql the lake."""
+"""Commands that answer questions: `query` reads the serving tables, `sql` the lake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _options_of_keys(command: _Command) -> _Command:
-    """Add an option for each column of a partition key whose value a question names, `org_id` apart."""
+    """Add an option for each partition key column that a question needs a value for, except `org_id`."""
     names = {name: table.question for table in tables().values() for name in table.chosen_by if name != "org_id"}
     for name, question in sorted(names.items()):
         command = click.option(option_of(name), name, metavar="TEXT", help=f"For {question}: which {name}.")(command)
@@ -100,7 +100,7 @@ def query(
 @spreadsheet_option
 @options("lake", "conf")
 def sql(places: Places, query: str, spreadsheet: bool) -> None:
-    """Ask the lake by one SELECT of DuckDB's SQL, without Spark; nothing can be written.
+    """Query the lake with one SELECT in DuckDB's SQL, without Spark; nothing can be written.
 
     The zones are schemas: bronze.usage_events, silver.users, gold.revenue_by_org_month, quarantine.usage_events.
     """
@@ -116,7 +116,7 @@ def sql(places: Places, query: str, spreadsheet: bool) -> None:
 
 
 def _records(columns: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Each row by the names of its columns; UsageError where two have the same one, since one would be lost."""
+    """Rows as dicts by column name. UsageError if two columns have the same name, since one would be lost."""
     again = next((name for at, name in enumerate(columns) if name in columns[:at]), None)
     if again is not None:
         raise UsageError(f"two columns are called {again}: name them with AS")
@@ -134,7 +134,7 @@ def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
 
 
 def _text(value: Any) -> str:
-    """The text of a cell: empty for null, JSON for lists, structs and booleans."""
+    """The text of a cell: empty for null; JSON for lists, structs and booleans."""
     from cloud_analytics.insight.plain import plain
 
     if value is None:

@@ -1,4 +1,4 @@
-"""The end of a command after SIGTERM or Ctrl-C."""
+"""End a command after SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_terminal = -1  # after SIGTERM: a copy of standard error, which itself is silent then
+_terminal = -1  # after SIGTERM, a copy of the file descriptor of standard error, which is then redirected to /dev/null
 
 
 def end_well_on_sigterm() -> None:
-    """Let SIGTERM end a command like an error, so that it closes what it opened: also Spark and the embedded node."""
+    """Let SIGTERM end a command like an error, so that the command closes Spark, the embedded node and all else."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGALRM, _end)
 
@@ -22,7 +22,7 @@ def end_well_on_sigterm() -> None:
 def _end(_number: int, _frame: FrameType | None) -> None:
     global _terminal
     if _terminal < 0:
-        # Threads, finalizers and py4j that are cut off print long complaints, which help nobody.
+        # Interrupted threads, finalizers and py4j calls print long error messages, which help nobody.
         _terminal = os.dup(2)
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
@@ -37,16 +37,16 @@ def print_stop() -> None:
 
 
 def _try_again(dropped: sys.UnraisableHookArgs) -> None:
-    """Send the signal again: it arrived while Python ran a finalizer, which drops the exception of the handler."""
+    """Send a signal again if the first arrived while a finalizer ran: Python drops the handler's exception there."""
     if isinstance(dropped.exc_value, SystemExit):
         signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def stop_status(error: BaseException) -> int | None:
-    """130 where `error` goes back to Ctrl-C, 143 where it goes back to SIGTERM, else None.
+    """Return 130 if Ctrl-C is the cause of `error`, 143 if SIGTERM is, else None.
 
-    Work that a stop interrupts may fail with other errors, as may the closing after it. Then the stop is found among
-    the causes and contexts of the error.
+    Interrupted work may fail with another error, and so may the cleanup after it. So the function also searches the
+    causes and contexts of the error for the stop.
     """
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
@@ -65,9 +65,9 @@ def stop_status(error: BaseException) -> int | None:
 
 @contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets, so that the current step can end; a second one interrupts it.
+    """An event that the first SIGINT or SIGTERM sets, so that the current step can end; a second signal interrupts it.
 
-    Any error after the first signal counts as the stop: a service manager signals Java as well, and the step fails.
+    Any error after the first signal counts as the stop: a service manager also signals Java, so the step may fail.
     """
     asked = threading.Event()
     number_asked = signal.SIGTERM

@@ -1,1 +1,1 @@
-"""A lake as it is read, never written: DuckDB over its Parquet, and the files of landing beside it. Without Spark."""
+"""Read a lake without Spark: DuckDB reads its Parquet files, Python reads the landing files. Nothing is written."""

@@ -1,4 +1,4 @@
-"""What is checked of a lake: the verdict, and what it rests on."""
+"""The result of a check on a lake: the verdict and the evidence for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 class Verdict(str, Enum):
     """The result of a check; only `FALSE` is a failure.
 
-    `NOT_CHECKED`: what the check needs is not there. The last two are those of figures to distrust (F1 to F4).
+    `NOT_CHECKED`: data that the check needs are missing. The last two are the verdicts on figures to distrust (F1-F4).
     """
 
     HOLDS = "holds"
@@ -33,12 +33,12 @@ class Check:
 
     @property
     def warning(self) -> str | None:
-        """The warning beside figures that say nothing; None where they say something, or the data are too few."""
+        """The warning about figures that carry no information; None if they carry some, or if the data are too few."""
         if self.verdict is not Verdict.NOT_INFORMATIVE:
             return None
         return f"{self.id}, {self.statement}: not so in these data ({self.evidence}). So {self.consequence}."
 
 
 def verdict(holds: bool) -> Verdict:
-    """HOLDS or FALSE."""
+    """Return HOLDS for true and FALSE for false."""
     return Verdict.HOLDS if holds else Verdict.FALSE

@@ -1,7 +1,7 @@
-"""The figures to distrust (F1 to F4): do the data carry the signal that a figure seems to tell?
+"""The figures to distrust (F1 to F4): do the data carry the information that a figure seems to give?
 
-A cost per token, for example, says something only if the cost of GenAI follows the tokens. Where it does not, the
-figure is still computed as the contract says, but it means nothing. That is no fault of the pipeline, nor of a record.
+A cost per token, for example, has a meaning only if the cost of GenAI follows the tokens. If it does not, the pipeline
+still computes the figure by the contract, but the figure means nothing. Neither the pipeline nor a record is at fault.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from cloud_analytics.reading.lake import LakeReader
 
 FOLLOWS = 0.5
-"""Least rank correlation (or share of the expected change) that counts as following."""
+"""The least rank correlation (or share of the expected change) at which one figure follows another."""
 NOT_A_MULTIPLE = 0.01
-"""Least share of the variance of carbon that its quantity does not explain."""
+"""The least share of the variance of carbon that the quantity must leave unexplained, for carbon to be informative."""
 FEWEST = 30
-"""With fewer observations there is no verdict: chance alone makes such correlations."""
+"""The least number of observations for a verdict: with fewer, chance alone produces such correlations."""
 _FAR_RATE = 2
-"""Amounts of a currency differ visibly from dollars only if it is worth at least so many times more or less."""
+"""Only currencies worth at least this many times more or less than a dollar are compared: others differ too little."""
 
 
 def figures_to_distrust(lake: LakeReader) -> list[Check]:
-    """F1 to F4, from Silver and Gold."""
+    """Compute the checks F1 to F4 from Silver and Gold."""
     return [_tokens(lake), _carbon(lake), _invoices(lake), _currencies(lake)]
 
 
@@ -108,7 +108,7 @@ def _currencies(lake: LakeReader) -> Check:
     n, share = 0, None
     if dollars and far:
         n = min(row["n"] for row in (dollars, *far))
-        # In a currency that is worth a tenth of a dollar amounts should be ten times as large: that is a share of 1.
+        # Amounts in a currency worth a tenth of a dollar should be ten times as large. If they are, the share is 1.
         shares = [math.log(row["amount"] / dollars["amount"]) / -math.log(row["rate"]) for row in far]
         share = sum(shares) / len(shares)
     sizes = ", ".join(f"{row['currency']} {row['amount']:,.2f} (worth {row['rate']:g} USD)" for row in currencies)
@@ -128,7 +128,7 @@ def _currencies(lake: LakeReader) -> Check:
 
 
 def _count_and_measure(lake: LakeReader, query: str) -> tuple[int, float | None]:
-    """`n` and `measure` of a query. Where nothing varies DuckDB says NaN, which is no number."""
+    """`n` and `measure` of a query. DuckDB returns NaN where no value varies; `measure` is then None."""
     found = lake.row(query)
     measure = found["measure"]
     return found["n"], None if measure is None or math.isnan(measure) else measure

@@ -1,4 +1,4 @@
-"""Files of a store for DuckDB, which reads them through fsspec."""
+"""Give DuckDB the files of an object store through fsspec."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cloud_analytics.lake.files import FileInfo, ReadableFiles
 
 
 def as_fsspec(files: ReadableFiles) -> AbstractFileSystem:
-    """A file system of fsspec with the same files, under the scheme of their root (`s3a://…`)."""
+    """Wrap these files as an fsspec file system for the scheme of their root (`s3a://…`)."""
     return _Files(files)
 
 
 class _Files(AbstractFileSystem):  # type: ignore[misc]
-    """What DuckDB needs of a file system: size, time and bytes of files that it names. Nothing is listed."""
+    """The calls that DuckDB makes: size, modification time and bytes of a named file. Listing is not supported."""
 
     cachable = False
 
@@ -24,7 +24,7 @@ class _Files(AbstractFileSystem):  # type: ignore[misc]
         super().__init__()
         self._files = files
         self.protocol = files.root.partition("://")[0]
-        self._opened: dict[str, FileInfo] = {}  # as they were when they were opened last
+        self._opened: dict[str, FileInfo] = {}  # path → the file as it was at its last opening
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:

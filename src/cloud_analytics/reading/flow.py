@@ -1,4 +1,4 @@
-"""A lake in figures: what each zone holds of what landed, and the few figures that `run` prints."""
+"""Row counts of each zone of a lake, and the few figures that `run` prints."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from cloud_analytics.reading.tables import SOURCES
 def flow(lake: LakeReader, law: Audit) -> pd.DataFrame:
     """How many tables and rows each zone holds, in the order of the flow; `law` is the audit of the same lake.
 
-    Columns: `zone`, `part` (events, masters or all), `tables`, `rows`. Bronze holds every snapshot of a master. Serving
-    tables are not asked: they hold the rows of their marts (law 6).
+    Columns: `zone`, `part` (events, masters or all), `tables`, `rows`. Bronze holds every snapshot of a master. The
+    serving tables are not queried, because they hold the same rows as their marts (law 6).
     """
     held = {}
     for zone, names in (("bronze", SOURCES), ("gold", tuple(marts()))):
@@ -42,7 +42,7 @@ def flow(lake: LakeReader, law: Audit) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Headline:
-    """Pairs of a figure's name and its value with unit; and the organisation with the highest cost (None: no usage)."""
+    """Pairs of (name of a figure, value with unit), and the organisation with the highest cost (None: no usage)."""
 
     figures: list[tuple[str, str]]
     top_org: str | None
@@ -61,7 +61,7 @@ _HEADLINE = """
 
 
 def headline(lake: LakeReader) -> Headline:
-    """Read the figures from the daily usage and the revenue in Gold."""
+    """Compute the headline from the daily usage and the revenue in Gold."""
     row = lake.row(_HEADLINE)
     figures = [
         ("cost of usage", f"{row['cost'] or 0:,.2f} USD"),

@@ -1,4 +1,4 @@
-"""The Cost and Usage dataset of FOCUS 1.2 as a file, to be read beside bills of other providers (docs/focus.md)."""
+"""Export the FOCUS 1.2 Cost and Usage dataset to a file, comparable with bills of other providers (docs/focus.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WRITERS: dict[str, Callable[[str, pa.Schema], Any]] = {
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: the file, the recency file beside it, its rows, and the sum of their BilledCost (USD)."""
+    """A finished export: the file, the recency file beside it, the number of rows, and the sum of BilledCost (USD)."""
 
     path: Path
     recency: Path
@@ -42,7 +42,7 @@ class Export:
     billed_cost_usd: Decimal
 
     def as_json(self) -> dict[str, object]:
-        """The shape that `export focus --format json` prints."""
+        """The object that `export focus --format json` prints."""
         return {
             "path": str(self.path),
             "recency": str(self.recency),
@@ -52,7 +52,7 @@ class Export:
 
 
 def expect_writable(out: Path, month: str | None, spreadsheet: bool = False) -> None:
-    """UsageError for a path or a month that is wrong, whatever the lake holds."""
+    """Check the path and the month before the lake is read. Raises UsageError if one of them is wrong."""
     if out.suffix.lower() not in _WRITERS:
         raise UsageError(f"{out}: the ending says what is written: {' or '.join(_WRITERS)}")
     if spreadsheet and out.suffix.lower() != ".csv":
@@ -63,10 +63,11 @@ def expect_writable(out: Path, month: str | None, spreadsheet: bool = False) -> 
 
 
 def export(lake: LakeReader, config: Config, out: Path, month: str | None = None, spreadsheet: bool = False) -> Export:
-    """Write the charges of one billing month (None: of all), and beside them when each month changed last.
+    """Write the charges of one billing month (None: all months) to `out`, one row per charge, and a recency file.
 
-    With `spreadsheet` texts that begin like a formula get an apostrophe in front. An older file is replaced when the
-    new one is complete. UsageError if there is nothing to write.
+    The recency file lies beside `out` and says when each month last changed. With `spreadsheet`, a text that begins
+    like a formula gets an apostrophe in front. The new file replaces an older one when it is complete. UsageError if
+    there are no charges to write, and where `expect_writable` raises it.
     """
     expect_writable(out, month, spreadsheet)
     recency = _recency(lake)
@@ -90,7 +91,7 @@ def export(lake: LakeReader, config: Config, out: Path, month: str | None = None
 
 
 def _recency(lake: LakeReader) -> dict[str, dict[str, object]]:
-    """Billing month → whether it is complete (closed: its rows never change), and when its files last changed."""
+    """Billing month → whether it is complete (closed, so its rows never change), and when its files last changed."""
     closed = lake.load(periods.DOCUMENT).months
     booked = {row["month"] for row in lake.rows("SELECT DISTINCT booked_month AS month FROM gold.restatements")}
     changed = [

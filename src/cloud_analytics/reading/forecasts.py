@@ -1,4 +1,4 @@
-"""Forecasts in Gold: budgets that will not do by the newest ones, and how well old ones came true."""
+"""Forecasts in Gold: budgets that the newest forecasts exceed, and how accurate the older forecasts were."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloud_analytics.untrusted import printable
 
 @dataclass(frozen=True)
 class BudgetAlert:
-    """A budget that is used up, or will be by the end of the month if the forecast is right. Money in USD."""
+    """A budget that is used up, or that the forecast exceeds by the end of the month. Money in USD."""
 
     org_id: str
     forecast_month: str
@@ -24,11 +24,11 @@ class BudgetAlert:
 
     @property
     def used_up(self) -> bool:
-        """Whether nothing of it is left already."""
+        """Whether the cost so far has reached the budget."""
         return self.actual_to_date_usd >= self.budget_usd
 
     def words(self) -> str:
-        """The alert in a line."""
+        """The alert as one line of text."""
         state = "is used up" if self.used_up else "will not do"
         return (
             f"{printable(self.org_id)}: its budget of {self.budget_usd:,.2f} USD for {self.forecast_month} {state}:"
@@ -39,7 +39,7 @@ class BudgetAlert:
 
 @dataclass(frozen=True)
 class KeptForecast:
-    """The forecasts of one day for a month that is over, compared with its cost. Money in USD, shares 0-1."""
+    """The forecasts made on one day for a month that is now over, compared with its cost. Money in USD, shares 0-1."""
 
     as_of_date: date
     forecast_month: str
@@ -47,13 +47,13 @@ class KeptForecast:
     expected_usd: Decimal
     actual_usd: Decimal
     wape: float | None
-    """Absolute errors of the organisations / their cost; null without any cost."""
+    """Sum of the absolute errors of the organisations / sum of their cost; None if there is no cost."""
     held: float | None
-    """Share of the 80 % intervals that held the cost; null where no history was long enough for one."""
+    """Share of the 80 % intervals that contained the cost; None if no history was long enough for an interval."""
 
 
 def budget_alerts(lake: LakeReader) -> list[BudgetAlert]:
-    """The alerts of the newest forecasts: used-up budgets first, then those that are exceeded by most."""
+    """The alerts of the newest forecasts: used-up budgets first, then by expected excess, the largest first."""
     query = """
         SELECT org_id, forecast_month, as_of_date, budget_usd, actual_to_date_usd, expected_usd, budget_used_pct
         FROM gold.cost_forecast
@@ -65,7 +65,7 @@ def budget_alerts(lake: LakeReader) -> list[BudgetAlert]:
 
 
 def kept_forecasts(lake: LakeReader) -> list[KeptForecast]:
-    """One row a day on which forecasts were made for a month that is over by now; the oldest first."""
+    """One row per day on which forecasts were made for a month that is now over; the oldest day first."""
     query = """
         WITH usage AS (
             SELECT org_id, strftime(usage_date, '%Y-%m') AS month, sum(total_cost_usd) AS cost

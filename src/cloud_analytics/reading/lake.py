@@ -1,8 +1,8 @@
-"""A lake that is only read: its zones as schemas of DuckDB (`gold.revenue_by_org_month`), and its state documents.
+"""Read a lake: its zones as schemas of DuckDB (`gold.revenue_by_org_month`), and its state documents.
 
-A table is a view over the files that lie in it now, with the declared columns and types. If a writer replaces one of
-them while a query runs, the query is run again with the files that are there then. DuckDB itself refuses to write
-anything, and to read a file outside the zones, whatever the query says.
+Each table is a view over its present files, with the declared columns and types. If a writer replaces one of these
+files while a query runs, the reader runs the query again over the new files. DuckDB opens no file outside the zones,
+whatever the query says. It could write within the zones, so the reader accepts only one SELECT from a person.
 """
 
 from __future__ import annotations
@@ -33,48 +33,48 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What DuckDB says of a file without a footer.
+# DuckDB's messages about a file without a Parquet footer.
 _NO_PARQUET = re.compile(r"No magic bytes found at end of file '(.+)'|File '(.+)' too small to be a Parquet file")
-# What it says of a value that is none of the type that is expected.
+# DuckDB's messages about a value that cannot be cast to the expected type.
 _COLUMN = re.compile(r'(?:casting from source|failed to cast) column "?(\w+)')
 REMEDY_FOR_CHANGES = "`cloud-analytics run` builds them again, or says what it cannot build"
-_SHOWN = 3  # tables that others changed
-_ATTEMPTS = 20  # while writers replace files under a query
-_CALM = 3  # attempts that wait for a query during which no file changes
-_BATCH = 100_000  # rows
-_MOST_ROWS = 1_000_000  # of an answer to a person
-_MOST_TEXT = 256 << 20  # characters of such an answer: Python takes a multiple of that
-_FETCHED = 100  # rows at once: a text may be long
-_PATIENCE = 2.0  # seconds for a query to end that was told to
-_PAUSE = 0.02  # seconds by which each pause between attempts is longer than the one before
+_SHOWN = 3  # changed tables that a message names
+_ATTEMPTS = 20  # runs of one query while writers replace its files
+_CALM = 3  # first attempts, which accept an answer only if no file changed during the query
+_BATCH = 100_000  # rows of an Arrow record batch
+_MOST_ROWS = 1_000_000  # of the answer to a person's query
+_MOST_TEXT = 256 << 20  # characters of such an answer: Python needs a multiple of that in bytes
+_FETCHED = 100  # rows per fetch; few, because a text may be long
+_PATIENCE = 2.0  # seconds to wait for the end of an interrupted query
+_PAUSE = 0.02  # seconds by which each pause between attempts is longer than the previous one
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 
-_READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}  # what DuckDB calls parts of a query
-_FILE = "_path_of_the_file_"  # a column beside those of the files: no table has it
+_READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}  # DuckDB's names of query parts
+_FILE = "_path_of_the_file_"  # helper column with the path of the file; no table has a column of this name
 
 Found = TypeVar("Found")
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 
 class LakeReader(LakeFolder):
-    """A lake that is only read. A table that is absent or empty has its declared columns and no rows.
+    """A read-only lake. A missing or empty table has its declared columns and no rows.
 
-    DECIMAL stays exact, timestamps are UTC, and partition columns are columns.
+    DECIMAL values stay exact, timestamps are in UTC, and partition columns are ordinary columns.
     """
 
     def __init__(self, files: ReadableFiles) -> None:
         super().__init__(files)
         self._turn = threading.RLock()
         self._connection = _connect(files)
-        self._shown: dict[str, list[FileInfo]] = {}  # table → the files of which its view is made
-        # Whether each file is asked for its columns: they differ in a table that several versions have written.
+        self._shown: dict[str, list[FileInfo]] = {}  # table → the files that its view reads
+        # Whether DuckDB looks at the columns of each file: they differ if several versions wrote a table.
         self._by_name = False
         self._changed: dict[str, str] | None = None
 
     def changed(self) -> dict[str, str]:
-        """Table → which of its files are not those that the last transaction left, in words.
+        """Table → a description of the files that somebody changed after the last transaction.
 
-        It is looked for once, at the first question, and told by a warning.
+        The first call (or the first query) compares the files and logs a warning; later calls return the same result.
         """
         if self._changed is None:
             found = changed_for_readers(self.files, lambda table: declared(table) is not None)
@@ -85,13 +85,13 @@ class LakeReader(LakeFolder):
         return self._changed
 
     def state(self, path: str, default: Any) -> Any:
-        """See `LakeFolder`. UsageError where a command was killed while it put its files in place (`await_commit`)."""
+        """See `LakeFolder.state`. Waits for the end of a commit; UsageError if it does not end (`await_commit`)."""
         if path not in self._documents:
             await_commit(self.files)
         return super().state(path, default)
 
     def rows(self, query: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
-        """The rows of a SELECT as dicts by column name; `?` stands for a parameter, `$name` for one of that name."""
+        """The rows of a SELECT as dicts by column name; `?` is a positional parameter, `$name` a named one."""
         return self._answer(query, parameters, lambda found: [dict(zip(found.columns, r)) for r in found.fetchall()])
 
     def row(self, query: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
@@ -100,22 +100,22 @@ class LakeReader(LakeFolder):
         return found
 
     def frame(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
-        """The rows of a SELECT for pandas; decimals and dates are Python's own, so that they keep every digit."""
+        """The rows of a SELECT for pandas. Decimals and dates are Python objects, so they keep every digit."""
         found: pd.DataFrame = self.arrow(query, parameters).to_pandas()
         return found
 
     def batches(self, query: str, parameters: Parameters, take: Callable[[pa.RecordBatchReader], Found]) -> Found:
-        """Give the rows of a SELECT to `take` in batches of Arrow, and return its result."""
+        """Pass the rows of a SELECT to `take` as Arrow record batches, and return the result of `take`."""
         return self._answer(query, parameters, lambda found: take(found.to_arrow_reader(_BATCH)))
 
     def arrow(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """The rows of a SELECT for what takes Arrow, such as another DuckDB."""
+        """The rows of a SELECT as an Arrow table, for example for another DuckDB connection."""
         return self._answer(query, parameters, lambda found: found.to_arrow_table())
 
     def sql(self, query: str) -> pd.DataFrame:
-        """A query as a person writes it: `lake.sql("SELECT * FROM gold.carbon_impact")`.
+        """Run a query that a person wrote: `lake.sql("SELECT * FROM gold.carbon_impact")`.
 
-        UsageError, in one line, for a query that is wrong, and for anything but one SELECT (or SHOW, DESCRIBE).
+        UsageError with a message of one line if the query is wrong, or is not exactly one SELECT (or SHOW, DESCRIBE).
         """
 
         def take(cursor: duckdb.DuckDBPyConnection) -> pd.DataFrame:
@@ -125,9 +125,9 @@ class LakeReader(LakeFolder):
         return self._asked(query, take)
 
     def table(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The answer to such a query as column names and rows; names may be equal. Errors: see `sql`.
+        """The answer to a person's query as column names and rows; two columns may have the same name.
 
-        UsageError also where the answer is longer than anybody reads.
+        Errors: see `sql`; and UsageError if the answer has more rows or characters than the limits of this module.
         """
 
         def take(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -147,9 +147,9 @@ class LakeReader(LakeFolder):
         return self._asked(query, take)
 
     def stored(self, table: str) -> dict[str, str]:
-        """Column → DuckDB's type, as all files of a table hold them; empty if there is no file.
+        """Column → DuckDB's type, over all files of a table; empty if the table has no file.
 
-        duckdb.Error for files whose columns contradict each other.
+        duckdb.Error if files hold the same column in types that contradict each other.
         """
         await_commit(self.files)
         found = self._listed(table)
@@ -160,7 +160,7 @@ class LakeReader(LakeFolder):
         return {name: kind for name, kind, *_ in self._connection.sql(f"DESCRIBE FROM {source}").fetchall()}
 
     def _asked(self, query: str, take: Callable[[duckdb.DuckDBPyConnection], Found]) -> Found:
-        """What `take` makes of a person's query, on a connection of its own, whose answer need not be read whole."""
+        """Run a person's query on a separate cursor and return the result of `take`, which need not fetch all rows."""
         try:
             statements = self._connection.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT] or self._writes(query):
@@ -171,7 +171,7 @@ class LakeReader(LakeFolder):
             raise UsageError(" ".join(str(error).split("\n\n")[0].split())) from None
 
     def _writes(self, query: str) -> bool:
-        """Whether a SELECT has a part that is more than that: DuckDB 2 takes `WITH x AS (COPY … TO …) SELECT …`."""
+        """Whether a SELECT contains a statement that writes: DuckDB 2 accepts `WITH x AS (COPY … TO …) SELECT …`."""
         (syntax,) = self._connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()[0]
         parts = set(re.findall(r'"type":"(\w+_NODE)"', syntax))
         return not parts or not parts <= _READING
@@ -196,16 +196,16 @@ class LakeReader(LakeFolder):
                             raise
                         self._by_name, self._shown = True, {}
                     continue
-                # If some files were replaced meanwhile, each partition is still whole. That is good enough for a lake
-                # that never stands still.
+                # If a writer replaced some files during the query, each partition is still consistent in itself. That
+                # is good enough for a lake that writers change all the time.
                 if attempt >= _CALM or self._is_as(listed):
                     return answer
         raise PipelineError("the lake is written to at every moment: ask again when that is over")
 
     def _expect_types(self, error: Exception, listed: dict[str, list[FileInfo]]) -> None:
-        """PipelineError that names the file and what to do where one holds a column as another type than declared.
+        """PipelineError if a file holds a column in another type than the declared one, with the file and the remedy.
 
-        DuckDB names the column alone.
+        DuckDB's own message names only the column.
         """
         named = _COLUMN.search(str(error))
         column = named[1] if named else ""
@@ -218,14 +218,14 @@ class LakeReader(LakeFolder):
                     raise PipelineError(f"{path} holds {column} as {kind}, not as {expected}: {REMEDY_FOR_A_FILE}")
 
     def _listed(self, table: str) -> list[FileInfo]:
-        """The files of a table now. The newest comes first, since columns are taken from the first one."""
+        """The present files of a table, the newest first, because DuckDB takes the columns from the first file."""
         return sorted(self.files.files(table), key=lambda info: -info.modified)
 
     def _is_as(self, listed: dict[str, list[FileInfo]]) -> bool:
         return all(self._listed(table) == found for table, found in listed.items())
 
     def _show(self, listed: dict[str, list[FileInfo]]) -> None:
-        """Create the view of each table over these files, unless it is over them already."""
+        """Create the view of each table over these files, unless the present view already reads them."""
         for table, found in listed.items():
             if self._shown.get(table) != found:
                 self._connection.execute(self._view(table, declared(table), found))
@@ -239,7 +239,7 @@ class LakeReader(LakeFolder):
             return f"{view} * FROM {_parquet(table, columns, found, by_name=True)}"
         source = _parquet(table, columns, found, self._by_name)
         there = self._connection.sql(f"FROM {source} LIMIT 0").columns
-        if not columns.keys() <= set(there):  # these are of the first file: others may have what it lacks
+        if not columns.keys() <= set(there):  # only those of the first file; other files may have more
             source = _parquet(table, columns, found, by_name=True)
             there = self._connection.sql(f"FROM {source} LIMIT 0").columns
         selected = f"SELECT {_selected(columns, there)} FROM {source}"
@@ -252,13 +252,13 @@ class LakeReader(LakeFolder):
 
 
 def changes(changed: Mapping[str, str]) -> str:
-    """The tables that others changed, in words: the first ones with their partitions."""
+    """Describe the tables that others changed: the first three with their partitions, then the number of the rest."""
     shown = [f"{table} ({files})" for table, files in list(changed.items())[:_SHOWN]]
     return ", ".join(shown) + (f" and {len(changed) - _SHOWN} more tables" if len(changed) > _SHOWN else "")
 
 
 def _stoppable(work: Callable[[], Found], interrupt: Callable[[], None]) -> Found:
-    """What `work` returns. It may take for ever, and DuckDB lets no signal through: so a thread of its own does it."""
+    """Run `work` in a thread and return its result, so that a signal can interrupt it: DuckDB lets none through."""
     answer: Future[Found] = Future()
 
     def run() -> None:
@@ -273,15 +273,15 @@ def _stoppable(work: Callable[[], Found], interrupt: Callable[[], None]) -> Foun
         return answer.result()
     except (KeyboardInterrupt, SystemExit):
         interrupt()
-        thread.join(_PATIENCE)  # it ends at once, unless a single function takes long
+        thread.join(_PATIENCE)  # the query ends at once, unless a single function takes long
         raise
 
 
 def _parquet(table: str, columns: dict[str, str], found: Sequence[FileInfo], by_name: bool) -> str:
-    """SQL for these files as one table. `by_name`: each file is asked for its columns, not only the first one.
+    """SQL that reads these files as one table. `by_name`: DuckDB looks at the columns of each file, not only the first.
 
-    Its partition columns are those of the folders below the table. A folder above the lake may be called `date=…`, too,
-    so DuckDB does not look for them itself.
+    The partition columns come from the folders below the table. DuckDB's own search for partition columns is off,
+    because a folder above the lake may be called `date=…`, too.
     """
     paths = ", ".join(_literal(no_pattern(info.path.removeprefix("file:"))) for info in found)
     options = f"union_by_name = {by_name}, hive_partitioning = false, filename = {_literal(_FILE)}"
@@ -295,13 +295,13 @@ def _parquet(table: str, columns: dict[str, str], found: Sequence[FileInfo], by_
 
 
 def _named(query: str) -> list[str]:
-    """The tables that a query names; all of them for one that names none (SHOW TABLES)."""
+    """The tables that a query names; all tables if the query names none (SHOW TABLES)."""
     named = {f"{zone}/{name}".lower() for zone, name in _TABLE.findall(query)}
     return sorted(named.intersection(tables()) if named else tables())
 
 
 def _selected(columns: dict[str, str], there: Sequence[str]) -> str:
-    """SQL for the declared columns in their types; columns that are not `there` are null."""
+    """SQL for the declared columns in their types; a column that is missing in `there` is null."""
     return ", ".join(
         f"CAST({_name(name) if name in there else 'NULL'} AS {kind}) AS {_name(name)}" for name, kind in columns.items()
     )
@@ -313,7 +313,7 @@ def each_source(select: str, sources: Sequence[str]) -> str:
 
 
 def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
-    """DuckDB in memory. It can read these zones, but no other file, no network and no variable of Python."""
+    """DuckDB in memory, with access to the files of the zones only: no other file, no network, no Python variable."""
     options: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -321,20 +321,20 @@ def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
         "temp_directory": f"{tempfile.gettempdir()}/cloud-analytics-duckdb-{uuid.uuid4().hex}",
     }
     connection = duckdb.connect(config=options)
-    # At first it takes 80 % of the memory of the machine, or of its container. Older versions know no percentage.
+    # DuckDB's default is 80 % of the memory of the machine or its container. Older versions accept no percentage.
     most, unit = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
     if not isinstance(files, LocalFileSystem):
         from cloud_analytics.reading.files import as_fsspec
 
         connection.register_filesystem(as_fsspec(files))
     root = files.root.removeprefix("file://")
-    # A path is looked up here twice: as it is given, and as what its pattern finds.
+    # DuckDB checks a path twice against these folders: as the query gives it, and as its pattern finds it.
     zones = ", ".join(_literal(f"{name}/{zone}/") for name in {root, no_pattern(root)} for zone in ZONES)
     for statement in (
-        "SET GLOBAL TimeZone = 'UTC'",  # global, so that cursors have it too: theirs is that of the machine
-        # Half of the memory: what Python makes of an answer, and others, need some as well.
+        "SET GLOBAL TimeZone = 'UTC'",  # global, because cursors would otherwise have the time zone of the machine
+        # Half of the memory, because Python's copy of an answer and other processes need memory as well.
         f"SET memory_limit = '{float(most) * 50 / 80:.3f} {unit}'",
-        "SET enable_progress_bar = false",  # in a notebook it would stand among the results
+        "SET enable_progress_bar = false",  # in a notebook it would appear among the results
         *(f"CREATE SCHEMA {zone}" for zone in ZONES),
         f"SET allowed_directories = [{zones}]",
         "SET enable_external_access = false",
@@ -353,7 +353,7 @@ def _name(text: str) -> str:
 
 
 def _expect_parquet(error: Exception) -> None:
-    """PipelineError that says what to do where the error tells of a file that was cut short or emptied."""
+    """PipelineError with the remedy if DuckDB's error is about a file that was truncated or emptied."""
     found = _NO_PARQUET.search(str(error))
     if found:
         raise PipelineError(f"{found[1] or found[2]} is no Parquet file any more: {REMEDY_FOR_A_FILE}") from None

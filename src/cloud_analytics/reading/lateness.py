@@ -1,4 +1,4 @@
-"""Late data: the metrics of each micro-batch, what a plain watermark would lose, and how fresh a lake is."""
+"""Late events: the metrics of each micro-batch, what a plain watermark would lose, and how fresh a lake is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloud_analytics.lake.folder import LAST_TRANSACTION, LakeFolder
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.untrusted import json_value
 
-_NEVER = -(2**62)  # microseconds: a clock that nothing has advanced
+_NEVER = -(2**62)  # microseconds: a clock before its first event
 _COLUMNS = ["ingest_ts", *(field.name for field in fields(MicroBatch))]
 
 
@@ -28,7 +28,7 @@ def _moment(text: str) -> str:
     return text
 
 
-# What a document may hold; one of an earlier version lacks some of the fields.
+# The schema of a metrics document. Documents of earlier versions lack some of the fields.
 _Stored: Any = create_model(  # type: ignore[call-overload]
     "_Stored",
     ingest_ts=(Annotated[str, AfterValidator(_moment)], ...),
@@ -37,10 +37,10 @@ _Stored: Any = create_model(  # type: ignore[call-overload]
 
 
 def micro_batches(lake: LakeFolder, newest: int = 0) -> pd.DataFrame:
-    """One row a micro-batch, in the order of ingest: rows, files, late rows, lateness in seconds, alert, duration.
+    """One row per micro-batch, in the order of ingest: rows, files, late rows, lateness in seconds, alert, duration.
 
-    `watermark_would_drop` counts the events that a plain watermark of the configured length would have lost. With
-    `newest` there are only so many rows, of the micro-batches that were written last; 0: all of them.
+    `watermark_would_drop` counts the events that a plain watermark of the configured length would have lost. `newest`:
+    return only this many micro-batches, those written last (0: all). PipelineError if a metrics file is damaged.
     """
     files = sorted(lake.files.files(METRICS), key=lambda info: info.modified)[-newest:]
     rows = [_document(path, text) for path, text in lake.files.contents(files).items()]
@@ -59,9 +59,9 @@ def _document(path: str, text: bytes) -> dict[str, Any]:
 def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int]) -> pd.DataFrame:
     """How many events in Bronze a plain watermark would lose if micro-batches had other sizes.
 
-    One row a size: `files_per_batch`, `events`, `lost`. Files are taken by modification time, as Spark's file source
-    does. As in `watermark_would_drop`, an event is lost if it lies further behind the clock than `watermark`. The clock
-    is the newest event of all earlier micro-batches, without events that lie after their ingest.
+    One row per size: `files_per_batch`, `events`, `lost`. Files are ordered by modification time, as in Spark's file
+    source. As in `watermark_would_drop`, an event is lost if it is older than the clock by more than `watermark`. The
+    clock is the newest event time of all earlier micro-batches; events with a time after their ingest do not count.
     """
     in_time = "SELECT source_file, max(epoch_us(event_ts)) FILTER (event_ts <= ingest_ts) AS newest"
     rows = lake.rows(f"{in_time} FROM bronze.usage_events GROUP BY source_file")
@@ -69,7 +69,7 @@ def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int
     entries = lake.load(ledger.FILES)
     files = sorted(entries, key=lambda name: (entries[name].modified, name))
     clocks = list(accumulate((newest.get(name) or _NEVER for name in files), max))
-    # The clock before the micro-batch of each file, less the watermark: events before that time are lost.
+    # The clock before the micro-batch of each file, minus the watermark. Events before this limit are lost.
     length = watermark // timedelta(microseconds=1)
     limits = [
         [clocks[at // size * size - 1] - length if at >= size else _NEVER for at in range(len(files))] for size in sizes
@@ -88,9 +88,9 @@ def watermark_losses(lake: LakeReader, watermark: timedelta, sizes: Sequence[int
 
 @dataclass(frozen=True)
 class Freshness:
-    """The times of the newest event and of the last change, in UTC (None: there was none).
+    """The times of the newest event and of the last transaction, in UTC (None: there was none).
 
-    `snapshots` maps a master to the ingest date of its latest snapshot; one that never arrived is not in it.
+    `snapshots` maps a master to the ingest date of its latest snapshot; a master that never arrived is missing.
     """
 
     newest_event: datetime | None
@@ -99,7 +99,7 @@ class Freshness:
 
 
 def freshness(lake: LakeFolder) -> Freshness:
-    """Read it from the state documents of a lake."""
+    """Read the freshness from the state documents of a lake."""
 
     def moment(document: str) -> datetime | None:
         microseconds = lake.state(document, None)

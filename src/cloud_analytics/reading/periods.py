@@ -1,4 +1,4 @@
-"""The months of a lake: open or closed, what they were closed with, and what was restated since."""
+"""The months of a lake: whether they are open or closed, their figures at closing, and the restatements since."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cloud_analytics.config import Config
 from cloud_analytics.lake import periods
 from cloud_analytics.reading.lake import LakeReader
 
-# The months with usage, restatements or a closing ($closed). The invoices of a month in Silver less those in Gold are
-# what came after it was closed; nothing restates them.
+# All months that have usage or restatements, or are closed ($closed). `invoiced_since_usd`: the invoices of a month in
+# Silver minus those in Gold, that is, what arrived after the closing. Restatements do not cover invoices.
 _QUERY = """
     WITH months AS (
         SELECT strftime(usage_date, '%Y-%m') AS month, count(*) AS rows, sum(total_cost_usd) AS cost_usd
@@ -40,11 +40,11 @@ _QUERY = """
 
 @dataclass(frozen=True)
 class Month:
-    """A month: rows and cost (USD) of the daily mart, and the rows and cost of its restatements.
+    """A month: rows and cost (USD) of the daily mart, and rows and cost of its restatements.
 
-    The figures of a closed month are those that it was closed with (`closed_at`; None: it is open). `silver_usd` is the
-    cost of its events in Silver now, to which cost and restatements have to add up. `invoiced_since_usd` is by how much
-    invoices changed after the closing; that is not restated.
+    `closed_at` is the time of the closing (None: the month is open). `rows` and `cost_usd` of a closed month are those
+    at its closing. `silver_usd` is the present cost of its events in Silver; cost and restatements have to add up to
+    it. `invoiced_since_usd` is the change of its invoices since the closing, which nothing restates.
     """
 
     month: str
@@ -58,20 +58,20 @@ class Month:
 
     @property
     def clean_usd(self) -> Decimal:
-        """The cost that a clean run over everything would give."""
+        """The cost that a clean run over all landing files would give."""
         return self.cost_usd + self.restated_usd
 
     @property
     def agrees(self) -> bool:
-        """Whether cost and restatements sum to what Silver holds. Between two steps of a run they may not."""
+        """Whether cost plus restatements equals the cost in Silver. Between two steps of a run it may not."""
         return self.clean_usd == self.silver_usd
 
     def as_json(self) -> dict[str, Any]:
-        """All fields, their sum, and whether it agrees with Silver."""
+        """All fields, the sum `clean_usd`, and whether this sum agrees with Silver."""
         return {**asdict(self), "clean_usd": self.clean_usd, "agrees": self.agrees}
 
     def words(self) -> str:
-        """The sum of cost and restatements as a line, and whether Silver holds the same."""
+        """One line: cost plus restatements, and whether Silver holds the same."""
         verdict = "as Silver has it" if self.agrees else f"but Silver has {self.silver_usd:,.6f} USD"
         return (
             f"{self.month}: {self.cost_usd:,.6f} USD as closed {self.restated_usd:+,.6f} restated"
@@ -81,13 +81,13 @@ class Month:
 
 @dataclass(frozen=True)
 class Overview:
-    """The months, and every closing and reopening, the oldest first."""
+    """The months, and the log of every closing and reopening, the oldest first."""
 
     months: list[Month]
     log: list[dict[str, str]]
 
     def as_json(self) -> dict[str, Any]:
-        """The shape that `period list --format json` prints."""
+        """The object that `period list --format json` prints."""
         return {"months": [month.as_json() for month in self.months], "log": self.log}
 
 

@@ -1,7 +1,7 @@
 """The profile of each source: rows, nulls, distinct values, ranges, vocabulary, match rates, gaps in the dates.
 
-It is read from Silver, and counts what is in quarantine. For usage events it also tells the words as they were written;
-those are read from Bronze, because Silver holds only words that a rule accepted.
+The profile is read from Silver; it also counts the rows in quarantine. For usage events it also has the words as the
+sources wrote them. These are read from Bronze, because Silver holds only words that a rule accepted.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.tables import SOURCES, spark_types
 
-MOST_WORDS = 50  # of each column; the rest is counted together
+MOST_WORDS = 50  # words per column; the rows of all other words are one count
 _AS_WRITTEN = ("service", "region", "metric", "unit", "schema_version")
 _ORDERED = ("date", "timestamp")
 _QUANTITIES = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens")
 _EVENT_WORDS = (
     "service", "region_code", "metric", "unit", "schema_version", "plan_tier", "hq_region", "resource_state", "role"
 )  # fmt: skip
-# source → the column whose dates should have no gap, and what one step is
+# source → (the column whose dates should have no gap, the step between two dates)
 _DATES = {
     EVENTS: ("date", "day"),
     "customers_orgs": ("signup_date", "day"),
@@ -38,10 +38,10 @@ _DATES = {
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """One column; `type` is Spark's name of its type.
+    """The profile of one column; `type` is the name of its type in Spark.
 
-    Numbers have `lowest`, `highest` and `mean`; dates and times have no mean. A column with a closed set of words has
-    its `vocabulary`: the 50 most frequent words, each with its rows; `other_words` counts the rows of all others.
+    Numbers have `lowest`, `highest` and `mean`; dates and times have no mean. A column with a closed set of words has a
+    `vocabulary`: its 50 most frequent words with their row counts; `other_words` counts the rows of all other words.
     """
 
     type: str
@@ -56,20 +56,20 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class Match:
-    """How many of the rows that name a key find it in a master."""
+    """How many of the rows with a key find this key in a master."""
 
     matched: int
     of: int
 
     @property
     def rate(self) -> float | None:
-        """The share of matched rows, 0-1; None where no row names a key."""
+        """The share of matched rows, 0-1; None if no row has a key."""
         return self.matched / self.of if self.of else None
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Days (or months, by their first day) without rows between days with rows; `first` and `last` have none."""
+    """A run of days (or months, by their first day) without rows; `first` and `last` are the ends of the gap itself."""
 
     first: date
     last: date
@@ -78,7 +78,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class DateProfile:
-    """The dates of a source: the first and last one, how many have rows, and the gaps between them."""
+    """The dates of a source: the first, the last, the number of dates with rows, and the gaps between them."""
 
     column: str
     step: str
@@ -90,9 +90,9 @@ class DateProfile:
 
 @dataclass(frozen=True)
 class SourceProfile:
-    """One source as Silver holds it; `quarantined` and `warnings` count rows by the id of the rule.
+    """The profile of one source in Silver; `quarantined` and `warnings` map the id of a rule to its number of rows.
 
-    `as_written` (usage events only) profiles columns of Bronze, so that rejected rows count, too.
+    `as_written` (usage events only) profiles columns of Bronze, so it includes the rejected rows that Bronze holds.
     """
 
     rows: int
@@ -105,7 +105,7 @@ class SourceProfile:
 
 
 def profile(lake: LakeReader, config: Config, sources: Iterable[str] = SOURCES) -> dict[str, SourceProfile]:
-    """Profile these sources of a lake."""
+    """Return source → its profile, for these sources of a lake."""
     return {source: _profile(lake, config, source) for source in sources}
 
 
@@ -134,9 +134,9 @@ def _profile(lake: LakeReader, config: Config, source: str) -> SourceProfile:
 def _columns(
     lake: LakeReader, table: str, columns: dict[str, str], words: Sequence[str], counted: Sequence[str] = ()
 ) -> tuple[int, dict[str, ColumnProfile], dict[str, dict[str, int]]]:
-    """The rows of a table, the profiles of these columns (name → Spark's type), and the rows of each word.
+    """The row count of a table, the profiles of these columns (name → Spark's type), and the row count of each word.
 
-    The words are those of the columns `words`, which have a vocabulary, and `counted`.
+    Words are counted in the columns `words`, which have a vocabulary, and in the columns `counted`.
     """
     aggregates = ", ".join(_aggregate(name, kind, name in words) for name, kind in columns.items())
     figures = lake.row(f"SELECT count(*) AS rows, {aggregates} FROM {table}")
@@ -153,14 +153,14 @@ def _columns(
 
 
 def _aggregate(name: str, kind: str, has_words: bool) -> str:
-    """SQL: nulls, distinct values, lowest and highest as text, and mean of a column, as one struct of its name."""
+    """SQL: a struct named like the column, with its nulls, distinct values, lowest and highest (as text), and mean."""
     column = f'"{name}"'
     is_number = kind in ("double", "int", "bigint") or kind.startswith("decimal")
     ordered = f"{column} AT TIME ZONE 'UTC'" if kind == "timestamp" else column
     has_range = is_number or kind in _ORDERED
     fields = {
         "nulls": f"count(*) - count({column})",
-        "distinct": "NULL" if has_words else f"count(DISTINCT {column})",  # words are counted one by one
+        "distinct": "NULL" if has_words else f"count(DISTINCT {column})",  # `_word_counts` counts the words
         "lowest": f"min({ordered})::VARCHAR" if has_range else "NULL",
         "highest": f"max({ordered})::VARCHAR" if has_range else "NULL",
         "mean": f"{'favg' if kind == 'double' else 'avg'}({column})" if is_number else "NULL",
@@ -187,7 +187,7 @@ def _counts(lake: LakeReader, words: str) -> dict[str, int]:
 
 
 def _matches(lake: LakeReader, source: str) -> dict[str, Match]:
-    """Master → how many rows find it, of those that name a key of it."""
+    """Master → how many of the rows with a key of this master find it there."""
     keys = {"customers_orgs": "org_id"}
     if source == EVENTS:
         keys |= {"resources": "resource_id", "users": "user_id"}
@@ -208,7 +208,7 @@ def _dates(column: str, step: str, found: Iterable[str]) -> DateProfile:
 
 
 def gaps(days: Sequence[date], step: str) -> list[Gap]:
-    """The runs of days (step "day") or months ("month", given by first days) that lack between these sorted ones."""
+    """The gaps between these sorted days. With the step "month", each day is the first day of its month."""
 
     def number(day: date) -> int:
         return day.toordinal() if step == "day" else day.year * 12 + day.month - 1

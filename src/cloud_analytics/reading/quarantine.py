@@ -1,4 +1,4 @@
-"""Rejected records: which ones are meant, an overview, the records themselves; and every rule with what breaks it."""
+"""Query the rejected records: select, count and show them; and list every rule with the records that break it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cloud_analytics.reading.tables import SOURCES
 
 @dataclass(frozen=True)
 class Selection:
-    """Which quarantined records are meant; None does not narrow.
+    """A filter on quarantined records; None means no filter.
 
-    Dates are those of the quarantine: of the event, else of the ingest. Both bounds are included.
+    `since` and `until` (both inclusive) filter on the `date` of quarantine: the date of the event, else of the ingest.
     """
 
     source: str | None = None
@@ -31,7 +31,7 @@ class Selection:
 def select(
     config: Config, source: str | None, error_type: str | None, since: str | None, until: str | None
 ) -> Selection:
-    """The selection that was typed; UsageError says what is allowed, before anything is read."""
+    """Check the options of a command and return the selection. UsageError for a bad value; the lake is not read."""
     sources = check_source(source)
     rules = [rule for one in sources for rule in config.rules_of(one) if rule.severity == "reject"]
     allowed = list(dict.fromkeys(rule.id for rule in rules))
@@ -45,7 +45,7 @@ def select(
 
 
 def check_source(source: str | None) -> tuple[str, ...]:
-    """The sources that are meant: the named one, or all of them for None. UsageError for one that does not exist."""
+    """The named source, or all sources for None. UsageError if there is no such source."""
     if source is None:
         return SOURCES
     if source not in SOURCES:
@@ -54,7 +54,7 @@ def check_source(source: str | None) -> tuple[str, ...]:
 
 
 def records(selection: Selection) -> tuple[str, list[Any]]:
-    """A SELECT of the selected records, one a row with the columns of quarantine, and its parameters."""
+    """A SELECT of the selected records with the columns of quarantine, one row per record, and its parameters."""
     sources = [selection.source] if selection.source is not None else SOURCES
     conditions = {
         "error_type = ?": selection.error_type,
@@ -67,12 +67,12 @@ def records(selection: Selection) -> tuple[str, list[Any]]:
 
 
 def in_reach_of_rules(source: str, error_type: str) -> bool:
-    """Whether another rule, alias or vocabulary could accept a record. None can if Bronze could not read its text."""
+    """Whether a changed rule, alias or vocabulary could accept the record. False if Bronze could not read its text."""
     return not (source == EVENTS and error_type in BRONZE) and error_type != "malformed_csv"
 
 
 def overview(lake: LakeReader, selection: Selection, config: Config) -> list[dict[str, Any]]:
-    """One row a (source, error_type): its records, their dates, whether a rule could accept them, and its message."""
+    """One row per (source, error_type): count, date range, whether a rule could accept the records, and the message."""
     chosen, parameters = records(selection)
     groups = lake.rows(
         "SELECT source, error_type, count(*) AS records, min(date)::VARCHAR AS first_date,"
@@ -91,9 +91,9 @@ def overview(lake: LakeReader, selection: Selection, config: Config) -> list[dic
 
 
 def show(lake: LakeReader, selection: Selection, config: Config, limit: int) -> list[dict[str, Any]]:
-    """The first `limit` records by source, date, error_type and file: their original text, and every error of each.
+    """The first `limit` records by source, date, error_type and file, each with its original text and all its errors.
 
-    `raw_base64` holds the bytes of a text that is no UTF-8, and is null otherwise.
+    `raw_base64` holds the bytes of a text that is not valid UTF-8; otherwise it is None.
     """
     chosen, parameters = records(selection)
     found = lake.rows(
@@ -125,10 +125,10 @@ def _messages(config: Config) -> dict[tuple[str, str], str]:
 
 
 def catalogue(lake: LakeReader, config: Config) -> list[dict[str, Any]]:
-    """Rules by source, in the order of precedence, each with `records`: how many records of the lake break it.
+    """Rules by source in the order of precedence, each with `records`: the number of records that break the rule.
 
-    A record that breaks several rules counts for each of them. Rules that only warn are counted in Silver alone:
-    records in quarantine have no warnings.
+    A record that breaks several rules counts once for each of them. Rules that only warn are counted in Silver alone,
+    because records in quarantine have no warnings.
     """
     verdicts = "SELECT '{source}' AS source, unnest(warnings) AS id FROM silver.{source} UNION ALL"
     verdicts += " SELECT '{source}', unnest(errors) FROM quarantine.{source}"

@@ -1,4 +1,4 @@
-"""The serving tables beside Gold: whether they hold its rows (law 6), and what a load would write. Without Spark."""
+"""Compare serving tables with Gold (law 6), and plan what a load would write. Without Spark."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table and its mart: the rows of each side, and how many of them the other side does not have as they are."""
+    """A serving table and its mart: the rows of each side, and how many rows exist on one side only."""
 
     table: str
     mart: str
@@ -40,7 +40,7 @@ class Comparison:
 
 
 def compare(lake: LakeReader, session: Session) -> list[Comparison]:
-    """Compare each table with its mart, row by row: read through the Python driver and by DuckDB."""
+    """Compare each serving table (read by the Python driver) with its mart (read by DuckDB), row by row."""
     found = []
     for table in tables().values():
         columns = ", ".join(table.columns)
@@ -54,7 +54,7 @@ def compare(lake: LakeReader, session: Session) -> list[Comparison]:
 
 
 def plan(lake: Lake, target: Target) -> Plan:
-    """What `serve` would write now; nothing is written, and nothing created. Errors: `Target.looking_session`."""
+    """The writes that `serve` would do now; nothing is written. Errors: `Target.looking_session`, `expect_own`."""
     await_commit(lake.files)
     zones = LakeReader(lake.files)
 

@@ -15,7 +15,7 @@ from cloud_analytics.tables.zones import (
 )
 
 SOURCES = (EVENTS, *MASTERS)
-# The columns that a master in Bronze has beside those of its files, which are text.
+# The columns that Bronze adds to those of the files of a master, which are all text.
 _BRONZE_MASTER = {
     "raw": "string", "raw_bytes": "binary", "fits_header": "boolean", "record_number": "bigint",
     "ingest_ts": "timestamp", "source_file": "string", "batch_id": "string", "ingest_date": "date",
@@ -28,7 +28,7 @@ _TYPES = {
 
 @cache
 def _tables() -> dict[str, dict[str, str]]:
-    """Every table, as `zone/name` → column → Spark's type, in the order of Parquet."""
+    """Every table as `zone/name` → column → Spark's type; columns are in the order of the Parquet files."""
     silver = (SILVER_EVENTS, *SILVER_MASTERS.values(), COST_BASELINES)
     found = {table.path: table for table in (BRONZE_EVENTS, *silver, *(mart.table for mart in marts().values()))}
     found |= {f"quarantine/{source}": QUARANTINED_EVENTS for source in SOURCES}
@@ -42,21 +42,21 @@ def tables() -> list[str]:
 
 
 def declared(table: str) -> dict[str, str]:
-    """Column → DuckDB's type, in order; no columns for a table that does not exist."""
+    """Column → DuckDB's type, in order; empty for a table that does not exist."""
     return {column: _TYPES.get(kind, kind.upper()) for column, kind in _tables().get(table, {}).items()}
 
 
 def spark_types(table: str) -> dict[str, str]:
-    """Column → Spark's type, in order, of an existing table."""
+    """Column → Spark's type, in order. The table must exist."""
     return _tables()[table]
 
 
 def figures(table: str) -> tuple[str, ...]:
-    """The columns whose values are added, if a table is kept in parts; no column for any other table."""
+    """The columns to sum per key if the table may hold several rows per key (`in_parts`); empty for other tables."""
     mart = marts().get(table.removeprefix("gold/"))
     return tuple(column.name for column in mart.table.figures) if mart and mart.table.in_parts else ()
 
 
 def is_open(table: str) -> bool:
-    """Whether files of a table may have further columns than the declared ones, as those of masters in Bronze may."""
+    """Whether files of the table may have more columns than declared. Only masters in Bronze may."""
     return table.removeprefix("bronze/") in MASTERS

@@ -1,7 +1,7 @@
-"""From a figure of the daily mart back to its Silver events, their landing files and the lines they stand in.
+"""Trace a figure of the daily mart back to its Silver events, their landing files, and the lines in these files.
 
-The lines are not remembered anywhere: the named files are read again, and a line is found by its text. Which of the
-lines that Bronze holds became Silver follows from the conservation law: all but those in quarantine.
+The lake stores no line numbers. The trace reads the landing files again and finds a line by its text. The conservation
+law tells which of the lines in Bronze became Silver rows: all lines but those in quarantine.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.untrusted import json_value
 
 _WIDE = Context(prec=100, rounding=ROUND_HALF_UP)
-# figure of the mart → the column of the events that it sums, the metric whose events count (None: all metrics), and
-# what the sum of no events is
+# figure of the mart → (the column of the events that it sums, the metric whose events count (None: all metrics), the
+# value of the sum over no events)
 _SUMS: dict[str, tuple[str, str | None, Decimal | None]] = {
     "total_cost_usd": ("cost_usd", None, Decimal(0)),
     "total_requests": ("value", "requests", Decimal(0)),
@@ -42,9 +42,9 @@ _EVENT = """
 
 @dataclass(frozen=True)
 class Place:
-    """Where a line stands in landing: its file, and its number from 1 on. Blank lines count, and gzip is unpacked.
+    """The position of a line in landing: its file, and its number from 1. Blank lines count; gzip files are unpacked.
 
-    `line` is None where it cannot be shown; `note` says why (the file was archived, has changed, cannot be read).
+    `line` is None if the line was not found. `note` says why, or warns that the file has changed since its ingest.
     """
 
     source_file: str
@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Traced:
-    """A Silver event (columns of Silver) with the line it came from."""
+    """A Silver event (with columns of Silver) and the line that it came from."""
 
     event: dict[str, Any]
     place: Place
@@ -72,9 +72,9 @@ class Rejected:
 
 @dataclass(frozen=True)
 class ComparedFigure:
-    """A figure of the mart, the same figure summed from the events, and (`from_lines`) from the landing lines.
+    """A figure of the mart beside its sum over the events, and its sum over the landing lines (`from_lines`).
 
-    `restated` is what was added to the figure of a closed month since (gold/restatements).
+    `restated` is the sum of the restatements of the figure since its month was closed (gold/restatements).
     """
 
     figure: str
@@ -90,13 +90,13 @@ class ComparedFigure:
 
     @property
     def equal(self) -> bool:
-        """Whether the figures that are known agree."""
+        """Whether mart, events and (if known) landing lines give the same figure."""
         return bool(self.total == self.events) and (self.from_lines is None or bool(self.from_lines == self.total))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A row of gold/org_daily_usage_by_service (`mart`; None: there is no such row), and all that it comes from."""
+    """A row of gold/org_daily_usage_by_service (`mart`; None: no such row), with its events and rejected lines."""
 
     org_id: str
     usage_date: date
@@ -122,10 +122,10 @@ class _Line:
 
 
 def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, day: date, service: str) -> Trace:
-    """Follow the figures of one organisation, day and service back to their events, landing files and lines.
+    """Trace the figures of one organisation, day and service back to their events, landing files and lines.
 
-    Reads one date of each zone, and the landing files that the events name. UsageError where the lake knows nothing of
-    this organisation, day and service; it says what there is.
+    Reads one date of each zone, and the landing files of the events. UsageError if the service is unknown, or the lake
+    has no data of this organisation, day and service; the message names what it has.
     """
     name = config.taxonomy.service_words().get(service.strip().lower())
     if name is None:
@@ -146,7 +146,7 @@ def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, da
             f"nothing of {org} on {day} for {name}: "
             + (f"that day has {there}" if there else "that organisation has no usage on that day")
         )
-    # What is not in quarantine became Silver. Of equal lines the first ones did: they are the same record.
+    # A line that is not in quarantine is in Silver. Of equal lines the first count as accepted: they are one record.
     accepted: dict[tuple[str, str | None], deque[_Line]] = defaultdict(deque)
     refused: list[tuple[_Line, list[str]]] = []
     for line, copies in Counter(found).items():
@@ -167,7 +167,7 @@ def trace(lake: LakeReader, landing: ReadableFiles, config: Config, org: str, da
 
 
 def _bronze_lines(lake: LakeReader, config: Config, org: str, day: date, service: str) -> list[_Line]:
-    """The lines of the organisation, day and service, accepted or not, as Bronze holds them."""
+    """The lines in Bronze of the organisation, day and service, both accepted and rejected ones."""
     words = config.taxonomy.service_words()
     rows = lake.rows(
         "SELECT nullif(trim(event_id, ?), '') AS event_id, source_file, raw, service FROM bronze.usage_events"
@@ -179,10 +179,10 @@ def _bronze_lines(lake: LakeReader, config: Config, org: str, day: date, service
 
 
 def _rejects(lake: LakeReader, day: date, found: Iterable[_Line]) -> Mapping[tuple[str, str], list[list[str]]]:
-    """(file, text) → for each quarantined copy of that line its errors, of the lines `found`."""
+    """(file, text) of a line in `found` → a list with the errors of each quarantined copy of this line."""
     errors: dict[tuple[str, str], list[list[str]]] = defaultdict(list)
     texts = {(line.source_file, line.raw) for line in found}
-    # Rejects without a timestamp lie under the date of their ingest, and Bronze holds none of them.
+    # Rejected lines without a timestamp have the date of their ingest, and Bronze does not hold them.
     rows = lake.rows(
         "SELECT source_file, raw, errors FROM quarantine.usage_events WHERE date = ?"
         " AND list_contains(?::VARCHAR[], source_file) AND NOT list_contains(errors, 'invalid_timestamp')",
@@ -197,9 +197,9 @@ def _rejects(lake: LakeReader, day: date, found: Iterable[_Line]) -> Mapping[tup
 def _place_finder(
     lake: LakeReader, landing: ReadableFiles, follow_links: bool, found: Iterable[_Line]
 ) -> Callable[[_Line], Place]:
-    """A function that gives the next place in landing of one of the lines `found`: each place is given once.
+    """A function that returns the next position in landing of a line in `found`. It returns each position once.
 
-    Lines are counted as editors, `sed -n 12p` and `zcat` count them.
+    Line numbers are those of editors and of `sed -n 12p`, after `zcat` for a gzip file.
     """
     texts: dict[str, set[bytes]] = defaultdict(set)
     for line in found:
@@ -227,7 +227,7 @@ def _place_finder(
 
 
 def _restated(lake: LakeReader, org: str, day: date, service: str) -> dict[str, Any]:
-    """Figure → the sum of its restatements on a closed day (None without any). The capped cost is never restated."""
+    """Figure → the sum of its restatements on a closed day (None if there are none). Capped cost is never restated."""
     sums = ", ".join(f"sum({figure}) AS {figure}" for figure in _SUMS if figure != "total_cost_usd_capped")
     query = f"SELECT {sums} FROM gold.restatements WHERE usage_date = ? AND org_id = ? AND service = ?"
     return lake.row(query, [day, org, service])
@@ -236,9 +236,9 @@ def _restated(lake: LakeReader, org: str, day: date, service: str) -> dict[str, 
 def _checks(
     mart: Mapping[str, Any] | None, traced: Sequence[Traced], restated: Mapping[str, Any] | None
 ) -> list[ComparedFigure]:
-    """The mart's count and sums beside those of the events, and the cost beside that of the lines if all were found.
+    """Compare count and sums of the mart with those of the events; and the cost with the lines, if all were found.
 
-    Of a closed day only those figures are compared that can be restated.
+    For a day of a closed month, only the figures that can be restated are compared.
     """
     if mart is None and restated is None:
         return [ComparedFigure("total_events", 0, len(traced))]
@@ -261,7 +261,7 @@ def _checks(
 
 
 def _cost_of_lines(traced: Sequence[Traced]) -> Decimal | None:
-    """The sum of the costs in the landing lines; None where a line was not found, or Python cannot read it."""
+    """The sum of the costs in the landing lines; None if a line was not found or Python cannot parse it."""
     if any(item.place.line is None for item in traced):
         return None
     try:
@@ -272,8 +272,8 @@ def _cost_of_lines(traced: Sequence[Traced]) -> Decimal | None:
 
 
 def _rounded(cost: str) -> Decimal:
-    """A cost that Silver accepted, with its six decimals."""
+    """A cost that Silver accepted, rounded to six decimals."""
     try:
         return Decimal(cost).quantize(Decimal("0.000001"), context=_WIDE)
-    except InvalidOperation:  # an exponent that Python has no room for; of these Silver accepts only what rounds to 0
+    except InvalidOperation:  # an exponent beyond the range of Python: Silver accepts it only if the cost rounds to 0
         return Decimal(0)
