@@ -1,6 +1,6 @@
-"""What a reader is told to look at: days that stand out, costs that stay higher, and what the figures cannot say.
+"""Alerts for readers: days with anomalous cost, costs that stay higher, and months that the figures do not cover.
 
-An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. What is anomalous, contract 7 decides.
+An alert is a row of gold/cost_anomaly_mart whose day as a whole is anomalous. Contract 7 defines what is anomalous.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from cloud_analytics.reading.lake import LakeReader
 
 MART = "cost_anomaly_mart"
-# Column of the mart → the detector in words.
+# Column of the mart → the name of the detector.
 _DETECTORS = {
     "unit_price_events": "unit price",
     "zscore_events": "z-score",
     "mad_events": "MAD",
     "percentile_events": "95th percentile",
 }
-# Signal → the flag of gold/cost_shifts that raises it, what a day cost before, and what a day costs then.
+# Signal → (its flag in gold/cost_shifts, the column with the daily cost before, the column with the daily cost after).
 _SIGNALS = {
     "level shift": ("is_level_shift", "previous_cost_usd", "recent_cost_usd"),
     "drift": ("is_trend", "trend_from_usd", "trend_to_usd"),
@@ -29,7 +29,7 @@ _SIGNALS = {
 
 
 def anomalies(lake: LakeReader) -> pd.DataFrame:
-    """The rows of the anomaly mart with a `reason`, largest impact first; rows without an expectation come last."""
+    """The rows of the anomaly mart with a `reason`, largest impact first; rows without an expected cost come last."""
     order = "impact_usd DESC NULLS LAST, usage_date, org_id, service"
     found = lake.frame(f"SELECT * FROM gold.{MART} ORDER BY {order}")
     reasons = [reason({str(name): value for name, value in row.items()}) for row in found.to_dict("records")]
@@ -43,7 +43,7 @@ def alerts(lake: LakeReader) -> pd.DataFrame:
 
 
 def reason(row: Mapping[str, Any]) -> str:
-    """Why a row of the anomaly mart is there, in words for people; Cassandra's row of it gives the same words."""
+    """A sentence that explains a row of the anomaly mart; the row may come from Gold or from Cassandra."""
     parts = [_day(row), _events(row)]
     cost, actual = row["top_resource_cost_usd"], row["actual_cost_usd"]
     if actual and actual > 0:
@@ -69,10 +69,10 @@ def _events(row: Mapping[str, Any]) -> str:
 
 
 def shifts(days: pd.DataFrame) -> pd.DataFrame:
-    """Rows of gold/cost_shifts → one row an (org_id, service, signal), the largest rise first.
+    """Aggregate rows of gold/cost_shifts to one row per (org_id, service, signal), the largest rise first.
 
-    `first_day`, `last_day` and `days` say when the signal stood. `from_usd` is what a day cost before, `to_usd` what it
-    cost on the last of these days, and `rise` the difference.
+    `first_day`, `last_day` and `days` are the first, the last and the number of days with the signal. `from_usd` and
+    `to_usd` are the daily cost before and after the shift, as of `last_day`; `rise` is their difference.
     """
     import pandas as pd
 
@@ -97,7 +97,7 @@ def shifts(days: pd.DataFrame) -> pd.DataFrame:
 
 
 def uncovered_months(billing: pd.DataFrame) -> list[str]:
-    """A sentence about the months of billing_reconciliation that usage does not cover; none where it covers all."""
+    """A list with one sentence on the months that usage does not cover; empty if usage covers all of `billing`."""
     months = sorted(set(billing["month"][~billing["covers_month"].eq(True)]))
     if not months:
         return []

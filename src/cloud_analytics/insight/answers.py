@@ -1,7 +1,7 @@
 """Answers for people (a table), for scripts (JSON) and for spreadsheets (CSV).
 
-The table rounds to what people read. JSON and CSV lose nothing: every number is written plainly (never 1E+3) with all
-the digits that are stored; a script that counts on more than 15 of them parses decimals (`parse_float=Decimal`).
+The table rounds numbers for people. JSON and CSV lose nothing: they write every number with all its stored digits and
+never as 1E+3. A script that needs more than 15 digits has to parse decimals (`parse_float=Decimal`).
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
 
 _TOUR_ROWS = 3
-_HEADER_WIDTH = 10  # headings longer than this go on in a second line
-_SHORT = {"pct": "%", "hours": "h"}  # words of names, as units write them
-_SENTENCE_WIDTH = 22  # a reason goes on in more lines, but is not narrower than this
+_HEADER_WIDTH = 10  # longer headings are wrapped
+_SHORT = {"pct": "%", "hours": "h"}  # words in column names → the same words in units
+_SENTENCE_WIDTH = 22  # least width of a wrapped reason
 
 
 def as_json(answer: Answer) -> str:
-    """`{"question", "table", "org_id", "columns": [{"name", "type", "unit"}], "rows": [{…}]}`, with one line a row.
+    """`{"question", "table", "org_id", "columns": [{"name", "type", "unit"}], "rows": [{…}]}`, with one line per row.
 
-    Numbers are JSON numbers and dates ISO texts; what is unknown, or is not finite, is null.
+    Numbers are JSON numbers, dates are ISO strings, and unknown or non-finite values are null.
     """
     asked = answer.request
     columns = [
@@ -61,12 +61,12 @@ def as_json(answer: Answer) -> str:
         "{" + ", ".join(f"{json.dumps(name)}: {_json_value(row[name])}" for name in answer.columns) + "}"
         for row in answer.rows
     )
-    # The json module cannot write a Decimal with all its digits: the rows take the place of the closing brace.
+    # The json module cannot write a Decimal with all its digits, so the rows are appended as text.
     return f'{json.dumps(head)[:-1]}, "rows": [' + (f"\n  {rows}\n" if rows else "") + "]}"
 
 
 def as_csv(answer: Answer, spreadsheet: bool = False) -> str:
-    """RFC 4180 with a header of column names and `\\n` line ends; what is unknown is empty.
+    """CSV by RFC 4180, with a header of column names and `\\n` line ends; unknown values are empty.
 
     With `spreadsheet`, texts that begin like a formula get an apostrophe in front; numbers stay as they are.
     """
@@ -75,9 +75,9 @@ def as_csv(answer: Answer, spreadsheet: bool = False) -> str:
 
 
 def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -> None:
-    """Print a table with units under the headings; with `columns` only these, and without a title.
+    """Print a table with units under the headings. With `columns`, print only these columns, without a title.
 
-    Where the console is too narrow, columns are left out and named below: first those that the tour does not show.
+    If the console is too narrow, columns are left out, first those that the tour does not show, and named below.
     """
     asked = answer.request
     if not answer.rows:
@@ -86,7 +86,7 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
         return
     known = {*asked.chosen, *([asked.table.bucket_column.name] if asked.table.bucket_column else [])}
     shown = list(columns) or [name for name in answer.columns if name not in known]
-    if asked.table.mart == ALERTS_MART and not columns:  # `reason` is no column of the table
+    if asked.table.mart == ALERTS_MART and not columns:  # `reason` is not a column of the serving table
         answer = replace(answer, rows=[{**row, "reason": reason(row)} for row in answer.rows])
         shown.insert(shown.index("impact_pct"), "reason")
     title = None if columns else asked.about
@@ -100,13 +100,13 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
 
 
 def tour(session: Session, org: str) -> list[Answer]:
-    """What `run` ends with: the first rows (newest, highest, largest) of each answer about one organisation."""
+    """The answers that `run` prints at its end: the first rows (newest, highest, largest) for one organisation."""
     shown = [table for table in tables().values() if table.shown and table.chosen_by == ("org_id",)]
     return [ask(session, table.question, org, top=_TOUR_ROWS) for table in shown]
 
 
 def print_tour(answers: list[Answer], console: Console) -> None:
-    """Print question by question, each with the command that gives the whole answer."""
+    """Print each answer with its question and the command that prints the whole answer."""
     for answer in answers:
         table = answer.request.table
         command = f"cloud-analytics query {table.question} --org {shlex.quote(str(answer.request.org))}"
@@ -122,7 +122,7 @@ def _table(answer: Answer, names: list[str], title: str | None, console: Console
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
-    declared = answer.request.table.declared  # `reason` is no column of the table
+    declared = answer.request.table.declared  # does not contain `reason`
     units = {name: declared[name].unit if name in declared else None for name in names}
     for name, found in units.items():
         parts = [
@@ -143,7 +143,7 @@ def _width(table: Table, console: Console) -> int:
 
 
 def heading(name: str, unit: Unit | None) -> tuple[str, ...]:
-    """The name of a column in words, and its unit unless the words say it: `("usage cost", "USD")`."""
+    """The name of a column in words, and its unit unless the name contains it: `("usage cost", "USD")`."""
     words = name.split("_")
     if unit is None or unit is COUNT or unit.name in words:
         return (" ".join(words),)
@@ -170,7 +170,7 @@ def readable(unit: Unit | None, value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value as text with all its digits, and never as 1E+3; empty for what is unknown or not finite."""
+    """A value as text with all its digits, never as 1E+3; empty if the value is unknown or not finite."""
     if value is None or isinstance(value, float) and not math.isfinite(value):
         return ""
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""docs/data_dictionary.md: each table of each zone with its columns, their types, units and meanings.
+"""Generate docs/data_dictionary.md: each table of each zone with its columns, their types, units and meanings.
 
-It is made from the contracts and the declarations of the tables, so that it cannot drift.
-`python -m cloud_analytics.insight.dictionary docs/data_dictionary.md` writes it.
+The text comes from the configuration and the declarations of the tables, so that it cannot differ from them.
+`python -m cloud_analytics.insight.dictionary docs/data_dictionary.md` writes the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a machine has and lacks for a run, each with what to do about it."""
+"""Check what a machine has and lacks for a run, with a remedy for each missing thing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cloud_analytics.runtime.lock import CASSANDRA, FILE_SYSTEM, PYSPARK, SPARK,
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `detail` says what was found, or what to do."""
+    """The result of one check; `detail` says what was found, or what to do."""
 
     what: str
     good: bool
@@ -30,7 +30,7 @@ class Finding:
 
 
 def examine(landing: str | None, lake: str | None, conf: Path | None) -> list[Finding]:
-    """Look at Python, packages, Java, configuration, environment, jars, folders, processors, disk; start no Spark."""
+    """Check Python, PySpark, Java, configuration, environment, jars, folders, processors and disk, without Spark."""
     findings = [
         Finding(
             "Python",
@@ -104,5 +104,5 @@ def _folder(name: str, path: Path) -> Finding:
 
 
 def _existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above it that is there."""
+    """The path itself if it exists, else its nearest existing parent folder."""
     return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())

@@ -1,4 +1,4 @@
-"""Numbers for people, which keep their exact value; sums, quotients and changes of values that may be unknown."""
+"""Numbers formatted for people that keep their exact value; sums, ratios and changes of values that may be null."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNKNOWN = "–"
 
 @dataclass(frozen=True)
 class Value:
-    """A number for people (`text`, `unit`), and as it is stored (`exact`; empty where the number is unknown)."""
+    """A number as people read it (`text`, `unit`) and as it is stored (`exact`; empty if the number is unknown)."""
 
     text: str
     unit: str = ""
@@ -31,7 +31,7 @@ def number(amount: Any, unit: str = "", decimals: int = 0, signed: bool = False,
     exact = f"{amount:f}" if isinstance(amount, Decimal) else str(amount)
     text = f"{amount:{'+' if signed else ''},.{decimals}f}".replace("-", "−")
     if not text.strip("+−0.,"):
-        text = text.lstrip("+−")  # what rounds to nothing has no sign
+        text = text.lstrip("+−")  # a number that rounds to zero has no sign
     return Value(text, unit, exact, bool(alert))
 
 
@@ -54,18 +54,18 @@ def known(amount: Any) -> bool:
 
 
 def total(values: pd.Series[Any]) -> Any:
-    """The exact sum of the values that are not null; None where all are null (pandas would return 0)."""
+    """The exact sum of the values that are not null; None if all are null (pandas would return 0)."""
     found = [value for value in values if known(value)]
     return sum(found) if found else None
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
-    """A quotient; None where one of the two is unknown, or the denominator is 0."""
+    """A quotient; None if one of the two is null, or the denominator is 0."""
     return numerator / denominator if known(numerator) and known(denominator) and denominator else None
 
 
 def change(now: Any, before: Any) -> Any:
-    """The difference as a share of `before`; None where one of the two is unknown, or `before` is 0."""
+    """The difference as a share of `before`; None if one of the two is null, or `before` is 0."""
     return ratio(now - before, before) if known(now) and known(before) else None
 
 

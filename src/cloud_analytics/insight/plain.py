@@ -1,4 +1,4 @@
-"""Values of the lake as plain data, which JSON can hold."""
+"""Convert values of the lake to plain data for JSON."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from uuid import UUID
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: decimals are texts with every digit, dates ISO texts, and what is not finite is None.
+    """Convert a value for JSON: decimals become strings with every digit, dates ISO strings, non-finite numbers None.
 
-    Bytes are read as UTF-8, with escapes where they are none.
+    Bytes are decoded as UTF-8; invalid bytes become backslash escapes.
     """
     if isinstance(value, Decimal):
         return f"{value:f}"
-    if isinstance(value, date):  # a datetime is one, too
+    if isinstance(value, date):  # includes datetime
         return value.isoformat()
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")

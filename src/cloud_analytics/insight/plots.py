@@ -1,7 +1,7 @@
-"""The plots: each takes a small pandas DataFrame with a mart's column names and returns a matplotlib Figure.
+"""The plots: each takes a small pandas DataFrame with the column names of a mart and returns a matplotlib Figure.
 
-Rows that share a place in a plot are summed, so a mart may be given whole or aggregated; amounts may be Decimal, float
-or None. pyplot keeps no figure: a notebook shows the one that ends a cell, a script saves it.
+A plot sums the rows of one bar or point, so a mart may be passed whole or aggregated. Amounts may be Decimal, float or
+None. pyplot does not keep the figure: a notebook shows it as the last value of a cell, a script saves it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def flow(frame: pd.DataFrame, step: Container[str] = (*_ZONES, "quarantine")) ->
                     _box(axes, (left, foot, 0.84, height), colour, f"{rows[zone, part]:,}", below)
                     if left:
                         _arrow(axes, (left - 0.16, foot + height / 2), (left, foot + height / 2))
-            colour = ALERT if "quarantine" in step else _GREY  # below the two zones that reject
+            colour = ALERT if "quarantine" in step else _GREY  # below bronze and silver, which reject records
             events, masters = rows["quarantine", "events"], rows["quarantine", "masters"]
             _box(axes, (0.5, -1, 1.8, 0.75), colour, f"{events + masters:,}", f"{events:,} events, {masters:,} masters")
             axes.text(2.4, -0.62, "quarantine", weight="bold", va="center")
@@ -68,14 +68,14 @@ def flow(frame: pd.DataFrame, step: Container[str] = (*_ZONES, "quarantine")) ->
 
 
 def _box(axes: Axes, place: tuple[float, float, float, float], colour: str, count: str, below: str) -> None:
-    """A box at (left, foot, width, height) with a count in bold and words below it."""
+    """Draw a box at (left, foot, width, height) with a count in bold and words below the count."""
     left, foot, width, height = place
     corners = "round,pad=0,rounding_size=0.08"
     axes.add_patch(
         FancyBboxPatch((left, foot), width, height, corners, edgecolor=colour, facecolor=to_rgba(colour, 0.12))
     )
     centre, middle = left + width / 2, foot + height / 2
-    size = 10 * min(1, 8 / len(count))  # millions are as wide as the box, also on a phone
+    size = 10 * min(1, 8 / len(count))  # so that millions fit into the box, also on a phone
     axes.text(centre, middle, count, ha="center", va="bottom", weight="bold", size=size)
     axes.text(centre, middle - 0.05, below, ha="center", va="top", size="small")
 
@@ -97,9 +97,9 @@ def lateness(frame: pd.DataFrame) -> Figure:
 
 
 def watermark_losses(frame: pd.DataFrame) -> Figure:
-    """What a plain watermark would lose of each micro-batch, in their order: `input_rows`, `watermark_would_drop`.
+    """What a plain watermark would lose of each micro-batch, in order: `input_rows`, `watermark_would_drop`.
 
-    It takes the frame of `lateness.micro_batches`. The first micro-batch has nothing to be late against.
+    Takes the frame of `lateness.micro_batches`. In the first micro-batch no event can be late.
     """
     title = "What a plain watermark would lose"
     with panels(title, "micro-batch, in the order of ingest", "events") as (figure, (axes,)):
@@ -112,7 +112,7 @@ def watermark_losses(frame: pd.DataFrame) -> Figure:
 
 
 def events_by_day(frame: pd.DataFrame) -> Figure:
-    """Events of each day, stacked by service: `date`, `service`, `events`."""
+    """Events per day, stacked by service: `date`, `service`, `events`."""
     with panels("Events in Silver", "event date (UTC)", "events a day") as (figure, (axes,)):
         table = frame.pivot_table(index="date", columns="service", values="events", aggfunc="sum", fill_value=0)
         stack(axes, table.set_axis(pd.to_datetime(table.index)))
@@ -121,7 +121,7 @@ def events_by_day(frame: pd.DataFrame) -> Figure:
 
 
 def rejects(frame: pd.DataFrame) -> Figure:
-    """Quarantined records of each rule, by source: `source`, `error_type`, `records`."""
+    """Quarantined records per rule, stacked by source: `source`, `error_type`, `records`."""
     with panels("Quarantined records", "records", "") as (figure, (axes,)):
         table = frame.pivot_table(index="error_type", columns="source", values="records", aggfunc="sum", fill_value=0)
         table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
@@ -135,7 +135,7 @@ def rejects(frame: pd.DataFrame) -> Figure:
 
 
 def daily_cost(frame: pd.DataFrame) -> Figure:
-    """Cost of each day and service: `usage_date`, `service`, `total_cost_usd`, and `is_anomaly`, which is marked."""
+    """Cost per day and service: `usage_date`, `service`, `total_cost_usd`; days with `is_anomaly` are marked."""
     with panels("Daily cost by service", _DAY, "cost (USD a day)") as (figure, (axes,)):
         flagged = frame.assign(is_anomaly=frame["is_anomaly"].eq(True))
         days = _days(flagged, ["total_cost_usd", "is_anomaly"], ["service"])
@@ -151,7 +151,7 @@ def daily_cost(frame: pd.DataFrame) -> Figure:
 
 
 def cost_by_org(frame: pd.DataFrame, top: int = 10) -> Figure:
-    """The `top` organisations by cost: `org_id` (named by `org_name` where the frame has it), `total_cost_usd`."""
+    """The `top` organisations by cost: `org_id` (shown as `org_name` if the frame has it), `total_cost_usd`."""
     with panels("Cost by organisation", "cost (USD)", "") as (figure, (axes,)):
         sums = _named(frame).assign(total_cost_usd=frame["total_cost_usd"].astype(float))
         table = sums.groupby(["org_id", "name"])["total_cost_usd"].sum().sort_values(ascending=False).head(top)
@@ -161,9 +161,9 @@ def cost_by_org(frame: pd.DataFrame, top: int = 10) -> Figure:
 
 
 def top_movers(frame: pd.DataFrame, top: int = 10) -> Figure:
-    """What changed most: `org_id` (`org_name`), `service`, `cost_7d`, `cost_14d` of one summary_date.
+    """The `top` changes of cost: `org_id` (`org_name`), `service`, `cost_7d`, `cost_14d` of one summary_date.
 
-    The change is that of the last 7 days against the 7 before: cost_7d − (cost_14d − cost_7d).
+    The change is the cost of the last 7 days minus that of the 7 days before: cost_7d − (cost_14d − cost_7d).
     """
     title = "Top movers: 7 days against the 7 before"
     with panels(title, "change of cost (USD)", "") as (figure, (axes,)):
@@ -180,7 +180,7 @@ def top_movers(frame: pd.DataFrame, top: int = 10) -> Figure:
 
 
 def anomalies(frame: pd.DataFrame, top: int = 12) -> Figure:
-    """The `top` anomalies by impact: `org_id` (`org_name`), `service`, `usage_date`, actual and `expected_cost_usd`."""
+    """The `top` anomalies by impact: `org_id` (`org_name`), `service`, `usage_date`, `actual_`/`expected_cost_usd`."""
     with panels("Anomalous days: expected and actual cost", "cost (USD)", "") as (figure, (axes,)):
         rows = _named(frame).assign(
             actual=frame["actual_cost_usd"].astype(float), expected=frame["expected_cost_usd"].astype(float)
@@ -198,11 +198,11 @@ def anomalies(frame: pd.DataFrame, top: int = 12) -> Figure:
 
 
 def revenue_bridge(frame: pd.DataFrame) -> Figure:
-    """From gross revenue over credits to net, and over taxes to what is due, of all rows: the mart's USD columns."""
+    """A bridge of sums over all rows: gross revenue − credits = net, + taxes = total due (USD columns of the mart)."""
     with panels("Revenue bridge", "", "USD") as (figure, (axes,)):
         columns = ["gross_revenue_usd", "credits_applied_usd", "net_revenue_usd", "taxes_usd", "total_due_usd"]
         gross, credits, net, taxes, due = (float(frame[name].astype(float).sum()) for name in columns)
-        steps = [  # text, foot of the bar, its height, what is written on it
+        steps = [  # name, foot of the bar, height of the bar, text on the bar
             ("gross", 0.0, gross, f"{gross:,.0f}"),
             ("credits", net, credits, f"−{credits:,.0f}"),
             ("net", 0.0, net, f"{net:,.0f}"),
@@ -221,9 +221,9 @@ def revenue_bridge(frame: pd.DataFrame) -> Figure:
 
 
 def tickets(frame: pd.DataFrame) -> Figure:
-    """Tickets a week by severity, and the share that broke their SLA: `ticket_date`, `severity`, total and breaches.
+    """Tickets per week by severity, and the share of tickets that broke their SLA. Weeks begin on Mondays.
 
-    Columns `total_tickets` and `sla_breach_count`. Weeks begin on Mondays.
+    Columns: `ticket_date`, `severity`, `total_tickets`, `sla_breach_count`.
     """
     title = "Support tickets and SLA breaches"
     frame, others = with_days(frame, "ticket_date")
@@ -243,7 +243,7 @@ def tickets(frame: pd.DataFrame) -> Figure:
 
 
 def tokens_and_cost(frame: pd.DataFrame) -> Figure:
-    """GenAI tokens above the cost of the same days: `usage_date`, `total_tokens`, `total_cost_usd`.
+    """GenAI tokens per day, above the cost per day: `usage_date`, `total_tokens`, `total_cost_usd`.
 
     Days without token counts (schema version 1 has none) have a cost and no bar.
     """
@@ -257,9 +257,9 @@ def tokens_and_cost(frame: pd.DataFrame) -> Figure:
 
 
 def carbon(frame: pd.DataFrame) -> Figure:
-    """Carbon of each day and the share of events that report it: the columns of carbon_impact.
+    """Carbon per day and the share of events that report it. A day without coverage has no carbon figure.
 
-    `usage_date`, `total_carbon_kg`, `events`, `events_with_carbon`. A day without coverage has no carbon figure.
+    Columns of carbon_impact: `usage_date`, `total_carbon_kg`, `events`, `events_with_carbon`.
     """
     with panels("Carbon and its coverage", _DAY, "kg CO₂e a day", "coverage") as (figure, (upper, lower)):
         days = _days(frame, ["total_carbon_kg", "events", "events_with_carbon"])
@@ -270,7 +270,7 @@ def carbon(frame: pd.DataFrame) -> Figure:
 
 
 def _days(frame: pd.DataFrame, sums: list[str], by: Sequence[str] = ()) -> pd.DataFrame:
-    """One row a day (and `by`) with these sums; a sum is null where all its values are."""
+    """One row per day (and `by`) with these sums. A sum is null if all its values are null."""
     ready = frame.assign(
         usage_date=pd.to_datetime(frame["usage_date"]), **{name: frame[name].astype(float) for name in sums}
     )
@@ -278,7 +278,7 @@ def _days(frame: pd.DataFrame, sums: list[str], by: Sequence[str] = ()) -> pd.Da
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows with `name`, short enough to stand beside a bar: the organisation's name if it is known, else its id."""
+    """Add a `name` that is short enough for a bar: the organisation's name if it is known, else its id."""
     known = frame["org_name"] if "org_name" in frame else pd.Series(None, index=frame.index, dtype=object)
     whole = known.astype(object).where(known.notna(), frame["org_id"].astype(str))
     return frame.assign(name=[shortened(name, _NAME_LENGTH) for name in whole])

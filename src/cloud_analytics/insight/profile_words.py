@@ -1,15 +1,15 @@
-"""A profile in words: its columns as the rows of a table, and lines to stand below it."""
+"""A profile in words: one table row per column, and lines about the source as a whole."""
 
 from __future__ import annotations
 
 from cloud_analytics.reading.profile import ColumnProfile, Gap, SourceProfile
 
 COLUMNS = ("column", "type", "nulls", "distinct", "range, or words with their rows")
-_SHOWN = 8  # words of a column, or gaps of a source
+_SHOWN = 8  # most words of a column, or gaps of a source, in a text
 
 
 def summary(profiled: SourceProfile) -> list[str]:
-    """What a profile says of its source as a whole: rows, warnings, matches, dates and their gaps; a line each."""
+    """Lines about the source as a whole: rows, warnings, matches with masters, dates and their gaps."""
     rejected = sum(profiled.quarantined.values())
     lines = [
         f"{profiled.rows:,} rows"
@@ -35,7 +35,7 @@ def summary(profiled: SourceProfile) -> list[str]:
 
 
 def describe(profiled: SourceProfile) -> list[tuple[str, str, str, str, str]]:
-    """A row of texts for each column of a source, as `COLUMNS` names them."""
+    """One tuple of texts per column of a source, with the fields of `COLUMNS`."""
     return [
         (name, found.type, f"{found.nulls:,}", f"{found.distinct:,}", content(found))
         for name, found in columns(profiled).items()
@@ -43,13 +43,13 @@ def describe(profiled: SourceProfile) -> list[tuple[str, str, str, str, str]]:
 
 
 def columns(profiled: SourceProfile) -> dict[str, ColumnProfile]:
-    """The columns of a source in Silver, then those that Bronze has as they were written."""
+    """The columns of a source in Silver, then its columns in Bronze as they were written."""
     written = {f"{name} (as written)": found for name, found in profiled.as_written.items()}
     return {**profiled.columns, **written}
 
 
 def content(found: ColumnProfile) -> str:
-    """The most frequent words of a column with their rows, or its range; empty for keys and free text."""
+    """The most frequent words of a column with their row counts, or its range; empty for keys and free text."""
     if found.vocabulary is not None:
         words = [f"{word} {rows:,}" for word, rows in list(found.vocabulary.items())[:_SHOWN]]
         more = found.distinct - len(words)

@@ -1,4 +1,4 @@
-"""What the usual streaming recipe would have kept of a landing folder: a demonstration, in Spark."""
+"""A demonstration in Spark: how many events of a landing folder the usual streaming recipe would keep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files, ha
 
 @dataclass(frozen=True)
 class RecipeOutcome:
-    """The rows that the recipe read and kept, and the micro-batches that it took."""
+    """The number of rows that the recipe read and kept, and the number of its micro-batches."""
 
     rows: int
     kept: int
@@ -26,7 +26,7 @@ class RecipeOutcome:
 
     @property
     def lost_share(self) -> float:
-        """The share of the rows that did not come out (0-1); true duplicates are among them."""
+        """The share of rows that the recipe dropped (0-1), true duplicates included."""
         return 1 - self.kept / self.rows if self.rows else 0.0
 
 
@@ -39,12 +39,12 @@ def usual_recipe(
 ) -> RecipeOutcome:
     """Run the recipe of most tutorials, `withWatermark` + `dropDuplicates`, over a landing folder and count its rows.
 
-    It writes nothing into the lake. Spark's own JSON source reads the files that the pipeline would read with these
-    settings. Events that lie further behind the newest one than the watermark are lost. (Spark 3.5 filters by the
-    watermark of the micro-batch before the last: one more micro-batch comes through than `watermark_would_drop` says.)
+    The recipe writes nothing into the lake. Spark's JSON source reads the files that the pipeline would read with these
+    settings. Events older than the newest one by more than the watermark are lost. (Spark 3.5 filters by the watermark
+    of the micro-batch before the previous one, so one more micro-batch passes than `watermark_would_drop` says.)
     """
     batches: list[int] = []
-    # Recipes commonly go on when a file cannot be read to its end, and keep what came before.
+    # Most recipes ignore corrupt files: they keep the rows before the error and go on.
     options = {"pathGlobFilter": NAME_PATTERN, "ignoreCorruptFiles": "true", "ignoreMissingFiles": "true"}
     schema = "event_id string, timestamp string"
 
@@ -75,8 +75,8 @@ def usual_recipe(
 def _source(landing: FileSystem, settings: LandingSettings, links: Path) -> str:
     """The folder that Spark reads. For a local landing folder it holds links to the files that the pipeline would read.
 
-    Spark reads whatever lies in a folder: it would follow a link to anywhere, wait until somebody writes to a pipe, and
-    fail at a line that does not fit in memory. An object store has no links and no pipes.
+    Spark reads everything in a folder: it would follow any link, wait until somebody writes to a pipe, and fail at a
+    line that does not fit in memory. An object store has no links and no pipes.
     """
     if not isinstance(landing, LocalFileSystem):
         return escape_glob(f"{landing.root}/{FOLDER}")

@@ -1,4 +1,4 @@
-"""The style of every plot, the parts that plots share, and plots as elements of a web page."""
+"""The style of all plots, parts that plots share, and the conversion of plots to SVG elements."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ _FEWEST_DAYS = 7
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Plots as the package means them, whatever a `matplotlibrc` says of colours, sizes, LaTeX or the time zone."""
+    """Draw without the settings of a user's `matplotlibrc` for colours, sizes, LaTeX and the time zone."""
     with mpl.rc_context():
-        mpl.rcdefaults()  # but for a few settings, of which one changes what is drawn
+        mpl.rcdefaults()  # keeps a few settings; only one of these changes a plot
         mpl.rcParams["timezone"] = "UTC"
         yield
 
 
 @contextmanager
 def panels(title: str, x: str, *y: str) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure with one panel for each `y` label; the panels stand above each other over a common x axis."""
+    """A figure with one panel per `y` label; the panels lie one above the other and share the x axis."""
     with plt.rc_context(_STYLE):
-        figure = plt.figure(layout="constrained")  # by pyplot: Jupyter shows pictures from its first figure on
+        figure = plt.figure(layout="constrained")  # by pyplot: Jupyter shows no figure before pyplot made its first one
         plt.close(figure)
         figure.set_figheight(figure.get_figheight() * (0.75 + 0.25 * len(y)))
         column: list[Axes] = list(figure.subplots(len(y), sharex=True, squeeze=False)[:, 0])
@@ -72,7 +72,7 @@ def panels(title: str, x: str, *y: str) -> Iterator[tuple[Figure, Sequence[Axes]
 
 
 def dates(axes: Axes) -> None:
-    """Mark days, weeks or months along the x axis, whichever are readable; never parts of a day."""
+    """Mark days, weeks or months on the x axis, as far as readable, but never parts of a day."""
     first, last = axes.dataLim.intervalx
     if 0 <= last - first < _FEWEST_DAYS:
         axes.set_xlim((first + last - _FEWEST_DAYS) / 2, (first + last + _FEWEST_DAYS) / 2)
@@ -82,7 +82,7 @@ def dates(axes: Axes) -> None:
 
 
 def stack(axes: Axes, table: pd.DataFrame, width: float = 0.9, colours: Sequence[str] = PALETTE) -> None:
-    """Draw a bar for each row of `table`, stacked by its columns."""
+    """Draw one bar per row of `table`, stacked by its columns."""
     below = pd.Series(0.0, index=table.index)
     for name, colour in zip(table.columns, itertools.cycle(colours)):
         axes.bar(table.index, table[name], bottom=below, width=width, color=colour, label=label(name))
@@ -90,7 +90,7 @@ def stack(axes: Axes, table: pd.DataFrame, width: float = 0.9, colours: Sequence
 
 
 def names(axes: Axes, texts: Sequence[str]) -> None:
-    """Name horizontal bars, the first one on top; the figure grows with their number."""
+    """Label horizontal bars, the first one on top, and set the height of the figure by their number."""
     axes.set_yticks(range(len(texts)), [label(text) for text in texts])
     axes.xaxis.set_major_formatter(_NUMBERS)
     axes.set_ylim(max(len(texts), 4) - 0.5, -0.5)
@@ -107,15 +107,15 @@ def shortened(text: object, length: int) -> str:
 
 
 def label(text: object) -> str:
-    """A text from the data so that matplotlib draws it unchanged.
+    """Change a text from the data so that matplotlib draws it literally, without leading underscores.
 
-    Text between two $ would be taken for TeX, and a legend leaves out what begins with an underscore.
+    matplotlib takes text between two $ for TeX, and leaves texts that begin with an underscore out of a legend.
     """
     return shortened(text, _LABEL_LENGTH).replace("$", r"\$").lstrip("_")
 
 
 def finish(figure: Figure, frame: pd.DataFrame) -> Figure:
-    """The figure with its legend below the panels; without rows it says that there is nothing to show."""
+    """Add the legend below the panels; if the frame has no rows, add a text that says so instead."""
     if frame.empty:
         axes = figure.axes[0]
         axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center")
@@ -130,16 +130,16 @@ def finish(figure: Figure, frame: pd.DataFrame) -> Figure:
 
 
 def svg(figure: Figure) -> Markup:
-    """A figure as an `<svg>` element whose texts and axes take the colour of the page around them.
+    """Convert a figure to an `<svg>` element whose texts and axes take the text colour of the page.
 
-    The same figure gives the same element, without its date and the version of matplotlib.
+    The same figure always gives the same element, because it holds neither a date nor the version of matplotlib.
     """
     drawn, no_metadata = StringIO(), dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    style: Any = {"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}  # ids that no other figure has
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": figure.get_suptitle()}  # unique ids per figure
     with mpl.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts draw what matplotlib's lack
+        warnings.filterwarnings("ignore", message="Glyph")  # the browser has fonts for glyphs that matplotlib lacks
         figure.savefig(drawn, format="svg", transparent=True, metadata=no_metadata)
     text = drawn.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
-    text = re.sub(r' (xmlns(:xlink)?="[^"]*"|id="[\w.]+_\d+")', "", text)  # not needed in HTML; these ids would repeat
-    return Markup(on_a_page(text))  # matplotlib has escaped what is markup
+    text = re.sub(r' (xmlns(:xlink)?="[^"]*"|id="[\w.]+_\d+")', "", text)  # HTML needs no xmlns; these ids repeat
+    return Markup(on_a_page(text))  # matplotlib has already escaped markup

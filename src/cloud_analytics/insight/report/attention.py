@@ -14,12 +14,12 @@ from cloud_analytics.insight.report.view import Cell, Section, Table, Tile, rows
 
 _OF_A_KIND = 2
 _LEAKS = ("underbilled", "not_invoiced")
-# A headline figure, and what somebody has to decide about it: rows of who, what, USD, why.
+# A headline figure, and rows (who, what, USD, why) on which somebody has to decide.
 _Topic = tuple[Tile, list[list[Cell]]]
 
 
 def attention(facts: Facts) -> Section:
-    """The headline figures, and the largest of each kind of thing that somebody has to look at."""
+    """The headline figures, and the largest items of each topic that need a decision."""
     topics = [topic(facts) for topic in (_month, _budgets, _anomalies, _shifts, _leaks, _backlog, _breaches, _lines)]
     decisions = [row for _, found in topics for row in found]
     caption = f"To decide: the {_OF_A_KIND} largest of each kind"
@@ -48,7 +48,7 @@ def _lead(facts: Facts) -> str:
 
 
 def _month(facts: Facts) -> _Topic:
-    """The cost of the last month, to date; compared with the same days of the month before if usage covers it."""
+    """The cost of the last month to date, compared with the same days of the month before if usage covers them."""
     if facts.last_date is None or facts.usage.empty:
         return Tile("cost of the month", number(None), "no usage yet"), []
     last, costs, days = facts.last_date, facts.usage["total_cost_usd"], facts.usage["usage_date"]
@@ -138,7 +138,7 @@ def _leaks(facts: Facts) -> _Topic:
 
 
 def _leaking(facts: Facts) -> pd.DataFrame:
-    """Months of organisations that usage covers and that were invoiced too little or not at all, largest first."""
+    """Months of organisations that usage covers and that were underbilled or not invoiced, largest difference first."""
     found = facts.billing
     return found[found["covers_month"].astype(bool) & found["status"].isin(_LEAKS)]
 

@@ -1,4 +1,4 @@
-"""What the report shows, read from the lake: aggregated there, then small enough for pandas."""
+"""Read the data of the report from the lake. DuckDB aggregates them, so that the results are small for pandas."""
 
 from __future__ import annotations
 
@@ -23,61 +23,61 @@ from cloud_analytics.reading.lateness import Freshness, freshness
 from cloud_analytics.reading.periods import Month, closed_months
 from cloud_analytics.reading.profile import SourceProfile, profile
 
-_BATCH_SIZES = (1, 5, 20, 100)  # files of a micro-batch, for which the losses of a watermark are counted
+_BATCH_SIZES = (1, 5, 20, 100)  # files per micro-batch, for the count of events that a watermark loses
 
 
 def _query(text: str) -> Any:
-    """A field of `Facts` that holds the frame of this query. The columns that name a row come first."""
+    """A field of `Facts` that `read` fills with the frame of this query. The key columns of a row come first."""
     return field(metadata={"query": text})
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything the report shows. Frames have the marts' column names; amounts are Decimal, in USD.
+    """All data of the report. Frames have the column names of the marts; amounts are Decimal, in USD.
 
-    Where the lake has nothing to say, a frame is empty.
+    A frame is empty if the lake has no data for it.
     """
 
     lake: str
     made: datetime
     watermark: timedelta
     missing: list[str]  # masters that never arrived
-    names: dict[str, str]  # org_id → org_name, where it is known
+    names: dict[str, str]  # org_id → org_name; unknown names are missing
     last_date: date | None  # the last day of `windows`
     anomalies: pd.DataFrame  # cost_anomaly_mart, the largest impact first, with a `reason` in words
-    shifts: pd.DataFrame  # one row an (org, service, signal), the largest rise first (insight.alerts)
+    shifts: pd.DataFrame  # one row per (org, service, signal), the largest rise first (insight.alerts)
     budget_alerts: list[BudgetAlert]
     kept_forecasts: list[KeptForecast]
-    signals: list[Check]  # whether tokens, carbon, invoices and currencies mean anything (F1 to F4)
+    signals: list[Check]  # whether tokens, carbon, invoices and currencies are informative (F1 to F4)
     profile: dict[str, SourceProfile]  # source → its profile
     closed: list[Month]  # the months that finance has closed
-    audit: Audit | None  # None: the landing folder is not there
-    flow: pd.DataFrame  # the rows of each zone (reading.flow); empty where the landing folder is not there
-    batches: pd.DataFrame  # one row a micro-batch
-    losses: pd.DataFrame  # one row a size of micro-batches: files_per_batch, events, lost
+    audit: Audit | None  # None: there is no landing folder
+    flow: pd.DataFrame  # the rows of each zone (reading.flow); empty without a landing folder
+    batches: pd.DataFrame  # one row per micro-batch (reading.lateness)
+    losses: pd.DataFrame  # one row per micro-batch size: files_per_batch, events, lost
     fresh: Freshness
-    # one row a (usage_date, service): total_cost_usd
+    # one row per (usage_date, service): total_cost_usd
     usage: pd.DataFrame = _query("""
         SELECT usage_date, service, sum(total_cost_usd) AS total_cost_usd
         FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY ALL""")
-    # one row an org_id: total_cost_usd
+    # one row per org_id: total_cost_usd
     orgs: pd.DataFrame = _query("""
         SELECT org_id, sum(total_cost_usd) AS total_cost_usd
         FROM gold.org_daily_usage_by_service GROUP BY ALL ORDER BY org_id""")
-    # one row a tag_key: cost_usd, and of it untagged_usd and conflicting_usd
+    # one row per tag_key: cost_usd, and its parts untagged_usd and conflicting_usd
     tags: pd.DataFrame = _query("""
         SELECT tag_key, sum(cost_usd) AS cost_usd,
             coalesce(sum(cost_usd) FILTER (tag_value = '(untagged)'), 0) AS untagged_usd,
             coalesce(sum(cost_usd) FILTER (tag_value = '(conflicting)'), 0) AS conflicting_usd
         FROM gold.tag_cost_daily GROUP BY ALL ORDER BY tag_key""")
-    # one row an (org, service), the largest change first: the last 7 days, and the 7 before
+    # one row per (org, service), the largest change first: cost of the last 7 days and of the 7 days before
     windows: pd.DataFrame = _query("""
         SELECT org_id, service, cost_7d, cost_14d, cost_14d - cost_7d AS cost_before,
             cost_7d - (cost_14d - cost_7d) AS change_usd
         FROM gold.org_service_cost_summary
         WHERE summary_date = (SELECT max(summary_date) FROM gold.org_service_cost_summary)
         ORDER BY abs(change_usd) DESC, org_id, service""")
-    # one row a billing_month
+    # one row per billing_month
     revenue: pd.DataFrame = _query("""
         SELECT billing_month, sum(COLUMNS(['gross_revenue_usd', 'credits_applied_usd', 'net_revenue_usd', 'taxes_usd',
             'total_due_usd']))
@@ -85,18 +85,18 @@ class Facts:
     # billing_reconciliation, the largest difference first
     billing: pd.DataFrame = _query("""
         SELECT * FROM gold.billing_reconciliation ORDER BY abs(difference_usd) DESC, org_id, month""")
-    # one row a (ticket_date, severity)
+    # one row per (ticket_date, severity)
     tickets: pd.DataFrame = _query("""
         SELECT ticket_date, severity, sum(COLUMNS(['total_tickets', 'open_tickets', 'sla_breach_count']))::BIGINT
         FROM gold.tickets_by_org_date GROUP BY ALL ORDER BY ticket_date, severity""")
-    # one row a severity, at the end of the last day
+    # one row per severity, at the end of the last day
     backlog: pd.DataFrame = _query("""
         SELECT backlog_date, severity, sum(open_tickets)::BIGINT AS open_tickets,
             max(oldest_open_days) AS oldest_open_days, sum(open_over_7_days)::BIGINT AS open_over_7_days
         FROM gold.support_backlog_daily
         WHERE backlog_date = (SELECT max(backlog_date) FROM gold.support_backlog_daily)
         GROUP BY ALL ORDER BY severity""")
-    # one row a severity: resolved tickets, and how many verdicts contradict the days they took
+    # one row per severity: resolved tickets, and how many SLA verdicts contradict the days to resolution
     sla: pd.DataFrame = _query("""
         WITH resolved AS (
             SELECT coalesce(severity, 'unknown') AS severity, sla_breached,
@@ -108,43 +108,43 @@ class Facts:
             count(*) FILTER (sla_breached AND days = 0) AS breached_at_once,
             count(*) FILTER (NOT sla_breached AND days > breached_days) AS kept_but_long
         FROM compared GROUP BY ALL ORDER BY severity""")
-    # one row a month: responses, tickets, score (the sum of all), good (scores of 4 and 5)
+    # one row per month: responses, tickets, score (the sum of all scores), good (the number of scores of 4 and 5)
     csat: pd.DataFrame = _query("""
         SELECT month, sum(responses)::BIGINT AS responses, sum(tickets)::BIGINT AS tickets,
             coalesce(sum(round(top_2_box_rate * responses)), 0)::BIGINT AS good,
             sum((avg_csat::DECIMAL(20, 10) * responses::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
         FROM gold.csat_trends GROUP BY ALL ORDER BY month""")
-    # one row a month: surveys, score (the sum of all)
+    # one row per month: surveys, score (the sum of all scores)
     nps: pd.DataFrame = _query("""
         SELECT month, sum(surveys)::BIGINT AS surveys,
             sum((avg_nps::DECIMAL(20, 10) * surveys::DECIMAL(18, 0))::DECIMAL(28, 6)) AS score
         FROM gold.nps_by_org_month GROUP BY ALL ORDER BY month""")
-    # one row a usage_date; counted_cost_usd is the cost of the rows that have tokens
+    # one row per usage_date; counted_cost_usd is the cost of the rows that have tokens
     genai: pd.DataFrame = _query("""
         SELECT usage_date, sum(total_tokens) AS total_tokens, sum(total_cost_usd) AS total_cost_usd,
             sum(total_cost_usd) FILTER (total_tokens IS NOT NULL) AS counted_cost_usd
         FROM gold.genai_tokens_by_org_date GROUP BY ALL ORDER BY usage_date""")
-    # one row a usage_date
+    # one row per usage_date
     carbon: pd.DataFrame = _query("""
         SELECT usage_date, sum(total_carbon_kg) AS total_carbon_kg,
             sum(COLUMNS(['events', 'events_with_carbon']))::BIGINT
         FROM gold.carbon_impact GROUP BY ALL ORDER BY usage_date""")
-    # one row an org_id, of the newest forecast, the largest expected_usd first
+    # one row per org_id of the newest forecasts, the largest expected_usd first
     forecasts: pd.DataFrame = _query("""
         SELECT * FROM gold.cost_forecast WHERE as_of_date = (SELECT max(as_of_date) FROM gold.cost_forecast)
         ORDER BY expected_usd DESC, org_id""")
 
     def org(self, org_id: Any) -> str:
-        """An organisation as `name (id)`, or as its id where the name is not known."""
+        """An organisation as `name (id)`, or as its id if the name is unknown."""
         name = self.names.get(org_id)
         return f"{name} ({org_id})" if name else str(org_id)
 
     def with_names(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The frame with `org_name`, as the plots take it."""
+        """Add the column `org_name`, which the plots use."""
         return frame.assign(org_name=frame["org_id"].map(self.names))
 
     def lacking(self, master: str, otherwise: str) -> str:
-        """What to do about a master that never arrived; for one that did, the sentence `otherwise`."""
+        """The remedy if the master never arrived; if it did, the sentence `otherwise`."""
         if master not in self.missing:
             return otherwise
         return (
@@ -152,12 +152,12 @@ class Facts:
         )
 
     def distrust(self, *ids: str) -> list[str]:
-        """A warning for each of these signals (F1 to F4) that the data do not carry."""
+        """The warnings of these checks (F1 to F4), for figures that the data make uninformative."""
         return [check.warning for check in self.signals if check.id in ids and check.warning]
 
 
 def read(lake: LakeReader, landing: ReadableFiles, config: Config, made: datetime | None = None) -> Facts:
-    """Everything the report shows. UsageError when Gold holds nothing."""
+    """Read all data of the report. `made` is the time of the report (None: now). UsageError if Gold has no files."""
     if not lake.files.files("gold"):
         raise UsageError(
             f"the lake {lake.root} holds no Gold yet; run `cloud-analytics run` first, or give another one with --lake"

@@ -1,4 +1,4 @@
-"""Money: what comes next, what was billed, and what was invoiced against what was used."""
+"""The sections on money: forecasts, revenue, and invoices compared with usage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AMOUNTS = {"usage (USD)": "usage_cost_usd", "invoiced (USD)": "invoiced_usd", "
 
 
 def _usd_columns(columns: Mapping[str, str], decimals: int = 2) -> dict[str, Callable[[Mapping[str, Any]], Cell]]:
-    """Columns of a table for amounts: each heading with a function that shows its column of a record, in USD."""
+    """Heading → a function that formats the amount in this column of a record, in USD."""
 
     def amount(column: str) -> Callable[[Mapping[str, Any]], Cell]:
         return lambda record: usd(record[column], decimals)
@@ -33,7 +33,7 @@ def _usd_columns(columns: Mapping[str, str], decimals: int = 2) -> dict[str, Cal
 
 
 def outlook(facts: Facts) -> Section:
-    """The newest forecast, and those of months that are over."""
+    """The newest forecasts, and the accuracy of the forecasts of past months."""
     title, found = "What comes next", facts.forecasts
     if found.empty:
         return Section("outlook", title, "No forecast has been made: `run` and `reconcile` end with one.")
@@ -114,7 +114,7 @@ def revenue(facts: Facts) -> Section:
 
 
 def billing(facts: Facts) -> Section:
-    """Which months of an organisation were billed too little, too much or not at all, and what may explain it."""
+    """Which months of an organisation were underbilled, overbilled or not invoiced, and what may explain it."""
     title, found = "Invoices against usage", facts.billing
     if found.empty or "billing_monthly" in facts.missing:
         return Section("billing", title, facts.lacking("billing_monthly", "There is neither usage nor an invoice."))
@@ -156,7 +156,7 @@ def billing(facts: Facts) -> Section:
 
 
 def _reasons(facts: Facts) -> Table:
-    """From usage to invoices: the usage, each reason with its months and USD, the invoices."""
+    """A table from usage to invoices: the usage, each reason with its months and amount in USD, the invoices."""
     found = facts.billing
     reasons = [
         ("usage", found["usage_cost_usd"] != 0, "usage_cost_usd"),

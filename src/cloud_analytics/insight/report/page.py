@@ -1,4 +1,4 @@
-"""The page: all sections through one template, with plots as SVG in the page's own ink."""
+"""Render all sections with one template. Plots are SVG elements in the text colour of the page."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _SECTIONS = (
     trust.quality,
     trust.timeliness,
 )
-_WIDTH, _HEIGHT = 4.6, 0.85  # inches, as wide as a phone, so that texts stay readable there; a share of the height
+_WIDTH, _HEIGHT = 4.6, 0.85  # width in inches, that of a phone, so that texts stay readable; factor for the height
 
 
 def render(facts: Facts) -> str:
-    """The whole page as HTML: no script, nothing loaded from anywhere; every text from the data is escaped.
+    """The whole page as HTML, without scripts and without external resources. Every text from the data is escaped.
 
-    That is: what is markup, and what hides text or turns its order round. No setting of the machine changes a plot.
+    Escaping covers markup, and characters that hide text or reverse its order. Settings of the machine change no plot.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cloud_analytics.insight.report", ""),
         autoescape=True,
-        # HTML, such as a plot, is shown as it is.
+        # Values that are HTML already, such as a plot, are not escaped.
         finalize=lambda value: value if hasattr(value, "__html__") else on_a_page(str(value)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -58,11 +58,11 @@ def render(facts: Facts) -> str:
 
 
 def narrow(figure: Figure) -> Markup:
-    """A figure as an `<svg>` element that fits a phone."""
+    """Convert a figure to an `<svg>` element that fits a phone."""
     figure.set_size_inches(_WIDTH, figure.get_figheight() * _HEIGHT)
     return svg(figure)
 
 
 def code(text: str) -> Markup:
-    """A text as HTML in which `backticks` become code."""
+    """Convert a text to HTML, with `backticks` as code elements."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(on_a_page(text)))))

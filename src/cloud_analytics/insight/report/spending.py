@@ -1,4 +1,4 @@
-"""What usage costs: by service and organisation, top movers, anomalies; what a unit costs: tokens, carbon."""
+"""The sections on usage: cost by service and organisation, top movers, anomalies, unit cost of tokens, carbon."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DETECTORS = {
 
 
 def cost(facts: Facts) -> Section:
-    """What usage cost, by service and by organisation."""
+    """The cost of usage by service and by organisation."""
     title = "Cost by service and organisation"
     if facts.usage.empty:
         return Section("cost", title, "No usage events have reached Gold yet: there is no cost to show.")
@@ -67,7 +67,7 @@ def cost(facts: Facts) -> Section:
 
 
 def _costs(facts: Facts, key: str) -> dict[str, Callable[[Any], Cell]]:
-    """Columns for a service or an organisation, which `key` names: cost, share, last 7 days and their change."""
+    """Table columns per `key` (service or org_id): cost, share of the cost, cost of the last 7 days, its change."""
     whole = total(facts.usage["total_cost_usd"])
 
     def last_days(row: Any, column: str) -> Any:
@@ -82,7 +82,7 @@ def _costs(facts: Facts, key: str) -> dict[str, Callable[[Any], Cell]]:
 
 
 def _closed_month(month: Month) -> str:
-    """What the figures of a closed month are, and what they leave out."""
+    """A note on a closed month: the date of its figures, and the restatements that they do not include."""
     note = f"{month.month} is closed: its figures here are those of {str(month.closed_at)[:10]}"
     if not month.restated_rows:
         return f"{note}, and nothing was restated since."
@@ -91,7 +91,7 @@ def _closed_month(month: Month) -> str:
 
 
 def movers(facts: Facts) -> Section:
-    """Services of organisations whose cost changed most: the last 7 days against the 7 before."""
+    """Services of organisations whose cost changed most between the last 7 days and the 7 days before."""
     title, found = "Top movers", facts.windows
     if found.empty or facts.last_date is None:
         return Section("movers", title, "No usage yet, so nothing has moved.")
@@ -123,7 +123,7 @@ def movers(facts: Facts) -> Section:
 
 
 def anomalies(facts: Facts) -> Section:
-    """Days that cost far more than expected, with what caused them."""
+    """Days that cost far more than expected, with their causes."""
     title, found = "Anomalies and their causes", facts.anomalies
     top_shifts = facts.shifts.head(_TOP)
     shifts = Table.of(
@@ -167,7 +167,7 @@ def anomalies(facts: Facts) -> Section:
 
 
 def efficiency(facts: Facts) -> Section:
-    """Tokens and what a million of them costs, carbon and its coverage."""
+    """GenAI tokens and the cost of a million tokens; carbon and its coverage."""
     notes = [
         "The unit cost takes only the days of organisations that tell their tokens: events of version 1 have none."
         " Coverage is the share of events that report carbon.",

@@ -1,4 +1,4 @@
-"""Tickets, what waits, broken SLAs, and what customers say."""
+"""The section on support: tickets, backlog, SLA breaches, and ratings by customers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SEVERITIES = ("critical", "high", "medium", "low")
 
 
 def support(facts: Facts) -> Section:
-    """Tickets, SLA breaches and what customers say."""
+    """Tickets, backlog, SLA breaches and ratings by customers."""
     title, found = "Support", facts.tickets
     if found.empty:
         return Section("support", title, facts.lacking("support_tickets", "There are no tickets."))
@@ -53,7 +53,7 @@ def support(facts: Facts) -> Section:
 
 
 def _backlog(found: pd.DataFrame) -> Table:
-    """What waited at the end of the last day, by severity, and in all."""
+    """The open tickets at the end of the last day, by severity and in total."""
     if found.empty:
         return Table("Backlog", (), ())
     oldest = max((days for days in found["oldest_open_days"] if known(days)), default=None)
@@ -72,8 +72,8 @@ def _backlog(found: pd.DataFrame) -> Table:
 
 
 def _satisfaction(facts: Facts) -> Table:
-    """What customers said, month by month: scores of tickets, and surveys."""
-    # As objects: a month that only one of them has would turn the other's counts into floats.
+    """Ratings by customers per month: scores of tickets, and surveys."""
+    # As objects, because pandas would turn counts into floats if a month is missing in one of the two frames.
     scores, surveys = facts.csat.astype(object), facts.nps.astype(object)
     months = scores.merge(surveys, on="month", how="outer", suffixes=("", "_nps")).sort_values("month")
     return Table.of(
@@ -92,7 +92,7 @@ def _satisfaction(facts: Facts) -> Table:
 
 
 def _contradictions(found: pd.DataFrame) -> Table:
-    """By severity, how many SLA verdicts contradict the days that the tickets took."""
+    """By severity, the number of SLA verdicts that contradict the days from creation to resolution."""
     return Table.of(
         "SLA verdicts that contradict the days they took",
         rows(by_severity(found)),
@@ -107,6 +107,6 @@ def _contradictions(found: pd.DataFrame) -> Table:
 
 
 def by_severity(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the severest first; words that are none of the four come last."""
+    """Sort the rows by severity, the highest first; unknown words come last."""
     order = {word: place for place, word in enumerate(_SEVERITIES)}
     return frame.sort_values("severity", key=lambda words: words.map(lambda word: (order.get(word, 9), word)))

@@ -1,4 +1,4 @@
-"""Why the figures can be trusted: data quality, late data, freshness."""
+"""The sections on trust in the figures: data quality, late data, freshness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloud_analytics.reading.profile import SourceProfile
 
 
 def quality(facts: Facts) -> Section:
-    """The conservation law, what was rejected by which rule, and a profile of the data that stayed."""
+    """The conservation law, the rejected records by rule, and a profile of the accepted data."""
     title = "Data quality"
     notes = [f"Missing: {', '.join(facts.missing)}. What depends on them is empty."] if facts.missing else []
     matches = facts.profile[EVENTS].matches
@@ -74,7 +74,7 @@ def quality(facts: Facts) -> Section:
 
 
 def _profile(source: str, found: SourceProfile) -> list[Cell]:
-    """A source in a row: rows, warnings, dates and their gaps, and how many rows find their masters."""
+    """One table row per source: rows, warnings, dates and their gaps, and the share of rows that find each master."""
     dates = found.dates
     missing = plural(sum(gap.length for gap in dates.gaps), dates.step)
     return [
@@ -87,7 +87,7 @@ def _profile(source: str, found: SourceProfile) -> list[Cell]:
 
 
 def _columns(source: str, found: SourceProfile) -> Fold:
-    """A source column by column, below its warnings, gaps and matches."""
+    """The columns of a source as a table, below the lines on its warnings, gaps and matches."""
     columns: list[list[Cell]] = [
         [name, column.type, number(column.nulls), number(column.distinct), profile_words.content(column)]
         for name, column in profile_words.columns(found).items()
@@ -97,7 +97,7 @@ def _columns(source: str, found: SourceProfile) -> Fold:
 
 
 def timeliness(facts: Facts) -> Section:
-    """How old the newest data are, how late events came, and what a plain watermark would have made of it."""
+    """How old the newest data are, how late events arrived, and how many a plain watermark would have lost."""
     title, fresh = "Freshness and late data", [_freshness(facts)]
     batches = facts.batches
     if batches.empty or facts.fresh.newest_event is None:
@@ -141,7 +141,7 @@ def _freshness(facts: Facts) -> Table:
 
 
 def _duration(length: timedelta) -> str:
-    """`2 hours`: a length of time in the largest unit that divides it."""
+    """A length of time in the largest unit that divides it: `2 hours`."""
     for unit, seconds in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         amount, rest = divmod(int(length.total_seconds()), seconds)
         if amount and not rest:

@@ -1,4 +1,4 @@
-"""What a page is made of: sections with tiles, plots and tables."""
+"""The parts of a page: sections with tiles, plots and tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from cloud_analytics.insight.numbers import Value
 
-# In characters: a longer text is a sentence; the width of a phone and of half a page; the gap between two columns.
+# In characters: the longest text that is not a sentence, the width of a phone and of half a page, the column gap.
 _LONG, _PHONE, _HALF_A_PAGE, _GAP = 40, 36, 86, 2
 
 Cell = str | Value
@@ -19,7 +19,7 @@ Cell = str | Value
 
 @dataclass(frozen=True)
 class Tile:
-    """One headline figure, and what puts it into proportion."""
+    """One headline figure, with a note that puts it into proportion."""
 
     name: str
     value: Value
@@ -28,7 +28,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings, which hold the units. The first column names the row."""
+    """Rows under headings; units are in the headings. The first column names the row."""
 
     caption: str
     columns: Sequence[str]
@@ -36,11 +36,11 @@ class Table:
 
     @classmethod
     def of(cls, caption: str, records: Iterable[Any], columns: Mapping[str, Callable[[Any], Cell]]) -> Table:
-        """One row a record: under each heading stands what its function returns for the record."""
+        """One row per record; each heading has a function that returns the cell for a record."""
         return cls(caption, list(columns), [[cell(record) for cell in columns.values()] for record in records])
 
     def kind(self, column: int) -> str:
-        """How a column is set: `number`, `long` (sentences), or nothing for words."""
+        """The CSS class of a column: `number`, `long` (sentences), or empty for words."""
         cells = [row[column] for row in self.rows]
         if any(isinstance(cell, Value) and cell.exact for cell in cells):
             return "number"
@@ -48,18 +48,18 @@ class Table:
 
     @property
     def figures(self) -> int:
-        """How many columns stand side by side on a phone: all but the first and the long ones."""
+        """The number of columns side by side on a phone: all but the first and the long ones."""
         return sum(self.kind(column) != "long" for column in range(1, len(self.columns)))
 
     @property
     def full(self) -> bool:
-        """Whether it needs the whole width of a page."""
+        """Whether the table needs the whole width of a page."""
         long = any(self.kind(column) == "long" for column in range(len(self.columns)))
         return long or self._width + _GAP * len(self.columns) > _HALF_A_PAGE
 
     @property
     def stacked(self) -> bool:
-        """Whether a phone is too narrow to show the names of rows beside their figures."""
+        """Whether a phone is too narrow to show row names and figures side by side."""
         return self._width > _PHONE
 
     @property
@@ -81,7 +81,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Section:
-    """`lead` is the section in a sentence; tiles, plots and tables show it, notes explain it, folds hold details.
+    """`lead` summarises the section in a sentence; notes explain its tiles, plots and tables; folds hold details.
 
     The page leaves out a table that has no rows.
     """
@@ -97,5 +97,5 @@ class Section:
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a frame, each with its columns as attributes."""
+    """Iterate over the rows of a frame; each row has its columns as attributes."""
     return iter(frame.itertuples(index=False))
