@@ -1,1 +1,1 @@
-"""The serving tables in a browser (Streamlit): each page asks prepared questions, and looks again every few seconds."""
+"""The serving tables in a browser (Streamlit): each page runs prepared queries, and again every few seconds."""

@@ -1,4 +1,4 @@
-"""Anomalies and shifts: days that stand out and costs that stay higher, the largest first, with what caused them."""
+"""The page on anomalies and shifts: anomalous days and lasting rises of cost, the largest first, with their causes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHIFT = (
 
 
 def page(source: Source) -> None:
-    """Show what stands out: the provider's newest month, then one organisation."""
+    """Show the anomalous days of the provider's newest month, then the anomalies and shifts of one organisation."""
     st.title("What stands out, and why?", anchor=False)
     month = source.months()[0]
     st.subheader(f"On how many days of {month} did a service of an organisation stand out?", anchor=False)

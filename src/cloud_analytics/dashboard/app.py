@@ -1,4 +1,4 @@
-"""The pages as Streamlit runs them. Each reads its tables again every few seconds, so that a stream is seen."""
+"""The Streamlit app. Each page reads its tables again every few seconds, so that it shows what a stream adds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGES: dict[str, Callable[[Source], None]] = {
 
 @st.fragment(run_every=REFRESH)
 def show(name: str) -> None:
-    """Show a page, or the one sentence that says what is lacking."""
+    """Show a page, or one sentence that says which data are missing."""
     try:
         PAGES[name](Source.current)
     except CloudAnalyticsError as error:
@@ -35,9 +35,9 @@ def show(name: str) -> None:
 
 
 def main() -> None:
-    """Show the page that the reader chose; one line to a session without the token."""
+    """Show the page that the reader chose; a session without the token gets only one line."""
     st.set_page_config("Cloud Provider Analytics", layout="wide")
-    # Less room above; a page that is read again stays as it is meanwhile, instead of fading; the token is not shown.
+    # Less space at the top; no fading of a page while it is read again; the field with the token is hidden.
     st.html(
         "<style>.stMainBlockContainer {padding-top: 4rem} [data-stale] {opacity: 1 !important}"
         " .st-key-token {display: none}</style>"

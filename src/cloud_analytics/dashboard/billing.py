@@ -1,4 +1,4 @@
-"""Billing: what was invoiced against what was used, what the month will cost, and which tag it goes to."""
+"""The page on billing: invoices compared with usage, the forecast of the month, and cost by tag."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def page(source: Source) -> None:
     show_answer(bill, "There is neither usage nor an invoice of this organisation.", _bridge)
     for sentence in uncovered_months(frame(bill)[0]):
         say(sentence)
-    notes = st.container()  # filled last, since the warnings may read Silver
+    notes = st.container()  # filled last, because the warnings may read Silver
     nothing = "No forecast has been made of this organisation: `run` and `reconcile` end with one."
     show_answer(source.ask("forecast", org), nothing, _forecast)
     _tags(source, org)
@@ -37,7 +37,7 @@ def page(source: Source) -> None:
 
 
 def _bridge(rows: pd.DataFrame, _columns: dict[str, Column]) -> None:
-    """Show one bar a step: the usage of all months, the difference of each month, and what was invoiced."""
+    """Show one bar per step: the usage of all months, the difference of each month, and the sum of invoices."""
     rows = rows.sort_values("month")
     foot = rows["usage_cost_usd"].sum()
     steps = [("used", 0.0, foot, "used")]

@@ -1,4 +1,4 @@
-"""The charts: each shows rows that have a table's column names, in the report's colours, on light or dark ground."""
+"""The charts: each shows rows with column names of a table, in the colours of the report, on light or dark ground."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from cloud_analytics.insight.pictures import ALERT, PALETTE, left_out, with_days
 from cloud_analytics.tables import Column
 
 _Channel = TypeVar("_Channel", alt.X, alt.Y)
-_COLOURS = PALETTE[:6]  # the others do not stand out on every ground
+_COLOURS = PALETTE[:6]  # the other colours are not visible on every ground
 _REST = "all others"
-_GREY = "#808080"  # texts and rings in a chart: it stands out on every ground
-_HEIGHT, _BAR = 320, 26  # pixels of a chart over time; of a bar with a name
-_NAMES = 150  # pixels of the names beside bars
-_APART = 45  # days that a phone still shows with gaps between them
-_FEWEST = 7  # days or months that an axis has room for: bars of a few would be as wide as the page
+_GREY = "#808080"  # texts and rings in a chart; visible on every ground
+_HEIGHT, _BAR = 320, 26  # heights in pixels: of a chart over time, of a bar with a name
+_NAMES = 150  # width in pixels of the names beside bars
+_APART = 45  # most days that a phone shows with gaps between their bars
+_FEWEST = 7  # least days or months on an axis, because fewer bars would be as wide as the page
 _KINDS = {"used": PALETTE[0], "billed more": PALETTE[1], "billed less": ALERT, "invoiced": PALETTE[2]}
 
 
 def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | None = None) -> None:
-    """Show a figure by day or month, stacked by its parts, of which the largest have colours of their own."""
+    """Show a figure by day or month, stacked by its parts. The largest parts have their own colours."""
     if time.is_date:
         rows = _with_days(rows, time)
     if not rows[figure.name].fillna(0).any():
@@ -47,7 +47,7 @@ def over_time(rows: pd.DataFrame, time: Column, figure: Column, parts: Column | 
 
 
 def points(rows: pd.DataFrame, time: Column, figure: Column, parts: Column) -> None:
-    """Show a point for each row, for figures whose sum would mean nothing."""
+    """Show one point per row, for figures that cannot be added."""
     rows = _with_days(rows, time)
     chart = alt.Chart(rows)
     points = chart.mark_point(filled=True, size=70, opacity=1).encode(
@@ -60,7 +60,7 @@ def points(rows: pd.DataFrame, time: Column, figure: Column, parts: Column) -> N
 
 
 def ranking(rows: pd.DataFrame, name: Column, figure: Column, signed: bool = False) -> None:
-    """Show a bar for each row, in their order; with `signed`, rises have the colour that asks for attention."""
+    """Show one bar per row, in the order of the rows; with `signed`, positive values have the alert colour."""
     usual = alt.value(_COLOURS[0])
     colour = alt.condition(alt.datum[figure.name] > 0, alt.value(ALERT), usual) if signed else usual
     bars, tips = alt.Chart(rows).mark_bar(), [_tip(name), _tip(figure)]
@@ -68,7 +68,7 @@ def ranking(rows: pd.DataFrame, name: Column, figure: Column, signed: bool = Fal
 
 
 def span(rows: pd.DataFrame, name: Column, start: Column, end: Column) -> None:
-    """Show a line from one figure (hollow) to another (full) for each row."""
+    """Show one line per row, from the figure `start` (hollow point) to the figure `end` (full point)."""
     chart = alt.Chart(rows).encode(y=_names(name), tooltip=[_tip(name), _tip(start), _tip(end)])
     first = _quantity(alt.X, start, title=f"○ {heading(start)}   ● {heading(end)}")
     lines = chart.mark_rule(color=ALERT, strokeWidth=2).encode(x=first, x2=end.name)
@@ -78,7 +78,7 @@ def span(rows: pd.DataFrame, name: Column, start: Column, end: Column) -> None:
 
 
 def interval(rows: pd.DataFrame, name: Column, figure: Column, low: Column, high: Column) -> None:
-    """Show a bar for each row, and a line from low to high where they are known."""
+    """Show one bar per row, and a line from low to high if both are known."""
     chart = alt.Chart(rows).encode(y=_names(name), tooltip=[f"{name.name}:N", *map(_tip, (figure, low, high))])
     length = _quantity(alt.X, figure, title=f"{heading(figure)}; the line is the interval")
     bars = chart.mark_bar(color=_COLOURS[0]).encode(x=length)
@@ -87,7 +87,7 @@ def interval(rows: pd.DataFrame, name: Column, figure: Column, low: Column, high
 
 
 def bridge(rows: pd.DataFrame, name: Column, figure: Column) -> None:
-    """Show a bar for each row, from its `foot` to its `top` and in the colour of its `kind`: steps up and down."""
+    """Show one bar per row, from its `foot` to its `top`, in the colour of its `kind`: steps up and down."""
     kinds = list(dict.fromkeys(rows["kind"]))
     chart = alt.Chart(rows).encode(x=alt.X(f"{name.name}:N", title=None, sort=None, axis=alt.Axis(labelAngle=0)))
     bars = chart.mark_bar().encode(
@@ -109,7 +109,7 @@ def _colour(name: str, domain: list[str], colours: list[str] | None = None) -> a
 
 
 def _with_days(rows: pd.DataFrame, time: Column) -> pd.DataFrame:
-    """The rows that an axis has room for; a sentence tells of the others."""
+    """The rows within the date range of the axis; a sentence on the page counts the other rows."""
     rows, others = with_days(rows, time.name)
     if others:
         say(f"{left_out(others).capitalize()}.", small=True)
@@ -117,7 +117,7 @@ def _with_days(rows: pd.DataFrame, time: Column) -> pd.DataFrame:
 
 
 def _time(rows: pd.DataFrame, time: Column) -> alt.X:
-    """Months side by side, or all days from the first to the last; a few do not take the whole width."""
+    """A time axis: months side by side, or all days from first to last. Few days do not fill the whole width."""
     found = rows[time.name]
     if not time.is_date:
         scale = alt.Scale(paddingInner=0.5, paddingOuter=1)
@@ -134,7 +134,7 @@ def _names(name: Column) -> alt.Y:
 
 
 def _quantity(channel: type[_Channel], figure: Column, field: str | None = None, title: str | None = None) -> _Channel:
-    """The axis of a figure; one of whole numbers has no ticks between them."""
+    """The axis of a figure. A figure in whole numbers has ticks only at whole numbers."""
     whole = figure.unit is not None and not figure.unit.decimals
     axis = alt.Axis(format=",.10~g", labelOverlap=True, tickCount=5, tickMinStep=1 if whole else alt.Undefined)
     return channel(field or f"{figure.name}:Q", title=title or heading(figure), axis=axis)
@@ -147,5 +147,5 @@ def _tip(column: Column, field: str | None = None) -> alt.Tooltip:
 
 
 def _draw(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int | None = None) -> None:
-    """Show a chart as wide as its place; without a height it grows with its bars."""
+    """Show a chart over the full width. Without `height`, the height depends on the number of bars."""
     st.altair_chart(chart.properties(height=height or alt.Step(_BAR)))

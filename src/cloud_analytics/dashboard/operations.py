@@ -1,4 +1,4 @@
-"""Operations: how fresh the lake is, what came late, what was rejected, and the last runs; from the lake's metrics."""
+"""The page on operations: freshness of the lake, late and rejected records, the last micro-batches. Reads the lake."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloud_analytics.tables import Column, Unit
 from cloud_analytics.tables.columns import COUNT, SHARE
 
 _SECONDS = Unit("seconds", 1)
-_BATCHES = 50  # the newest: a lake that is followed has thousands
+_BATCHES = 50  # only the newest, because a lake that a stream follows has thousands
 _BATCH = (
     Column("began", "string", "when it began (UTC)"),
     Column("files", "bigint", "landing files that it took in", COUNT),
@@ -42,7 +42,7 @@ _REJECTED = (
 
 
 def page(source: Source) -> None:
-    """Show the lake behind the other pages: its freshness, its last micro-batches, its quarantine."""
+    """Show the freshness, the last micro-batches and the quarantine of the lake."""
     st.title("Is everything in, and on time?", anchor=False)
     lake = source.lake()
     batches = micro_batches(lake, newest=_BATCHES)

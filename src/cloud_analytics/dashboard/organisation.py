@@ -1,4 +1,4 @@
-"""Organisation: every question about one, as a chart with its rows below, on a tab for each kind of asker."""
+"""The page on one organisation: each question as a chart with its rows below; one tab per role (FinOps, Finance, …)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cloud_analytics.tables import Column
 from cloud_analytics.tables.cql import ServingTable
 
 _FIRST = "daily-costs"
-# Question → the figure of its chart, where that is not the first of those that the tour of the answers shows.
+# Question → the figure of its chart, if it is not the first figure of the columns that `run` shows.
 _DRAWN = {"backlog": "open_tickets", "forecast": "expected_usd", "shifts": "total_cost_usd"}
 
 
 def page(source: Source) -> None:
-    """Show what the chosen asker (FinOps, Finance, …) wants to know about one organisation."""
+    """Show the questions of the chosen role (FinOps, Finance, …) about one organisation."""
     st.title("How is one organisation doing?", anchor=False)
     org = organisation(source)
     of_one = [found for found in tables().values() if found.chosen_by == ("org_id",)]
@@ -28,7 +28,7 @@ def page(source: Source) -> None:
     who = st.segmented_control("Who asks", dict.fromkeys(map(_asker, asked)), default=_asker(asked[0]), required=True)
     shown = [source.ask(found.question, org) for found in asked if _asker(found) == who]
     notes = [_answer(answer) for answer in shown]
-    for place, answer in zip(notes, shown):  # last, since the warnings may read Silver
+    for place, answer in zip(notes, shown):  # last, because the warnings may read Silver
         with place:
             distrust(source, answer)
 

@@ -1,4 +1,4 @@
-"""Provider: what all organisations cost together, which cost the most, and whose cost moves."""
+"""The page on the provider: the cost of all organisations, the costliest ones, and the largest changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHANGE = Column("change_usd", MONEY, "cost of the last 7 days - cost of the 7 b
 
 
 def page(source: Source) -> None:
-    """Show a month of the provider, and the newest 14 days."""
+    """Show one month of the provider, and the organisations over the newest 14 days."""
     st.title("What does the cloud cost, and whom?", anchor=False)
     month = str(st.selectbox("Month", source.months(), width=200))
     last = monthrange(int(month[:4]), int(month[5:]))[1]
@@ -61,7 +61,7 @@ def _headline(month: str, last: int, days: pd.DataFrame, orgs: pd.DataFrame) -> 
 
 
 def _services(days: pd.DataFrame, columns: dict[str, Column]) -> None:
-    """Show what each service cost and used in the month, the costliest first."""
+    """Show the cost and usage of each service in the month, the costliest first."""
     used = [name for name, column in columns.items() if column.unit and name not in ("organisations", "total_cost_usd")]
     sums = days.groupby("service", as_index=False)[["total_cost_usd", *used]].sum(min_count=1)
     sums = sums.sort_values("total_cost_usd", ascending=False, ignore_index=True)

@@ -1,4 +1,4 @@
-"""The server of Streamlit's app: it answers on one address, prints nothing, and sends no usage statistics."""
+"""The server of the Streamlit app. It listens on one address, prints nothing, and sends no usage statistics."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from cloud_analytics.runtime.temporary import temporary_folder
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _APP = Path(__file__).with_name("app.py")
-_LONGEST = 30  # seconds
-_LARGEST = 1 << 18  # bytes of what a browser says at a time: the query string of a session stays in memory, with copies
+_LONGEST = 30  # seconds of a connection without a session
+_LARGEST = 1 << 18  # bytes of a websocket message: a session keeps its query string in memory, in several copies
 
 
 def is_loopback(host: str) -> bool:
@@ -41,7 +41,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check(host: str, port: int) -> None:
-    """UsageError where the server could not answer on this address."""
+    """UsageError if the server cannot listen on this address."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as trial:
@@ -56,7 +56,7 @@ def check(host: str, port: int) -> None:
 def serve(source: Source, host: str, port: int) -> None:
     """Show the pages of this source until SIGINT or SIGTERM."""
     Source.current = source
-    os.chdir(_APP.parent)  # Streamlit would take settings from `.streamlit/` of a folder that may be a stranger's
+    os.chdir(_APP.parent)  # Streamlit reads settings from `.streamlit/` in the current folder, perhaps a stranger's
     settings: dict[str, object] = {
         "server_address": host,
         "server_port": port,
@@ -70,7 +70,7 @@ def serve(source: Source, host: str, port: int) -> None:
         "logger_level": "error",
         "logger_hideWelcomeMessage": True,
     }
-    for theme, colour in (("light", PALETTE[0]), ("dark", PALETTE[4])):  # the reader's system chooses one
+    for theme, colour in (("light", PALETTE[0]), ("dark", PALETTE[4])):  # the browser chooses by the reader's system
         settings[f"theme_{theme}_primaryColor"] = colour
         settings[f"theme_{theme}_headingFontSizes"] = ["2rem", "1.6rem", "1.35rem"]
     bootstrap.load_config_options(settings)
@@ -91,16 +91,16 @@ def serve(source: Source, host: str, port: int) -> None:
             timeout_graceful_shutdown=3,
         )
     )
-    with suppress(KeyboardInterrupt, SystemExit):  # the signals that end it, which uvicorn sends once more at its end
+    with suppress(KeyboardInterrupt, SystemExit):  # uvicorn sends the signal that ended it once more at its end
         server.run()
     if not server.started:
         raise UsageError(f"cannot answer on {host}, port {port}: give others with --host, --port")
 
 
 class _BriefConnection(H11Protocol):
-    """A connection that is cut after `_LONGEST` seconds, unless a session has begun on it.
+    """A connection that the server closes after `_LONGEST` seconds, unless a session has begun on it.
 
-    Otherwise whoever asks slowly, or not at all, keeps it for ever, and a process has a limit of open connections.
+    Otherwise a client that sends slowly or nothing would keep it for ever, and a process has a limit of connections.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -108,15 +108,15 @@ class _BriefConnection(H11Protocol):
         self.loop.call_later(_LONGEST, self._cut)
 
     def _cut(self) -> None:
-        if self.transport.get_protocol() is self:  # a session has a protocol of its own
+        if self.transport.get_protocol() is self:  # a session (websocket) has another protocol
             self.transport.abort()
 
 
 def _open(host: str, port: int, private: Path) -> None:
     """Open the link in a browser as soon as the server answers.
 
-    The browser is given a file in a private folder, which leads to the link: every account can read the arguments of a
-    browser.
+    The browser opens a file in a private folder that redirects to the link, because every account can read the
+    arguments of the browser, and the link holds the token.
     """
     page = private / "dashboard.html"
     page.write_text(f'<meta http-equiv="refresh" content="0; url={door.link(get_display_address(host), port)}">')

@@ -1,8 +1,8 @@
 """The parts of a page: sentences, figures, tables. Names from the data are text, never markup.
 
-Streamlit reads Markdown in nearly all that it is given; a browser reads HTML. So whatever may hold a name of the data
-goes through `say`, into a cell of a table, a choice of a select box, or a chart, which all show it as text; and before
-through `legible`, since text may also turn the order of letters round.
+Streamlit interprets nearly all its texts as Markdown, and a browser interprets HTML. So a text that may hold a name
+from the data is shown by `say`, in a table cell, in a select box or in a chart, which all show it as plain text. It is
+passed through `legible` before, because a text may also hold characters that reverse the order of letters.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from cloud_analytics.tables import Column
 from cloud_analytics.untrusted import printable
 
 _SIGNALS = re.compile(r"\((F\d)\)")
-_ROW, _LINE, _MOST_ROWS = 35, 30, 10  # pixels of a row, and of a further line; rows that are shown without scrolling
+_ROW, _LINE, _MOST_ROWS = 35, 30, 10  # pixels of a row; pixels of each further line in it; most rows without scrolling
 
 
 def say(text: str, small: bool = False) -> None:
-    """Show a sentence as plain text, whatever it holds."""
+    """Show a sentence as plain text; markup in it is escaped."""
     st.html(f"<p{' style=font-size:.875rem;opacity:.8' if small else ''}>{escape(printable(text))}</p>")
 
 
@@ -40,13 +40,13 @@ def heading(column: Column) -> str:
 
 
 def question(answer: Answer) -> None:
-    """Show the question of a table as a heading, without who asks it."""
+    """Show the question of a table as a heading, without the role that asks it."""
     asked = answer.request.table.asks.partition(": ")[2]
     st.subheader(asked[0].upper() + asked[1:], anchor=False)
 
 
 def legible(rows: Iterable[Row]) -> list[Row]:
-    """The rows with all their texts as `printable`."""
+    """Apply `printable` to all texts in the rows."""
 
     def shown(value: Any) -> Any:
         if isinstance(value, list):
@@ -57,17 +57,17 @@ def legible(rows: Iterable[Row]) -> list[Row]:
 
 
 def frame(answer: Answer) -> tuple[pd.DataFrame, dict[str, Column]]:
-    """The rows of an answer and its columns by name. Figures are floats, for the charts and tables of a browser."""
+    """The rows of an answer, and its columns by name. Figures become floats, for charts and tables in the browser."""
     rows = pd.DataFrame(legible(answer.rows), columns=list(answer.columns))
     columns = answer.request.table.declared
     return rows.astype({name: float for name, column in columns.items() if column.unit}), columns
 
 
 def show_answer(answer: Answer, otherwise: str, draw: Callable[[pd.DataFrame, dict[str, Column]], None]) -> None:
-    """Show a question, a drawing of its rows, and the rows; where there are none, the sentence `otherwise`.
+    """Show a question, a chart of its rows, and the rows; if there are no rows, show the sentence `otherwise`.
 
-    The answer of a table with one row a partition is that row, with one line a column. Columns that the question has
-    chosen are left out: they are the same in every row.
+    If a partition of the serving table is one row, this row is shown with one line per column. Key columns that the
+    question fixes are left out, because they are the same in every row.
     """
     question(answer)
     rows, columns = frame(answer)
@@ -82,7 +82,7 @@ def show_answer(answer: Answer, otherwise: str, draw: Callable[[pd.DataFrame, di
 
 
 def table(rows: pd.DataFrame, columns: Iterable[Column], lines: int = 1) -> None:
-    """Show rows, each `lines` high, under headings with units; pointing at a heading shows what the column means."""
+    """Show rows of `lines` text lines each, under headings with units; the tooltip of a heading explains the column."""
     shown, height = list(columns), _ROW + _LINE * (lines - 1)
     st.dataframe(
         rows[[column.name for column in shown]],
@@ -95,7 +95,7 @@ def table(rows: pd.DataFrame, columns: Iterable[Column], lines: int = 1) -> None
 
 
 def _lines(row: Row, columns: Iterable[Column]) -> None:
-    """Show a row as a table with one line a column."""
+    """Show one row as a table with one line per column."""
     told = [(heading(column), answers.readable(column.unit, row[column.name]) or "–") for column in columns]
     shown = pd.DataFrame(told, columns=["what", "figure"])
     st.dataframe(shown, hide_index=True, width=600, height=_ROW * (1 + len(told)) + 3)
@@ -112,14 +112,14 @@ def _config(column: Column) -> Any:
 
 
 def figures(*told: tuple[str, Value | str, str]) -> None:
-    """Show headline figures side by side: name with its unit, number, and what puts it into proportion."""
+    """Show headline figures side by side: name with unit, number, and a note that puts the number into proportion."""
     with st.container(horizontal=True):
         for name, amount, note in told:
             st.metric(name, str(amount), note, delta_color="off", delta_arrow="off", border=True, height="stretch")
 
 
 def organisation(source: Source) -> str:
-    """The organisation that the reader picks (the costliest first) or types; pages and the address keep the choice."""
+    """The organisation that the reader picks (costliest first) or types. The session and the URL keep the choice."""
     known = [str(row["org_id"]) for row in source.ask("top-organisations").rows]
     state, address = st.session_state, st.query_params
     chosen = state.get("org") or state.get("last_org") or address.get("org") or next(iter(known), None)
@@ -137,13 +137,13 @@ def organisation(source: Source) -> str:
     if not org:
         raise UsageError("No organisation had usage in the last 14 days: type the id of one.")
     state["last_org"] = org
-    if address.get("org") != org:  # only then: each change is an entry of the browser's history
+    if address.get("org") != org:  # only if it changed: each assignment adds an entry to the browser's history
         address["org"] = org
     return str(org)
 
 
 def distrust(source: Source, answer: Answer) -> None:
-    """Show a warning for each signal that the columns of an answer mention (F1 to F4) and the data do not carry."""
+    """Show the warning of each check (F1 to F4) that the column meanings of the answer mention and the data fail."""
     meanings = " ".join(column.meaning for column in answer.request.table.declared.values())
     needed = _SIGNALS.findall(meanings) if answer.rows else []
     try:

@@ -1,4 +1,4 @@
-"""Where the pages read: the serving tables, by one session that all pages share, and the lake."""
+"""The data source of the pages: the serving tables, through one session that all pages share, and the lake."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from cloud_analytics.serving.target import expect_own_rows, open_session
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
-_OWN = 60.0  # seconds after which is asked again whether the keyspace still holds this lake's rows
-_KEPT = 3600.0  # seconds for which an answer that costs a scan is kept
+_OWN = 60.0  # seconds between two checks that the keyspace still holds this lake's rows
+_KEPT = 3600.0  # seconds for which the result of a scan is cached
 
 Found = TypeVar("Found")
 
 
 class Source(ExitStack):
-    """The serving tables and the lake. It connects at the first question: until then pages can say what is lacking."""
+    """The serving tables and the lake. It connects at the first query, so that pages can first say what is missing."""
 
     current: ClassVar[Source]
     """The source of all pages of this process."""
@@ -42,9 +42,9 @@ class Source(ExitStack):
 
     @property
     def session(self) -> Session:
-        """The session that all pages share; it starts the embedded node when that does not run.
+        """The session that all pages share. Opening it starts the embedded node if it is not running.
 
-        UsageError when another lake has taken the keyspace over.
+        NothingServed if nothing was served yet. UsageError if another lake has taken over the keyspace.
         """
         with self._turn:
             if self._session is None:
@@ -56,33 +56,33 @@ class Source(ExitStack):
             return self._session
 
     def ask(self, question: str, org: str | None = None, **asked: Any) -> queries.Answer:
-        """The answer to a prepared question, from one partition."""
+        """Run a prepared query, which reads one partition, and return the answer."""
         return queries.ask(self.session, question, org, **asked)
 
     def months(self) -> list[str]:
-        """The months of the provider's usage, newest first. NothingServed where there is none."""
+        """The months with usage of the provider, newest first. NothingServed if there are none."""
         found = queries.partitions(self.session, "provider", "month")
         if not found:
             raise queries.NothingServed
         return found
 
     def tag_keys(self, org: str) -> list[str]:
-        """The tags that an organisation has."""
+        """The tag keys of an organisation, sorted; cached for an hour."""
         return self._keep(org, lambda: sorted(queries.partitions(self.session, "tags", "tag_key", org_id=org)))
 
     def lake(self) -> LakeReader:
-        """The lake as it is now. UsageError where only Spark can read it."""
+        """A new reader of the lake. UsageError if only Spark can read the lake."""
         conf = self.config.pipeline.spark.conf
         if not is_read_by_python(self.folder, conf):
             raise UsageError(f"the lake {self.folder} is reached by Spark alone: see `cloud-analytics lateness`")
         return LakeReader(open_files(self.folder, conf))
 
     def signals(self) -> list[Check]:
-        """Whether tokens, carbon, invoices and currencies mean anything (F1 to F4)."""
+        """The checks F1 to F4: whether tokens, carbon, invoices and currencies are informative; cached for an hour."""
         return self._keep(None, lambda: figures_to_distrust(self.lake()))
 
     def _keep(self, key: object, find: Callable[[], Found]) -> Found:
-        """What `find` returned at most an hour ago, or returns now."""
+        """The cached result of `find` if it is at most an hour old, else a new one."""
         found = self._kept.get(key)
         if found is None or time.monotonic() - found[0] > _KEPT:
             found = self._kept[key] = time.monotonic(), find()

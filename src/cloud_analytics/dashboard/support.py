@@ -1,4 +1,4 @@
-"""Support: what waits, what broke its SLA, and how content customers are."""
+"""The page on support: backlog, SLA breaches, and satisfaction of customers."""
 
 from __future__ import annotations
 

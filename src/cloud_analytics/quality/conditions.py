@@ -1,4 +1,4 @@
-"""Rules as columns: every rule of a source is evaluated once for each record, in one projection."""
+"""Rules as Spark columns: one projection evaluates every rule of a source once per record."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from cloud_analytics.tables.columns import LONGEST_KEY
 
 
 def blank_key(contract: SourceContract, _column: str | None) -> Column:
-    """True where a part of the natural key or org_id is blank, or too long to be a key in the store."""
+    """True if org_id or a part of the natural key is blank, or too long for a key in the serving store."""
     parts = [F.col(f"{name}_text") for name in dict.fromkeys([*contract.key, "org_id"])]
     return reduce(or_, [part.isNull() | (F.octet_length(part) > LONGEST_KEY) for part in parts])
 
 
 def outside_vocabulary(contract: SourceContract, column: str | None) -> Column:
-    """True where the column holds a word that its closed vocabulary does not have."""
-    assert column is not None  # one rule for each column with a vocabulary
+    """True if the column holds a word that is not in its closed vocabulary."""
+    assert column is not None  # there is one such rule per column with a vocabulary
     words = contract.vocabularies[column]
     folded = [word.upper() if column == "currency" else word.lower() for word in words]
     return F.col(f"{column}_text").isNotNull() & ~F.col(column).isin(folded)
 
 
-# Checks that read a source's contract, which a condition in YAML cannot do. `config.rules.CHECKS` names them as well.
+# Checks that need the contract of a source, which a condition in YAML cannot read. `config.rules.CHECKS` has them too.
 _CHECKS: dict[str, Callable[[SourceContract, str | None], Column]] = {
     check.__name__: check for check in (blank_key, outside_vocabulary)
 }
@@ -36,16 +36,16 @@ assert _CHECKS.keys() == CHECKS.keys()
 
 
 def condition(rule: Rule, config: Config, source: str) -> Column:
-    """True where a normalised record breaks the rule; null counts as unbroken."""
+    """True if a normalised record breaks the rule. Null counts as not broken."""
     if rule.when is not None:
         return F.expr(rule.when)
     return _CHECKS[rule.check or ""](config.sources[source], rule.column)
 
 
 def with_verdicts(normalised: DataFrame, config: Config, source: str, keep: Sequence[str]) -> DataFrame:
-    """Normalised records → the columns `keep`, `errors` (empty: passed) and `warnings`. One record a row, none dropped.
+    """Normalised records → the columns `keep`, `errors` (empty: passed), `warnings`. One row per record, none dropped.
 
-    All conditions see the record as it was normalised; only then `nullify` rules set their columns null.
+    All conditions see the normalised record; `nullify` rules set their columns to null only in the result.
     """
     rules = [rule for rule in config.rules_of(source) if not rule.by_step]
     broken = {rule.id: condition(rule, config, source) for rule in rules}
@@ -64,10 +64,10 @@ def _any(conditions: list[Column]) -> Column:
 
 
 def _names(conditions: Mapping[str, Column]) -> Column:
-    """The names of the conditions that are true, as an array in the given order."""
+    """The names of the true conditions, as an array in the given order."""
     none = F.array().cast("array<string>")
     if not conditions:
         return none
     names = F.array_compact(F.array(*[F.when(holds, F.lit(name)) for name, holds in conditions.items()]))
-    # Spark interprets `array_compact` and all that is inside. Most records break no rule: of these it sees nothing.
+    # Spark interprets `array_compact` and its arguments. Most records break no rule, and `when` skips this for them.
     return F.when(reduce(or_, conditions.values()), names).otherwise(none)

@@ -23,20 +23,20 @@ _KEPT = columns(
     " genai_tokens decimal(18,6), raw string, source_file string, ingest_ts timestamp, is_late boolean, batch_id string"
 )
 NORMALISED = StructType([*_KEPT, *_ONLY_FOR_RULES])
-"""Columns of a normalised event, which the conditions of the rules may use."""
+"""The columns of a normalised event. The conditions of the rules may use all of them."""
 
 
 def lookup(words: dict[str, str], key: Column) -> Column:
-    """The word that a small dictionary has for `key`; null where it has none."""
+    """The entry of a small dictionary for `key`; null if there is none."""
     entries = [F.lit(text) for pair in sorted(words.items()) for text in pair]
     return F.element_at(F.create_map(*entries), key) if entries else F.lit(None).cast("string")
 
 
 def normalised(events: DataFrame, config: Config) -> DataFrame:
-    """Bronze's columns → Silver's names and types, and the columns that only rules read. One event a row.
+    """Bronze columns → columns with the names and types of Silver, and columns that only rules read. One event per row.
 
-    `<column>_text` is the original text, `metric_unit` and `metric_max` are the metric's unit and limit. Events of
-    version 1 have neither carbon nor tokens.
+    `<column>_text` is the original text; `metric_unit` and `metric_max` are the unit and the limit of the metric.
+    Carbon and tokens of events of version 1 become null.
     """
     taxonomy = config.taxonomy
     version = F.col("schema_version")
@@ -76,5 +76,5 @@ def normalised(events: DataFrame, config: Config) -> DataFrame:
 
 
 def judged(events: DataFrame, config: Config) -> DataFrame:
-    """Bronze events → normalised events with `errors` (empty: passed) and `warnings`. One event a row, none dropped."""
+    """Bronze events → normalised events with `errors` (empty: passed), `warnings`. One row per event, none dropped."""
     return with_verdicts(normalised(events, config), config, EVENTS, _KEPT.names)

@@ -1,6 +1,6 @@
 """Records of masters: Bronze's texts → normalised values → verdicts by conf/rules.yaml (contract 5).
 
-The declared type of a column of Silver says how its text becomes a value.
+The declared type of a Silver column decides how its text is parsed.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _METADATA = columns(
 
 
 def _amount(text: Column) -> Column:
-    """A number; blank is 0."""
+    """The text as a number; blank is 0."""
     return F.when(text.isNotNull(), decimal(text)).otherwise(F.lit(0).cast("decimal(18,6)"))
 
 
-# How a trimmed text (null when blank) becomes a value of its column's type; null where it is not usable.
+# Column type → the parser of a trimmed text (null if blank). A parser returns null for an invalid text.
 _BY_TYPE: dict[type[DataType], Callable[[Column], Column]] = {
     DateType: iso_date,
     BooleanType: boolean,
     DecimalType: decimal,
 }
-# The columns for which the type alone does not say it.
+# The columns for which the type alone does not decide the parser.
 _SPECIAL: dict[str, dict[str, Callable[[Column], Column]]] = {
     "resources": {"tags_json": json_text},
     "billing_monthly": {
@@ -48,7 +48,7 @@ _SPECIAL: dict[str, dict[str, Callable[[Column], Column]]] = {
 
 
 def normalised_schema(source: str, config: Config) -> StructType:
-    """Columns of a master's normalised record, which the conditions of its rules may use."""
+    """The columns of a normalised record of a master. The conditions of its rules may use all of them."""
     required, typed = config.sources[source].required, {field.name: field for field in SILVER_MASTERS[source].schema}
     return StructType(
         [typed.get(name, StructField(name, StringType())) for name in required]
@@ -58,7 +58,7 @@ def normalised_schema(source: str, config: Config) -> StructType:
 
 
 def normalised(bronze: DataFrame, source: str, config: Config) -> DataFrame:
-    """A master's Bronze snapshot → typed columns, and the trimmed texts `<column>_text`. One record a row."""
+    """A master's Bronze snapshot → typed columns, and the trimmed texts as `<column>_text`. One row per record."""
     contract, schema = config.sources[source], SILVER_MASTERS[source].schema
     texts = {name: F.col("_texts")[index] for index, name in enumerate(contract.required)}
     typed = {}
@@ -78,12 +78,12 @@ def normalised(bronze: DataFrame, source: str, config: Config) -> DataFrame:
 def judged(bronze: DataFrame, source: str, config: Config) -> DataFrame:
     """A master's Bronze snapshot → typed rows with `errors` (empty: passed), `warnings` and metadata.
 
-    One record a row, none dropped. Of the valid records of one key all but the last are `duplicate_key`.
+    One row per record, none dropped. If several valid records have one key, all but the last get `duplicate_key`.
     """
     contract = config.sources[source]
     kept = [*contract.required, *_METADATA.names]
     records = with_verdicts(normalised(bronze, source, config), config, source, kept)
-    # Records are numbered in the order of files by name, and within a file in its own.
+    # `record_number` counts records over all files of a master: files by name, records in the order of the file.
     valid = F.size("errors") == 0
     latest = Window.partitionBy(*contract.key, valid).orderBy(F.desc("record_number"))
     repeated = valid & (F.row_number().over(latest) > 1)

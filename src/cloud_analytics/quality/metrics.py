@@ -1,7 +1,7 @@
-"""What a build of Silver counted on its way: records for each rule, and matches of the joins.
+"""Metrics of a build of Silver: the number of records per rule, and the matches of the joins.
 
-Counted by observation while the rows are written, so that no job runs for it; kept as `_metrics/silver/<number>.json`,
-a document for each transaction that rebuilt something.
+Spark's `observe` counts them while it writes the rows, so no extra job runs. Each transaction that rebuilt something
+stores them as `_metrics/silver/<number>.json`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _JOINS = {"customers_orgs": "org_matched", "resources": "resource_matched", "use
 def rule_counts(
     config: Config, source: str, array: Literal["errors", "warnings"], condition: str = "true"
 ) -> list[Column]:
-    """For each rule that may stand in the array, the number of records that break it.
+    """One column per rule that may appear in the array: the number of records that break the rule.
 
     Only records for which the SQL `condition` is true are counted.
     """
@@ -31,25 +31,25 @@ def rule_counts(
 
 
 def join_counts() -> list[Column]:
-    """For each join the number of events that have a key for it, and of those that found it."""
+    """Two columns per join: the number of events with a key for it, and the number of events that matched."""
     keys = [F.count(matched).alias(f"keys:{master}") for master, matched in _JOINS.items()]
     return keys + [F.count_if(F.col(matched)).alias(f"matched:{master}") for master, matched in _JOINS.items()]
 
 
 def _counts(observed: dict[str, Any], prefix: str) -> dict[str, int]:
-    """The counts above 0 that were observed under a prefix."""
+    """The observed counts above 0 whose name has this prefix."""
     found = {name: int(count) for name, count in observed.items() if count and name.startswith(f"{prefix}:")}
     return {name.partition(":")[2]: count for name, count in found.items()}
 
 
 def verdicts(silver: int, quarantine: int, observed: dict[str, Any]) -> dict[str, Any]:
-    """Rows of Silver and of quarantine, and the records that break each rule: `errors` and `warnings`."""
+    """Row counts of Silver and quarantine, and the records that break each rule, in `errors` and `warnings`."""
     found = {array: _counts(observed, array) for array in ("errors", "warnings")}
     return {"silver": silver, "quarantine": quarantine, **found}
 
 
 def match_rates(observed: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Master → events with a key, how many matched, and the share of them (null where there is no key)."""
+    """Master → the number of events with a key, how many of them matched, and their share (None without any key)."""
     keys, matched = _counts(observed, "keys"), _counts(observed, "matched")
     return {
         master: {
@@ -62,7 +62,7 @@ def match_rates(observed: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def record(transaction: Transaction, config: Config, sources: dict[str, dict[str, Any]]) -> None:
-    """Store what was counted of some sources, as a part of the transaction."""
+    """Store the counts of these sources as part of the transaction."""
     document = {
         "built_at": datetime.now(timezone.utc).isoformat(),
         "rule_version": config.fingerprint(),

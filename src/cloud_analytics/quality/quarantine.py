@@ -1,4 +1,4 @@
-"""Rejected records: original text, every reason, where it came from. One quarantined record a row."""
+"""Rejected records: original text, all errors, and origin. One row per quarantined record."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from cloud_analytics.tables.zones import QUARANTINED_EVENTS
 
 
 def table(source: str) -> str:
-    """Lake folder of a source's rejects."""
+    """The lake folder for the rejected records of a source."""
     return f"quarantine/{source}"
 
 
 def rejects(frame: DataFrame, source: str, rule_version: str) -> DataFrame:
     """Rows with `errors`, `raw`, `source_file`, `ingest_ts`, `batch_id`, `date` → quarantine rows.
 
-    `error_type` is the first of `errors`. `raw_bytes` and `record_key` are filled where the frame has them, and `date`
-    is that of the ingest where the frame has none.
+    `error_type` is the first of `errors`. `raw_bytes` and `record_key` are null if the frame lacks these columns. Where
+    `date` is null, it becomes the date of the ingest.
     """
     for name, kind in (("raw_bytes", "binary"), ("record_key", "string")):
         if name not in frame.columns:

@@ -1,4 +1,4 @@
-"""Checks, before anything is read, that Spark can evaluate the rules and that the masters have Silver's columns."""
+"""Check, before any data are read, that Spark can evaluate the rules and that masters have the columns of Silver."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from cloud_analytics.quality import events, masters
 from cloud_analytics.quality.conditions import condition
 from cloud_analytics.tables.zones import SILVER_MASTERS
 
-_OURS = ("warnings", "ingest_ts", "source_file")  # columns of Silver that no header has
-# What Spark takes for constants of a query. A verdict must not depend on when, where and for whom it is given.
+_OURS = ("warnings", "ingest_ts", "source_file")  # columns that Silver adds to those of a file
+# Functions and literals that Spark treats as constants of a query. A verdict must not depend on when, where or for whom
+# it is computed.
 _CLOCK = re.compile(
     r"\b(current_(date|timestamp|timezone|user|database|schema|catalog)|localtimestamp|session_user)\b"
     r"|\b((curdate|now|unix_timestamp|user|version)\s*\(\s*\))|\baes_encrypt\s*\("
     r"|\b(date|timestamp(_ltz|_ntz)?)\s*(['\"])\s*(today|tomorrow|yesterday|now)\b",
     re.IGNORECASE,
 )
-# Texts and comments, in which none of these words means anything; but for texts that are a date.
+# Strings and comments, where these words have no meaning (except in date and timestamp literals), and quoted names.
 _QUOTED = re.compile(
     r"(?i:\b(?:date|timestamp(?:_ltz|_ntz)?)\s*(?:'[^']*'|\"[^\"]*\"))"
     r"|(?P<text>'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")|(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<name>`[^`]*`)",
@@ -39,9 +40,9 @@ _verified: set[str] = set()  # fingerprints of configurations that this process 
 
 
 def verify_rules(lake: Lake, config: Config) -> None:
-    """Parse, analyse and try each condition; no job runs. ConfigError lists every problem with its file and key.
+    """Parse, analyse and try each condition without a Spark job. ConfigError lists every problem with its file and key.
 
-    Nothing is done for a configuration that has judged the lake before.
+    A configuration is not checked again if the lake was last judged by it, or this process has checked it before.
     """
     if config.fingerprint() in _verified | {judged_by(lake)}:
         return
@@ -59,13 +60,13 @@ def verify_rules(lake: Lake, config: Config) -> None:
     for source, schema in schemas.items():
         records = _two_records(lake.spark, schema)
         rules = [rule for rule in config.rules_of(source) if not rule.by_step]
-        if _problem(records, config, source, rules) is None:  # nearly always: then one analysis is enough
+        if _problem(records, config, source, rules) is None:  # nearly always, and then one analysis is enough
             continue
         for rule in rules:
             if found := _problem(records, config, source, [rule]):
                 group = SHARED if source != EVENTS and rule.id in shared else source
                 key, problem = found
-                # A rule that all masters share is wrong once.
+                # A wrong rule that all masters share is reported once.
                 problems.setdefault(f"{group}.{rule.id}.{key}", f"{problem} (found {getattr(rule, key)!r})")
     if problems:
         raise ConfigError([f"rules.yaml: {key}: {problem}" for key, problem in problems.items()])
@@ -73,7 +74,7 @@ def verify_rules(lake: Lake, config: Config) -> None:
 
 
 def _two_records(spark: SparkSession, schema: StructType) -> DataFrame:
-    """A record with values and one without. Spark computes with such rows while it optimises, without a job."""
+    """One record with values and one with nulls. Spark evaluates such literal rows in the optimiser, without a job."""
     rows: list[list[str]] = [[], []]
     for field in schema:
         value = "2025-06-01" if isinstance(field.dataType, DateType | TimestampType) else "1"
@@ -84,7 +85,7 @@ def _two_records(spark: SparkSession, schema: StructType) -> DataFrame:
 
 
 def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Rule]) -> tuple[str, str] | None:
-    """What is wrong with one of these rules: its key, and the problem; None where nothing is."""
+    """The first problem with these rules, as (key of the rule in YAML, message); None if there is no problem."""
     if any(rule.column is not None and rule.column not in records.columns for rule in rules):
         return "column", f"unknown column; allowed are {', '.join(records.columns)}"
     try:
@@ -101,7 +102,7 @@ def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Ru
         return "when", "must look at one record alone"
     try:
         judged._jdf.queryExecution().optimizedPlan()
-    except (PySparkException, Py4JJavaError) as error:  # what Spark does not look at before it has a record
+    except (PySparkException, Py4JJavaError) as error:  # an error that Spark finds only on a record
         why = _in_short(error) if isinstance(error, PySparkException) else cause_line(error)
         return "when", f"fails on a record: {why}"
     return None
@@ -120,13 +121,13 @@ def _plan(frame: DataFrame) -> Any:
 
 
 def _nodes(plan: Any) -> int:
-    """The number of a logical plan's operators, without those of subqueries."""
+    """The number of operators of a logical plan, without those of subqueries."""
     children = plan.children()
     return 1 + sum(_nodes(children.apply(place)) for place in range(children.length()))
 
 
 def _in_short(error: PySparkException) -> str:
-    """Spark's own words, without error class, position and plan."""
+    """Spark's message without error class, position and plan."""
     text = next((line for line in str(error).splitlines() if line.strip()), "")
     text = re.sub(r"^\[[A-Z_.]+\] ", "", text)
     text = re.sub(r"[.;]* *(;|\(line \d|SQLSTATE|line \d).*$", "", text).strip()

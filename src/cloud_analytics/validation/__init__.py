@@ -1,1 +1,1 @@
-"""Assumptions A1-A5 and milestones M1-M4, checked on a lake and its landing files."""
+"""Check assumptions A1-A5 and milestones M1-M4 on a lake and its landing files."""

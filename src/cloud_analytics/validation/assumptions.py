@@ -1,4 +1,4 @@
-"""The assumptions A1 to A5 about the data, looked at in Bronze, quarantine and Silver of a lake."""
+"""Check the assumptions A1 to A5 about the data in Bronze, quarantine and Silver of a lake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COPIES = ("conflicting_duplicate", "duplicate_key")
 
 
 def assumptions(lake: LakeReader, landing: ReadableFiles, config: Config, audited: Audit) -> list[Check]:
-    """A1 to A5, from Bronze and Silver."""
+    """Compute the checks A1 to A5."""
     cells = lake.rows(
         "SELECT date, schema_version, count(*) AS rows FROM bronze.usage_events GROUP BY date, schema_version"
     )
@@ -146,7 +146,7 @@ def _natural_keys(lake: LakeReader, landing: ReadableFiles, config: Config, audi
 
 
 def _keys_on_two_rows(lake: LakeReader, config: Config) -> dict[str, int]:
-    """source → natural keys that more than one row of Silver has."""
+    """Source → the number of natural keys that more than one row of Silver has."""
     keys = {source: ["event_id"] if source == EVENTS else config.sources[source].key for source in SOURCES}
     query = " UNION ALL ".join(
         f"SELECT '{source}' AS source, count(*) AS keys FROM"

@@ -1,7 +1,7 @@
-"""Gold computed again by an independent route: DuckDB over the landing files, which shares no code with the pipeline.
+"""Compute Gold again by an independent route: DuckDB over the landing files, without the code of the pipeline's steps.
 
-Python cuts the files into lines, since bytes that are no UTF-8 cannot enter DuckDB. Parsing, rules, duplicates and sums
-are SQL (independent.sql). The two sides are compared row by row and exactly: without rounding, without tolerance.
+Python splits event files into lines, because DuckDB takes only valid UTF-8. Parsing, rules, duplicates and sums are SQL
+(independent.sql). The rows of both sides are compared exactly: without rounding and without tolerance.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FOLDER = "usage_events_stream"
 _ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 _BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 _MASTERS = ("billing_monthly", "support_tickets", "nps_surveys", "marketing_touches")
-# mart → its view in independent.sql, the source it is made of, its key, and the columns that are compared
+# mart → (its view in independent.sql, its source, its key, the columns that are compared)
 MARTS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "org_daily_usage_by_service": (
         "daily",
@@ -59,7 +59,7 @@ MARTS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class MartComparison:
-    """A mart on both routes: its rows, the rows that differ, and for each column its sums in Gold and from landing."""
+    """A mart on both routes: row counts, the number of differing rows, and per column its sums (Gold, landing)."""
 
     mart: str
     gold_rows: int
@@ -76,12 +76,12 @@ class MartComparison:
 
 @dataclass(frozen=True)
 class IndependentRoute:
-    """What DuckDB made of the landing files: the marts compared with Gold, and the rejected lines of both sides.
+    """The result of the independent route: the marts compared with Gold, and the rejected lines of both sides.
 
-    `rejected` and `rejected_by_pipeline` map error_type → lines. Both leave out the lines that a user's own rules
-    rejected (`set_aside`: rule → records). `not_compared` maps a mart to the rules that keep it from being compared.
-    Reasons are compared only if the rules stand in the contract's order (`same_order`). In `closed` months the sum of
-    figures and restatements is compared; invoices of these months are not compared, because they are not restated.
+    `rejected` and `rejected_by_pipeline` map error_type → lines. Both leave out lines that a user's own rules rejected
+    (`set_aside`: rule → records). `not_compared` maps a mart to the rules that make a comparison impossible. The counts
+    per error_type are compared only if the rules are in the order of the contract (`same_order`). In `closed` months,
+    figures plus restatements are compared. Invoices of these months are not compared, because nothing restates them.
     """
 
     marts: list[MartComparison]
@@ -95,14 +95,14 @@ class IndependentRoute:
 
     @property
     def equal(self) -> bool:
-        """Whether the two routes agree in everything that is compared."""
+        """Whether both routes agree in all compared marts and in the rejected lines."""
         here, there = self.rejected, self.rejected_by_pipeline
         same = here == there if self.same_order else sum(here.values()) == sum(there.values())
         return same and all(mart.equal for mart in self.marts)
 
 
 def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute:
-    """Compute the marts from the files of a local landing folder, and compare them with those of the lake."""
+    """Compute the marts from a local landing folder and compare them with the marts of the lake."""
     rules = known_rules(config)
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2")
@@ -141,7 +141,7 @@ def compare(landing: Path, lake: LakeReader, config: Config) -> IndependentRoute
 
 
 def load(connection: duckdb.DuckDBPyConnection, landing: Path, config: Config) -> int:
-    """Fill `lines` and a table for each master; returns how many event files cannot be read to their end."""
+    """Fill `lines` and one table per master. Returns the number of event files that cannot be read to their end."""
     unreadable = _load_lines(connection, landing)
     for source in _MASTERS:
         _load_master(connection, landing, source, config.sources[source].required)
@@ -149,7 +149,7 @@ def load(connection: duckdb.DuckDBPyConnection, landing: Path, config: Config) -
 
 
 def compute(connection: duckdb.DuckDBPyConnection, config: Config, rules: KnownRules) -> None:
-    """What `load` filled → the events with their verdicts, and a view for each mart (independent.sql)."""
+    """From the tables that `load` filled, create the events with verdicts and one view per mart (independent.sql)."""
     taxonomy = config.taxonomy
     words = {**{name: name for name in taxonomy.services}, **taxonomy.service_aliases}
     connection.execute("SET TimeZone = 'UTC'; CREATE TABLE services (word VARCHAR, name VARCHAR)")
@@ -172,7 +172,7 @@ def compute(connection: duckdb.DuckDBPyConnection, config: Config, rules: KnownR
 
 
 def _set_aside(connection: duckdb.DuckDBPyConnection, lake: LakeReader, own: Sequence[str]) -> dict[str, int]:
-    """Delete the lines that a user's `own` rules rejected; returns rule → the records that it rejected."""
+    """Delete the lines that a user's `own` rules rejected. Returns rule → the number of records that it rejected."""
     if not own:
         return {}
     query = "SELECT source_file, raw AS line, errors FROM quarantine.usage_events"
@@ -191,7 +191,7 @@ def _visible(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 
 def _load_lines(connection: duckdb.DuckDBPyConnection, landing: Path) -> int:
-    """Create and fill the table `lines`; returns how many files cannot be read to their end."""
+    """Create and fill the table `lines`. Returns the number of files that cannot be read to their end."""
     connection.execute("CREATE TABLE lines (source_file VARCHAR, line VARCHAR)")
     unreadable = 0
     for path in _visible(landing / _FOLDER, _ENDINGS):
@@ -213,7 +213,7 @@ def _texts(content: bytes) -> Iterator[str]:
         try:
             text = line.removesuffix(b"\r").decode("utf-8")
         except UnicodeDecodeError:
-            text = "not UTF-8"  # no JSON either: rejected as malformed_json
+            text = "not UTF-8"  # this is not JSON, so it is rejected as malformed_json
         if text.strip(_BLANKS):
             yield text
 
@@ -228,11 +228,11 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
             first = next((fields for fields in csv.reader(file) if fields), [])
             header = [name.strip(_BLANKS).casefold() for name in first]
         if header:
-            # Columns are named by position: nothing is left to guess then, and guessing gives up on broken files.
+            # Columns are declared by position, so DuckDB need not detect the format, which fails on broken files.
             place = {name: number for number, name in enumerate(header)}
             names = ", ".join(f"c{place[column]}" for column in columns)
             given = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header)))
-            # A record that does not fit its header is skipped, as the contract rejects it.
+            # DuckDB skips a record that does not fit the header, because the contract rejects it.
             connection.execute(
                 f"INSERT INTO {source} SELECT {names} FROM read_csv(?, header = true, delim = ',', quote = '\"',"
                 f" escape = '\"', auto_detect = false, columns = {{{given}}}, ignore_errors = true,"
@@ -244,7 +244,7 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
 def _restate(connection: duckdb.DuckDBPyConnection, lake: LakeReader, closed: Sequence[str]) -> None:
     """Make gold_daily and landing_daily comparable in closed months: add the restatements to gold_daily.
 
-    Rows whose figures are all 0 go from both. The number of events is not restated, so it is 0 in both.
+    Rows whose figures are all 0 are removed from both. total_events is not restated, so it is set to 0 in both.
     """
     _, _, key, (_, *measures) = MARTS["org_daily_usage_by_service"]
     names = ", ".join(key)

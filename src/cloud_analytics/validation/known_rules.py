@@ -1,8 +1,8 @@
-"""Which rules of a configuration the independent route applies itself, and which are a user's own.
+"""Separate the rules that the independent route applies itself from a user's own rules.
 
-It knows the rules of the contract, in the wording of conf/rules.yaml. A rule that was added or reworded is no fault. If
-it rejects events, both sides leave out the events that it rejected. If it does anything else, the marts of its source
-are not compared.
+The route knows the rules of the contract in the wording of conf/rules.yaml. An added or reworded rule is not an error.
+If such a rule rejects events, both sides leave out the events that it rejected. If it does anything else, the marts of
+its source are not compared.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cloud_analytics.config import EVENTS, Config
 
-# Patterns of the conditions, in the order of precedence. Two of them hold a number that may differ.
+# Patterns of the conditions, in the order of precedence. Two of them capture a number that users may change.
 _EVENTS = {
     "missing_key": r"event_id IS NULL OR org_id IS NULL OR resource_id IS NULL OR octet_length\(org_id\) > 60000"
     r" OR octet_length\(resource_id\) > 60000",
@@ -58,9 +58,9 @@ _MASTERS: dict[str, dict[str, str]] = {
 class KnownRules:
     """What the independent route does with the rules of a configuration.
 
-    It applies the rules of events in `applied`, with the `numbers` in them (rule → number), and takes what the rules in
-    `own_rejects` rejected from quarantine. `not_comparable` maps a source to the rules that keep its marts from being
-    compared. `same_order`: the rules of events stand in the contract's order.
+    It applies the event rules in `applied`, with the `numbers` in them (rule → number). It sets aside the events that
+    quarantine holds because of rules in `own_rejects`. `not_comparable` maps a source to the rules that make its marts
+    impossible to compare. `same_order`: the applied event rules are in the order of the contract.
     """
 
     applied: list[str]
@@ -71,7 +71,7 @@ class KnownRules:
 
 
 def known_rules(config: Config) -> KnownRules:
-    """Compare the rules of a configuration with those of the contract."""
+    """Compare the rules of a configuration with the rules of the contract."""
     decisive = _decisive(config, EVENTS)
     matches = {name: re.fullmatch(pattern, decisive.get(name, ("", ""))[1]) for name, pattern in _EVENTS.items()}
     applied = [name for name, match in matches.items() if match]
@@ -79,7 +79,7 @@ def known_rules(config: Config) -> KnownRules:
     lost = {EVENTS: [name for name, severity in own.items() if severity != "reject"]}
     for source, of_source in _MASTERS.items():
         found, patterns = _decisive(config, source), {**_SHARED, **of_source}
-        # The rules that only one side has, or that the sides word differently.
+        # The rules that only one side has, or that differ in their wording.
         lost[source] = [
             name
             for name in {**found, **patterns}
@@ -95,6 +95,6 @@ def known_rules(config: Config) -> KnownRules:
 
 
 def _decisive(config: Config, source: str) -> dict[str, tuple[str, str]]:
-    """Rule → severity and condition, for the rules that decide what Silver holds."""
+    """Rule → (severity, condition), for the rules that decide what Silver holds."""
     rules = (rule for rule in config.rules_of(source) if rule.severity != "warn" and not rule.by_step)
     return {rule.id: (rule.severity, " ".join((rule.when or rule.check or "").split())) for rule in rules}

@@ -1,4 +1,4 @@
-"""The milestones M1 to M4: ingested, clean and joined, equal to the raw files, and the questions have answers."""
+"""Check the milestones M1 to M4: all ingested, clean and joined, equal to the raw files, questions answered."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OpenSession: TypeAlias = "Callable[[], AbstractContextManager[Session]]"
 
 
 def milestones(lake: LakeReader, landing: ReadableFiles, config: Config, audited: Audit) -> list[Check]:
-    """M1 to M3; M4 is `answered`."""
+    """Compute the checks M1 to M3. `answered` computes M4."""
     return [
         _ingested(lake, landing, config, audited),
         _clean_and_joined(lake, audited),
@@ -79,10 +79,10 @@ def _ingested(lake: LakeReader, landing: ReadableFiles, config: Config, audited:
 
 
 def _holds_what_it_declares(lake: LakeReader, table: str) -> bool:
-    """Whether the Parquet files hold exactly the declared columns and types. A table without files does."""
+    """Whether the Parquet files hold exactly the declared columns and types. True for a table without files."""
     try:
         found = lake.stored(table)
-    except duckdb.Error:  # files of one table that contradict each other
+    except duckdb.Error:  # files of one table have contradictory types
         return False
     return not found or found == declared(table)
 
@@ -178,10 +178,10 @@ def _routes_in_words(found: IndependentRoute) -> str:
 
 
 def answered(lake: LakeReader, open_session: OpenSession | None) -> Check:
-    """Ask each question about the organisation that has most rows in Gold, and compare the answer with Gold.
+    """Check M4: ask each question about the organisation with the most rows in Gold, and compare the answer with Gold.
 
-    Without `open_session`, or where nothing was ever served, only Gold is asked. The check is false if the store is
-    away, a table is missing, or the rows are not Gold's. UsageError where the settings of the store are wrong.
+    Without `open_session`, or if nothing was ever served, only Gold is queried. The check is false if the store cannot
+    be reached, a table is missing, or rows differ from Gold. UsageError if the settings of the store are wrong.
     """
     by_question = {table.question: table for table in serving_tables().values()}
     gold = {question: _in_gold(lake, by_question[question]) for question in QUESTIONS}
@@ -211,7 +211,7 @@ def answered(lake: LakeReader, open_session: OpenSession | None) -> Check:
 
 
 def _in_gold(lake: LakeReader, served: ServingTable) -> Rows:
-    """The rows that the table should hold for the organisation with most rows; of a table by date, the newest date."""
+    """The rows that the table should hold for the organisation with the most rows; of the newest date if by date."""
     mart = f"gold.{served.mart}"
     of_one = f"org_id = (SELECT org_id FROM {mart} GROUP BY org_id ORDER BY count(*) DESC, org_id LIMIT 1)"
     day = served.date_column.name if served.date_column else None
@@ -220,7 +220,7 @@ def _in_gold(lake: LakeReader, served: ServingTable) -> Rows:
 
 
 def _ask_all(open_session: OpenSession, gold: dict[str, Rows]) -> tuple[str, dict[str, str]]:
-    """What was asked, and question → why it failed, for those that did."""
+    """Ask the serving tables. Returns what was asked, and question → reason for each question that failed."""
     with ExitStack() as opened:
         try:
             session = opened.enter_context(open_session())
@@ -233,7 +233,7 @@ def _ask_all(open_session: OpenSession, gold: dict[str, Rows]) -> tuple[str, dic
 
 
 def _difference(session: Session, question: str, gold: Rows) -> str:
-    """Why the answer is not Gold's; an empty text where it is."""
+    """The reason why the answer differs from Gold; empty if it does not differ."""
     try:
         served = _set(ask(session, question, gold[0]["org_id"]).rows)
     except CloudAnalyticsError as error:

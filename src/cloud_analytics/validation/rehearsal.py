@@ -1,8 +1,8 @@
-"""What a run would change now, found out without changing anything.
+"""Find out what a run would change now, without changing anything.
 
-The steps of the pipeline are called with a lake that refuses transactions and has no Spark session. A step that finds
-something new or stale asks for one of the two before it writes, and is stopped there. So the answer comes from the code
-that a run uses, not from a copy of it.
+The rehearsal calls the steps of the pipeline with a lake that refuses transactions and has no Spark session. A step
+that finds something new or stale asks for one of the two before it writes, and stops there with an exception. So the
+code of a real run decides, not a copy of it.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ class _ReadOnlyLake(Lake):
         LakeFolder.__init__(self, lake.files)
 
     def __getattr__(self, name: str) -> Any:
-        """Refused: the session, which only a step that computes something asks for."""
+        """Refuse the Spark session, which only a step that computes something asks for."""
         raise _WouldWrite
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Refused: a step that asks for a transaction would change the lake."""
+        """Refuse a transaction: a step that asks for one would change the lake."""
         raise _WouldWrite
-        yield  # a context manager is a generator
+        yield  # `contextmanager` needs a generator
 
 
 def open_files(lake: LakeFolder, found: Contents) -> dict[str, Changes]:
-    """Source → the files of a landing folder that are new to Bronze, or have changed since it took them in."""
+    """Source → the files of a landing folder that are new to Bronze, or have changed since their ingest."""
     masters_open = {source: changes(ledger.master_files(lake, source), here) for source, here in found.masters.items()}
     known = lake.load(ledger.FILES)
     return {EVENTS: changes(known, found.events), **masters_open}
 
 
 def what_a_run_would_change(lake: LakeReader, landing: ReadableFiles, config: Config) -> list[str]:
-    """The steps of a run that would change something, in words; an empty list means that a run changes nothing."""
+    """Descriptions of the steps of a run that would change something; empty if a run would change nothing."""
     rehearsed = _ReadOnlyLake(lake)
     contents = look(landing, config.pipeline.landing.follow_links)
     waiting = open_files(lake, contents)

@@ -1,4 +1,4 @@
-"""All checks of a lake: assumptions, milestones, and figures to distrust."""
+"""Run all checks of a lake: assumptions, milestones, and figures to distrust."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cloud_analytics.validation.milestones import OpenSession, answered, milesto
 def validate(
     lake: LakeReader, landing: ReadableFiles, config: Config, open_session: OpenSession | None = None
 ) -> list[Check]:
-    """A1-A5, M1-M4 and F1-F4, in this order; reads the lake and the landing folder, and changes neither.
+    """Return the checks A1-A5, M1-M4 and F1-F4, in this order. Only reads the lake and the landing folder.
 
-    UsageError where the settings of the serving store are wrong.
+    UsageError if the settings of the serving store are wrong.
     """
-    questions = answered(lake, open_session)  # first, so that wrong settings are told before the long checks run
+    questions = answered(lake, open_session)  # first, so that wrong settings fail before the long checks
     audited = audit(lake, landing, config)
     return [
         *assumptions(lake, landing, config, audited),
