@@ -2,9 +2,9 @@
 
 For the months that finance has closed there is a second law: closed figures + restatements = what Silver holds (law 7).
 
-Lines are counted in the landing files, rows in the Parquet of Silver and quarantine; no figure is taken from the
-pipeline. Two things can only be counted in Bronze: event files that were archived after their ingest, and a master
-whose latest snapshot stays because its files left landing or cannot be taken in.
+The audit counts lines in the landing files, and rows in the Parquet files of Silver and quarantine. It takes no figure
+from the pipeline. Two sources of lines can only be counted in Bronze: event files that were archived after their
+ingest, and a master whose files left landing or cannot be ingested, so that its latest snapshot is still valid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cloud_analytics.reading.tables import SOURCES
 
 @dataclass(frozen=True)
 class SourceAudit:
-    """One source: lines in landing, rows in Silver, rows in quarantine by error_type."""
+    """The counts of one source: lines in landing, rows in Silver, rows in quarantine by error_type."""
 
     landing: int
     silver: int
@@ -38,9 +38,10 @@ class SourceAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """The audit of a lake against its landing folder; `archived` event files left it after their ingest.
+    """The audit of a lake against its landing folder.
 
-    `changed`: table → the files that are not as the pipeline left them (`LakeReader.changed`).
+    `archived`: the number of event files that left the landing folder after their ingest. `closed`: the closed months.
+    `changed`: table → the files that somebody changed after the pipeline wrote them (`LakeReader.changed`).
     """
 
     sources: dict[str, SourceAudit]
@@ -50,7 +51,7 @@ class Audit:
 
     @property
     def balanced(self) -> bool:
-        """Whether the law holds for every source."""
+        """Whether the conservation law holds for every source."""
         return all(source.balanced for source in self.sources.values())
 
     @property
@@ -59,7 +60,7 @@ class Audit:
         return self.balanced and all(month.agrees for month in self.closed) and not self.changed
 
     def as_json(self) -> dict[str, object]:
-        """The shape that `audit --format json` prints; it has closed months and changed files where there are some."""
+        """The object that `audit --format json` prints; closed months and changed files appear only if any exist."""
         sources = {name: {**asdict(source), "balanced": source.balanced} for name, source in self.sources.items()}
         closed = [month.as_json() for month in self.closed]
         more = {"closed_months": closed, "changed_by_others": self.changed}
@@ -67,7 +68,7 @@ class Audit:
 
 
 def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
-    """Count every source: the lines in landing, and the rows of the zones."""
+    """Count the lines of every source in landing and its rows in Silver and quarantine."""
     found = look(landing, config.pipeline.landing.follow_links)
     files = sorted(found.events.values())
     archived = ledger.event_changes(lake, files).left
@@ -86,7 +87,7 @@ def audit(lake: LakeReader, landing: ReadableFiles, config: Config) -> Audit:
 
 
 def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]) -> int:
-    """Non-blank lines; a file that cannot be read to its end counts as one line, one that is gone as none."""
+    """The number of non-blank lines. An unreadable file counts as one line, a file that no longer exists as none."""
     query = "SELECT source_file FROM quarantine.usage_events WHERE error_type = 'unreadable_file'"
     broken = {row["source_file"] for row in lake.rows(query)}
     counts: list[int] = []
@@ -104,7 +105,7 @@ def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]
 
 
 def _archived_lines(lake: LakeReader, names: list[str]) -> int:
-    """How many lines of these files Bronze took in or rejected: the law then still holds from Bronze on."""
+    """How many lines of these files Bronze ingested or rejected. The law can then still be checked from Bronze on."""
     if not names:
         return 0
     query = """
