@@ -1,4 +1,4 @@
-"""What the lake remembers of the tables that the engine (engine/) keeps up to date."""
+"""The state document of the tables that the engine (engine/) keeps up to date: how each partition was built."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from cloud_analytics.lake.folder import Document, LakeFolder
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition of a table as it was built.
+    """One partition of a table as it was built last.
 
-    `inputs`: a digest of what it was built from. `content`: a hash of its rows; "" where it has none.
+    `inputs`: a digest of the inputs of the build. `content`: a hash of the partition's rows; "" if it has no rows.
     """
 
     inputs: str
@@ -21,7 +21,7 @@ class Partition:
 
 
 States = dict[str, dict[str, Partition]]
-"""Path of a table → name of a partition ("" where the table is one) → how it was built."""
+"""Path of a table → name of a partition ("" for a table without partitions) → how it was built."""
 
 TABLES = Document("_state/tables", States)
 RULES = "_state/rules"
@@ -33,21 +33,21 @@ def load(lake: LakeFolder) -> States:
 
 
 def inputs_of(partition: Partition | None) -> str | None:
-    """What a partition was built from; None for one that was never built."""
+    """The digest of a partition's inputs; None for a partition that was never built."""
     return partition.inputs if partition else None
 
 
 def content_of(partition: Partition | None) -> str:
-    """The hash of a partition's rows; "" for one that has none or was never built."""
+    """The hash of a partition's rows; "" for a partition that has no rows or was never built."""
     return partition.content if partition else ""
 
 
 def versions(partitions: Mapping[str, Partition]) -> dict[str, str]:
-    """Partition → version of its content, of those that have rows."""
+    """Partition → hash of its content. Partitions without rows are left out."""
     return {name: entry.content for name, entry in partitions.items() if entry.rows}
 
 
 def judged_by(lake: LakeFolder) -> str | None:
-    """Fingerprint of the configuration that judged the masters of Silver as they are; None where none did."""
+    """Fingerprint of the configuration that validated the present masters of Silver; None before the first build."""
     fingerprint: str | None = lake.state(RULES, {"judged_by": None})["judged_by"]
     return fingerprint

@@ -1,6 +1,6 @@
-"""What a machine refuses (a full or read-only disk, more memory) as one line, however deep in Spark it was raised.
+"""Reports in one line what the machine refuses (a full or read-only disk, no memory left), however deep in Spark.
 
-So are files of the lake that somebody damaged.
+Damaged files of the lake are reported in the same way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, UsageError
 from cloud_analytics.lake.folder import REMEDY_FOR_A_FILE
 
-# What the operating system says, in Java as in Python, and what to do about it.
+# Message of the operating system (the same in Java and Python) → what the user can do about it.
 _REFUSALS = {
     "No space left on device": "make room there",
     "Disk quota exceeded": "make room there",
@@ -22,22 +22,23 @@ _REFUSALS = {
     "Input/output error": "look at the disk",
     "Not a directory": "use a folder",
 }
-# What Spark says of a file that holds another type than its table, or none at all. Both name the file.
+# Spark's messages about a file whose column has another type than the table, and about a file that is no Parquet.
+# Both messages name the file.
 _DAMAGED = ("Parquet column cannot be converted in file", "is not a Parquet file")
 
 
 @contextmanager
 def readable_refusals(root: str) -> Iterator[None]:
-    """Turn an error of the file system, or the end of Spark's JVM, into a UsageError of one line; others pass.
+    """Turn an error of the file system, or the end of Spark's JVM, into a UsageError of one line.
 
-    PipelineError where a file of the lake is damaged.
+    A damaged file of the lake becomes a PipelineError. All other errors pass unchanged.
     """
     try:
         yield
     except CloudAnalyticsError:
         raise
     except Exception as error:
-        from py4j.protocol import Py4JNetworkError  # not before: who only reads needs no Spark
+        from py4j.protocol import Py4JNetworkError  # imported late: a command that only reads needs no Spark
 
         if isinstance(error, Py4JNetworkError | ConnectionRefusedError) or "OutOfMemoryError" in "".join(_texts(error)):
             raise UsageError(
@@ -58,16 +59,16 @@ def readable_refusals(root: str) -> Iterator[None]:
 
 
 def _texts(error: BaseException | None) -> Iterator[str]:
-    """The messages of an error and of the errors that caused it, Java's included."""
+    """The messages of an error and of its causes, including Java's."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield str(error)
-        yield str(getattr(error, "_stackTrace", ""))  # where PySpark keeps the causes of what it translates
+        yield str(getattr(error, "_stackTrace", ""))  # PySpark keeps the Java causes here
         error = error.__cause__ or error.__context__
 
 
 def _line(text: str, refusal: str) -> str:
-    """The line that says what was refused, without the classes of the exceptions and the numbers before it."""
+    """The line of `text` that holds the refusal, without the exception class and the error number before it."""
     line = next(line for line in text.splitlines() if refusal in line)
     return re.sub(r"^\[Errno \d+\] ", "", line.rpartition("Exception: ")[2].strip())[:500]

@@ -1,4 +1,4 @@
-"""What a file system offers to readers and to writers, on paths below one root."""
+"""The operations that a file system offers to readers and to writers, on paths below one root."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 class Kind(Enum):
-    """What a name stands for. OTHER cannot be read like a file: a pipe, a device, a link to nowhere or in a circle."""
+    """The kind of a directory entry. OTHER cannot be read like a file: a pipe, a device, a broken or circular link."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -27,16 +27,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, order=True)
 class FileInfo:
-    """What a name in a folder stands for: a file, unless `kind` says otherwise. A link is described by its target.
+    """One entry of a folder: a file, unless `kind` says otherwise. For a link the fields describe its target.
 
-    Full path, length in bytes, modification time in milliseconds since 1970.
+    `path`: the full path. `length`: bytes. `modified`: modification time in milliseconds since 1970.
     """
 
     path: str
     length: int = 0
     modified: int = 0
     kind: Kind = field(default=Kind.FILE, compare=False)
-    leaves_root: bool = field(default=False, compare=False)  # a link that leads out of the root
+    leaves_root: bool = field(default=False, compare=False)  # whether it is a link out of the root
 
     @property
     def name(self) -> str:
@@ -45,11 +45,11 @@ class FileInfo:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether its name begins with `_` or `.`, as names of what is not data do."""
+        """Whether the name begins with `_` or `.`: such files and folders are not data."""
         return self.name[0] in "_."
 
     def checked(self) -> FileInfo:
-        """The same. UsageError where the name is no UTF-8: Spark could neither list nor read it."""
+        """This entry. UsageError if its name is not UTF-8: Spark could neither list nor read the file."""
         try:
             self.path.encode("utf-8")
         except UnicodeEncodeError:
@@ -72,40 +72,40 @@ class ReadableFiles(ABC):
         return f"{self.root}/{relative}"
 
     def _whole(self, path: str) -> str:
-        """The full path: one that a listing gave is full already, any other one is relative to the root."""
+        """The full path. A path from a listing is full already; any other path is relative to the root."""
         return path if "://" in path or path.startswith(("/", "file:/")) else f"{self.root}/{path}".rstrip("/")
 
     def leads_out(self, path: str) -> bool:
-        """Whether a link on the way to a path leads out of the root. Only folders of a machine have links."""
+        """Whether a link on the way to a path leads out of the root. Only a local file system has links."""
         return False
 
     def exists(self, path: str) -> bool:
-        """Whether a file or folder is there."""
+        """Whether a file or folder exists."""
         return self.entry(path) is not None
 
     @abstractmethod
     def open(self, path: str) -> IO[bytes]:
-        """A file's bytes, from which any part can be read. FileNotFoundError when it is not there."""
+        """A file's bytes as a stream with random access. FileNotFoundError if the file does not exist."""
 
     @abstractmethod
     def entries(self, path: str) -> list[FileInfo]:
-        """Every name in a folder, hidden ones included; no entries where there is no folder."""
+        """Every entry of a folder, including hidden ones; an empty list if the folder does not exist."""
 
     @abstractmethod
     def entry(self, path: str) -> FileInfo | None:
-        """What stands there now; None where there is nothing."""
+        """The file or folder at a path as it is now; None if nothing exists there."""
 
     def info(self, path: str) -> FileInfo:
-        """A file as it is now. FileNotFoundError when it is not there."""
+        """A file as it is now. FileNotFoundError if there is no file at the path."""
         found = self.entry(path)
         if found is None or found.kind is not Kind.FILE:
             raise FileNotFoundError(path)
         return found.checked()
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
-        """The data files below a folder (names that begin with `_` or `.` are not data), sorted by path.
+        """The data files below a folder, sorted by path. Hidden names (`_…`, `.…`) are not data.
 
-        UsageError for a link out of the root.
+        UsageError if a link leads out of the root.
         """
         found: list[FileInfo] = []
         pending = [path]
@@ -123,19 +123,19 @@ class ReadableFiles(ABC):
         return sorted(entry.name for entry in self.entries(path) if entry.kind is Kind.FOLDER)
 
     def read_bytes(self, path: str) -> bytes:
-        """All of a file that fits in memory."""
+        """The whole content of a file, which must fit in memory."""
         with self.open(path) as stream:
             return stream.read()
 
     def read_text(self, path: str) -> str | None:
-        """A small UTF-8 file, or None when it is not there."""
+        """The text of a small UTF-8 file; None if the file does not exist."""
         try:
             return self.read_bytes(path).decode("utf-8")
         except FileNotFoundError:
             return None
 
     def contents(self, found: Iterable[FileInfo]) -> dict[str, bytes]:
-        """The bytes of each file by its path, less the files that went meanwhile. They must fit in memory together."""
+        """Path of each file → its bytes, which must fit in memory together. Files deleted meanwhile are left out."""
         contents: dict[str, bytes] = {}
 
         def read(info: FileInfo) -> None:
@@ -146,7 +146,7 @@ class ReadableFiles(ABC):
         return contents
 
     def each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
-        """Call `action` with each item; on an object store, where each call is a round trip, several at a time."""
+        """Call `action` with each item. On an object store several calls run at a time: each one is a round trip."""
         if not self.is_object_store:
             for item in items:
                 action(item)
@@ -161,13 +161,13 @@ class FileSystem(ReadableFiles):
 
     @abstractmethod
     def write(self, path: str, content: bytes, durable: bool = True) -> None:
-        """Write a file in place. Its name is never absent, but the file may be half written except on an object store.
+        """Write a file in place. Its name exists at any moment, but except on an object store it may be half written.
 
-        `durable`: the file outlives a loss of power as soon as this returns.
+        `durable`: once this method has returned, the file survives a loss of power.
         """
 
     def write_text(self, path: str, text: str) -> None:
-        """Replace a small file in one step: readers find the old text or the new one, never half of it."""
+        """Replace a small file atomically: readers find the old text or the new text, never half of it."""
         content = text.encode("utf-8")
         if self.is_object_store:
             self.write(path, content)
@@ -179,23 +179,23 @@ class FileSystem(ReadableFiles):
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
-        """Rename one file over another. Where a rename cannot replace a file, the old one is deleted before.
+        """Rename one file over another. If the store's rename cannot replace a file, the old file is deleted first.
 
-        On an object store a rename is a copy and a delete: the target must not exist, and a death in between leaves
-        both files.
+        On an object store a rename is a copy and a delete. So the target must not exist, and a process that dies
+        between the two leaves both files.
         """
 
     def replace(self, source: str, target: str) -> None:
-        """Put a file in the place of another in one step: readers find the old file or the new one."""
+        """Replace one file by another atomically: readers find the old file or the new file."""
         self.move(source, target)
 
     @abstractmethod
     def delete(self, path: str) -> None:
-        """Remove a file, or a folder with everything in it; nothing happens when it is not there."""
+        """Delete a file, or a folder with everything in it. A path that does not exist is no error."""
 
     @abstractmethod
     def make_folder(self, path: str) -> None:
-        """Create a folder and its parents; nothing happens on an object store, which has no folders."""
+        """Create a folder and its parents. Does nothing on an object store, which has no folders."""
 
     def sync(self, paths: Iterable[str]) -> None:
-        """Have these files, and names in these folders, outlive a loss of power. Stores of other machines see to it."""
+        """Flush these files, and the names in these folders, to disk. Remote stores do so by themselves."""

@@ -1,6 +1,6 @@
-"""Files below one root: a folder of this machine through Python, anything else through Spark's file systems.
+"""Files below one root: Python reads and writes a local folder, Spark's file systems reach anything else.
 
-A reader asks for `ReadableFiles` (`open_files`), which need no Spark.
+A reader calls `open_files`: its `ReadableFiles` need no Spark.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from cloud_analytics.lake.uris import absolute, local_folder
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Stores where an object appears whole when its upload ends and replaces the old one, and where a rename is a copy.
+# In these stores an object appears, or replaces the old one, as a whole when its upload ends; a rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")
-_MESSAGE = 2**20  # bytes that the JVM sends at once
+_MESSAGE = 2**20  # bytes in one answer of the JVM
 
 
 class LocalFileSystem(FileSystem):
-    """A folder of this machine, through Python: through the JVM each question about a file takes several messages."""
+    """A local folder, reached from Python: through the JVM each call on a file would take several messages."""
 
     @property
     def folder(self) -> Path:
-        """The root as Python names it."""
+        """The root as a Python path."""
         return Path(self._path(""))
 
     def _path(self, path: str) -> str:
@@ -49,7 +49,7 @@ class LocalFileSystem(FileSystem):
         try:
             os.stat(self._path(path))
         except PermissionError:
-            raise  # nobody can tell, and it would pass for an empty lake
+            raise  # False would make the lake look empty
         except (OSError, ValueError):
             return False
         return True
@@ -71,7 +71,7 @@ class LocalFileSystem(FileSystem):
         with suppress(FileNotFoundError):
             found = os.lstat(target)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-                os.unlink(target)  # a link that a stranger put there would lead to another file
+                os.unlink(target)  # a link that another user put here would lead to another file
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "wb") as stream:
             stream.write(content)
             if durable:
@@ -99,14 +99,14 @@ class LocalFileSystem(FileSystem):
 
     def sync(self, paths: Iterable[str]) -> None:
         def sync(path: str) -> None:
-            with suppress(FileNotFoundError):  # a journal that is finished again may name what is gone
+            with suppress(FileNotFoundError):  # a journal applied again may name files that were moved already
                 descriptor = os.open(self._path(path), os.O_RDONLY)
                 try:
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
 
-        with ThreadPoolExecutor(8) as pool:  # the disk takes those that wait together: several times faster
+        with ThreadPoolExecutor(8) as pool:  # several times faster: the disk flushes waiting files together
             for _ in pool.map(sync, paths):
                 pass
 
@@ -125,7 +125,7 @@ class LocalFileSystem(FileSystem):
         leaves = is_link and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder))
         try:
             status = look()
-        except OSError:  # it went meanwhile, or is a link to nowhere, in a circle, or to where nobody may look
+        except OSError:  # deleted meanwhile, or a link that is broken, circular, or leads where access is denied
             return FileInfo(f"file:{path}", kind=Kind.OTHER, leaves_root=leaves)
         kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER}
         kind = kinds.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
@@ -133,7 +133,7 @@ class LocalFileSystem(FileSystem):
 
 
 class HadoopFileSystem(FileSystem):
-    """Whatever Spark's own file-system layer reaches: an object store, HDFS."""
+    """A store that Spark's file-system layer (Hadoop) reaches: an object store, HDFS."""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         super().__init__(root)
@@ -178,7 +178,7 @@ class HadoopFileSystem(FileSystem):
         if not self.is_object_store:
             self.move(source, target)
             return
-        copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy  # the copy appears whole; a rename would not replace
+        copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy  # the copy appears whole; a rename does not replace
         copy(self._fs, self._path(source), self._fs, self._path(target), True, True, self._conf)
 
     def delete(self, path: str) -> None:
@@ -189,7 +189,7 @@ class HadoopFileSystem(FileSystem):
             self._fs.mkdirs(self._path(path))
 
     def entries(self, path: str) -> list[FileInfo]:
-        # listStatus, not listFiles: that looks up owner and permissions of each file, which forks a process.
+        # Not listFiles: it looks up the owner and the permissions of each file, which forks a process.
         try:
             with _not_found(path):
                 return [self._entry(status) for status in self._fs.listStatus(self._path(path))]
@@ -210,7 +210,7 @@ class HadoopFileSystem(FileSystem):
 
 
 class _HadoopStream(io.RawIOBase):
-    """A file that a Hadoop file system opened; each read is a message to the JVM."""
+    """A file opened by a Hadoop file system. Each read is a message to the JVM."""
 
     def __init__(self, commons_io: Any, stream: Any) -> None:
         self._io = commons_io
@@ -248,7 +248,7 @@ class _HadoopStream(io.RawIOBase):
 
 @contextmanager
 def _not_found(path: str) -> Iterator[None]:
-    """Java's FileNotFoundException as Python's."""
+    """Turn Java's FileNotFoundException into Python's FileNotFoundError."""
     from py4j.protocol import Py4JJavaError
 
     try:
@@ -260,14 +260,14 @@ def _not_found(path: str) -> Iterator[None]:
 
 
 def file_system(spark: SparkSession, root: str) -> FileSystem:
-    """The files below a path or URI; a path without a scheme lies in the session's default file system."""
+    """The files below a path or URI. A path without a scheme is in the session's default file system."""
     root = absolute(root)
     scheme = root if "://" in root else spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")
     return LocalFileSystem(root) if scheme.startswith("file:") else HadoopFileSystem(spark, root)
 
 
 def is_reached_by_python(root: str) -> bool:
-    """Whether a path or URI is local, so that Python reads and writes it without Spark."""
+    """Whether a path or URI is local: then Python reads and writes it without Spark."""
     return local_folder(root) is not None
 
 
@@ -282,7 +282,7 @@ def is_read_by_python(root: str, conf: Mapping[str, str]) -> bool:
 
 
 def open_files(root: str, conf: Mapping[str, str] | None = None) -> ReadableFiles:
-    """The files below a local path or a URI, to be read without Spark; `conf` holds spark.* settings for a store."""
+    """The files below a local path or a URI, read without Spark. `conf`: the spark.* settings for an object store."""
     if is_reached_by_python(root):
         return LocalFileSystem(absolute(root))
     from cloud_analytics.lake.object_store import S3Files

@@ -1,4 +1,4 @@
-"""The folder of a lake as anybody finds it: its files and the JSON documents of its state. Without Spark."""
+"""The folder of a lake as a reader finds it: its files and the JSON documents of its state. Needs no Spark."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.untrusted import json_value
 
 ZONES = ("bronze", "silver", "gold", "quarantine")
-LAST_TRANSACTION = "_state/last_transaction"  # the document of every lake to which anything was ever written
+LAST_TRANSACTION = "_state/last_transaction"  # exists in every lake that was ever written to
 STORED = "_state/documents"  # see `LakeFolder.stored_documents`
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands in the name of a partition's folder for a null
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands for a null in the name of a partition's folder
 REMEDY = "restore the lake from a backup, or fill an empty one from landing (--lake)"
 REMEDY_FOR_A_FILE = (
     "restore it from a backup. One of Silver or Gold can be deleted with its folder: `cloud-analytics run` builds the"
@@ -28,9 +28,9 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True)
 class Document(Generic[Content]):
-    """A state document of a lake: its path, without `.json`, and the type of its content (dataclasses, dict, list).
+    """A state document of a lake: its path without `.json`, and the type of its content (dataclass, dict, list).
 
-    `kind()` is the content of a document that was never stored.
+    A document that was never stored has the content `kind()`.
     """
 
     path: str
@@ -38,34 +38,34 @@ class Document(Generic[Content]):
 
     @cached_property
     def adapter(self) -> TypeAdapter[Content]:
-        """Converts between the content and what JSON holds."""
+        """Converts between the content and its JSON value."""
         return TypeAdapter(self.kind)
 
 
 def or_list_of_values(kind: type[Any]) -> BeforeValidator:
-    """Accept a dataclass also as the list of its values, in the order of its fields, as earlier versions stored it."""
+    """Accept a dataclass also as a list of its values in the order of its fields, as earlier versions stored it."""
     names = [field.name for field in fields(kind)]
     return BeforeValidator(lambda value: dict(zip(names, value)) if isinstance(value, list) else value)
 
 
 def text_hash(text: str) -> str:
-    """A hash by which one text of a state document is told from another."""
+    """A hash that tells one text of a state document from another."""
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 class LakeFolder:
-    """A lake's files and state documents. A document is read once, and then stays as it was read."""
+    """A lake's files and state documents. A document is read once and then served from memory."""
 
     files: ReadableFiles
 
     def __init__(self, files: ReadableFiles) -> None:
         self.files = files
         self.root = files.root
-        self._documents: dict[str, Any] = {}  # as JSON holds them
-        self._contents: dict[str, Any] = {}  # as their types have them
+        self._documents: dict[str, Any] = {}  # as JSON values
+        self._contents: dict[str, Any] = {}  # as values of their types
 
     def load(self, document: Document[Content]) -> Content:
-        """The content of a state document. PipelineError where it is of another type, and as `state`."""
+        """The content of a state document. PipelineError if it has another type, or where `state` raises one."""
         if document.path not in self._contents:
             stored = self.state(document.path, None)
             try:
@@ -77,7 +77,7 @@ class LakeFolder:
         return found
 
     def stored_documents(self) -> dict[str, str]:
-        """Path of each state document that was ever stored → hash of its text ("": an earlier version stored it)."""
+        """Path of each state document ever stored → hash of its text ("" if an earlier version stored it)."""
         found = self.state(STORED, None)
         if isinstance(found, list):
             return dict.fromkeys(found, "")
@@ -86,10 +86,10 @@ class LakeFolder:
         return found or {}
 
     def state(self, path: str, default: Any) -> Any:
-        """A state document as JSON holds it, or `default` when it was never stored.
+        """The JSON value of a state document, or `default` if the document was never stored.
 
-        PipelineError where it was stored and is gone, is no JSON, or holds another kind of value than the default is
-        (None: any).
+        PipelineError if the document was stored and is gone, is no JSON, or holds a value of another type than
+        `default` (a default of None accepts any type).
         """
         if path not in self._documents:
             try:
@@ -105,9 +105,10 @@ class LakeFolder:
         return self._documents[path]
 
     def data_files(self, table: str) -> dict[str, int]:
-        """The data files of a table or folder, relative to it → their bytes. UsageError for a link out of the lake.
+        """Path of each data file, relative to the table or folder → its bytes. UsageError for a link out of the lake.
 
-        A name begins with the number of the transaction that wrote the file, or is that of the file that it replaced.
+        A file name begins with the number of the transaction that wrote the file. A file that replaced another file
+        has the name of that file.
         """
         self._expect_inside(table)
         prefix = None
@@ -120,13 +121,13 @@ class LakeFolder:
         return found
 
     def _expect_inside(self, *folders: str) -> None:
-        """UsageError for a link to somewhere else: in a lake from somebody else it could lead to any of our files."""
+        """UsageError if a link leads out of the lake: in another user's lake it could lead to any of our files."""
         for folder in folders:
             if self.files.leads_out(f"{folder}/x"):
                 raise UsageError(f"{self.root}/{folder} is a link out of the lake: link the whole folder instead")
 
     def _forget(self) -> None:
-        """Read the documents anew from now on: another process may have stored some since."""
+        """Read the documents again at the next use: another process may have stored newer ones."""
         self._documents.clear()
         self._contents.clear()
 

@@ -1,6 +1,6 @@
-"""The inventory: which files each partition of a table has since the last transaction.
+"""The inventory: the files that each partition of a table has since the last transaction.
 
-So it shows when somebody else deleted, added or changed some, for example by a backup of only a part of the lake.
+It shows when somebody else deleted, added or changed files, for example by restoring only a part of the lake.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.lake.folder import ZONES, Document, LakeFolder
 from cloud_analytics.lake.journal import await_commit
 
-_LOOKS = 10  # of a reader at files that others seem to have changed, while writers commit
+_LOOKS = 10  # attempts of a reader to find the same differences twice while writers commit
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one partition: their number, and the sum of a hash of each one's path and length."""
+    """The files of one partition: their number, and the sum of one hash per file (of its path and length)."""
 
     number: int = 0
     digest: int = 0
@@ -29,19 +29,19 @@ Partitions = Mapping[str, Files]
 
 INVENTORY = Document("_state/files", dict[str, dict[str, Files]])
 MISSING = Files()
-"""Stands for a partition whose files were removed to be built again, until they are: readers are told so."""
-_SNAPSHOT = "ingest_date="  # so a snapshot of a master begins in Bronze, where each is a table of its own
-_MODULUS = 2**48  # every reader of JSON keeps these digits
+"""Marks a partition whose files were removed to be built again. Readers are warned until it is built."""
+_SNAPSHOT = "ingest_date="  # begins the folder of a master's snapshot in Bronze; each snapshot is a table of its own
+_MODULUS = 2**48  # no reader of JSON rounds a number below this
 
 
 def folder_of(path: str) -> str:
-    """The first folder of a path below a table: `date=2025-06-10`; "" for a file of a table without partitions."""
+    """The first folder of a path below a table, such as `date=2025-06-10`; "" if the table has no partitions."""
     folder, inner, _ = path.partition("/")
     return folder if inner else ""
 
 
 def files_after(before: Partitions, gone: Mapping[str, int], come: Mapping[str, int]) -> dict[str, Files]:
-    """The partitions of a table after some files went and others came; both are path below the table → bytes."""
+    """The partitions of a table after files went (`gone`) and others came (`come`): path below the table → bytes."""
     found = dict(before)
     touched = set(map(folder_of, (*gone, *come)))
     for files, sign in ((gone, -1), (come, 1)):
@@ -54,7 +54,7 @@ def files_after(before: Partitions, gone: Mapping[str, int], come: Mapping[str, 
 
 
 def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:
-    """The partitions whose files, those that are `there`, are not those that were `left` → whether any is there."""
+    """Partitions whose files now (`there`) differ from those of the inventory (`left`) → whether any file exists."""
     found = files_after({}, {}, there)
     return {folder: folder in found for folder in {*left, *found} if left.get(folder) != found.get(folder)}
 
@@ -62,10 +62,10 @@ def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:
 def inventory(lake: LakeFolder) -> dict[str, dict[str, Files]]:
     """Table → the files of its partitions, as the last transaction left them."""
     if lake.state(INVENTORY.path, None) is None:
-        # A new lake, or one of a version that kept no such list: it is taken as it is.
+        # The lake is new, or its version kept no inventory: trust the files as they are.
         return {table: files_after({}, {}, lake.data_files(table)) for table in _tables(lake)}
     found = lake.load(INVENTORY)
-    # An earlier version listed the snapshots of such lakes as one table, with which no transaction went on.
+    # An earlier version listed all snapshots of such a lake as one table, an entry that no transaction updated later.
     outdated = [table for table, folders in found.items() if any(folder.startswith(_SNAPSHOT) for folder in folders)]
     snapshots = [table for table in _tables(lake) if table.rpartition("/")[0] in outdated] if outdated else []
     kept = {table: folders for table, folders in found.items() if table not in outdated}
@@ -73,7 +73,7 @@ def inventory(lake: LakeFolder) -> dict[str, dict[str, Files]]:
 
 
 def _tables(lake: LakeFolder) -> Iterator[str]:
-    """The tables of a lake, by what lies in its zones."""
+    """The tables of a lake, found by listing its zones."""
     for zone in ZONES:
         for entry in lake.files.entries(zone):
             table = f"{zone}/{entry.name}"
@@ -82,9 +82,9 @@ def _tables(lake: LakeFolder) -> Iterator[str]:
 
 
 def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] | None = None) -> dict[str, dict[str, bool]]:
-    """Table → the partitions whose files are not those that the last transaction left → whether any is there.
+    """Table → partitions whose files differ from those of the last transaction → whether any file exists.
 
-    Only the tables that `chosen` accepts are looked at, if it is given.
+    If `chosen` is given, only the tables that it accepts are checked.
     """
     if lake.state(INVENTORY.path, None) is None:
         return {}
@@ -99,7 +99,7 @@ def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] | None = N
 
 
 def changed_for_readers(files: ReadableFiles, chosen: Callable[[str], bool]) -> dict[str, dict[str, bool]]:
-    """The same beside writers that commit meanwhile: what is found twice, while the inventory stays as it is."""
+    """`changed_by_others` for a reader beside writers: what it finds twice while the inventory stays the same."""
     before = None
     for _ in range(_LOOKS):
         await_commit(files)

@@ -1,6 +1,6 @@
-"""The journal of a decided transaction: its process does what it says to the lake's files, or the next process does.
+"""The journal of a committed transaction: the file operations that its process, or the next one, still has to do.
 
-Meanwhile old files lie beside new ones, and readers wait.
+Until they are done, old files lie beside new ones, and readers wait.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from cloud_analytics.lake.files import LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import Document
 from cloud_analytics.runtime.filelock import is_locked
 
-_PATIENCE = 20.0  # seconds for which a reader waits for one and the same transaction
+_PATIENCE = 20.0  # seconds that a reader waits for one transaction
 _POLL = 0.03
 
 
 def _inside(path: str) -> str:
-    """The path; ValueError where it leads out of the lake. No journal of ours does so, but a stranger's lake may."""
+    """The path. ValueError if it leads out of the lake, as a forged journal in another user's lake may do."""
     if path.startswith("/") or not {"", ".", ".."}.isdisjoint(path.split("/")):
         raise ValueError("leads out of the lake")
     return path
@@ -37,9 +37,9 @@ _Path = Annotated[str, AfterValidator(_inside)]
 class Journal:
     """Files and documents that a transaction changes. Paths are relative to the lake.
 
-    `remove`: files that go. `replace`: (staged file, file whose name it takes in one step). `move`: (staged file, its
-    place). `documents`: path of a state document, without `.json` → its content. `lines`: path of a JSON Lines file →
-    its text.
+    `remove`: files to delete. `move`: (staged file, its new path). `replace`: (staged file, the file that it replaces
+    atomically). `documents`: path of a state document, without `.json` → its content. `lines`: path of a JSON Lines
+    file → its text.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Journal:
     replace: list[tuple[_Path, _Path]] = field(default_factory=list)
 
     def paths(self) -> Iterator[str]:
-        """Every path that it names."""
+        """Every path in the journal."""
         yield from itertools.chain(self.remove, *self.move, *self.replace, self.documents, self.lines)
 
 
@@ -58,9 +58,9 @@ JOURNAL = Document("_state/journal", Journal)
 
 
 def await_commit(files: ReadableFiles) -> None:
-    """Wait while a transaction is put in place: until then a reader would find old files beside new ones.
+    """Wait until a committed transaction is applied: before that a reader would find old files beside new ones.
 
-    UsageError where the process that did it was killed, or takes very long.
+    UsageError if the process that applies it was killed or takes too long.
     """
     seen, since, is_left = None, 0.0, False
     while (found := files.entry(f"{JOURNAL.path}.json")) is not None:
@@ -76,13 +76,14 @@ def await_commit(files: ReadableFiles) -> None:
                 f"a command has been putting its files in place in {files.root} for {_PATIENCE:.0f} s, or was killed at"
                 " that: ask again later, or let `cloud-analytics run` (or `reconcile`) finish it"
             )
-        # Asked after the journal was seen: if it is still there at the next look, nobody is at work.
+        # The lock is tested after the journal was seen. If it was free and the journal is still there at the next
+        # look, the process of the journal was killed.
         is_left = isinstance(files, LocalFileSystem) and _is_free(files.folder / "_state/writer.lock")
         time.sleep(_POLL)
 
 
 def _is_free(lock: Path) -> bool:
-    """Whether no process holds this lock. False where this user may not look."""
+    """Whether no process holds this lock. False if this user may not open the lock file."""
     try:
         return not is_locked(lock)
     except OSError:

@@ -1,15 +1,16 @@
 """The lake: zones of plain Parquet, changed only by transactions that replace whole partitions.
 
-This is the only writer of Parquet. A transaction writes everything aside (`_staging/`), then puts one journal file:
-from that moment it is decided. Then it moves the new files in, removes the old ones and stores the new state documents.
-Each of these steps may be repeated, so the next start finishes what a killed process began. Without a journal, staging
-is waste and is thrown away.
+This is the only writer of Parquet. A transaction writes everything to a staging folder (`_staging/`) and then writes
+one journal file, which commits it. After the commit it removes the old files, moves the new files into place and stores
+the new state documents. Each of these steps may be repeated, so the next process finishes the work of a killed one.
+Staged files without a journal belong to no commit and are deleted.
 
-What nothing can build again is on disk before the journal is, so that a loss of power does not leave it empty.
+Data that cannot be built again is flushed to disk before the journal, so that a loss of power does not leave empty
+files.
 
-Where one file follows another one in a partition, as everywhere in Gold, it takes the old file's name in one step: a
-reader from outside finds the partition as it was or as it is, at any moment. Where there are several files, the old
-ones are removed first, so that nobody reads a row twice.
+If a partition has one old file and one new file, as everywhere in Gold, the new file replaces the old one atomically:
+a reader finds the old partition or the new one at any moment. If there are several files, the old ones are removed
+first, so that no reader counts a row twice.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
 from cloud_analytics.untrusted import json_value
 
-_FINAL = ("bronze", "quarantine")  # of these, other zones are built again
+_FINAL = ("bronze", "quarantine")  # cannot be built again; the other zones are built from them
 _STAGING = "_staging"
 _STATE = "_state"
 
 Content = TypeVar("Content")
 Rows: TypeAlias = "DataFrame | pa.Table"
-"""Rows to write: a query that Spark's tasks write, or rows that this process holds."""
+"""Rows to write: a DataFrame that Spark's tasks write, or an Arrow table in the memory of this process."""
 
 
 def empty_frame(spark: SparkSession, schema: StructType) -> DataFrame:
-    """No rows of a schema. Not `createDataFrame`, which starts a Python worker."""
+    """A DataFrame of this schema without rows. `createDataFrame` is not used because it starts a Python worker."""
     return spark.range(0).selectExpr(
         *[f"cast(null as {field.dataType.simpleString()}) `{field.name}`" for field in schema]
     )
@@ -68,7 +69,7 @@ def partition_values(folder: str) -> dict[str, str]:
 
 
 def lies_below(folders: Collection[str]) -> Callable[[str], bool]:
-    """Whether the path of a file lies in one of these folders, or deeper."""
+    """A function that tells whether the path of a file lies in one of these folders, at any depth."""
     chosen = frozenset(folders)
     return lambda path: any(folder in chosen for folder in _folders_above(path))
 
@@ -83,7 +84,7 @@ def _everything(_path: str) -> bool:
 
 
 class _Placed(NamedTuple):
-    """What a transaction does to one table: see `Transaction.place`."""
+    """The arguments of one call of `Transaction.place`."""
 
     table: str
     staged: str | None
@@ -93,7 +94,7 @@ class _Placed(NamedTuple):
 
 @dataclass
 class Transaction:
-    """Collects what to write. Nothing is visible before the `with` block ends without an error."""
+    """Collects the changes of one commit. They become visible when the `with` block ends without an error."""
 
     lake: Lake
     number: int
@@ -103,7 +104,7 @@ class Transaction:
     _documents: dict[str, Any] = field(default_factory=dict)
     _lines: dict[str, str] = field(default_factory=dict)
     final: tuple[str, ...] = _FINAL
-    """Folders of what nothing can build again: it is on disk before the transaction is decided."""
+    """Folders whose files cannot be built again. New files there are flushed to disk before the commit."""
 
     def replace(
         self,
@@ -113,19 +114,20 @@ class Transaction:
         remove: Callable[[str], bool] | None = _everything,
         rows_per_file: int = 0,
     ) -> str | None:
-        """Write rows aside as new files of `table`, and drop its old files whose path below it `remove` accepts.
+        """Stage rows as new files of `table`, and drop those old files whose path below the table `remove` accepts.
 
-        None drops none. Returns the staged folder, from which the rows can be read before the commit.
+        With `remove=None` no old file is dropped. Returns the staged folder, from which the rows can be read before the
+        commit; None without rows.
         """
         staged = self.stage(rows, partition_by, rows_per_file) if rows is not None else None
         self.place(table, staged, remove)
         return staged
 
     def stage(self, rows: Rows, partition_by: Sequence[str] = (), rows_per_file: int = 0) -> str:
-        """Write rows aside; returns the folder, to be read and to `place`. What is not placed is deleted at the end.
+        """Write rows to a staging folder and return it, to be read and to `place`. Files not placed are deleted later.
 
-        Rows that this process holds become one file a partition. Those of a frame become files as the frame is
-        partitioned, of at most `rows_per_file` rows where that is not 0.
+        An Arrow table becomes one file for each partition. A DataFrame becomes files as its tasks are partitioned, of
+        at most `rows_per_file` rows (0: no limit).
         """
         staged = f"{_STAGING}/{self.number}/{next(self._numbers)}"  # tables are written from several threads
         if isinstance(rows, pa.Table):
@@ -148,13 +150,13 @@ class Transaction:
         remove: Callable[[str], bool] | None = _everything,
         keep: Callable[[str], bool] = _everything,
     ) -> None:
-        """Make the staged files that `keep` accepts files of `table`, and drop its old ones that `remove` accepts."""
+        """Add the staged files that `keep` accepts to `table`, and drop the old files that `remove` accepts."""
         self._placed.append(_Placed(table, staged, remove, keep))
 
     def clear(self, table: str, folders: Collection[str]) -> None:
-        """Drop whatever lies in these folders of partitions of `table`, also what others put there.
+        """Drop all files in these partition folders of `table`, including files that the lake did not write.
 
-        Readers are told that they are missing, until they are built again or `forget_missing` is called.
+        Readers are warned that the partitions are missing until they are built again or `forget_missing` is called.
         """
         self._cleared[table] = frozenset(folders)
         self.place(table, None, lambda path: folder_of(path) in folders)
@@ -172,10 +174,10 @@ class Transaction:
         self._lines[path] = "".join(json.dumps(record) + "\n" for record in records)
 
     def journal(self) -> Journal:
-        """Which files move where, which go, which documents are stored."""
+        """The journal of this transaction: files to move and to remove, documents to store."""
         moves: list[tuple[str, str]] = []
         replacements: list[tuple[str, str]] = []
-        gone: dict[str, dict[str, int]] = {}  # table → files that go, also those whose name another one takes
+        gone: dict[str, dict[str, int]] = {}  # table → files to remove, including the files to be replaced
         come: dict[str, dict[str, int]] = {}
         for table, staged, remove, keep in self._placed:
             old = _by_folder(self._leaving(table, remove, gone.setdefault(table, {})))
@@ -201,14 +203,14 @@ class Transaction:
         return Journal(self.number, removed, moves, self._documents, self._lines, replacements)
 
     def _leaving(self, table: str, remove: Callable[[str], bool] | None, gone: dict[str, int]) -> list[str]:
-        """The files of a table that `remove` accepts and that are not `gone` yet. Adds them to `gone`."""
+        """The files of a table that `remove` accepts and that are not yet in `gone`. Adds them to `gone`."""
         there = self.lake.data_files(table) if remove is not None else {}
         leaving = {path: length for path, length in there.items() if remove and remove(path) and path not in gone}
         gone |= leaving
         return list(leaving)
 
     def _take_stock(self, gone: Mapping[str, Mapping[str, int]], come: Mapping[str, Mapping[str, int]]) -> None:
-        """Store which files the tables have after this transaction."""
+        """Store the inventory: the files that the tables have after this transaction."""
         known, found = inventory(self.lake), {}
         for table in gone:
             anew = self._cleared.get(table, frozenset())
@@ -233,7 +235,7 @@ class Lake(LakeFolder):
     files: FileSystem
 
     def __init__(self, spark: SparkSession | Callable[[], SparkSession], root: str) -> None:
-        """`spark` may be a function that starts a session; it is called when there is something to compute."""
+        """`spark` is a session, or a function that starts one at the first use."""
         self._spark, self._starting = spark, threading.Lock()
         super().__init__(self.reach(root))
         self._lease: Lease | None = None
@@ -241,8 +243,8 @@ class Lake(LakeFolder):
 
     @property
     def spark(self) -> SparkSession:
-        """The session; it is started at the first use."""
-        with self._starting:  # several threads may need it first
+        """The Spark session, started at the first use."""
+        with self._starting:  # several threads may ask for the session at once
             if not isinstance(self._spark, SparkSession):
                 self._spark = self._spark()
             return self._spark
@@ -253,7 +255,7 @@ class Lake(LakeFolder):
         return isinstance(self._spark, SparkSession)
 
     def reach(self, root: str) -> FileSystem:
-        """The files below any path or URI. Spark is started for one that Python does not reach."""
+        """The files below any path or URI. Starts Spark if Python cannot reach the path."""
         if not self.has_spark and is_reached_by_python(root):
             return LocalFileSystem(absolute(root))
         return file_system(self.spark, root)
@@ -261,14 +263,14 @@ class Lake(LakeFolder):
     # reading
 
     def partitions(self, table: str) -> dict[str, dict[str, str]]:
-        """Folder, relative to the table, that holds files → the values of its partition columns."""
+        """Each folder that holds files, relative to the table → the values of its partition columns."""
         folders = sorted(set(map(partition_folder, self.data_files(table))))
         return {folder: partition_values(folder) for folder in folders}
 
     def read(self, table: str, schema: StructType, paths: Iterable[str] | None = None) -> DataFrame:
         """A table as a DataFrame with exactly `schema`; an absent or empty table has no rows.
 
-        `paths` (partition folders relative to the table) narrows what is listed and read.
+        With `paths` (partition folders relative to the table) only these folders are listed and read.
         """
         wanted = [table] if paths is None else [f"{table}/{path}" for path in paths]
         chosen = list(filter(self.files.exists, wanted))
@@ -284,10 +286,10 @@ class Lake(LakeFolder):
     # writing
 
     def gathered(self, frame: DataFrame, by: Sequence[str], partitions: int, little: bool = False) -> Rows:
-        """The same rows, those of each partition together, so that a partition becomes one file.
+        """The rows of `frame`, arranged so that each partition becomes one file.
 
-        At most `partitions` combinations of the columns `by` are expected. Where there is `little` to read, the rows
-        are collected into this process. Otherwise they are shuffled to at most two tasks a core.
+        `partitions`: the largest expected number of combinations of the columns `by`. `little`: the input is small, so
+        the rows are collected into this process. Otherwise they are shuffled to at most two tasks per core.
         """
         if little:
             return collected(frame)
@@ -304,7 +306,7 @@ class Lake(LakeFolder):
         try:
             yield transaction
         except BaseException:
-            with suppress(OSError):  # tasks of the job that failed may still write there: the next start sweeps it
+            with suppress(OSError):  # tasks of a failed job may still write: the next start deletes it
                 self.files.delete(f"{_STAGING}/{number}")
             raise
         transaction.put(LAST_TRANSACTION, number)
@@ -317,7 +319,7 @@ class Lake(LakeFolder):
         self._apply(journal)
 
     def _sync(self, journal: Journal, final: Sequence[str]) -> None:
-        """Have on disk what becomes files of `final` folders, and what is there of those that were not final before."""
+        """Flush to disk the new files of the `final` folders, and the old files of folders that become final now."""
         is_final = lies_below(final)
         gone = {*journal.remove, *(target for _, target in journal.replace)}
         there = [f"{folder}/{path}" for folder in final if folder not in _FINAL for path in self.data_files(folder)]
@@ -325,7 +327,7 @@ class Lake(LakeFolder):
         self.files.sync([*come, *(path for path in there if path not in gone)])
 
     def _apply(self, journal: Journal, again: bool = False) -> None:
-        """Do what a journal says; `again`: some of it may have been done by a process that died."""
+        """Apply a journal. `again`: a process that died may have done some of its steps already."""
 
         def replace(pair: Sequence[str]) -> None:
             if not again or self.files.exists(pair[0]):
@@ -334,7 +336,7 @@ class Lake(LakeFolder):
         def move(pair: Sequence[str]) -> None:
             if not again or self.files.exists(pair[0]):
                 if again:
-                    self.files.delete(pair[1])  # a rename that is a copy and a delete may have died between the two
+                    self.files.delete(pair[1])  # on an object store the process may have died after half a rename
                 self.files.move(*pair)
 
         self.files.each(self.files.delete, journal.remove)
@@ -366,14 +368,17 @@ class Lake(LakeFolder):
             self._lease.check(decided)
 
     def _drop_empty_folders(self, removed: Sequence[str], filled: set[str]) -> None:
-        # A partition without rows must not stay behind as an empty folder: readers would list it as a value.
+        # Readers would list an empty partition folder as a value of the partition column.
         for folder in sorted({path.rsplit("/", 1)[0] for path in removed} - filled, reverse=True):
             while "=" in folder.rsplit("/", 1)[-1] and not self.files.files(folder):
                 self.files.delete(folder)
                 folder = folder.rsplit("/", 1)[0]
 
     def recover(self) -> bool:
-        """Finish a transaction that was decided when its process died, and delete waste; True when there was one."""
+        """Apply a journal that a dead process left, and delete its staged files. Returns whether there was a journal.
+
+        PipelineError if the state is damaged, is of an older backup, or was deleted, or if the journal leaves the lake.
+        """
         self._expect_inside(_STAGING, "_metrics", "_checkpoints")
         self._forget()
         was_decided = self.state(JOURNAL.path, None) is not None
@@ -384,7 +389,7 @@ class Lake(LakeFolder):
             self._apply(journal, again=True)
         elif self.state(LAST_TRANSACTION, None) is None and any(map(self.files.files, ZONES)):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
-        # What transactions left that were never decided. A folder that was no lake may hold something else there.
+        # Delete what uncommitted transactions left. A folder that was no lake before may hold other files in _staging.
         found = [entry.name for entry in self.files.entries(_STAGING)]
         left = [name for name in found if name.isdigit()]
         for path in [_STAGING] if left == found else [f"{_STAGING}/{name}" for name in left]:
@@ -394,9 +399,9 @@ class Lake(LakeFolder):
         return was_decided
 
     def _expect_one_time(self) -> None:
-        """PipelineError for a document that others changed or deleted, or that is of an older backup."""
+        """PipelineError if a document was changed or deleted by others, or is of an older backup."""
         stored = self.stored_documents()
-        if not stored and self.state(INVENTORY.path, None) is not None:  # each version that stores this stores both
+        if not stored and self.state(INVENTORY.path, None) is not None:  # both came with the same version
             raise self._deleted(STORED)
         for path, digest in stored.items():
             text = self.files.read_text(f"{path}.json")
@@ -405,13 +410,13 @@ class Lake(LakeFolder):
             if digest:
                 if text_hash(text) != digest:
                     raise self._damaged(f"{path}.json", "is not as the last transaction left it")
-                self._documents[path] = json_value(text)  # so that it is read once
+                self._documents[path] = json_value(text)  # saves a second read
 
     @contextmanager
     def writer(self, by_turns: bool = False) -> Iterator[None]:
-        """The right to write, which one process holds at a time; UsageError where another one has it.
+        """Hold the writer's lock of the lake. UsageError if another process holds it. Begins with `recover`.
 
-        `by_turns`: this process takes the right for each micro-batch anew, so that other commands can write in between.
+        `by_turns`: this process takes the lock again for each micro-batch, so that other commands can write in between.
         Both sides then wait for each other instead of failing.
         """
         with (
@@ -427,7 +432,10 @@ class Lake(LakeFolder):
 
     @contextmanager
     def feeder(self) -> Iterator[None]:
-        """The right to take in event files, which one process holds for as long as its streaming query may run."""
+        """Hold the lock for ingesting event files for as long as a streaming query may run.
+
+        UsageError if another process holds it.
+        """
         with readable_refusals(self.root), self._held("feeder", f"taking in event files for the lake {self.root}"):
             yield
 

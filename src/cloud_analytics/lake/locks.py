@@ -1,14 +1,15 @@
-"""The rights to write to a lake and to take in its landing files, which one process holds at a time.
+"""The locks of a lake: for writing, and for ingesting landing files. One process holds each of them at a time.
 
-A lake on this machine has locks of the operating system (`held`): a killed process holds nothing. An object store has
-none, so there a holder keeps renewing a `Lease`: a small object that its process rewrites every few seconds. A process
-that wants to write puts its own lease *before* it looks for others. So of two processes that come at once at least one
-sees the other, whatever the order of their calls, as long as the store lists what was put (S3 does since 2020, as do
-Google's and Azure's stores). No clocks are compared: a lease is dead when it did not change while somebody watched it
-for `patience` seconds.
+A local lake uses locks of the operating system (`held`), which are released when their process is killed. An object
+store has no locks. There a holder has a `Lease`: a small object that it rewrites every few seconds as a heartbeat.
+A process that wants to write puts its own lease *before* it lists the other leases. So of two processes that start at
+the same time at least one sees the other, in whatever order they make their calls. This holds if the store lists an
+object as soon as it was put (S3 does since 2020; Google's and Azure's stores do). Clocks are not compared: a lease is
+dead if it did not change while another process watched it for `patience` seconds.
 
 The limit: a holder that stood still longer than `patience` (a suspended machine) may believe for a while that it still
-holds the lake. It checks right before each commit and before each step of it, so the gap is the requests of one step.
+has the lock. It checks its lease right before each commit and each step of the commit, so only the requests of one step
+are at risk.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.untrusted import json_value
 
 LEASES = "_state/leases"
-_BY_TURNS = "by turns"  # follows the process id in the lock file of such a holder
+_BY_TURNS = "by turns"  # follows the process id in the lock file of a holder that takes turns
 _POLL = 0.05
-_LOOKS = 10  # at a lock that nobody seems to hold: who asks whether it is held has it for a moment
+_LOOKS = 10  # attempts if no living holder is noted: a test whether the lock is held takes it for a moment
 
 
 @contextmanager
 def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterator[None]:
-    """Hold the lock `name` in the folder. UsageError, with what the holder is `doing`, where another process has it.
+    """Hold the lock `name` in the folder. UsageError, with the text `doing`, if another process holds it.
 
-    A holder `by_turns` gives the lock back after each micro-batch: it waits for every other holder, and every other
+    A holder `by_turns` releases the lock after each micro-batch. It waits for every other holder, and every other
     process waits for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterato
 
 
 def _expect_no_other_owner(folder: Path) -> None:
-    """UsageError for root in a lake of somebody else, who could exchange folders for links while root writes."""
+    """UsageError if root writes to another user's lake: that user could swap folders for links while root writes."""
     owner = str(folder.stat().st_uid)
     if os.geteuid() == 0 and owner not in ("0", os.environ.get("SUDO_UID")):
         raise UsageError(
@@ -77,20 +78,21 @@ def _expect_no_other_owner(folder: Path) -> None:
 
 
 def _lives(process: str) -> bool:
-    """Whether the process that the lock file names is there. The file goes on naming its last holder."""
+    """Whether the process named in the lock file lives. The file names its last holder even after the release."""
     try:
         os.kill(int(process), 0)
     except PermissionError:
-        return True  # another user's
+        return True  # the process of another user
     except (ValueError, OverflowError, OSError):
         return False
     return True
 
 
 class Lease:
-    """`with Lease(files, "writer", "writing to the lake"):` one holder of the name at a time, like `held`.
+    """`with Lease(files, "writer", "writing to the lake"):` one holder per name at a time, like `held`.
 
-    After a holder that was killed the next one waits `patience` seconds, and then takes over.
+    `beat`: seconds between two heartbeats. If a holder was killed, the next process takes over after it has watched the
+    dead lease for `patience` seconds.
     """
 
     def __init__(
@@ -123,9 +125,10 @@ class Lease:
         self._withdraw()
 
     def check(self, decided: bool = False) -> None:
-        """PipelineError when the lease is not ours any more.
+        """PipelineError if this process has lost its lease.
 
-        Called right before a commit, and after that (`decided`) before each step, which a successor would finish too.
+        Called right before a commit, and again before each step after the commit (`decided`). The next holder finishes
+        such steps.
         """
         silent = time.monotonic() - self._confirmed > self._patience * 0.75
         if self._lost or silent or not self._files.exists(self._path(self._name)):
@@ -157,16 +160,16 @@ class Lease:
         self._beats += 1
         holder = dict(process=os.getpid(), host=socket.gethostname(), beat=self._beats, by_turns=self._by_turns)
         self._files.write(self._path(self._name), json.dumps(holder).encode())
-        self._confirmed = asked  # the moment before the call: what others see is at least as new
+        self._confirmed = asked  # the time before the call: the lease that others see is at least as new
 
     def _keep_beating(self) -> None:
         while not self._end.wait(self._every):
             try:
-                self.check()  # a lease that another writer declared dead must not come back
+                self.check()  # a heartbeat would restore a lease that another writer has deleted as dead
                 self._beat()
             except PipelineError:
                 return
-            except Exception:  # a request that failed is tried again, until `check` finds that it took too long
+            except Exception:  # retry a failed request until `check` finds the lease too old
                 continue
 
     def _others(self) -> dict[str, str]:
@@ -174,13 +177,13 @@ class Lease:
         for name in {info.name for info in self._files.files(self._folder, recursive=False)} - {self._name}:
             try:
                 texts[name] = self._files.read_text(self._path(name))
-            except Py4JJavaError:  # S3A refuses an object that was overwritten since it was opened: a sign of life
+            except Py4JJavaError:  # S3A fails if the object was overwritten since it was opened: its holder lives
                 texts[name] = f"changed at {time.monotonic_ns()}"
         return {name: text for name, text in texts.items() if text is not None}
 
     def _outlive_the_others(self) -> None:
         started = time.monotonic()
-        seen: dict[str, tuple[str, float]] = {}  # the last text of each, and since when it stands
+        seen: dict[str, tuple[str, float]] = {}  # name → (last text, since when)
         alive: set[str] = set()
         while others := self._others():
             now = time.monotonic()
@@ -190,10 +193,10 @@ class Lease:
                 if seen.get(name, ("", 0.0))[0] != text:
                     seen[name] = (text, now)
                 elif now - seen[name][1] > self._patience:
-                    self._files.delete(self._path(name))  # dead: what is left of a killed process
+                    self._files.delete(self._path(name))  # the lease of a killed process
             earlier = [name for name in others if name in alive and name < self._name]
             late = [name for name in others if name in alive and now - started > self._patience]
-            # Of two processes that wait the one with the earlier name goes first.
+            # If two processes wait for each other, the one with the earlier name goes first.
             stubborn = [name for name in {*earlier, *late} if not (self._by_turns or _read(others[name])["by_turns"])]
             if stubborn:
                 found = _read(others[stubborn[0]])
@@ -210,6 +213,6 @@ class Lease:
 def _read(text: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json_value(text)
-    except ValueError:  # caught while it was written: the next look will tell
+    except ValueError:  # read while it was being written: the next read succeeds
         return {"process": "unknown", "host": "an unknown host", "by_turns": True}
     return found

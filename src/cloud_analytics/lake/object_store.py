@@ -1,4 +1,4 @@
-"""Reads an S3 store through PyArrow, without Spark, with the credentials that Spark is given."""
+"""Reads an S3 store through PyArrow, without Spark, with the credentials of the Spark settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloud_analytics.lake.file_system import FileInfo, Kind, ReadableFiles
 
 SCHEMES = ("s3a", "s3")
 _S3A = "spark.hadoop.fs.s3a."
-# Credential providers that PyArrow can stand for. With another one (a role, a class of the user's) Spark reads.
+# Credential providers that PyArrow has an equivalent of. With any other one (a role, a user's class) Spark reads.
 _PROVIDERS = {
     "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
     "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
@@ -23,7 +23,7 @@ _PROVIDERS = {
 
 
 def is_understood(bucket: str, conf: Mapping[str, str]) -> bool:
-    """Whether PyArrow can get into a bucket with these spark.* settings."""
+    """Whether PyArrow supports all spark.* settings that decide on the access to a bucket."""
     settings = _settings(bucket, conf)
     provider = settings.get("aws.credentials.provider")
     decisive = ("assumed.role", "encryption", "proxy", "delegation", "security.credential")
@@ -57,7 +57,7 @@ class S3Files(ReadableFiles):
         return self._whole(path).partition("://")[2]
 
     def open(self, path: str) -> IO[bytes]:
-        return io.BufferedReader(cast(io.RawIOBase, self._fs.open_input_file(self._key(path))))  # to read by lines
+        return io.BufferedReader(cast(io.RawIOBase, self._fs.open_input_file(self._key(path))))  # lines need a buffer
 
     def files(self, path: str, recursive: bool = True) -> list[FileInfo]:
         folder = self._key(path)
@@ -83,7 +83,7 @@ class S3Files(ReadableFiles):
 
 
 def _settings(bucket: str, conf: Mapping[str, str]) -> dict[str, str]:
-    """S3A's settings for a bucket; those of the bucket itself override those of all buckets."""
+    """S3A's settings for a bucket. Settings of this bucket override the settings of all buckets."""
     common = {key.removeprefix(_S3A): value for key, value in conf.items() if key.startswith(_S3A)}
     own = f"bucket.{bucket}."
     return {**common, **{key.removeprefix(own): value for key, value in common.items() if key.startswith(own)}}

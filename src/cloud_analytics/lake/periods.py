@@ -1,4 +1,4 @@
-"""The months that finance has closed: a state document of the lake (contract 6, periods)."""
+"""The state document of the months that finance has closed (contract 6, periods)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cloud_analytics.lake.folder import Document, LakeFolder
 
 @dataclass(frozen=True)
 class Closing:
-    """A closed month as it was when it was closed: the daily mart's rows, and their cost (USD)."""
+    """A month at the time of its closing: the number of rows in the daily mart, and their cost in USD."""
 
     closed_at: str
     rows: int
@@ -22,7 +22,7 @@ class Closing:
 
 @dataclass(frozen=True)
 class Periods:
-    """The closed months in the order of the calendar, and every closing and reopening there ever was, oldest first."""
+    """The closed months in calendar order, and a log of every closing and reopening, oldest first."""
 
     closed: Mapping[str, Closing] = field(default_factory=dict)
     log: tuple[Mapping[str, str], ...] = ()
@@ -34,18 +34,18 @@ class Periods:
 
     @property
     def open_month(self) -> str | None:
-        """The first open month after the closed ones, in which late changes are booked; None where all are open."""
+        """The month after the last closed one, in which late changes are booked; None if no month is closed."""
         if not self.closed:
             return None
         return (date.fromisoformat(f"{max(self.closed)}-28") + timedelta(days=4)).isoformat()[:7]
 
     def with_closed(self, month: str, closing: Closing) -> Periods:
-        """The same, and this month closed."""
+        """These periods with one more closed month."""
         entry = {"month": month, "action": "close", "at": closing.closed_at}
         return Periods(dict(sorted({**self.closed, month: closing}.items())), (*self.log, entry))
 
     def with_reopened(self, month: str, at: str) -> Periods:
-        """The same without this month."""
+        """These periods with this month open again."""
         closed = {name: closing for name, closing in self.closed.items() if name != month}
         return Periods(closed, (*self.log, {"month": month, "action": "reopen", "at": at}))
 
@@ -54,11 +54,11 @@ DOCUMENT = Document("_state/periods", Periods)
 
 
 def load(lake: LakeFolder) -> Periods:
-    """The periods of a lake."""
+    """The closed months of a lake."""
     return lake.load(DOCUMENT)
 
 
 def check_month(month: str) -> None:
-    """UsageError where the text is no month."""
+    """UsageError if the text is not a month (YYYY-MM)."""
     if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
         raise UsageError(f"{month}: expected a month, YYYY-MM")

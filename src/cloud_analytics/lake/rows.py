@@ -1,7 +1,7 @@
-"""Rows: whether they differ (hashes of rows and of whole tables), and few of them, which this process writes itself.
+"""Hashes that tell whether rows or tables differ, and Parquet files of few rows, which this process writes itself.
 
-For few rows Spark takes longer to prepare a write than the rows take: it shuffles them so that one task has each
-partition, and opens and commits each file. Where there is more than `LITTLE_BYTES` to read, Spark's tasks write.
+For few rows Spark needs longer to prepare a write than to write the rows: it shuffles them so that each partition is in
+one task, then opens and commits each file. If the input is larger than `LITTLE_BYTES`, Spark's tasks write.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HASH = "_hash"
 
 @dataclass(frozen=True)
 class RowChanges:
-    """How many rows came, how many went, and how many stayed under their key with other values."""
+    """The number of rows with a new key, with a key that is gone, and with the same key but other values."""
 
     added: int
     removed: int
@@ -37,22 +37,22 @@ class RowChanges:
 
 
 Changes = dict[str, RowChanges]
-"""Table → what replacing it changed."""
+"""Table → the row changes when it was replaced."""
 
 
 def row_hash(columns: Sequence[str]) -> Column:
-    """A hash of a row's values (BIGINT). A null counts with its column, unlike in Spark's own hash."""
+    """A hash of a row's values (BIGINT). Spark's hash skips nulls, so here `isnull` of each column is hashed too."""
     names = [f"`{name}`" for name in columns]
     return F.expr(f"xxhash64({', '.join([*names, *(f'isnull({name})' for name in names)])})")
 
 
 def content_hash(hashes: Column) -> Column:
-    """The sum of rows' hashes (`row_hash`), as text; null without rows. It does not depend on the order of rows."""
+    """The sum of the rows' hashes (`row_hash`), as text; null without rows. The order of rows does not matter."""
     return F.sum(hashes.cast("decimal(20,0)")).cast("string")
 
 
 def row_changes(old: DataFrame, new: DataFrame, key: Sequence[str]) -> RowChanges:
-    """Compare two states of a table whose rows `key` tells apart; one job, which moves a key and a hash of each row."""
+    """Compare two states of a table whose rows have the key `key`. One Spark job shuffles a key and a hash per row."""
     columns = sorted(new.columns)
     before = old.select(*key, row_hash(columns).alias("old"), F.lit(None).cast("bigint").alias("new"))
     now = new.select(*key, F.lit(None).cast("bigint").alias("old"), row_hash(columns).alias("new"))
@@ -64,7 +64,7 @@ def row_changes(old: DataFrame, new: DataFrame, key: Sequence[str]) -> RowChange
 
 
 def is_little(frames: Iterable[DataFrame]) -> bool:
-    """Whether the files that these frames read are so small that one task reads them as fast as many tasks do."""
+    """Whether the files behind these DataFrames are so small that one task reads them as fast as many tasks."""
 
     def size(frame: DataFrame) -> int:
         leaves = frame._jdf.queryExecution().analyzed().collectLeaves()
@@ -74,15 +74,15 @@ def is_little(frames: Iterable[DataFrame]) -> bool:
 
 
 def collected(frame: DataFrame) -> pa.Table:
-    """The rows of a frame, by one Spark job."""
+    """The rows of a DataFrame as an Arrow table; runs one Spark job."""
     batches = frame._collect_as_arrow()
     return pa.Table.from_batches(batches) if batches else to_arrow_schema(frame.schema).empty_table()
 
 
 def collected_with_contents(frame: DataFrame, partition: str | None) -> tuple[pa.Table, dict[str, tuple[str, int]]]:
-    """The rows of a frame, and partition ("" where `partition` is None) → (content hash, number of its rows).
+    """The rows of a DataFrame, and partition ("" if `partition` is None) → (content hash, number of rows).
 
-    The hashes are those of `content_hash`; one Spark job.
+    The hashes equal those of `content_hash`. Runs one Spark job.
     """
     rows = collected(frame.withColumn(_HASH, row_hash(frame.columns)))
     names = pc.cast(rows[partition], pa.string()) if partition else pa.repeat("", len(rows))
@@ -93,12 +93,12 @@ def collected_with_contents(frame: DataFrame, partition: str | None) -> tuple[pa
 
 
 def parquet_files(rows: pa.Table, partition_by: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """(folder, bytes) of one Parquet file for each partition; without `partition_by` of one file, even without rows."""
+    """(folder, bytes) of one Parquet file per partition. Without `partition_by` it is one file, even without rows."""
     if not partition_by:
         yield "", _parquet(rows)
         return
     rows = rows.take(pc.sort_indices(rows, [(name, "ascending") for name in partition_by]))
-    # A null is told from an empty text by a character that no value holds.
+    # A null becomes a character that no value holds, so that it differs from an empty text.
     texts = [pc.fill_null(pc.cast(rows[name], pa.string()), "\0") for name in partition_by]
     runs = pc.run_end_encode(pc.binary_join_element_wise(*texts, "\0").combine_chunks())
     begin = 0
@@ -116,7 +116,7 @@ def _parquet(rows: pa.Table) -> bytes:
 
 
 def _folder(value: Any) -> str:
-    """A value as the name of a folder, as Hive and Spark write it."""
+    """The folder name of a value, escaped as Hive and Spark do."""
     if value is None or value == "":
         return NO_VALUE
     return "".join(f"%{ord(char):02X}" if char < " " or char in "\"#%'*/:=?\\\x7f{[]^" else char for char in str(value))

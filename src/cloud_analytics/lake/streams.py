@@ -1,6 +1,6 @@
-"""Streaming queries whose checkpoint may be lost: the lake's own state documents know what was taken in.
+"""Streaming queries that survive the loss of their checkpoint: the lake's state documents know what was ingested.
 
-A checkpoint that is lost or damaged costs a second look at what is known already, and nothing else.
+After a lost or damaged checkpoint the query lists known files a second time; no row is lost or doubled.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from cloud_analytics.lake.lake import Lake
 
 
 class QueryFailed(PipelineError):
-    """A query ended for a reason of Spark's own; its checkpoint is deleted."""
+    """Spark ended a query although no micro-batch failed. Its checkpoint has been deleted."""
 
 
 @contextmanager
 def own_failures(lake: Lake, checkpoint: str, failures: Sequence[BaseException]) -> Iterator[None]:
     """Wrap the start of a query and the wait for it: raise the error of its micro-batch (`failures`) unchanged.
 
-    Where no micro-batch failed, the query itself did: QueryFailed, in one line; the next start has a new checkpoint.
-    UsageError where a link leads out of the checkpoint.
+    If no micro-batch failed, the query itself failed: the checkpoint is deleted and QueryFailed is raised, in one line.
+    UsageError if a link leads out of the checkpoint.
     """
     lake.data_files(checkpoint)
     try:
@@ -39,7 +39,7 @@ def own_failures(lake: Lake, checkpoint: str, failures: Sequence[BaseException])
 
 
 def to_end(lake: Lake, checkpoint: str, failures: Sequence[BaseException], start: Callable[[], StreamingQuery]) -> None:
-    """Run a query that ends by itself; where its checkpoint makes it fail, run it again from a new one."""
+    """Run a query that ends by itself. If the query fails because of its checkpoint, run it again with a new one."""
     try:
         with own_failures(lake, checkpoint, failures):
             start().awaitTermination()

@@ -1,4 +1,4 @@
-"""What a user's path means: a folder of this machine, or a URI that Spark's file systems reach. Without Spark."""
+"""Interprets a user's path: a local folder, or a URI that Spark's file systems reach. Needs no Spark."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def local_folder(root: str) -> Path | None:
-    """The folder of this machine that a path or a `file:` URI names, absolute; None for any other URI."""
+    """The absolute local folder that a path or a `file:` URI names; None for any other URI."""
     if root.startswith("file:"):
         return Path("/" + root.removeprefix("file:").lstrip("/")).resolve()
     return None if "://" in root else Path(root).expanduser().resolve()
 
 
 def absolute(root: str) -> str:
-    """A local path made absolute; a URI without the slashes at its end."""
+    """A local path made absolute, or a URI without the slashes at its end."""
     folder = local_folder(root)
     if folder is None:
         return root.rstrip("/")
@@ -21,10 +21,10 @@ def absolute(root: str) -> str:
 
 
 def escape_glob(path: str) -> str:
-    """A path that Spark's readers take literally, whatever characters its names hold."""
+    """The path with its glob characters escaped, so that Spark's readers take it literally."""
     return "".join("\\" + char if char in "*?[]{}\\" else char for char in path)
 
 
 def no_pattern(path: str) -> str:
-    """A path that DuckDB takes literally: it would also read what a name with `*`, `?` or `[` matches as a pattern."""
+    """The path with `*`, `?` and `[` escaped: DuckDB would also read other files that match them as a pattern."""
     return "".join(f"[{char}]" if char in "[*?" else char for char in path)

@@ -1,1 +1,1 @@
-"""Gold in Apache Cassandra: the embedded node, connections, and what is loaded into them."""
+"""Gold in Apache Cassandra: the embedded node, the connections, the loads and the queries."""

@@ -1,4 +1,4 @@
-"""Pauses that grow while a store is away: for one who waits for it, and for a stream that goes on meanwhile."""
+"""Retries with growing pauses while a store is away, for a caller that waits and for a stream that goes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloud_analytics.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0  # seconds, of a stream
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0  # seconds, for a stream
 
 
 def _pauses(first: float, longest: float) -> Iterator[float]:
@@ -22,18 +22,18 @@ def _pauses(first: float, longest: float) -> Iterator[float]:
 
 
 class Backoff:
-    """Pauses of 1, 2, 4 … 30 s, until `patience` is over; it counts from the start, or from the last progress."""
+    """Pauses of 1, 2, 4 … 30 s until `patience` is over. It is counted from the start or from the last progress."""
 
     def __init__(self, patience: timedelta) -> None:
         self._patience = patience.total_seconds()
         self.progress()
 
     def progress(self) -> None:
-        """Begin anew, with the first pause and full patience, because the store did something."""
+        """Start again with the first pause and full patience, because the store has done some work."""
         self._pauses, self._give_up = _pauses(1.0, 30.0), time.monotonic() + self._patience
 
     def wait(self, error: StoreUnavailable) -> None:
-        """Pause; or raise `error`, if patience would be over before the next try."""
+        """Sleep for the next pause. Raise `error` instead if the patience ends before the next try."""
         pause = next(self._pauses)
         if time.monotonic() + pause > self._give_up:
             raise error
@@ -42,10 +42,10 @@ class Backoff:
 
 
 class Deferred:
-    """Calls `load` beside a stream, with a pause after each failure in a row. The pause doubles, up to two minutes.
+    """Calls `load` beside a stream and pauses after a failure. Each further failure doubles the pause, up to 120 s.
 
-    So the stream goes on where the store is away, and what was missed is loaded later. `behind_since` is when the store
-    failed first, in seconds since 1970; None while it is up to date.
+    So the stream goes on while the store is away, and the missed partitions are loaded later. `behind_since`: the time
+    of the first failure, in seconds since 1970; None while the store is up to date.
     """
 
     def __init__(self, load: Callable[[], dict[str, int]]) -> None:
@@ -54,7 +54,7 @@ class Deferred:
         self._pauses = _pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
 
     def __call__(self) -> dict[str, int]:
-        """Load, and return table → rows; an empty dict during a pause, or where the store is away."""
+        """Load, and return table → rows written. Returns an empty dict during a pause or if the store is away."""
         if time.monotonic() < self._not_before:
             return {}
         try:

@@ -1,4 +1,4 @@
-"""Certificates: what a secure connect bundle must hold, and key stores for a JVM (PKCS12, which every Java reads)."""
+"""Certificates: checks of a secure connect bundle, and key stores for a JVM (PKCS12, which every Java reads)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from cloud_analytics.untrusted import json_value, printable
 
-# The Python driver reads ca.crt, cert and key, the connector the two Java key stores.
+# The Python driver reads ca.crt, cert and key. The connector reads the two Java key stores.
 MEMBERS = ("config.json", "ca.crt", "cert", "key", "identity.jks", "trustStore.jks")
 _CONFIG = ("host", "port", "keyStorePassword", "trustStorePassword")
-_LARGEST = 2**20  # bytes, of the archive and of what it holds: a bundle is some 20 KB
+_LARGEST = 2**20  # bytes, for the archive and for its unpacked files; a real bundle has about 20 KB
 _KINDS = {ZIP_STORED, ZIP_DEFLATED}
 _MEMBER = re.compile(r"[\w. -]{1,100}")
 _NEW = "download a new one from the Astra console"
 
 
 def bundle_problems(path: Path, now: datetime | None = None) -> list[str]:
-    """Every problem of a secure connect bundle, with what to do; an empty list if both drivers can use it now."""
+    """Every problem of a secure connect bundle, each with its remedy. An empty list if both drivers can use it now."""
     if not path.is_file():
         return [f"{path} is no file: give the path of the bundle that the Astra console offers (Connect)"]
     try:
@@ -103,20 +103,20 @@ def _key_problems(files: dict[str, bytes], now: datetime | None) -> list[str]:
 
 
 def trust_store(pem: bytes, password: str) -> bytes:
-    """A store that trusts the certificates of a PEM file; ValueError where one cannot be read."""
+    """A Java trust store (PKCS12) with the certificates of a PEM file. ValueError if one cannot be read."""
     return _trusting(x509.load_pem_x509_certificates(pem), password)
 
 
 class Identity(NamedTuple):
-    """A new key with its certificate, which nobody signed but itself."""
+    """A new private key with its self-signed certificate."""
 
-    store: bytes  # the key
-    trust: bytes  # trusts this certificate alone
-    certificate: bytes  # PEM
+    store: bytes  # Java key store with the key
+    trust: bytes  # Java trust store with this certificate alone
+    certificate: bytes  # the certificate as PEM
 
 
 def identity(name: str, password: str) -> Identity:
-    """A key of one's own, as Java wants it, and what others need in order to know it."""
+    """Create a key and its self-signed certificate, as Java key stores and as PEM for clients."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(timezone.utc)

@@ -1,6 +1,6 @@
-"""Connections to Cassandra: what the Python driver and the Spark connector have to be told, and sessions of the driver.
+"""Connections to Cassandra: options of the Python driver and of the Spark connector, and sessions of the driver.
 
-Sessions give plain dates and decimals, ask at LOCAL_QUORUM, and tell failures in one line.
+Sessions return plain dates and decimals, read at LOCAL_QUORUM, and report failures in one line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
 from cloud_analytics.untrusted import json_value
 
-if TYPE_CHECKING:  # the driver takes 0.2 s to import, so it is imported only where something connects
+if TYPE_CHECKING:  # the driver takes 0.2 s to import, so only functions that connect import it
     import ssl
 
     from cassandra.cluster import Session
@@ -30,18 +30,18 @@ CONNECT_TIMEOUT = 10.0  # seconds
 _MOST_METADATA = 2**20  # bytes of a metadata service's answer: it has some hundred
 _AUTH = "spark.cassandra.auth."
 _CONNECTION = "spark.cassandra.connection."
-# The connector's own choice is two suites without forward secrecy, which Java and most servers no longer offer.
+# By default the connector offers two suites without forward secrecy, which Java and most servers no longer support.
 _CIPHERS = (
     "TLS_AES_256_GCM_SHA384",
     "TLS_AES_128_GCM_SHA256",
     *(f"TLS_ECDHE_{key}_WITH_AES_{size}" for key in ("ECDSA", "RSA") for size in ("256_GCM_SHA384", "128_GCM_SHA256")),
 )
-_PUBLIC = "not-a-secret"  # Java wants a password for a file that holds nothing but a public certificate
+_PUBLIC = "not-a-secret"  # Java requires a password even for a file that holds only a public certificate
 
 
 @dataclass(frozen=True)
 class Login:
-    """A user name and a password; `source` tells people where they come from, and so where to correct them."""
+    """A user name and a password. `source` names their origin in error messages, so that the user can correct them."""
 
     username: str
     password: str = field(repr=False)
@@ -49,10 +49,10 @@ class Login:
 
 
 def trusting(ca_file: Path) -> ssl.SSLContext:
-    """TLS to nodes whose certificates this authority signed. OSError where it cannot be read."""
+    """A TLS context for nodes whose certificates this authority signed. OSError if the file cannot be read."""
     import ssl
 
-    # Nodes are known by address, which their certificates rarely name: the authority vouches for them.
+    # Nodes are reached by address, which certificates rarely name. So the check is the authority's signature alone.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(ca_file)
@@ -61,11 +61,11 @@ def trusting(ca_file: Path) -> ssl.SSLContext:
 
 @dataclass(frozen=True)
 class Direct:
-    """Nodes that are connected to directly; `login` is None where they ask for none.
+    """Nodes that are connected to directly. `login`: None if the nodes need no login.
 
-    `local_dc` is the data centre whose replicas are asked. With `ca_file` the connection is TLS, to certificates that
-    this authority (PEM) signed. `doctor` is called when the store does not answer; it raises StoreDamaged where waiting
-    is in vain.
+    `local_dc`: the data centre whose replicas answer. `ca_file`: with it the connection uses TLS and trusts the
+    certificates that this authority (PEM) signed. `doctor`: called if the store does not answer; it raises StoreDamaged
+    if the store will never answer.
     """
 
     hosts: tuple[str, ...]
@@ -79,14 +79,14 @@ class Direct:
         return f"Cassandra at {', '.join(self.hosts)}, port {self.port}"
 
     def cluster_options(self) -> dict[str, Any]:
-        """Arguments of the driver's Cluster: contact points, and TLS where a certificate authority is given."""
+        """Arguments of the driver's Cluster: contact points, and TLS if a certificate authority is given."""
         options: dict[str, Any] = {"contact_points": list(self.hosts), "port": self.port}
         if self.ca_file is not None:
             options["ssl_context"] = trusting(self.ca_file)
         return options
 
     def connector_options(self) -> dict[str, str]:
-        """Options of a read or write through the Spark connector, which wants the authority as a Java trust store."""
+        """Options of a read or write through the Spark connector, which needs the authority as a Java trust store."""
         options = {
             f"{_CONNECTION}host": ",".join(self.hosts),
             f"{_CONNECTION}port": str(self.port),
@@ -113,20 +113,20 @@ class Direct:
 
 @dataclass(frozen=True)
 class Bundle:
-    """AstraDB's secure connect bundle: a metadata service tells where the nodes are, behind a proxy."""
+    """AstraDB through its secure connect bundle: a metadata service returns the nodes, which are behind a proxy."""
 
     path: Path
     login: Login
-    local_dc: str = ""  # empty: that of the node which is found first
+    local_dc: str = ""  # empty: the data centre of the node that is found first
     doctor: None = None
 
     def __str__(self) -> str:
         return f"AstraDB through {self.path.name}"
 
     def cluster_options(self) -> dict[str, Any]:
-        """Arguments of the driver's Cluster, which asks the metadata service when it is made.
+        """Arguments of the driver's Cluster, which calls the metadata service when it is created.
 
-        The driver unpacks the bundle into the system's temporary folder, not beside it.
+        The driver unpacks the bundle into the system's temporary folder, not into the folder of the bundle.
         """
         bundle = {"secure_connect_bundle": str(self.path), "use_default_tempdir": True}
         return {"cloud": {**bundle, "connect_timeout": CONNECT_TIMEOUT}}
@@ -134,7 +134,7 @@ class Bundle:
     def connector_options(self) -> dict[str, str]:
         """Options of a read or write through the Spark connector.
 
-        The bundle is a URL, since the connector takes a bare path for a file that Spark distributed.
+        The bundle is given as a URL: the connector would look for a bare path among the files that Spark distributed.
         """
         return {f"{_CONNECTION}config.cloud.path": self.path.absolute().as_uri()} | _auth(self.login)
 
@@ -143,15 +143,18 @@ Access: TypeAlias = Direct | Bundle
 
 
 class StoreWaking(StoreUnavailable):
-    """The store says that it is starting: it will answer in a while."""
+    """The store answers that it is starting. A later retry will succeed."""
 
 
 class LoginRefused(UsageError):
-    """The store does not know this user with this password, or asks for one and got none."""
+    """The store refuses the user name or the password, or requires a login and got none."""
 
 
 def connect(access: Access) -> Session:
-    """A session whose rows are dicts of plain Python values; shut its cluster down, or use `connected`."""
+    """A session whose rows are dicts of plain Python values. The caller shuts its cluster down, or uses `connected`.
+
+    Raises the errors of `readable_errors`; StoreDamaged if the access has a `doctor` that finds damage.
+    """
     cluster_module, policies = _driver()
     from cassandra import ConsistencyLevel
     from cassandra.auth import PlainTextAuthProvider
@@ -172,7 +175,7 @@ def connect(access: Access) -> Session:
                 connect_timeout=CONNECT_TIMEOUT,
                 control_connection_timeout=CONNECT_TIMEOUT,
                 reconnection_policy=policies.ExponentialReconnectionPolicy(0.5, 10.0),
-                schema_metadata_enabled=False,  # nobody asks the driver about tables, and reading them all takes 0.1 s
+                schema_metadata_enabled=False,  # the metadata is not used, and reading it takes 0.1 s
             )
             try:
                 return cluster.connect()
@@ -187,7 +190,7 @@ def connect(access: Access) -> Session:
 
 @contextmanager
 def connected(access: Access) -> Iterator[Session]:
-    """`with connected(access) as session:`: `connect`, and closed at the end."""
+    """`with connected(access) as session:` connects, and closes the connection at the end."""
     session = connect(access)
     try:
         yield session
@@ -196,7 +199,7 @@ def connected(access: Access) -> Iterator[Session]:
 
 
 def connections_of_others(session: Session) -> set[tuple[str, int]]:
-    """Address and port of each connection that the node of a session has, but for the session's own."""
+    """Address and port of each client connection of the session's node, except the session's own connections."""
     holders = session.cluster.get_connection_holders()
     own = {connection._socket.getsockname()[:2] for holder in holders for connection in holder.get_connections()}
     return {(row["address"], row["port"]) for row in session.execute("SELECT * FROM system_views.clients")} - own
@@ -204,11 +207,11 @@ def connections_of_others(session: Session) -> set[tuple[str, int]]:
 
 @contextmanager
 def readable_errors(doing: str, login: Login | None = None) -> Iterator[None]:
-    """Turn what the driver raises inside into an error of one line that begins with `doing`.
+    """Turn the driver's exceptions into an error of one line that begins with `doing`.
 
-    StoreUnavailable where trying again may help, because no node answers or all are too busy; StoreWaking if the store
-    says that it is starting. UsageError for a login that is refused, which says where the login comes from, and for
-    certificates that do not fit. PipelineError for anything else.
+    StoreUnavailable if a retry may help, because no node answers or all are too busy; StoreWaking if the store answers
+    that it is starting. UsageError if the login is refused (the message names the origin of the login) or if the
+    certificates do not match. PipelineError for anything else.
     """
     _driver()
     from cassandra import AuthenticationFailed, DriverException, OperationTimedOut, RequestExecutionException
@@ -245,7 +248,7 @@ def _refused(doing: str, login: Login | None) -> LoginRefused:
 
 
 def _metadata_service_error(doing: str, error: Exception) -> CloudAnalyticsError:
-    """The error behind a DriverException. Its message does not tell whether and what the metadata service answered."""
+    """The error behind a DriverException, whose own message does not contain the metadata service's answer."""
     import ssl
     from urllib.error import HTTPError, URLError
 
@@ -289,7 +292,7 @@ def _metadata(url: str, **options: Any) -> SimpleNamespace:
 
 
 def _driver() -> tuple[Any, Any]:
-    """The driver's modules. Its log is silenced, since its lines only repeat what is raised."""
+    """The driver's modules. Its log is silenced because it only repeats the exceptions."""
     log = logging.getLogger("cassandra")
     if log.level == logging.NOTSET:
         log.setLevel(logging.CRITICAL)
@@ -309,7 +312,7 @@ def _driver() -> tuple[Any, Any]:
 
 
 def _rows(names: list[str], rows: Sequence[Sequence[Any]]) -> list[Row]:
-    """Rows as dicts; the driver's own Date becomes datetime.date, which pandas, JSON and CSV know."""
+    """Rows as dicts. The driver's own Date type becomes datetime.date, which pandas, JSON and CSV support."""
     from cassandra.util import Date
 
     return [

@@ -1,4 +1,4 @@
-"""What the embedded node asks of the operating system: ports, processes, and whether something speaks CQL."""
+"""Operating-system functions for the embedded node: free ports, processes, and a check that CQL answers."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from pathlib import Path
 from cloud_analytics.errors import PipelineError
 from cloud_analytics.serving.connect import trusting
 
-# Below the ports that systems hand out to outgoing connections, so that a kept port is still free at the next start.
+# Below the ports that systems give to outgoing connections, so that the node's port is likely free at the next start.
 _PORTS = range(20_000, 32_000)
 _OPTIONS_FRAME = bytes.fromhex("04 00 0000 05 00000000")  # version 4, stream 0, OPTIONS, no body
 _SUPPORTED = 0x06
-_ROUNDS = "4"  # of the hash of a password, as in jvm.options: more only protect passwords that somebody could guess
-_PROC = Path("/proc/self/cmdline").exists()  # macOS has none: there `ps` is asked
+_ROUNDS = "4"  # of the password hash, as in jvm.options: the password is random, so more rounds add no protection
+_PROC = Path("/proc/self/cmdline").exists()  # macOS has no /proc: `ps` replaces it
 
 
 def answers(host: str, port: int, certificate: Path) -> bool:
-    """Whether the CQL server of this certificate answers the request OPTIONS there. It is sent without a driver."""
+    """Whether the CQL server with this certificate answers an OPTIONS request, which is sent without the driver."""
     try:
         with socket.create_connection((host, port), timeout=2.0) as plain:
             plain.settimeout(5.0)
             with trusting(certificate).wrap_socket(plain) as connection:
                 connection.sendall(_OPTIONS_FRAME)
                 header = connection.recv(9)
-    except OSError:  # as ssl.SSLError is
+    except OSError:  # includes ssl.SSLError
         return False
     return len(header) == 9 and header[4] == _SUPPORTED
 
 
 def free_ports(host: str, wanted: Sequence[int | None]) -> list[int]:
-    """A free port for each of `wanted`: the port itself if it is free, else another one."""
+    """A free port for each of `wanted`: that port if it is free, else a random free port."""
     chosen: list[int] = []
     for port in wanted:
         while port is None or port in chosen or not _is_free(host, port):
@@ -56,7 +56,7 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def find(argument: str, likely: int | None = None) -> int | None:
-    """The process with this argument on its command line; `likely` is looked at first."""
+    """The id of the process with this argument on its command line; None if there is none. Tries `likely` first."""
     if likely is not None and f" {argument} " in _command(likely):
         return likely
     return next((pid for pid in _pids() if f" {argument} " in _command(pid)), None)
@@ -68,7 +68,7 @@ def _pids() -> list[int]:
 
 
 def _command(pid: int) -> str:
-    """The command line of a process, with a blank before and after each word; empty if it is gone."""
+    """The command line of a process, with a blank before and after each word; blank if the process is gone."""
     if not _PROC:
         return f" {_ps('-p', str(pid), '-o', 'command=').strip()} "
     try:
@@ -82,13 +82,16 @@ def _ps(*options: str) -> str:
 
 
 def send(pid: int, sign: signal.Signals) -> None:
-    """Signal a process; one that is gone already is fine."""
+    """Send a signal to a process. Does nothing if the process is gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, sign)
 
 
 def hashed(java: Path, classpath: Sequence[Path], password: Path) -> str:
-    """The password in this file as Cassandra stores it. It is on no command line."""
+    """The hash of the password in this file, as Cassandra stores it. PipelineError if Java fails.
+
+    Only the file's name is on the command line, never the password.
+    """
     command = [str(java), "-XX:TieredStopAtLevel=1", "-cp", os.pathsep.join(map(str, classpath))]
     command += ["org.apache.cassandra.tools.HashPassword", "--input", str(password), "--logrounds", _ROUNDS]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
@@ -98,9 +101,9 @@ def hashed(java: Path, classpath: Sequence[Path], password: Path) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The environment of the daemon: what it needs to find programs and libraries, and none of our secrets.
+    """The environment of the daemon: the variables to find programs and libraries, and none of our secrets.
 
-    The locale is UTF-8, so that Java can open paths with any letters; few memory arenas save memory.
+    The locale is UTF-8, so that Java can open paths with any letters. Two malloc arenas save memory.
     """
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
     return {**inherited, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}

@@ -1,9 +1,9 @@
-"""What a keyspace holds: its tables, compared with those that the marts declare, and the identity of their lake.
+"""The content of a keyspace: its tables, compared with those that the marts declare, and the identity of its lake.
 
-The identity is made at a lake's first load and kept in its state documents; a copy of the lake, or a backup that was
-restored, has the same one. Each load writes it with the load's version before its first row, and no other lake's load
-may replace those rows. The write is conditional: of two lakes that find a keyspace empty only one gets it. The identity
-lives 90 days from then, as the rows do.
+A lake's identity is created at its first load and kept in its state documents. A copy of the lake, or a restored
+backup, has the same identity. Each load writes the identity and the load's version into the keyspace before its first
+row, and then no other lake's load may replace the rows. The write is conditional: if two lakes find a keyspace empty,
+only one of them gets it. The identity expires 90 days after the last load, as the rows do.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _CREATE = """CREATE TABLE IF NOT EXISTS lake_identity (
     version bigint             -- of its last load
 ) WITH default_time_to_live = 7776000"""
 
-ReadState = Callable[[str, Any], Any]  # as Lake.state: a document's content, or the default
+ReadState = Callable[[str, Any], Any]  # like Lake.state: returns a document's content, or the default
 
 
 @dataclass(frozen=True)
 class Found:
-    """A serving table as the store has it.
+    """A serving table as it is in the store.
 
-    `fingerprint` changes with everything by which the table may have lost rows or values: it was dropped and created
-    again, a column was dropped and added again, its TTL is another one.
+    `fingerprint` changes with every event in which the table may have lost rows or values: the table was dropped and
+    created again, a column was dropped and added again, or the TTL was changed.
     """
 
     partition_key: tuple[str, ...]
@@ -50,7 +50,7 @@ class Found:
 
 
 def found_tables(session: Session, keyspace: str) -> dict[str, Found]:
-    """The serving tables that the keyspace holds, by name."""
+    """Name → serving table, for the tables that exist in the keyspace."""
 
     def rows(what: str) -> dict[str, list[Row]]:
         by_table: dict[str, list[Row]] = defaultdict(list)
@@ -78,7 +78,7 @@ def found_tables(session: Session, keyspace: str) -> dict[str, Found]:
 
 
 def expect_declared(found: dict[str, Found], keyspace: str) -> None:
-    """UsageError where tables are not what their marts declare: the differences, and the statements that mend them."""
+    """UsageError if tables differ from the declarations of their marts, with the statements that correct them."""
     problems = [
         f"{keyspace}.{name} {what}: {statement}"
         for name, table in found.items()
@@ -92,13 +92,13 @@ def expect_declared(found: dict[str, Found], keyspace: str) -> None:
 
 
 def is_empty(session: Session, table: ServingTable) -> bool:
-    """Whether the table holds no row at all."""
+    """Whether the table holds no row."""
     with readable_errors(f"cannot read {table.name}"):
         return session.execute(f"SELECT {table.partition_key[0]} FROM {table.name} LIMIT 1").one() is None
 
 
 def _differences(declared: ServingTable, found: Found, name: str) -> list[tuple[str, str]]:
-    """Each difference with the CQL that mends it. The next `serve` creates and loads a table that was dropped."""
+    """Each difference with the CQL that removes it. The next `serve` creates and loads a table that was dropped."""
     drop = f"DROP TABLE {name};"
     key = (declared.partition_key, declared.clustering_order)
     if (found.partition_key, found.clustering_order) != key:
@@ -124,7 +124,7 @@ def _differences(declared: ServingTable, found: Found, name: str) -> list[tuple[
 
 @dataclass(frozen=True)
 class Owner:
-    """A lake, and the version of its newest load."""
+    """The lake that owns a keyspace, and the version of its newest load."""
 
     lake_id: str
     lake: str
@@ -132,7 +132,7 @@ class Owner:
 
 
 def document_of(found: Mapping[str, Found]) -> str:
-    """The state document that says what a lake has loaded into exactly these tables."""
+    """The path of the state document that records what a lake has loaded into exactly these tables."""
     fingerprints = sorted((name, table.fingerprint) for name, table in found.items())
     return f"_state/serving_{sha256(repr(fingerprints).encode()).hexdigest()[:12]}"
 
@@ -140,10 +140,10 @@ def document_of(found: Mapping[str, Found]) -> str:
 def expect_own(
     session: Session, found: Mapping[str, Found], read_state: ReadState, where: str, take_over: bool = False
 ) -> Owner | None:
-    """The lake whose rows the keyspace holds; None if it is nobody's yet. `where` names the keyspace to people.
+    """The lake whose rows the keyspace holds; None if no identity is there. `where` names the keyspace in messages.
 
-    UsageError if it is another lake than the one with these state documents, unless the keyspace may be taken over.
-    A keyspace that was filled before identities were written is this lake's if its documents know these tables.
+    UsageError if the keyspace belongs to another lake than the one with these state documents, unless `take_over`.
+    A keyspace that was filled before identities existed belongs to this lake if its documents know these tables.
     """
     owner = _owner(session)
     if not take_over:
@@ -159,9 +159,9 @@ def expect_own(
 
 
 def expect_not_anothers(session: Session, read_state: ReadState, where: str) -> None:
-    """UsageError if somebody asks for this lake's rows and the keyspace holds those of another one.
+    """UsageError if a reader of this lake's rows would get the rows of another lake.
 
-    Anybody may ask who has no lake at all in that place, or may read the tables of the questions alone.
+    No check is made if there is no lake at the lake's path, or if the user may not read the table of the identity.
     """
     from cassandra import Unauthorized
 
@@ -181,7 +181,7 @@ def _expect_mine(owner: Owner | None, mine: dict[str, Any] | None, where: str) -
 
 
 def claim(session: Session, mine: Owner, before: Owner | None, where: str) -> None:
-    """Write that the keyspace belongs to `mine`; UsageError if it does not belong to `before` any more."""
+    """Write that the keyspace belongs to `mine`. UsageError if it no longer belongs to `before`."""
     with readable_errors(f"cannot write the lake's identity into {where}"):
         session.execute(_CREATE)
         if before is None:
@@ -197,11 +197,11 @@ def claim(session: Session, mine: Owner, before: Owner | None, where: str) -> No
 def _owner(session: Session) -> Owner | None:
     from cassandra import InvalidRequest
 
-    if session.keyspace is None:  # it is not there yet
+    if session.keyspace is None:  # the keyspace does not exist yet
         return None
     try:
         row = session.execute("SELECT lake_id, lake, version FROM lake_identity WHERE name = 'owner'").one()
-    except InvalidRequest:  # there is no such table
+    except InvalidRequest:  # the table does not exist
         return None
     return Owner(**row) if row else None
 

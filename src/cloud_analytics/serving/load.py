@@ -1,13 +1,14 @@
-"""Gold → the serving tables: a streaming query over Gold's change log, whose `foreachBatch` loads what changed.
+"""Gold → the serving tables: a streaming query over Gold's change log, whose `foreachBatch` loads changed partitions.
 
-The log wakes the query. What is due is said by the lake's state, of Gold and of the loads: a record of the log that was
-lost or cut short, or a file that others put there, changes nothing.
+The log only triggers the query. The lake's state documents of Gold and of the loads decide which partitions are due, so
+a lost or truncated record of the log, or a foreign file in it, changes nothing.
 
-A load has a version T, higher than that of any load before it. The rows of a changed partition are written through the
-Spark Cassandra Connector at writetime T; then the slices that the partition covers are deleted at T - 1. So those rows
-go that a correction removed or moved to another key (a rank!), and no reader finds a slice empty on the way. Loading
-again changes nothing, nor does a late write of an earlier load. The lake remembers what was loaded at which T, in one
-document for each set of tables (`_state/serving_…`): a checkpoint that is lost or delivers twice loads nothing twice.
+A load has a version T, higher than the version of any earlier load. The rows of a changed partition are written through
+the Spark Cassandra Connector at writetime T; then the slices that the partition covers are deleted at T - 1. So the
+deletion removes the rows that a correction removed or moved to another key (such as a rank), and no reader ever finds a
+slice empty. A repeated load changes nothing, and neither does a late write of an earlier load. The lake records what
+was loaded at which T in one document for each set of tables (`_state/serving_…`). So nothing is loaded twice if a
+checkpoint is lost or delivers a record twice.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _LOG_SCHEMA = "version bigint, mart string, partition string, rows bigint"
 
 
 def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dict[str, int]:
-    """Load every partition of Gold that the target does not hold yet; returns table → rows written.
+    """Load every partition of Gold that the target does not hold yet. Returns table → rows written.
 
-    While the store does not answer the load is tried again, at growing intervals. StoreUnavailable if in the time of
-    `patience` no further table could be loaded. What was not acknowledged is loaded the next time.
+    While the store does not answer, the load is retried with growing pauses. StoreUnavailable if no further table could
+    be loaded within `patience`; StoreDamaged at once. The next call loads what was not acknowledged.
     """
     backoff, written = Backoff(patience), list[tuple[str, int]]()
     while True:
@@ -54,7 +55,7 @@ def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dic
             if len(written) > before:
                 backoff.progress()
             if lake.has_spark:
-                forget_connections(lake.spark)  # also for a later call that tries again
+                forget_connections(lake.spark)  # also helps a later call that retries
             backoff.wait(error)
 
 
@@ -66,7 +67,7 @@ def _serve(lake: Lake, target: Target, written: list[tuple[str, int]]) -> None:
             found = found_tables(session, target.keyspace)
         loader = Loader(lake, target, session, found, owner, written)
         checkpoint = loader.document.replace("_state/", "_checkpoints/")
-        if owner is None and not loader.starts_anew:  # it was filled before keyspaces had an identity
+        if owner is None and not loader.starts_anew:  # the keyspace was filled before identities existed
             loader.adopt()
         due = loader.due()
         if not due:
@@ -74,7 +75,7 @@ def _serve(lake: Lake, target: Target, written: list[tuple[str, int]]) -> None:
         pace_connector(lake.spark, target.requests_per_second)
         if loader.starts_anew:
             lake.files.delete(checkpoint)
-            forget_connections(lake.spark)  # one that is open learns of new tables only after a second
+            forget_connections(lake.spark)  # an open connection sees new tables only after a second
         if lake.files.exists(CHANGE_LOG):
             _stream(lake, checkpoint, loader)
             due = loader.due()

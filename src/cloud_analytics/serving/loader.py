@@ -1,4 +1,4 @@
-"""Which partitions of Gold the serving tables lack, how they are loaded, and what is remembered of that."""
+"""Finds the partitions of Gold that the serving tables lack, loads them, and records what was loaded."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Partitions = dict[str, dict[str, str]]  # mart → partition → hash of its rows in Gold
-# of a table, partitions of its mart and some key columns → the values of these columns that Gold holds there
+# (table, partitions of its mart, key columns) → the values of these columns in these partitions of Gold
 KeysInGold = Callable[[ServingTable, Sequence[str], Sequence[str]], Keys]
 
 
 @dataclass(frozen=True)
 class TablePlan:
-    """One table: the partitions of its mart that are due, their rows, and the slices that are deleted."""
+    """The load of one table: number of due partitions of its mart, of their rows, and of slices to delete."""
 
     table: str
     partitions: int
@@ -43,13 +43,13 @@ class TablePlan:
 
     @property
     def writes(self) -> int:
-        """Each row is a write, and so is each deletion."""
+        """The number of writes: one for each row and one for each deletion."""
         return self.rows + self.deletions
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A load. `written` are the writes of this month so far, `allowance` those that it includes (None: no limit)."""
+    """A planned load. `written`: writes of this month so far. `allowance`: writes paid per month (None: no limit)."""
 
     tables: tuple[TablePlan, ...]
     written: int
@@ -57,16 +57,16 @@ class Plan:
 
     @property
     def writes(self) -> int:
-        """The writes of all tables."""
+        """The planned writes of all tables."""
         return sum(table.writes for table in self.tables)
 
     @property
     def exceeds_allowance(self) -> bool:
-        """Whether the load takes more writes than this month has left."""
+        """Whether the load needs more writes than are left this month."""
         return self.allowance is not None and self.written + self.writes > self.allowance
 
     def line(self) -> str:
-        """The load in one line."""
+        """A summary of the load in one line."""
         rows, deletions = (sum(getattr(table, name) for table in self.tables) for name in ("rows", "deletions"))
         text = f"this load plans {self.writes:,} writes ({rows:,} rows, {deletions:,} deletions)"
         if self.allowance is None:
@@ -78,7 +78,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Part:
-    """What a load does to one table: it writes the `frame`, and deletes what lay under `stale` values of `columns`."""
+    """The work of a load on one table: write the rows of `frame`, delete older rows with `stale` keys of `columns`."""
 
     table: ServingTable
     partitions: dict[str, str]
@@ -89,20 +89,20 @@ class _Part:
 
 
 class Loader:
-    """Loads partitions of Gold into the tables of a keyspace, and remembers what was loaded.
+    """Loads partitions of Gold into the tables of a keyspace, and records what was loaded.
 
     Its state document holds:
 
     * `clock`: the highest T of all loads;
     * `complete`: the marts whose first load has ended;
-    * `partitions`: mart → partition → [hash of the rows that were loaded (null: the load did not end), T of its load];
+    * `partitions`: mart → partition → [hash of the loaded rows (null: the load did not end), T of the load];
     * `writes`: month → the number of writes that were begun.
 
-    `owner` is the lake whose rows the tables hold. If that is another lake, or this one after a load that it does not
-    remember (its folder is a copy, or came from a backup), the state is not true any more, and everything is due.
+    `owner`: the lake whose rows the tables hold. The state is outdated, and everything is due, if the owner is another
+    lake, or is this lake with a load that is not in its state (the folder is a copy, or was restored from a backup).
 
-    Each table that was loaded is added to `written`, with its rows. With `keys_in_gold`, which reads Gold without
-    Spark, a loader can plan a load but not carry it out.
+    `written`: each loaded table is added to this list, with its number of rows. `keys_in_gold`: reads keys from Gold
+    without Spark; a loader with it can plan a load but not execute it.
     """
 
     def __init__(
@@ -125,14 +125,14 @@ class Loader:
         outdated = owner is not None and (owner.lake_id != self.identity["id"] or owner.version > self.state["clock"])
         if owner is not None and outdated:
             self.state = {**new, "clock": owner.version, "writes": self.state["writes"]}
-        self.starts_anew = outdated or not self.state["clock"]  # tables that nobody has loaded, or nobody remembers to
+        self.starts_anew = outdated or not self.state["clock"]  # no recorded load of these tables
 
     def due(self) -> Partitions:
         """The partitions whose rows the tables may lack: mart → partition → hash of the rows that Gold holds now.
 
-        Those are partitions that changed since they were loaded, or whose load did not end; those whose last write is
-        older than half their TTL; and all that have rows of a table that somebody else has emptied. A mart whose first
-        load has not ended is always due: its whole table is cleared of rows that Gold does not have.
+        A partition is due if it changed after its load, if its load did not end, or if its last write is older than
+        half its TTL. If others emptied a table, all its partitions with rows are due. A mart whose first load has not
+        ended is always due: the load then also deletes all rows of the table that are not in Gold.
         """
         due: Partitions = {mart: {} for mart in self.marts if mart not in self.state["complete"]}
         states, now = self.lake.load(built.TABLES), time.time_ns() // 1_000
@@ -149,11 +149,11 @@ class Loader:
         return due
 
     def plan(self, due: Mapping[str, dict[str, str]]) -> Plan:
-        """What a load of these partitions would write."""
+        """The plan of a load of these partitions. Writes nothing."""
         return self._plan(self._parts(due))
 
     def load(self, due: Partitions) -> None:
-        """Load these partitions: their slices of the tables then hold what Gold holds now.
+        """Load these partitions: afterwards their slices of the tables hold the same rows as Gold.
 
         What a table was given stays, also where another table fails; the first failure is raised at the end.
         PipelineError where others changed files of these marts.
@@ -169,7 +169,7 @@ class Loader:
             logger.log(logging.WARNING if plan.exceeds_allowance else logging.INFO, plan.line())
         before = self.state["partitions"]
         clock = max(self.state["clock"] + 1, time.time_ns() // 1_000)
-        # Before the first write: should this load die, the next one has a higher T and knows which slices to clear.
+        # Recorded before the first write: if this load dies, the next one has a higher T and clears the right slices.
         self._keep(
             clock=clock,
             partitions=_merged(before, due, lambda _content: [None, clock]),
@@ -189,18 +189,18 @@ class Loader:
             raise failures[0]
 
     def adopt(self) -> None:
-        """Claim a keyspace that this lake filled when keyspaces did not have an identity yet."""
+        """Claim a keyspace that this lake filled before keyspaces had an identity."""
         self._keep()
         self._claim()
 
     def _claim(self) -> None:
-        """Write into the keyspace that it is this lake's, as of its newest load."""
+        """Write this lake's identity and the version of its newest load into the keyspace."""
         mine = Owner(self.identity["id"], self.lake.root, self.state["clock"])
         claim(self.session, mine, self.owner, str(self.target))
         self.owner = mine
 
     def _pool(self) -> ThreadPoolExecutor:
-        """Several tables are loaded at once, unless the store limits the requests: then one after the other."""
+        """Threads that load four tables at once; one table at a time if the store limits the requests."""
         return ThreadPoolExecutor(4 if self.target.requests_per_second is None else 1)
 
     def _parts(self, due: Mapping[str, dict[str, str]]) -> list[_Part]:
@@ -214,7 +214,8 @@ class Loader:
         if table.name in self.present and (partitions or not complete):
             pace = self.target.requests_per_second
             stale = slices(self.session, table, partitions, pace) if complete else partition_keys(self.session, table)
-        # An earlier load may have left rows that no reader sees yet (a replica that was away): those go, too.
+        # Keys in Gold are stale, too: an earlier load may have left rows that reads do not show yet (on a replica that
+        # was away).
         loaded_before, frame = self.state["partitions"].get(table.mart, {}).keys() & due.keys(), None
         if self._keys_in_gold is not None:
             stale = stale | (self._keys_in_gold(table, partitions, columns) if loaded_before else set())
@@ -247,7 +248,7 @@ class Loader:
         return Plan(tuple(part.plan for part in parts), written, self.target.monthly_writes)
 
     def _gold_rows(self) -> dict[tuple[str, str], int]:
-        """(mart, partition) → rows that Gold holds."""
+        """(mart, partition) → number of rows in Gold."""
         tables = self.lake.load(built.TABLES)
         return {
             (mart, name): partition.rows

@@ -1,10 +1,10 @@
 """The embedded node: a real Apache Cassandra of one lake, from Maven jars. It outlives the process that starts it.
 
-A lock tells whether the node lives: the daemon itself holds it (it inherits the open file), and the kernel releases it
-when the daemon dies. So no stale pid file and no reused pid misleads anybody.
+A lock tells whether the node is alive: the daemon inherits the open lock file and so holds the lock, and the kernel
+releases the lock when the daemon dies. So a stale pid file or a reused pid cannot mislead a command.
 
-Everybody with an account on the machine can connect to loopback. So the node asks for a password, which is made at the
-first start; its port for other nodes asks for a key that nobody has; and it has no port for JMX.
+Every user of the machine can connect to loopback. So the node requires a password, which is created at the first start.
+Its port for other nodes requires a key that no client has, and it has no JMX port.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The user that Cassandra creates in a node without roles; everybody knows its password.
+# The user that Cassandra creates in a node without roles. Its password is public knowledge.
 _DEFAULT = Login("cassandra", "cassandra", "the node's defaults")
-_CACHED = 0.1  # seconds for which the node remembers a login or a role: the `…_validity` of cassandra.yaml
-_LOGGED = 1.0  # seconds after which an error of the node stands in its log; its answer may come earlier
+_CACHED = 0.1  # seconds that the node caches a login or a role: the `…_validity` settings in cassandra.yaml
+_LOGGED = 1.0  # seconds until an error of the node is in its log; the client may get the error earlier
 
 
 class EmbeddedNode:
-    """The node of one lake; any number of processes may start, use and stop it.
+    """The node of one lake. Any number of processes may start, use and stop it.
 
     `extra_yaml` extends and overrides cassandra.yaml; a value of None removes a key. Timeouts are in seconds.
     """
@@ -64,24 +64,27 @@ class EmbeddedNode:
         self.files = NodeFiles(home)
         self.home = self.files.home
         self._start_timeout, self._stop_timeout, self._extra_yaml = start_timeout, stop_timeout, extra_yaml or {}
-        self._patience = 2 * start_timeout + stop_timeout  # for another process that starts or stops it
+        self._patience = 2 * start_timeout + stop_timeout  # with another process that starts or stops it
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Direct:
-        """Start the node, unless it runs already, and return the way to it. It runs until `stop`.
+        """Start the node, unless it runs already, and return the access to it. The node then runs until `stop`.
 
-        PipelineError if it does not answer in time, UsageError if Java or the jars cannot be had.
+        PipelineError if the node does not answer in time; UsageError if Java or the jars are not available.
         """
         while True:
             access = self._running()
             with self._one_starter():
-                if self._alive():  # its last user may just have ended it
+                if self._alive():  # the last user may have ended the node meanwhile
                     self.files.keep(stays=True)
                     return access
 
     @contextmanager
     def in_use(self) -> Iterator[Direct]:
-        """The way to the node, which runs meanwhile. Its last user ends it, unless `start` was called."""
+        """The access to the node, which runs inside the `with` block. The last user ends it, unless `start` was called.
+
+        Raises the errors of `start`; StoreDamaged if the node's files are damaged.
+        """
         users = FileLock(self.home / "users.lock", shared=True)
         with contextlib.ExitStack() as using:
             with self.files.writable():
@@ -93,13 +96,13 @@ class EmbeddedNode:
                 self.files.expect_undamaged()
                 raise
             finally:
-                if self.home.is_dir() and users.take(alone=True):  # nobody else uses it
+                if self.home.is_dir() and users.take(alone=True):  # no other process uses the node
                     with self._one_starter():
                         if not self.files.kept().get("stays") and self._alive():
                             self._end()
 
     def stop(self) -> bool:
-        """End the node by SIGTERM, and later by SIGKILL; False if it did not run. Acknowledged writes are not lost."""
+        """End the node with SIGTERM, later with SIGKILL. False if it did not run. No acknowledged write is lost."""
         if not self.home.is_dir():
             return self._end_orphan()
         with self.files.writable(), self._one_starter():
@@ -108,14 +111,14 @@ class EmbeddedNode:
             return self._end() if self._alive() else self._end_orphan()
 
     def reset(self) -> None:
-        """End the node and remove what it holds. The next start creates a new one, and the next load fills it."""
+        """End the node and delete its files. The next start creates a new node, and the next load fills it."""
         self.stop()
         if self.home.is_dir():
             with self._one_starter():
                 self.files.clear()
 
     def status(self) -> dict[str, Any]:
-        """Whether it answers, its address, its process and its user; `port` and `pid` are None if unknown."""
+        """Whether the node answers, its address, its process and its user. `port` and `pid` are None if unknown."""
         return {
             "running": self._answers(),
             "host": HOST,
@@ -127,7 +130,7 @@ class EmbeddedNode:
 
     @property
     def access(self) -> Direct:
-        """The way to the node, at the port of its last start. UsageError if the password cannot be read."""
+        """The access to the node at the port of its last start. UsageError if the password cannot be read."""
         login, port = self.files.login(), self.files.kept()["native_port"]
         return Direct((HOST,), port, login=login, ca_file=self.files.certificate, doctor=self.files.expect_undamaged)
 
@@ -136,7 +139,7 @@ class EmbeddedNode:
         with self.files.writable():
             for folder in ("conf", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
-            self.files.expect_undamaged()  # an earlier command may have ended before the node's log told of it
+            self.files.expect_undamaged()  # the log may tell of damage since an earlier command ended
             if not (self.files.secured.exists() and self._answers()):
                 self._start()
         return self.access
@@ -146,7 +149,7 @@ class EmbeddedNode:
         with self._one_starter(), self._one_chooser_of_ports():
             deadline = time.monotonic() + self._start_timeout
             if self._alive() and not self.files.is_guarded():
-                self._end()  # an older version started it
+                self._end()  # an older version started it without a password
             for _ in range(3):
                 launched = not self._alive()
                 if launched:
@@ -156,7 +159,7 @@ class EmbeddedNode:
                     raise PipelineError(
                         f"{self.home}/node.json was lost: run `cloud-analytics cassandra stop`, then start"
                     )
-                # While the node starts: the less time it then takes to make its user, the less others have.
+                # Hash while the node starts: until its user exists, others can log in with the default password.
                 is_new = self._alive() and not self.files.secured.exists()
                 hashed = daemon.hashed(java, classpath, self.files.password) if is_new else None
                 if self._wait_until_it_answers(deadline):
@@ -166,7 +169,7 @@ class EmbeddedNode:
                     return
                 if launched and self._free_ports() == self._ports():
                     break
-                # A port was taken between its choice and its use, or the node that lived was just dying: try again.
+                # A port was taken between its choice and its use, or the running node was just ending: try again.
         self.files.expect_undamaged()
         self.files.expect_room()
         raise PipelineError(f"the Cassandra node ended while it started: see {self.files.log} and {self.files.output}")
@@ -176,9 +179,10 @@ class EmbeddedNode:
 
     @contextmanager
     def _one_chooser_of_ports(self) -> Iterator[None]:
-        """A lock that keeps nodes of other lakes from choosing the same ports before this one answers.
+        """A lock that keeps nodes of other lakes from choosing the same ports before this node answers.
 
-        There is none where this user may not write it: of two nodes that then choose the same port one chooses again.
+        Without write access to the cache folder there is no lock. If two nodes then choose the same port, one of them
+        chooses again.
         """
         with contextlib.ExitStack() as locked:
             with contextlib.suppress(OSError):
@@ -211,7 +215,7 @@ class EmbeddedNode:
             self.files.keep(pid=self._process.pid)
 
     def _wait_until_it_answers(self, deadline: float) -> bool:
-        """Wait until CQL answers (True) or the daemon dies (False); PipelineError if neither happens in time."""
+        """Wait until CQL answers (True) or the daemon dies (False). PipelineError if neither happens in time."""
         while self._alive():
             if self._answers():
                 return True
@@ -224,16 +228,17 @@ class EmbeddedNode:
         return False
 
     def _secure(self, deadline: float, hashed: str) -> None:
-        """Give a new node its own user instead of the one that everybody knows.
+        """Replace the public default user of a new node by the node's own user.
 
-        Somebody else may have logged in before. Where that leaves a way back, the node is ended, with a PipelineError.
+        A stranger may have logged in before. If the stranger could still get in, the node is ended and PipelineError is
+        raised.
         """
         try:
             self._make_user(deadline, hashed)
             with connected(self.access) as session, readable_errors("cannot set up the node's user"):
                 session.execute(f"ALTER ROLE {USER} WITH HASHED PASSWORD = '{hashed}'")
                 session.execute(f"DROP ROLE IF EXISTS {_DEFAULT.username}")
-                is_ours = any(self._is_ours(session, hashed) for _ in range(5))  # a connection closes after a moment
+                is_ours = any(self._is_ours(session, hashed) for _ in range(5))  # a connection takes a moment to close
         except LoginRefused:
             is_ours = False
         except CloudAnalyticsError:
@@ -248,10 +253,10 @@ class EmbeddedNode:
         self.files.secured.touch(0o600)
 
     def _is_ours(self, session: Session, hashed: str) -> bool:
-        """Whether nobody else is connected to the node, or has left a login or a table in it.
+        """Whether no stranger is connected to the node, or has left a login or a keyspace in it.
 
-        Who is connected could change our password, and who knows a password could connect. So connections are looked
-        at before and after the roles: in these milliseconds nobody logs in, changes a password twice and is gone.
+        A connected stranger could change our password, and a stranger with a password could connect. So connections are
+        checked before and after the roles: nobody can log in, change a password twice and leave in these milliseconds.
         """
         time.sleep(2 * _CACHED)
         strangers = connections_of_others(session)
@@ -269,7 +274,7 @@ class EmbeddedNode:
                 with connected(replace(own, login=_DEFAULT)) as session, readable_errors("cannot make the node's user"):
                     session.execute(f"{create} AND SUPERUSER = true AND LOGIN = true")
                 return
-            except LoginRefused:  # the default user is created a moment after the start; or it is gone already
+            except LoginRefused:  # the default user does not exist yet (it appears after the start) or any more
                 with contextlib.suppress(LoginRefused), connected(own):
                     return
                 if time.monotonic() > deadline:
@@ -277,7 +282,7 @@ class EmbeddedNode:
                 time.sleep(0.05)
 
     def _answers(self) -> bool:
-        """Whether it is up. Its own log has to say so, too: before, another process may answer on its port."""
+        """Whether the node is up. Its log must say so, too: before that, another process may answer on its port."""
         port = self.files.kept().get("native_port")
         if port is None or not self._alive() or b"Startup complete" not in self.files.output.read_bytes():
             return False
@@ -289,7 +294,7 @@ class EmbeddedNode:
         return is_locked(self.files.lock)
 
     def _pid(self) -> int | None:
-        """The daemon's process: the one that was noted if its command line fits, else the one of all that fits."""
+        """The daemon's process id: the noted one if its command line matches, else the process that matches."""
         return daemon.find(MARKER + str(self.home), self.files.kept().get("pid"))
 
     def _end(self) -> bool:
@@ -305,7 +310,7 @@ class EmbeddedNode:
         raise PipelineError(f"the Cassandra node (process {self._pid()}) does not end: end it by hand, then try again")
 
     def _end_orphan(self) -> bool:
-        """End a daemon whose home was deleted: it still holds memory and ports, and nobody can use it."""
+        """End a daemon whose folder was deleted: it still holds memory and ports, but no command can use it."""
         pid = daemon.find(MARKER + str(self.home))
         if pid is None or self._alive():
             return False

@@ -1,7 +1,7 @@
-"""The files of the embedded node, in `<lake>/_cassandra`: what it was told, what it holds, and what it said.
+"""The files of the embedded node, in `<lake>/_cassandra`: its configuration, its data and its logs.
 
-Only its owner may enter the folder. There are `conf/` (written at each start), `data/`, `logs/`, `password`, `key.p12`
-and `certificate.pem`, and `node.json` with the ports that were chosen at the first start.
+Only the owner may enter the folder. It holds `conf/` (written at each start), `data/`, `logs/`, `password`, `key.p12`,
+`certificate.pem`, and `node.json` with the ports of the last start, which the next start tries to keep.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from cloud_analytics.untrusted import json_value
 
 HOST = "127.0.0.1"
 USER = "cloud_analytics"
-MARKER = "-Dcloud_analytics.home="  # in the command line of a daemon: by it a process is known as the node of a lake
-# What the node's log says if files of it are broken, at its start or when they are read. The node forgives a broken end
-# of the commit log, but acknowledged rows are lost by it. (A kill -9 breaks none: what is not synced has no mark yet.)
+MARKER = "-Dcloud_analytics.home="  # identifies a process as the node of a lake by its command line
+# Log lines of a node that finds damaged files, at its start or when it reads them. The node accepts a damaged end of
+# the commit log, but then acknowledged rows are lost. (A kill -9 does no such damage: unsynced data has no mark yet.)
 _DAMAGE = re.compile(
     r"CorruptSSTableException|CorruptBlockException|FSReadError|Unable to seek to position .*\.db"
     r"|error while processing commit log|Ignoring commit log replay error|Exception in thread Thread\[ReadStage"
@@ -39,25 +39,25 @@ _LEAST_FREE = 64 << 20  # bytes; Cassandra itself keeps 50 MiB free
 
 
 class NodeFiles:
-    """What lies in the folder of one node."""
+    """The files in the folder of one node."""
 
     def __init__(self, home: Path) -> None:
         self.home = Path(home).absolute()
         self.password, self.lock = self.home / "password", self.home / "daemon.lock"
         self.certificate, self._key = self.home / "certificate.pem", self.home / "key.p12"
         self.log, self.output = self.home / "logs" / "system.log", self.home / "logs" / "output.log"
-        # Both go with the data: what the log said of broken files, which the next start may not say again; and a file
-        # that is there when nobody but the node's own user can log in.
+        # Both are deleted with the data. `damaged` keeps the log line about damaged files, which the next start may not
+        # log again. `secured` exists once nobody but the node's own user can log in.
         self._damage, self.secured = self.home / "data" / "damaged", self.home / "data" / "secured"
 
     @contextmanager
     def writable(self) -> Iterator[None]:
-        """The folder, which is made if it is missing. UsageError if what is done meanwhile cannot write there."""
+        """Create the folder if it is missing. UsageError if a write inside the `with` block fails."""
         try:
             self._expect_own_path(str(self.home))
             self.home.mkdir(0o700, parents=True, exist_ok=True)
             yield
-        except TimeoutError:  # of a lock
+        except TimeoutError:  # not a failed write
             raise
         except OSError as error:
             raise UsageError(
@@ -66,7 +66,7 @@ class NodeFiles:
             ) from None
 
     def expect_room(self) -> None:
-        """UsageError where the disk is so full that a node ends at once."""
+        """UsageError if the disk is so full that a node would end at once."""
         free = shutil.disk_usage(self.home).free
         if free < _LEAST_FREE:
             raise UsageError(
@@ -75,28 +75,28 @@ class NodeFiles:
             )
 
     def expect_own(self) -> None:
-        """UsageError for a link, which no node makes: what is written to one of a stranger is written elsewhere."""
+        """UsageError if a path is a link or belongs to another user: a write through a link would go elsewhere."""
         self._expect_own_path(str(self.home))
         for folder, folders, names in os.walk(self.home):
             for name in (*folders, *names):
                 self._expect_own_path(os.path.join(folder, name))
 
     def _expect_own_path(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # the node that runs removes files
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # a running node deletes files
             found = os.lstat(path)
             if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
                 raise UsageError(
                     f"{path} is no file of a Cassandra node: delete {self.home}, and `cloud-analytics serve`"
                     " makes a new node and fills it"
                 )
-            if found.st_uid != os.geteuid():  # who could exchange what the node is told
+            if found.st_uid != os.geteuid():  # that user could change the node's configuration
                 raise UsageError(
                     f"the lake's Cassandra node belongs to another user: {path} is not yours; work as that user, give"
                     f" another target with --serving, or delete {self.home} if the lake is yours"
                 )
 
     def expect_undamaged(self) -> None:
-        """StoreDamaged if the node's log ever said that files of the node are broken."""
+        """StoreDamaged if the node's log has ever reported damaged files."""
         if not self._damage.exists():
             logs = [path.read_text("utf-8", "replace") for path in (self.log, self.output) if path.exists()]
             found = next((line for line in "\n".join(logs).splitlines() if _DAMAGE.search(line)), None)
@@ -110,14 +110,14 @@ class NodeFiles:
 
     @property
     def has_data(self) -> bool:
-        """Whether the node was ever started. UsageError where another user did so."""
+        """Whether the node was ever started. UsageError if its folder belongs to another user."""
         try:
             return (self.home / "data").is_dir()
         except PermissionError as error:
             raise self._anothers(error) from None
 
     def login(self) -> Login:
-        """The node's only user. UsageError if its password cannot be read."""
+        """User name and password of the node's only user. UsageError if the password cannot be read."""
         try:
             return Login(USER, self.password.read_text(encoding="ascii"), str(self.password))
         except FileNotFoundError:
@@ -131,7 +131,7 @@ class NodeFiles:
         )
 
     def kept(self) -> dict[str, Any]:
-        """What `node.json` says of the node; nothing where it is missing or broken."""
+        """The content of `node.json`; an empty dict if the file is missing or invalid."""
         try:
             kept = json_value((self.home / "node.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -140,41 +140,41 @@ class NodeFiles:
         return kept if all(port is None or (type(port) is int and 0 < port < 1 << 16) for port in ports) else {}
 
     def keep(self, **values: Any) -> None:
-        """Change what `node.json` says. Only who holds the lock of the node's starters may."""
+        """Change values of `node.json`. The caller must hold the lock `start.lock`."""
         self._write("node.json", json.dumps({**self.kept(), **values}, indent=1).encode())
 
     def is_guarded(self) -> bool:
-        """Whether it was started with a configuration that asks for a password, and by which it proves who it is."""
+        """Whether the node's configuration requires a password and has the key of the node's certificate."""
         path = self.home / "conf" / "cassandra.yaml"
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         return "PasswordAuthenticator" in text and str(self._key) in text
 
     def clear(self) -> None:
-        """Remove all but the locks."""
+        """Delete all files except the locks."""
         for folder in ("data", "conf", "logs"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
         for path in (self.password, self.certificate, self._key, self.home / "node.json"):
             path.unlink(missing_ok=True)
 
     def prepare(self, native_port: int, storage_port: int, extra_yaml: Mapping[str, Any]) -> list[str]:
-        """Write what a start needs; returns the options of the daemon's JVM."""
-        from cloud_analytics.serving import certificates  # takes 0.1 s, and is not needed if the node runs already
+        """Write the files that a start needs. Returns the options of the daemon's JVM."""
+        from cloud_analytics.serving import certificates  # takes 0.1 s, not needed for a running node
 
         self.home.chmod(0o700)  # older versions left it open
         if not (self.secured.exists() or self.password.exists()):
             self._write("password", secrets.token_urlsafe(32).encode())
-            self._key.unlink(missing_ok=True)  # the password before this one encrypts it
+            self._key.unlink(missing_ok=True)  # it is encrypted with the previous password
         if not (self.certificate.exists() and self._key.exists()):
             own = certificates.identity("cassandra", self.login().password)
             self._write(self._key.name, own.store)
             self._write(self.certificate.name, own.certificate)
-        with contextlib.suppress(FileNotFoundError):  # so that the log tells of this start alone
+        with contextlib.suppress(FileNotFoundError):  # so that the log holds this start alone
             os.replace(self.log, self.log.with_name("system.previous.log"))
         new = self.kept().get("new", not (self.home / "data" / "data").exists())
         self.keep(native_port=native_port, storage_port=storage_port, pid=None, new=new)
         self._configure(native_port, storage_port, extra_yaml)
-        shutil.rmtree(self.home / "tmp", ignore_errors=True)  # native libraries that a killed process left behind
-        triggers = self.home / "tmp" / "triggers"  # new at each start: jars that lie there would be run
+        shutil.rmtree(self.home / "tmp", ignore_errors=True)  # native libraries that a killed process left
+        triggers = self.home / "tmp" / "triggers"  # emptied at each start: the node would run any jar in it
         triggers.mkdir(parents=True)
         return [
             *(line for line in _template("jvm.options").splitlines() if line.startswith("-")),
@@ -203,7 +203,8 @@ class NodeFiles:
                     "parameters": [{"seeds": f"{HOST}:{storage_port}"}],
                 }
             ],
-            # Roles do not bind other nodes, so none is let in: the key is new at each start, and trusts only itself.
+            # Roles do not restrict other nodes, so no node may connect: the key is new at each start and is the only
+            # key that is trusted.
             "server_encryption_options": {
                 "internode_encryption": "all",
                 "optional": False,
@@ -214,8 +215,8 @@ class NodeFiles:
                 "keystore_password": internode,
                 "truststore_password": internode,
             },
-            # By its certificate a client knows the node before it sends the password: when the node ends, anybody may
-            # take its port. Clients that only know user and password, as other tools do, may go without TLS.
+            # The certificate proves to a client that this is the node, before the client sends the password: when the
+            # node has ended, any user may take its port. TLS is optional for tools that only know user and password.
             "client_encryption_options": {
                 "enabled": True,
                 "optional": True,
@@ -234,7 +235,7 @@ class NodeFiles:
         self._write("conf/logback.xml", _template("logback.xml").encode())
 
     def _write(self, name: str, content: bytes) -> Path:
-        """Replace a file of the node in one step, and return it; only its owner may read it."""
+        """Replace a file of the node atomically and return its path. Only the owner may read the file."""
         path = self.home / name
         aside = path.with_name(f"{path.name}.part")
         aside.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""The questions, each answered by prepared statements that read one partition; none scans or filters a table.
+"""The questions. Prepared statements that read one partition answer them; no statement scans or filters a table.
 
-To ask one: `ask(session, "daily-costs", "org_x", since="2025-01-01", top=10)`. The command line makes the `Request`
-first, so that a wrong call is told before anything is connected to. The key of a table says what its question can be
-asked with, and which partitions answer it (tables/table.py).
+Example: `ask(session, "daily-costs", "org_x", since="2025-01-01", top=10)`. The command line creates the `Request`
+first, so that a wrong call is reported before any connection. The key of a table defines the arguments of its question
+and the partitions that answer it (tables/table.py).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _NO_COLUMN = re.compile(r"Undefined column name \w+( in table [\w.]+)?")
 _OTHER_SCHEMA = "others changed this table; `cloud-analytics serve` says what mends it"
 _MISSING = re.compile(r"(keyspace|table) \S+ does not exist|unconfigured table [\w.]+", re.IGNORECASE)
 _MOST_ROWS = 2**31 - 1  # LIMIT is an int
-_LONGEST_KEY = 65_000  # bytes of a whole partition key: the data hold none that is longer, and Cassandra takes few more
-_MOST_NAMES = 10_000  # organisations of each table, among which the nearest names of an unknown one are looked for
+_LONGEST_KEY = 65_000  # bytes of a whole partition key: no key in the data is longer, and Cassandra's limit is close
+_MOST_NAMES = 10_000  # organisations read from each table to find the names nearest to an unknown name
 _NEAREST = 5
 
 
 class NothingServed(PipelineError):
-    """There is no keyspace, or not one row in its tables."""
+    """The keyspace does not exist, or its tables have no rows."""
 
     def __init__(self) -> None:
         super().__init__("nothing was served yet: run `cloud-analytics run` (or serve)")
@@ -52,9 +52,9 @@ class NothingServed(PipelineError):
 
 @dataclass(frozen=True)
 class Request:
-    """A question that can be answered, as `request` makes it. Bounds are dates, or months ('YYYY-MM').
+    """A valid question, as `request` returns it. The bounds are dates, or months ('YYYY-MM').
 
-    `chosen` maps each column of the partition key that the question names to its value.
+    `chosen`: column of the partition key → its value, for the columns that the caller has to give.
     """
 
     table: ServingTable
@@ -65,23 +65,23 @@ class Request:
 
     @property
     def org(self) -> str | None:
-        """The organisation; None where the question is not about one."""
+        """The organisation; None if the question is not about an organisation."""
         return self.chosen.get(_ORG)
 
     @property
     def about(self) -> str:
-        """What the answer is about, for a title: `daily-costs of org_x`."""
+        """The subject of the answer, for a title: `daily-costs of org_x`."""
         return " of ".join([self.table.question, *([" ".join(self.chosen.values())] if self.chosen else [])])
 
     @property
     def ranked(self) -> bool:
-        """Whether `top` asks for the highest values. No clustering order has them, so rows are ranked here."""
+        """Whether `top` asks for the highest values. No clustering order sorts by them, so this process ranks rows."""
         return self.table.top_by is not None and self.top is not None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows as dicts by column name, and the statements that were run for them."""
+    """Rows as dicts (column name → value), and the statements that returned them."""
 
     request: Request
     rows: list[Row]
@@ -89,7 +89,7 @@ class Answer:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """In the order of the table."""
+        """The names of the columns, in the order of the table."""
         return tuple(self.request.table.columns)
 
 
@@ -101,10 +101,10 @@ def request(
     top: int | None = None,
     **others: str | None,
 ) -> Request:
-    """Check a question and its range; UsageError says what is allowed.
+    """Check a question and its range. UsageError if something is wrong; its message says what is allowed.
 
-    The range includes both `since` (--from) and `until` (--to). `others` are the values of further columns of the
-    partition key.
+    The range includes both `since` (--from) and `until` (--to). `others`: values of further columns of the partition
+    key.
     """
     table = _table(question)
     if top is not None and top < 1:
@@ -150,7 +150,7 @@ def _chosen(table: ServingTable, given: Mapping[str, str | None]) -> dict[str, s
 
 
 def option_of(column: str) -> str:
-    """The option that takes the value of a column of the partition key: `tag_key` → `--tag-key`."""
+    """The command-line option for a column of the partition key: `tag_key` → `--tag-key`."""
     if column == _ORG:
         return "--org"
     return f"--{column.replace('_', '-')}"
@@ -165,15 +165,15 @@ def ask(
     top: int | None = None,
     **others: str | None,
 ) -> Answer:
-    """The answer to a question; see `request` for what it is asked with and `answer` for what comes back."""
+    """The answer to a question. See `request` for the arguments and `answer` for the result."""
     return answer(session, request(question, org, since, until, top, **others))
 
 
 def answer(session: Session, asked: Request) -> Answer:
     """Run a request on a session whose keyspace is set and whose rows are dicts (`Target.session`).
 
-    Where there are no rows the answer is empty, unless no table knows the organisation: that is a UsageError with the
-    nearest names.
+    Without rows the answer is empty. UsageError, with the nearest names, if no table knows the organisation;
+    NothingServed if the tables are empty.
     """
     with served():
         if asked.table.date_column:
@@ -192,9 +192,9 @@ def answer(session: Session, asked: Request) -> Answer:
 
 
 def partitions(session: Session, question: str, column: str, **chosen: str) -> list[Any]:
-    """The values of one column of a table's partition keys, the newest or last first.
+    """The values of one column of a table's partition keys, in descending order.
 
-    `chosen` narrows them to keys with these values in other columns. This tells which months `provider` has, or which
+    `chosen`: only keys with these values in other columns. So a caller learns which months `provider` has, or which
     tags an organisation uses, without reading rows.
     """
     with served():
@@ -203,7 +203,7 @@ def partitions(session: Session, question: str, column: str, **chosen: str) -> l
 
 @contextmanager
 def served() -> Iterator[None]:
-    """Tell failures inside in one line. If a table does not exist, it says that `serve` creates it."""
+    """Report failures inside in one line. If a table does not exist, the line says that `serve` creates it."""
     try:
         with readable_errors("cannot ask Cassandra"):
             yield
@@ -225,7 +225,7 @@ def served() -> Iterator[None]:
 
 
 def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
-    """The CQL that `answer` would run, as cqlsh takes it; comments tell the question, the table, its key and units."""
+    """The CQL that `answer` would run, for cqlsh. Its comments show the question, the table, its key and its units."""
     table = asked.table
     order = ", ".join(f"{name} {direction.upper()}" for name, direction in table.clustering_order)
     units = (f"{name} [{column.unit.name}]" if column.unit else name for name, column in table.declared.items())
@@ -268,7 +268,7 @@ def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
 
 
 def rows_statement(asked: Request, part: Value | None = None) -> Statement:
-    """The rows of one partition, in its order and within the bounds; `part`: its date or month, if its key has one."""
+    """Reads the rows of one partition within the bounds. `part`: the partition's date or month, if its key has one."""
     table = asked.table
     bounds = [(name, "=", asked.chosen.get(name, part)) for name in table.partition_key]
     if table.range_column and not table.date_column:
@@ -278,7 +278,7 @@ def rows_statement(asked: Request, part: Value | None = None) -> Statement:
 
 
 def newest_statement(asked: Request) -> Statement:
-    """The newest date on which an organisation used anything."""
+    """Reads the newest usage date of an organisation."""
     assert asked.table.newest is not None  # the caller has checked it
     usage = tables()[asked.table.newest[0]]
     conditions = tuple((name, "=", value) for name, value in asked.chosen.items())
@@ -286,12 +286,12 @@ def newest_statement(asked: Request) -> Statement:
 
 
 def partitions_statement(table: ServingTable) -> Statement:
-    """The keys of all partitions of a table; Cassandra knows them without reading rows."""
+    """Reads the keys of all partitions of a table. Cassandra finds them without reading rows."""
     return Statement(table.name, table.partition_key, distinct=True)
 
 
 def _answer_of_one_date(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
-    """The partition of the date that is asked about, else of the newest date: statements and rows."""
+    """Statements and rows of the partition of the requested date, or of the newest date."""
     table = asked.table
     assert table.date_column is not None  # the caller has checked it
     first: tuple[Statement, ...] = ()
@@ -311,7 +311,7 @@ def _answer_of_one_date(session: Session, asked: Request) -> tuple[tuple[Stateme
 
 
 def _answer_of_months(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
-    """The partitions of the months that the range touches, in the order of the table: statements and rows."""
+    """Statements and rows of the partitions of all months in the range, in the order of the table."""
     table = asked.table
     assert table.bucket_column is not None  # the caller has checked it
     first = partitions_statement(table)
@@ -335,7 +335,7 @@ def _partitions(session: Session, table: ServingTable, column: str, chosen: Mapp
 
 
 def _read(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
-    """The rows of each statement; all statements run at once."""
+    """The rows of each statement. All statements run concurrently."""
     prepared = {text: session.prepare(text) for text in {statement.text for statement in statements}}
     pending = [session.execute_async(prepared[statement.text], statement.values) for statement in statements]
     return [list(future.result()) for future in pending]
@@ -350,7 +350,7 @@ def _expect_types(table: ServingTable, rows: Sequence[Row]) -> None:
 
 
 def _expect_known(session: Session, asked: Request) -> None:
-    """UsageError for an organisation that no table knows; NothingServed where the tables hold nothing at all."""
+    """UsageError if no table knows the organisation; NothingServed if the tables have no rows."""
     if asked.org is None:
         table = asked.table
         if not any(_read(session, [Statement(table.name, table.partition_key, limit=1)])):
@@ -363,7 +363,7 @@ def _expect_known(session: Session, asked: Request) -> None:
     names = {str(row[_ORG]) for future in pending for row in future.result()}
     if not names:
         raise NothingServed
-    wanted = SequenceMatcher(b=org.casefold())  # it prepares its second text, so that many can be compared with one
+    wanted = SequenceMatcher(b=org.casefold())  # fast for many texts against this second one
 
     def distance(name: str) -> tuple[float, str]:
         wanted.set_seq1(name.casefold())
@@ -373,7 +373,7 @@ def _expect_known(session: Session, asked: Request) -> None:
 
 
 def _rank(table: ServingTable, row: Row) -> tuple[Any, ...]:
-    """Highest value first, unknown ones last; ties in the order of the table."""
+    """Sort key: the highest value first, nulls last, ties in the order of the table."""
     value = row[str(table.top_by)]
     ties = [
         -row[name].toordinal() if direction == "desc" and table.declared[name].is_date else row[name]

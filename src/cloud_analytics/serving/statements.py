@@ -1,4 +1,4 @@
-"""One SELECT of one partition, as it is prepared and as a person would type it; no connection needed."""
+"""A SELECT statement, as CQL to prepare and as CQL to type into cqlsh. Needs no connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Value = str | int | date
 class Statement:
     """`SELECT [DISTINCT] columns FROM table [WHERE conditions] [LIMIT limit]`.
 
-    A condition is a column, an operator and a value. CQL takes DISTINCT for the columns of the partition key alone.
+    A condition is a column, an operator and a value. CQL allows DISTINCT only for the columns of the partition key.
     """
 
     table: str
@@ -23,7 +23,7 @@ class Statement:
 
     @property
     def text(self) -> str:
-        """The CQL to prepare, with a `?` for each value; the session's keyspace holds the table."""
+        """The CQL to prepare, with a `?` for each value. The table is in the session's keyspace."""
         conditions = " AND ".join(f"{column} {operator} ?" for column, operator, _ in self.conditions)
         where = f" WHERE {conditions}" if conditions else ""
         limit = "" if self.limit is None else " LIMIT ?"
@@ -31,11 +31,11 @@ class Statement:
 
     @property
     def values(self) -> tuple[Value, ...]:
-        """What the placeholders of `text` stand for, in order."""
+        """The values of the placeholders in `text`, in order."""
         return (*(value for _, _, value in self.conditions), *(() if self.limit is None else (self.limit,)))
 
     def typed(self, keyspace: str) -> str:
-        """The CQL with its values filled in, as cqlsh takes it."""
+        """The CQL for cqlsh, with the keyspace and the values filled in."""
         conditions = "\n  AND ".join(
             f"{name} {operator} {_literal(value)}" for name, operator, value in self.conditions
         )

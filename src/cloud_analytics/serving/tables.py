@@ -1,4 +1,4 @@
-"""The serving tables: those of the marts that declare one."""
+"""The serving tables, which the marts declare."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ KEYSPACE = "cloud_analytics"
 
 @cache
 def tables() -> dict[str, ServingTable]:
-    """Every serving table by name, in the order of their questions."""
+    """Name → serving table, in the order of the questions."""
     return serving_tables(mart.table for mart in marts().values())

@@ -1,7 +1,7 @@
-"""Where Gold is served: a store, a keyspace in it, and the limits of the store.
+"""The serving target: a store, a keyspace in it, and the limits of the store.
 
-The configuration chooses one: the lake's own node, a Cassandra cluster, or AstraDB. All problems of a target are told
-together, before anything is connected to. Secrets come from the environment alone.
+The configuration chooses the store: the lake's own node, a Cassandra cluster, or AstraDB. All problems of a target are
+reported together, before any connection. Secrets come from the environment alone.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ SECRETS = ("ASTRA_DB_SECURE_BUNDLE", "ASTRA_DB_APPLICATION_TOKEN", "ASTRA_DB_KEY
 _BUNDLE, _TOKEN_NAME, _KEYSPACE = SECRETS
 _TOKEN_BEGINS = "AstraCS:"
 _TOKEN = re.compile(r"AstraCS:[A-Za-z0-9]+:[0-9A-Fa-f]{64}")
-_ASTRA_REFUSES = frozenset({"compaction"})  # AstraDB keeps its own, whatever a table asks for
+_ASTRA_REFUSES = frozenset({"compaction"})  # table options that AstraDB sets by itself
 
 
 @dataclass(frozen=True)
 class Target:
-    """A store with its properties, so that no caller has to know which kind of store it is."""
+    """A store with its properties, so that a caller need not know the kind of store."""
 
     access: Access
     keyspace: str = KEYSPACE
-    replication: Mapping[str, str] | None = None  # of a keyspace that is created; None: a missing one is an error
-    where_to_create: str = "create it there"  # what that error advises
+    replication: Mapping[str, str] | None = None  # to create a missing keyspace; None: a missing keyspace is an error
+    where_to_create: str = "create it there"  # the advice in that error
     left_out: frozenset[str] = frozenset()  # table options that the store would refuse
-    requests_per_second: int | None = None  # the most that it takes; None: no limit
-    monthly_writes: int | None = None  # how many are paid for; None: no limit
+    requests_per_second: int | None = None  # the store's limit; None: no limit
+    monthly_writes: int | None = None  # number of writes paid for; None: no limit
     take_over: bool = False  # whether a load may replace the rows of another lake
 
     def __str__(self) -> str:
@@ -68,9 +68,9 @@ class Target:
 
     @contextmanager
     def session(self, patience: timedelta = timedelta(0)) -> Iterator[Session]:
-        """A driver session in the keyspace, for questions. Waits for a store that is starting, at most `patience`.
+        """A driver session in the keyspace, for questions. Waits at most `patience` for a store that is starting.
 
-        NothingServed if there is no keyspace yet.
+        NothingServed if the keyspace does not exist yet.
         """
         backoff = Backoff(patience)
         while True:
@@ -100,9 +100,10 @@ class Target:
 
     @contextmanager
     def looking_session(self) -> Iterator[tuple[Session, dict[str, Found]]]:
-        """A driver session that creates nothing, and the serving tables that are there.
+        """A driver session, and the serving tables that exist. Creates nothing.
 
-        UsageError where a table is not what its mart declares, or the keyspace is missing and cannot be created.
+        UsageError if a table differs from the declaration of its mart, or if the keyspace is missing and cannot be
+        created.
         """
         with connected(self.access) as session:
             with readable_errors(f"cannot look at keyspace {self.keyspace}"):
@@ -111,7 +112,7 @@ class Target:
             yield session, found
 
     def connector_options(self) -> dict[str, str]:
-        """Options of a read or write of the keyspace through the Spark Cassandra Connector."""
+        """Options for reads and writes of the keyspace through the Spark Cassandra Connector."""
         return {
             "keyspace": self.keyspace,
             "spark.cassandra.input.consistency.level": "LOCAL_QUORUM",
@@ -120,7 +121,7 @@ class Target:
         }
 
     def _use(self, session: Session) -> bool:
-        """Make the session use the keyspace; False if it is missing and can be created."""
+        """Make the session use the keyspace. False if the keyspace is missing and can be created, else UsageError."""
         query = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s"
         there = session.execute(query, [self.keyspace]).one() is not None
         if there:
@@ -136,7 +137,7 @@ def local_target(access: Direct, keyspace: str = KEYSPACE) -> Target:
 
 
 def cassandra(settings: ServingSettings, environment: Mapping[str, str]) -> Target:
-    """The target of a Cassandra cluster; ConfigError lists every problem of its settings and secrets."""
+    """The target of a Cassandra cluster. ConfigError lists every problem of its settings and secrets."""
     chosen = settings.cassandra
     username, password = environment.get(_USERNAME, ""), environment.get(_PASSWORD, "")
     problems = []
@@ -163,8 +164,8 @@ def cassandra(settings: ServingSettings, environment: Mapping[str, str]) -> Targ
 
 
 def astra(settings: ServingSettings, environment: Mapping[str, str]) -> Target:
-    """The target of an AstraDB; ConfigError lists every problem of its bundle, token and keyspace."""
-    from cloud_analytics.serving.certificates import bundle_problems  # 0.1 s, which others need not wait for
+    """The target of an AstraDB. ConfigError lists every problem of its bundle, token and keyspace."""
+    from cloud_analytics.serving.certificates import bundle_problems  # takes 0.1 s, only needed here
 
     path, token, keyspace = (environment.get(name, "").strip() for name in (_BUNDLE, _TOKEN_NAME, _KEYSPACE))
     problems = [] if path else [f"{_BUNDLE} is not set: the path of the secure connect bundle (a zip file)"]
@@ -208,11 +209,11 @@ def _problems_of_authority(path: Path) -> list[str]:
 def open_target(
     config: Config, lake: str, choice: str | None = None, take_over: bool = False
 ) -> Iterator[Target | None]:
-    """The target that `choice` names, or else the configuration, ready to be loaded; None for `none`.
+    """The target that `choice` names (else the configuration), ready to be loaded; None for the choice `none`.
 
-    Errors are told now, not after hours of work: wrong settings and secrets, a login that is refused, a keyspace that
-    is missing or holds another lake's rows, tables of another schema. A store that is away is no error yet, since a
-    load waits for it. With `take_over` the rows of another lake may be replaced.
+    Errors are raised here, not after hours of work: wrong settings and secrets, a refused login, a keyspace that is
+    missing or holds another lake's rows, tables of another schema. A store that is away is no error yet, since the load
+    waits for it. With `take_over` the load may replace the rows of another lake.
     """
     with _chosen(config, lake, choice) as target:
         if target is None:
@@ -220,7 +221,7 @@ def open_target(
             return
         target = replace(target, take_over=take_over or target.take_over)
         with contextlib.suppress(StoreUnavailable), target.looking_session() as (session, found):
-            if local_folder(lake) is not None:  # the documents of a lake elsewhere can be read when Spark runs
+            if local_folder(lake) is not None:  # documents of a remote lake are checked when Spark runs
                 read_state = LakeFolder(open_files(lake)).state
                 expect_own(session, found, read_state, str(target), target.take_over)
         yield target
@@ -230,10 +231,10 @@ def open_target(
 def open_session(config: Config, lake: str, choice: str | None = None) -> Iterator[Session]:
     """A driver session for questions. NothingServed if nothing was served yet.
 
-    UsageError if the target is `none`, or the keyspace holds the rows of another lake (`expect_own_rows`).
+    UsageError if the target is `none`, or if the keyspace holds the rows of another lake (`expect_own_rows`).
     """
     if (choice or config.pipeline.serving.target) == "embedded" and not embedded_node(lake).files.has_data:
-        raise NothingServed  # a node would have to start only to say the same
+        raise NothingServed  # saves the start of an empty node
     with _chosen(config, lake, choice) as target:
         if target is None:
             raise UsageError(
@@ -245,9 +246,9 @@ def open_session(config: Config, lake: str, choice: str | None = None) -> Iterat
 
 
 def expect_own_rows(session: Session, config: Config, lake: str, choice: str | None = None) -> None:
-    """UsageError if the keyspace of a session holds the rows of another lake than this one, which somebody asks about.
+    """UsageError if the keyspace of a session holds the rows of another lake than `lake`.
 
-    The embedded node lies in its lake's folder; the documents of a lake that is no local folder are not read for it.
+    Not checked for the embedded node, which is in its lake's own folder, nor for a lake that is no local folder.
     """
     if (choice or config.pipeline.serving.target) != "embedded" and local_folder(lake) is not None:
         with served():
@@ -257,27 +258,27 @@ def expect_own_rows(session: Session, config: Config, lake: str, choice: str | N
 
 @contextmanager
 def _chosen(config: Config, lake: str, choice: str | None) -> Iterator[Target | None]:
-    """The chosen target. An embedded node is started if it does not run, and is ended by its last user."""
+    """The chosen target. An embedded node is started if it does not run, and its last user ends it."""
     settings = config.pipeline.serving
     name = choice or settings.target
     if name == "none":
         yield None
     elif name == "embedded":
         with embedded_node(lake).in_use() as access:
-            yield replace(local_target(access), take_over=True)  # it lies in the lake's own folder: nobody else's
+            yield replace(local_target(access), take_over=True)  # in the lake's own folder, so no other lake's
     else:
         yield (cassandra if name == "cassandra" else astra)(settings, os.environ)
 
 
 def keyspace_of(config: Config, choice: str | None = None) -> str:
-    """The name of a target's keyspace, found without looking at the target."""
+    """The name of a target's keyspace, from settings and environment alone."""
     settings = config.pipeline.serving
     names = {"cassandra": settings.cassandra.keyspace, "astra": os.environ.get(_KEYSPACE)}
     return names.get(choice or settings.target) or KEYSPACE
 
 
 def embedded_node(lake: str) -> EmbeddedNode:
-    """The node of a lake; UsageError where the lake is no local folder."""
+    """The embedded node of a lake. UsageError if the lake is no local folder."""
     folder = local_folder(lake)
     if folder is None:
         raise UsageError(f"the embedded node needs a local lake, and {lake} is none: give a folder with --lake")

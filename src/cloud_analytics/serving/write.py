@@ -1,4 +1,4 @@
-"""How rows come into a serving table at a writetime, and how what was there before is deleted just below it."""
+"""Writes rows into a serving table at a writetime, and deletes the older rows just below that writetime."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 _WRITETIME = "load_version"
 _OUTPUT = "spark.cassandra.output."
-# What the connector is told beyond its defaults; benchmarks/serving_load.py measures what it is worth.
+# Settings that differ from the connector's defaults; benchmarks/serving_load.py measures their effect.
 TUNING = {
-    # One batch holds rows of one partition, below the 5 KiB from which Cassandra warns.
+    # A batch holds rows of one partition and stays below the 5 KiB at which Cassandra warns.
     f"{_OUTPUT}batch.grouping.key": "partition",
     f"{_OUTPUT}batch.size.bytes": "4096",
-    # An acknowledged write waits for a shared fsync: many wait together.
+    # The acknowledgement of a write waits for a shared fsync, so many writes should wait together.
     f"{_OUTPUT}concurrent.writes": "64",
 }
-# The deletion below the writetime clears old values, so that a null need not be written: it would be a tombstone.
+# The deletion below the writetime clears old values. So nulls are not written: each one would be a tombstone.
 _MEANING = {"writetime": _WRITETIME, f"{_OUTPUT}ignoreNulls": "true"}
 _CONCURRENCY = 64
 _TICK, _LONGEST_PAUSE = 0.1, 5.0  # seconds
-_LOOK_EVERY = 2.0  # seconds between two looks at the store while the connector writes
+_LOOK_EVERY = 2.0  # seconds between two checks of the store while the connector writes
 _THROTTLER = "datastax-java-driver.advanced.throttler."
 
 Keys = set[tuple[Any, ...]]
@@ -44,14 +44,14 @@ Keys = set[tuple[Any, ...]]
 def upsert(
     rows: DataFrame, table: ServingTable, target: Target, writetime: int, session: Session | None = None
 ) -> None:
-    """Write rows of a mart through the Spark Cassandra Connector; StoreUnavailable if it fails.
+    """Write rows of a mart through the Spark Cassandra Connector. StoreUnavailable if the write fails.
 
-    With a session the store is watched meanwhile, since the connector would never give up on a store that is away.
+    With a session the store is checked meanwhile, since the connector would wait forever for a store that is away.
     """
     by_key = rows.repartition(*map(F.col, table.partition_key)).sortWithinPartitions(*table.primary_key)
     options = {**target.connector_options(), **TUNING, **_MEANING}
     if target.requests_per_second is not None:
-        options[f"{_OUTPUT}batch.size.rows"] = "1"  # so that a request is a write, and the pace counts both
+        options[f"{_OUTPUT}batch.size.rows"] = "1"  # one write per request, so that the limit counts both
     try:
         with _given_up_when_away(rows.sparkSession, session, table.name):
             (
@@ -67,7 +67,7 @@ def upsert(
 
 @contextmanager
 def _given_up_when_away(spark: SparkSession, session: Session | None, name: str) -> Iterator[None]:
-    """Cancel the Spark jobs that were started inside if the store no longer answers the session: StoreUnavailable."""
+    """Cancel the Spark jobs started inside, and raise StoreUnavailable, if the store stops answering the session."""
     if session is None:
         yield
         return
@@ -101,10 +101,11 @@ def _given_up_when_away(spark: SparkSession, session: Session | None, name: str)
 
 
 def pace_connector(spark: SparkSession, requests_per_second: int | None) -> None:
-    """Limit the requests a second of sessions that the connector opens from now on; None takes the limit away.
+    """Limit the requests per second of sessions that the connector opens from now on. None removes the limit.
 
-    The connector's own limit counts bytes and begins after the first megabyte. The driver below it limits requests, as
-    system properties of the JVM say. (Executors of a Spark cluster take them from `spark.executor.extraJavaOptions`.)
+    The connector's own limit counts bytes and begins after the first megabyte. So the limit is set in the Java driver
+    below it, through system properties of the JVM. (On a Spark cluster set them for the executors in
+    `spark.executor.extraJavaOptions`.)
     """
     jvm: Any = spark.sparkContext._jvm
     system = jvm.java.lang.System
@@ -122,7 +123,7 @@ def pace_connector(spark: SparkSession, requests_per_second: int | None) -> None
 
 
 def forget_connections(spark: SparkSession) -> None:
-    """Make the connector open new sessions: those that it keeps know the nodes and tables as they were before."""
+    """Make the connector open new sessions: its cached sessions know only the earlier nodes and tables."""
     jvm: Any = spark.sparkContext._jvm
     jvm.com.datastax.spark.connector.cql.CassandraConnector.evictCache()
 
@@ -135,7 +136,7 @@ def partition_keys(session: Session, table: ServingTable) -> Keys:
 
 
 def slices(session: Session, table: ServingTable, partitions: Sequence[str], pace: int | None = None) -> Keys:
-    """The slices (values of `slice_key`) that the table holds of these partitions of its mart."""
+    """The slices (values of `slice_key`) in the table that belong to these partitions of its mart."""
     keys = sorted(partition_keys(session, table))
     day = table.source.partition
     if day is None:
@@ -152,7 +153,7 @@ def slices(session: Session, table: ServingTable, partitions: Sequence[str], pac
 def delete(
     session: Session, table: ServingTable, columns: Sequence[str], keys: Keys, writetime: int, pace: int | None = None
 ) -> None:
-    """Delete what was written under these values of `columns`, the first columns of the key, up to `writetime`."""
+    """Delete the rows with these values of `columns` (the first columns of the key) written up to `writetime`."""
     where = " AND ".join(f"{column} = ?" for column in columns)
     with readable_errors(f"cannot delete from {table.name}"):
         statement = session.prepare(f"DELETE FROM {table.name} USING TIMESTAMP ? WHERE {where}")
@@ -162,9 +163,10 @@ def delete(
 def _concurrently(
     session: Session, statement: Any, parameters: Sequence[tuple[Any, ...]], pace: int | None
 ) -> list[Any]:
-    """The rows for each of the parameters; at most `pace` statements are sent a second.
+    """The rows for each of the parameters. At most `pace` statements are sent per second.
 
-    What an overloaded store refuses is sent again after a pause, fewer at once, until the pause exceeds five seconds.
+    Statements that an overloaded store refuses are retried after a pause, fewer at a time. While all are refused the
+    pause doubles; once it exceeds five seconds the error is raised.
     """
     from cassandra.concurrent import execute_concurrent_with_args
 
@@ -194,7 +196,7 @@ def _concurrently(
 
 
 def _overrun(error: BaseException | None) -> bool:
-    """Whether the store refuses a request because it has too many at the moment."""
+    """Whether the store refused a request because it is overloaded."""
     from cassandra.cluster import NoHostAvailable
     from cassandra.protocol import OverloadedErrorMessage
 
@@ -203,7 +205,7 @@ def _overrun(error: BaseException | None) -> bool:
 
 
 def _answers(error: BaseException | None) -> bool:
-    """Whether a node gave this error, so that the store is not away."""
+    """Whether a node returned this error, which means that the store is not away."""
     from cassandra import RequestExecutionException
 
     return isinstance(error, RequestExecutionException) or _overrun(error)
