@@ -1,4 +1,4 @@
-"""Files of a lake that others deleted, added or changed: what Bronze gives is built again, and the rest is told."""
+"""Handles files that others deleted, added or changed: rebuilds what comes from Bronze, refuses to go on otherwise."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from cloud_analytics.tables.zones import COST_BASELINES, QUARANTINED_EVENTS, SIL
 
 logger = logging.getLogger(__name__)
 
-_TIMELESS = f"{QUARANTINED_EVENTS.partition}={NO_VALUE}"  # where Bronze puts what it rejects
+_TIMELESS = f"{QUARANTINED_EVENTS.partition}={NO_VALUE}"  # the partition of the records that Bronze rejects
 _Changed = Mapping[str, Mapping[str, bool]]  # see `changed_by_others`
 
 
 def expect_whole_bronze(lake: Lake) -> None:
-    """PipelineError where others changed files of Bronze, or of what Bronze rejects: nothing can build these again."""
+    """PipelineError if others changed files of Bronze or of Bronze's rejects, which cannot be built again."""
     _refuse_bronze(changed_by_others(lake, lambda table: table.startswith(("bronze/", "quarantine/"))))
 
 
@@ -51,7 +51,7 @@ def _ours() -> set[str]:
 
 
 def forget_lost(lake: Lake) -> None:
-    """Remove and forget the partitions of Silver and Gold whose files others changed, so that they are built again.
+    """Remove the partitions of Silver and Gold whose files others changed, and their state, so that they are rebuilt.
 
     So are all tables that read one of these: they may have been built from what was left. Each table that others
     changed is told by a warning. PipelineError for what cannot be built again: files of Bronze, and what Gold keeps
@@ -70,13 +70,14 @@ def forget_lost(lake: Lake) -> None:
     # A master and its rejects are built together.
     lost |= {table.path: {""} for source, table in SILVER_MASTERS.items() if quarantine.table(source) in changed}
     if any(any(folders.values()) for folders in changed.values()):
-        # Some are of another time, as after a backup of only a part. Files of equal length may be so as well.
+        # Some files come from another time, for example from a partial backup. Then files whose name and length are
+        # unchanged may do so as well, so compare the rows.
         for path, folders in _of_another_time(lake, tables, states).items():
             lost[path] |= folders
     for table in tables:
         _refuse(table.path, {folder for folder in lost[table.path] if table.is_final(_name(folder), closed)})
     folders_of_days = {**changed.get(SILVER_EVENTS.path, {}), **changed.get(QUARANTINED_EVENTS.path, {})}
-    # Where some are of another time, no hash tells which others are.
+    # Silver's events have no hash. If files of some days come from another time, any day may: build all days again.
     days = {*folders_of_days, *(f"date={date}" for date in silver.dates if any(folders_of_days.values()))}
     lost |= {SILVER_EVENTS.path: days, QUARANTINED_EVENTS.path: days}
     lost |= {path: {*changed.get(path, ())} for path in rest}
@@ -116,7 +117,7 @@ def _readers(tables: Sequence[Table], read: Collection[str]) -> set[str]:
 
 
 def forget_missing(lake: Lake) -> None:
-    """What `forget_lost` removed is built again by now. What is still missing has no rows any more."""
+    """Drop the marks of `forget_lost` after the rebuild: a partition that is still missing has no rows any more."""
     before = inventory(lake)
     after = {
         table: {folder: files for folder, files in folders.items() if files != MISSING}
@@ -136,7 +137,7 @@ def _refuse_bronze(changed: _Changed) -> None:
 
 
 def _of_another_time(lake: Lake, tables: Sequence[Table], states: States) -> dict[str, set[str]]:
-    """Path of a table → the folders of its partitions whose rows are not those that were built."""
+    """Path of a table → the folders of its partitions whose rows differ from the rows that were built."""
     built_once = [table for table in tables if states.get(table.path)]
     found = staging.contents(lake, [Staged(table, table.path) for table in built_once])
     return {
@@ -144,14 +145,14 @@ def _of_another_time(lake: Lake, tables: Sequence[Table], states: States) -> dic
             f"{table.partition}={name}" if table.partition else ""
             for name, entry in states[table.path].items()
             if found[table.path].get(name, ("", 0)) != (entry.content, entry.rows)
-            and entry.content != entry.inputs  # a date to which parts were added has no hash: their names are new
+            and entry.content != entry.inputs  # a date with added parts has a version, not a hash
         }
         for table in built_once
     }
 
 
 def _name(folder: str) -> str:
-    """The name of a partition, as the engine has it."""
+    """The name of a partition in the engine's state: `2025-06-10` for the folder `date=2025-06-10`."""
     return folder.partition("=")[2]
 
 

@@ -1,8 +1,8 @@
-"""Gold, kept up to date from Silver: which partitions are stale → build → compare content → replace → record.
+"""Keeps Gold up to date from Silver: find stale partitions → build → compare content → replace → record.
 
-What is stale follows from what a table declares to read. A partition is built again when a rule or the content of
-anything that it is built from has changed, and replaced only when its own content differs. Each replacement is a record
-of the change log, which serving follows.
+Stale partitions follow from the reads that a table declares. A partition is built again if a rule or the content of any
+of its inputs has changed. It is replaced only if its own content differs. Each replacement is a record of the change
+log, which serving follows.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from cloud_analytics.tables import Earlier, Mart, Read, Table
 from cloud_analytics.tables.zones import QUARANTINED_EVENTS, SILVER_EVENTS, SILVER_MASTERS
 
 CHANGE_LOG = "gold/_change_log"
-_PENDING = "pending"  # the version of a partition that is being built: no recorded input has it
+_PENDING = "pending"  # stands for the version of a partition to be built; equals no recorded version
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table that others read and the engine does not build: its declaration, and the version of each partition."""
+    """A table that `refresh` reads but does not build: its declaration, and the version of each partition."""
 
     table: Table
     versions: Mapping[str, str]
@@ -48,10 +48,10 @@ class Source:
 def build(
     lake: Lake, config: Config, settling: bool = False, documents: Mapping[Document[Any], Any] | None = None
 ) -> dict[str, int]:
-    """Rebuild what is stale; returns mart → number of partitions whose content changed.
+    """Rebuild the stale partitions. Returns mart → number of partitions whose content changed.
 
-    `settling`: marts that are written once get the partition of the newest date, too. `documents` are stored in the
-    same transaction; the closed months are those of `periods.DOCUMENT` among them.
+    `settling`: write-once marts get a partition for the newest date, too. `documents` are stored in the same
+    transaction; they include `periods.DOCUMENT`, which then defines the closed months.
     """
     changed = usage.build(lake, config)
     states, by_date = lake.load(built.TABLES), silver_state.versions(lake)
@@ -63,7 +63,7 @@ def build(
     ]
     others = [mart for mart in marts().values() if mart.table != usage.TABLE]
     changed |= refresh(lake, config, others, sources, settling, documents)
-    return changed | (build(lake, config, settling) if documents else {})  # for what is open only since they are stored
+    return changed | (build(lake, config, settling) if documents else {})  # for partitions open since this commit
 
 
 def refresh(
@@ -74,16 +74,16 @@ def refresh(
     settling: bool = False,
     documents: Mapping[Document[Any], Any] | None = None,
 ) -> dict[str, int]:
-    """Build what is stale, in one transaction; returns table → number of partitions whose content changed.
+    """Build the stale partitions in one transaction. Returns table → number of partitions whose content changed.
 
-    Tables that are written once are only considered when `settling`. Partitions that finance has closed are not stale.
-    `documents`: see `build`.
+    Write-once tables are skipped unless `settling`. Partitions of closed months are never stale. `documents`: see
+    `build`.
     """
     by_path = {mart.table.path: mart for mart in marts}
     versions = {source.table.path: source for source in sources}
     changed: dict[str, int] = {}
     documents = documents or {}
-    for _ in range(2):  # a second time, since the newest date may turn out to have no rows, and another to be newest
+    for _ in range(2):  # twice: if the newest date turns out to have no rows, another date is the newest
         closed = documents[periods.DOCUMENT] if documents else lake.load(periods.DOCUMENT)
         run = _Refresh(lake, config, by_path, versions, settling, closed)
         stale = run.stale()
@@ -100,7 +100,7 @@ def refresh(
 
 
 class _Refresh:
-    """One pass over all tables: each is written aside as soon as what it reads is built, then all are compared."""
+    """One pass over all tables: stages each table once its inputs are built, then compares the contents of all."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Refresh:
         self.open_month, self.closed = closed.open_month, closed.months
         self.rules = config.fingerprint()
         self.known: States = lake.load(built.TABLES)
-        self.frames: dict[tuple[str, ...], DataFrame] = {}  # rows that were read: folder and partitions → frame
+        self.frames: dict[tuple[str, ...], DataFrame] = {}  # (folder, partitions) → rows read so far
         self.held, self.reading = ExitStack(), threading.Lock()
         reads = {path: {read.table for read in mart.table.reads} - {path} for path, mart in marts.items()}
         self.order = [path for path in TopologicalSorter(reads).static_order() if path in marts]
@@ -123,7 +123,7 @@ class _Refresh:
         self.tables |= {path: source.table for path, source in sources.items()}
 
     def stale(self) -> dict[str, frozenset[str]]:
-        """Table → its partitions that have to be built, or to go. What reads a stale partition is stale as well."""
+        """Table → its partitions to build or to remove. A partition that reads a stale partition is stale, too."""
         found = {}
         now: dict[str, Mapping[str, str]] = {path: source.versions for path, source in self.sources.items()}
         for path in self.order:
@@ -141,7 +141,7 @@ class _Refresh:
         return found
 
     def final(self, closing: bool) -> Iterator[str]:
-        """The folders of what stays of closed months as it is. Partitions are not replaced after the `closing`."""
+        """The folders with rows of closed months, to be flushed to disk. Partitions are final from the `closing` on."""
         for path, table in self.tables.items() if self.closed else ():
             if table.closes is not None or table.of_closed_months:
                 yield path
@@ -150,10 +150,13 @@ class _Refresh:
                     yield f"{path}/{table.partition}={name}"
 
     def build(self, transaction: Transaction, stale: dict[str, frozenset[str]]) -> dict[str, int]:
-        """Build the stale partitions, replace those whose content differs, and record all."""
+        """Build the stale partitions, replace those whose content differs, and record the new states.
+
+        Returns the number of changed partitions by table name.
+        """
         with ThreadPoolExecutor(4) as pool, self.held:
             pending: dict[str, Future[Staged]] = {}
-            for path in self.order:  # what a table reads is submitted before it, so that none waits for ever
+            for path in self.order:  # a table comes after the tables that it reads, so that no thread waits forever
                 if path in stale:
                     pending[path] = pool.submit(self._write, transaction, self.marts[path], stale[path], dict(pending))
             done = {path: future.result() for path, future in pending.items()}
@@ -178,7 +181,7 @@ class _Refresh:
     def _write(
         self, transaction: Transaction, mart: Mart, stale: frozenset[str], pending: Mapping[str, Future[Staged]]
     ) -> Staged:
-        """Build the stale partitions of a table aside, once what they read is built."""
+        """Stage the stale partitions of a table, after the tables that it reads are built."""
         table = mart.table
         reads = {read.table for read in table.reads} & pending.keys()
         fresh = {path: pending[path].result() for path in reads}
@@ -201,7 +204,7 @@ class _Refresh:
         return staging.stage(transaction, table, rows, stale, little)
 
     def _read(self, read: Read, stale: frozenset[str], fresh: Staged | None) -> DataFrame:
-        """The rows of a table that the stale partitions read, of the lake and of what was just built (`fresh`)."""
+        """The rows of a table that the stale partitions read, from the lake and from new partitions (`fresh`)."""
         table = self.tables[read.table]
         if table.partition is None:
             return self.lake.read(fresh.folder if fresh else table.path, table.schema)
@@ -215,9 +218,9 @@ class _Refresh:
         return new.unionByName(kept) if old else new
 
     def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
-        """Rows of some partitions. Where they are little, Spark holds them for the other tables of this pass.
+        """The rows of some partitions. Spark caches them for the other tables of this pass if they are little.
 
-        The files of sixty dates take longer to list and to open than their few rows take to compute with.
+        To list and open the files of sixty dates takes longer than to compute with their few rows.
         """
         partitions = [f"{table.partition}={name}" for name in names]
         key = (folder, *partitions)
@@ -232,7 +235,7 @@ class _Refresh:
             return found
 
     def _held(self, path: str) -> set[str]:
-        """The partitions of a table that stay as they are because finance has closed their months."""
+        """The partitions of a table that must not change because finance has closed their months."""
         return {name for name in self.known.get(path, {}) if self.marts[path].table.is_held(name, self.closed)}
 
     def _states(self, done: Mapping[str, Staged]) -> States:
@@ -253,7 +256,7 @@ class _Refresh:
         return states
 
     def _place(self, transaction: Transaction, path: str, entry: Staged, states: Mapping[str, Partition]) -> list[str]:
-        """Replace the partitions whose content differs; those without rows go. Returns their names."""
+        """Replace the partitions whose content differs, and remove those without rows. Returns the changed names."""
         known = self.known.get(path, {})
         touched = entry.partitions | (known.keys() - states.keys())  # the table may have fewer dates than before
         changed = {name for name in touched if content_of(states.get(name)) != content_of(known.get(name))}

@@ -1,7 +1,7 @@
-"""Silver's masters, kept up to date from their snapshots in Bronze: rows, rejects and counts of each.
+"""Keeps Silver's masters up to date from their snapshots in Bronze: the rows, rejects and counts of each master.
 
-A master is judged anew when its snapshot or a rule has changed. Its version is a hash of its rows without file name and
-ingest time: a file that came again with the same records makes no table stale that reads them.
+A master is validated again if its snapshot or a rule has changed. Its version is a hash of its rows without file name
+and ingest time. So a file that arrives again with the same records makes no reading table stale.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cloud_analytics.tables.zones import INGEST_TS, QUARANTINED_EVENTS, SILVER_M
 
 
 def build(lake: Lake, config: Config, changes: Changes | None = None) -> list[str]:
-    """Rebuild each master whose snapshot or rules changed; returns their names. `changes` collects what it changed."""
+    """Rebuild each master whose snapshot or rules changed. Returns their names; `changes` collects the row changes."""
     snapshots = lake.load(ledger.SNAPSHOTS)
     versions = {name: str(snapshots[name].version) if name in snapshots else "0" for name in MASTERS}
     bronze = {f"bronze/{name}": {"": version} for name, version in versions.items()}
@@ -52,10 +52,10 @@ def build(lake: Lake, config: Config, changes: Changes | None = None) -> list[st
 def _build(
     lake: Lake, transaction: Transaction, config: Config, source: str, changes: Changes | None
 ) -> dict[str, Any]:
-    """Replace a master and its rejects; returns the counts of both, and the `content` hash of the master's rows."""
+    """Replace a master and its rejects. Returns the counts of both, and the `content` hash of the master's rows."""
     table, snapshot = SILVER_MASTERS[source], lake.load(ledger.SNAPSHOTS).get(source)
     folder = f"bronze/{source}/ingest_date={snapshot.ingest_date if snapshot else None}"
-    # One task is enough: a master came through the driver's memory, and becomes one file.
+    # One task is enough: a master fits into the driver's memory, and it becomes one file.
     bronze = lake.read(folder, bronze_masters.schema(config.sources[source])).coalesce(1)
     judged = masters.judged(bronze, source, config)
     verdicts = Observation()
@@ -77,7 +77,7 @@ def _build(
         changes[table.path] = row_changes(before, now, table.key)
     counts = verdicts.get
     rejects = None
-    if counts["quarantine"]:  # rejects are judged a second time: most masters have none, and need not be held for them
+    if counts["quarantine"]:  # validated again instead of cached, since most masters have no rejects
         broken = judged.where(~passed).withColumn("date", F.to_date("ingest_ts"))
         rejects = collected(quarantine.rejects(broken, source, config.fingerprint()))
     transaction.replace(quarantine.table(source), rejects, QUARANTINED_EVENTS.folders)

@@ -1,7 +1,7 @@
 """Closes and reopens months (contract 6, periods).
 
-A closing changes no figure: from then on nothing replaces the partitions of the month, and gold/restatements holds what
-arrives later. Closing and reopening are one transaction each.
+A closing changes no figure. After it the partitions of the month are never replaced, and gold/restatements holds the
+effects of data that arrives later. Closing and reopening are one transaction each.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _DAILY = org_daily_usage_by_service.TABLE
 
 
 def close(lake: Lake, config: Config, month: str) -> Closing:
-    """Close a month of a settled lake. UsageError where it is not over, or an earlier month with usage is open."""
+    """Close a month of a settled lake.
+
+    UsageError if the month is closed already or not over, or if an earlier month with usage is open.
+    """
     now = lake.load(periods.DOCUMENT)
     state = lake.load(built.TABLES).get(_DAILY.path, {})
     dates = built.versions(state).keys()
@@ -48,7 +51,7 @@ def close(lake: Lake, config: Config, month: str) -> Closing:
 
 
 def reopen(lake: Lake, config: Config, month: str) -> dict[str, int]:
-    """Open the last closed month again: its marts are built anew, its restatements go.
+    """Reopen the last closed month: its marts are built again and its restatements are removed.
 
     Returns mart → number of partitions whose content changed. UsageError for any other month.
     """
@@ -58,7 +61,7 @@ def reopen(lake: Lake, config: Config, month: str) -> dict[str, int]:
         told = f"the last closed one is {last}, and only that can be reopened" if last else "no month is"
         raise UsageError(f"{month} cannot be reopened: {told if month in now.closed else f'it is not closed; {told}'}")
     silver = lake.load(silver_state.DOCUMENT)
-    # Its days kept their scores. Unsettled, they are scored again.
+    # The days of a closed month keep their scores. Without their settled state they are scored again.
     settled = {day: inputs for day, inputs in silver.settled.items() if day[:7] != month}
     reopened = now.with_reopened(month, _now())
     documents: dict[Document[Any], Any] = {

@@ -1,4 +1,4 @@
-"""New partitions of a table, written aside, with the hash of each: only those whose content differs are moved in."""
+"""Stages new partitions of a table with a hash of each; only partitions whose content differs are moved in."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cloud_analytics.lake.rows import collected_with_contents, content_hash, row
 from cloud_analytics.tables import Table
 
 Contents = dict[str, tuple[str, int]]
-"""Partition ("" where the table is one) → hash and number of its rows; a partition without rows is not there."""
+"""Partition ("" for a table without partitions) → (hash, number of rows). Partitions without rows are left out."""
 
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows of some partitions of a table in a staging folder; partitions without rows are not there.
+    """Rows of some partitions of a table in a staging folder. A partition without rows has no files there.
 
-    `contents` is None where only a query can tell them.
+    `contents`: None if only a query can find them.
     """
 
     table: Table
@@ -31,7 +31,7 @@ class Staged:
 
 
 def stage(transaction: Transaction, table: Table, rows: DataFrame, partitions: Collection[str], little: bool) -> Staged:
-    """Write the rows of some partitions aside. Where there is `little` to read, contents are known."""
+    """Stage the rows of some partitions. With `little` input their contents are computed at once."""
     partition_by = [table.partition] if table.partition else []
     if little:
         collected, contents = collected_with_contents(rows, table.partition)
@@ -41,7 +41,7 @@ def stage(transaction: Transaction, table: Table, rows: DataFrame, partitions: C
 
 
 def contents(lake: Lake, staged: Sequence[Staged]) -> dict[str, Contents]:
-    """Path of each table → the contents of its staged partitions. One query hashes all that are not known yet."""
+    """Path of each table → the contents of its staged partitions. One query hashes all unknown contents."""
     found = {entry.table.path: dict(entry.contents or {}) for entry in staged}
 
     def hashes(entry: Staged) -> DataFrame:
@@ -62,7 +62,7 @@ def contents(lake: Lake, staged: Sequence[Staged]) -> dict[str, Contents]:
 def place(
     transaction: Transaction, table: Table, staged: str | None, coming: Collection[str], going: Collection[str]
 ) -> None:
-    """Make the `coming` partitions of a staging folder partitions of the table, and drop its `going` ones."""
+    """Add the `coming` partitions of a staging folder to the table, and drop the table's `going` partitions."""
     if table.partition is None:
         transaction.place(table.path, staged if coming else None)
         return

@@ -1,8 +1,9 @@
-"""Keeps gold/resource_daily_usage up to date from Silver's events. Every mart of the events is made of this table.
+"""Keeps gold/resource_daily_usage up to date from Silver's events. All marts of the events are built from this table.
 
-A date to which micro-batches added events gets one more file, its part: the sums of the new events alone. Readers of
-the table add the parts (`Table.added`). So a micro-batch costs what it brings, whatever the day holds. A date whose
-events were built anew is built anew. A date with many parts is crowded: its parts become one file.
+If a micro-batch added events to a date, the date gets one more file, a part: the sums of the new events alone. Readers
+of the table add the parts (`Table.added`). So the cost of a micro-batch depends on its new events, not on the size of
+the day. A date whose events were rebuilt is rebuilt here, too. The parts of a date with many parts are merged into one
+file.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ TABLE = resource_daily_usage.TABLE
 
 
 def build(lake: Lake, config: Config) -> dict[str, int]:
-    """Bring the dates up to date whose events changed; returns the table with the number of dates that did.
+    """Update the dates whose events changed. Returns the table's name → number of changed dates, or an empty dict.
 
-    Dates of months that finance has closed stay as they are.
+    Dates of closed months stay as they are.
     """
     events = lake.load(silver_state.DOCUMENT).dates
     versions = silver_state.versions(lake)
@@ -53,7 +54,7 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
             parts = lake.rows(TABLE, [f"usage_date={date}" for date in sorted(crowded)])
             little = is_little([fresh, parts])
             rows = resource_daily_usage.build(fresh.coalesce(1) if little else fresh, config.taxonomy.metric_units())
-            if crowded:  # their parts replace themselves
+            if crowded:  # the merged file replaces the parts
                 rows = TABLE.added(rows.unionByName(parts))
             staged = staging.stage(transaction, TABLE, rows, growing.keys() | anew, little)
             folder = staged.folder
@@ -71,9 +72,9 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
 
 
 def _added_files(lake: Lake, date: str, events: SilverDate, known: Partition | None) -> list[str] | None:
-    """Silver's files with the events that were added to a date since its usage was summed.
+    """Silver's files with the events that were added to a date after its usage was summed.
 
-    None where these cannot be told: the date was built anew, or its usage was never summed.
+    None if the whole date has to be summed: Silver rebuilt it, or its usage was never summed.
     """
     versions = [str(number) for number in (events.base, *events.parts)]
     if known is None or known.inputs not in versions:

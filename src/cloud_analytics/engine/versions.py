@@ -1,4 +1,4 @@
-"""What each partition of a table is built from, as one short text: when it changes, the partition is stale."""
+"""Computes one digest of all inputs of a partition. If the digest changes, the partition is stale."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from hashlib import sha256
 from cloud_analytics.tables import Days, Earlier, History, Read, SameDate, Table, Whole
 
 Versions = Mapping[str, Mapping[str, str]]
-"""Table → partition (a date; "" where the table is one partition) → version of its content."""
+"""Table → partition (a date; "" for a table without partitions) → version of its content."""
 
 
 def inputs(table: Table, versions: Versions, rules: str, closed: Collection[str] = ()) -> dict[str, str]:
-    """Each partition that the table may have → a digest of all that it is built from, the rules included.
+    """Each partition that the table may have → a digest of all its inputs, including the rules.
 
-    Partitions of `closed` months are left out: they are not built again.
+    Partitions of `closed` months are left out because they are not built again.
     """
     others = [read for read in table.reads if read.table != table.path]
     closing = [sorted(closed)] if table.closes and closed else []
@@ -26,16 +26,16 @@ def inputs(table: Table, versions: Versions, rules: str, closed: Collection[str]
         return {"": whole}
     days = [day for day in dates(table, versions) if table.may_have(day, closed)]
     if table.write_once:
-        return dict.fromkeys(days[-1:], "")  # whatever it was built from then
+        return dict.fromkeys(days[-1:], "")  # its inputs are never compared again
     by_read = [_by_date(read, versions[read.table], days) for read in others if not isinstance(read, Whole)]
     return {day: digest([whole, *(found[day] for found in by_read)]) for day in days}
 
 
 def dates(table: Table, versions: Versions) -> list[str]:
-    """The dates that the table may have: those of the tables that it reads by date.
+    """The dates that the table may have: the dates of the tables that it reads by date.
 
-    With `Days` also dates whose window holds one of these, up to the last one. For a table that is written once, the
-    dates of all that it reads: it gets the newest of them.
+    A read of `Days` also adds each date whose window holds one of these dates, up to the last one. A write-once table
+    gets the newest date of all tables that it reads.
     """
     found: set[str] = set()
     for read in table.reads:
@@ -49,7 +49,7 @@ def dates(table: Table, versions: Versions) -> list[str]:
 
 
 def wanted(read: Read, stale: Iterable[str], there: Iterable[str]) -> list[str]:
-    """Those partitions of a table that the stale dates read; `there` are all that it has."""
+    """The partitions of a table that the stale dates read. `there`: all partitions of the table."""
     days = sorted(stale)
     if isinstance(read, SameDate):
         return sorted(set(days) & set(there))
@@ -64,7 +64,7 @@ def wanted(read: Read, stale: Iterable[str], there: Iterable[str]) -> list[str]:
 
 
 def digest(value: object) -> str:
-    """A short hash of how a value prints."""
+    """A short hash of a value's `repr`."""
     return sha256(repr(value).encode()).hexdigest()[:16]
 
 
@@ -74,7 +74,7 @@ def _by_date(read: Read, versions: Mapping[str, str], days: list[str]) -> dict[s
     if isinstance(read, Days):
         return {day: digest([versions.get(earlier, "") for earlier in _window(day, read.before)]) for day in days}
     found, running, left = {}, "", sorted(versions.items(), reverse=True)
-    for day in days:  # all dates before, and with History the date itself
+    for day in days:  # hashes all earlier dates, with History also the date itself
         while left and (left[-1][0] < day or (left[-1][0] == day and isinstance(read, History))):
             running = digest([running, left.pop()])
         found[day] = running
@@ -87,7 +87,7 @@ def _window(last: str, before: int) -> list[str]:
 
 
 def _until(first: str, last: str, after: int) -> list[str]:
-    """A date and the `after` days behind it, but none after `last`."""
+    """A date and the `after` days that follow it, but no date later than `last`."""
     start = date.fromisoformat(first)
     days = min(after, (date.fromisoformat(last) - start).days)
     return [(start + timedelta(n)).isoformat() for n in range(days + 1)]

@@ -1,1 +1,1 @@
-"""What a run needs from the machine: a Java that Spark 3.5 works on, and a few jars."""
+"""The needs of a run on this machine: a Java that Spark 3.5 supports, a few jars, locks and temporary files."""

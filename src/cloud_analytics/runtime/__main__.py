@@ -12,7 +12,7 @@ from cloud_analytics.runtime.lock import CASSANDRA, FILE_SYSTEM, SPARK
 
 
 def main() -> int:
-    """Make sure that there are a Java and every jar; returns the exit status."""
+    """Make sure that a Java and every jar are installed. Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         java = ensure_java()

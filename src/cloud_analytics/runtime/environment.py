@@ -1,4 +1,4 @@
-"""What in the environment of a process can keep Spark from starting, or from reading file names correctly."""
+"""Checks the environment of the process for settings with which Spark fails to start or misreads file names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloud_analytics.errors import CloudAnalyticsError, UsageError
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lock import PYSPARK
 
-LEAST_HEAP_MIB = 512  # Spark refuses to start in less
+LEAST_HEAP_MIB = 512  # Spark refuses to start with less
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _LOCALE_VARIABLES = ("LC_ALL", "LC_CTYPE", "LANG")
 _JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
@@ -23,36 +23,36 @@ _STARTS_SPARK = (*_JAVA_VARIABLES, "JAVA_HOME", "HADOOP_CONF_DIR", "PYSPARK_GATE
 
 
 def submitted() -> bool:
-    """Whether `spark-submit` started this process: a JVM runs already, with the master and settings it was given."""
+    """Whether `spark-submit` started this process. Then a JVM runs already, with its own master and settings."""
     return {"PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"} <= os.environ.keys()
 
 
 def require_environment(flags: Sequence[str]) -> None:
-    """UsageError with the first of `problems`."""
+    """Raise UsageError with the first of `problems`, if there is any."""
     for problem in problems(flags):
         raise UsageError(problem)
 
 
 def problems(flags: Sequence[str]) -> Iterator[str]:
-    """Everything here that Spark would fail on: one line each, with the variable and what to do.
+    """Every problem of this environment with which Spark would fail: one line each, with the variable and the remedy.
 
-    `flags` are those that the JVM is started with (`jvm_flags`).
+    `flags`: the flags with which the JVM is started (`jvm_flags`).
     """
     looked = (_locale(), _user(), _temporary_folder(), _spark_home(), _heap() or _java_options(flags))
     yield from filter(None, looked)
 
 
 def jvm_flags(memory_mib: int, more: str = "") -> list[str]:
-    """Flags of the driver's JVM for heap and collector. `more` are its options in the configuration."""
+    """Flags of the driver's JVM for heap and garbage collector. `more`: the JVM's options in the configuration."""
     given = " ".join([more, *(os.environ.get(name, "") for name in _JAVA_VARIABLES)])
-    # With two collectors the JVM does not start.
+    # The JVM does not start if two collectors are given.
     collector = [] if re.search(r"-XX:\+Use\w+GC\b", given) else ["-XX:+UseParallelGC"]
     first = min(1024, memory_mib, _heap_limit_mib() or memory_mib)
     return [f"-Xms{first}m", *collector, "-Xshare:auto", "-XX:ReservedCodeCacheSize=256m", "-XX:MetaspaceSize=256m"]
 
 
 def _locale() -> str | None:
-    """Python and Java read file names by the locale. Only the locale C is corrected (`utf8_locale`)."""
+    """Python and Java decode file names by the locale. Only the locale C is corrected (`utf8_locale`)."""
     if sys.getfilesystemencoding().lower() in ("utf-8", "utf8"):
         return None
     given = (f"{name}={os.environ[name]}" for name in _LOCALE_VARIABLES if os.environ.get(name))
@@ -60,7 +60,7 @@ def _locale() -> str | None:
 
 
 def utf8_locale() -> None:
-    """Set a UTF-8 locale where it is C: Python reads names as UTF-8 then, and Java would not find a file `größe`."""
+    """Replace the locale C by C.UTF-8. With C, Python reads names as UTF-8, but Java would not find a file `größe`."""
     given = (os.environ[name] for name in _LOCALE_VARIABLES if os.environ.get(name))
     if "utf" not in next(given, "C").lower():
         os.environ["LC_ALL"] = "C.UTF-8"
@@ -86,7 +86,7 @@ def _temporary_folder() -> str | None:
 
 
 def _spark_home() -> str | None:
-    """A Spark other than that of the package pyspark may be used if it is the same version."""
+    """A problem if SPARK_HOME has no Spark, or another minor version of Spark than the package pyspark."""
     home = os.environ.get("SPARK_HOME")
     if not home:
         return None
@@ -99,7 +99,7 @@ def _spark_home() -> str | None:
 
 
 def _heap_limit_mib() -> int | None:
-    """The -Xmx of `_JAVA_OPTIONS`, which overrides the one that a JVM is started with; None without one."""
+    """The -Xmx in `_JAVA_OPTIONS`, which overrides the -Xmx on the JVM's command line; None if there is none."""
     found = re.findall(r"-Xmx(\d+)([kmgtKMGT]?)", os.environ.get("_JAVA_OPTIONS", ""))
     if not found:
         return None
@@ -121,7 +121,7 @@ def _java_options(flags: Sequence[str]) -> str | None:
     try:
         java = require_java().home / "bin" / "java"
     except CloudAnalyticsError:
-        return None  # told elsewhere
+        return None  # `require_java` reports it elsewhere
     done = subprocess.run([str(java), *flags, "-version"], capture_output=True, text=True)
     if done.returncode == 0:
         return None
@@ -130,5 +130,5 @@ def _java_options(flags: Sequence[str]) -> str | None:
 
 
 def spark_variables() -> list[str]:
-    """The names of the variables that are set here and change how Spark starts."""
+    """The names of the variables in this environment that influence how Spark starts."""
     return sorted(name for name in os.environ if name in _STARTS_SPARK or name.startswith("SPARK_"))

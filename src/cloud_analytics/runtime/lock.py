@@ -1,10 +1,10 @@
-"""The jars that the project uses, by their hashes; and how the lock files are written again after a change of versions.
+"""The jars that the project uses, with their hashes, and the command that writes the lock files after a version change.
 
-All that is pinned outside pyproject.toml belongs together: the newest Spark Cassandra Connector is made for Spark 3.5
-and Scala 2.12, Spark 3.5 runs on Java 17 or 11 (java.py), and so does Cassandra 5.0. After a change run
-`python -m cloud_analytics.runtime.lock`: Apache Ivy, the resolver inside PySpark, reads the poms of Maven Central and
-checks what it downloads. It gets settings of its own, because with those of Spark it fails on a `~/.m2` that holds poms
-without jars. Behind a proxy it needs what every Java needs, for example `JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…`.
+The versions that are pinned outside pyproject.toml depend on each other: the newest Spark Cassandra Connector is made
+for Spark 3.5 and Scala 2.12; Spark 3.5 and Cassandra 5.0 run on Java 17 or 11 (java.py). After a change run
+`python -m cloud_analytics.runtime.lock`. Apache Ivy, the resolver inside PySpark, then reads the poms of Maven Central
+and checks its downloads. Ivy gets its own settings here, because with Spark's settings it fails on a `~/.m2` that holds
+poms without jars. Behind a proxy set Java's proxy options, for example `JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…`.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ class LockedJar:
 
     @property
     def file_name(self) -> str:
-        """`name-revision[-classifier].jar`, as everywhere."""
+        """The usual file name in a Maven repository, `name-revision[-classifier].jar`."""
         return f"{self.name}-{self.revision}{'-' + self.classifier if self.classifier else ''}.jar"
 
     @property
     def coordinate(self) -> str:
-        """`organisation:name:revision[:classifier]`."""
+        """The Maven coordinate, `organisation:name:revision[:classifier]`."""
         return ":".join(filter(None, (self.organisation, self.name, self.revision, self.classifier)))
 
     def matches(self, path: Path) -> bool:
-        """Whether a file is there and holds exactly the locked bytes."""
+        """Whether the file exists and has the locked SHA-256."""
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == self.sha256
 
 
 @dataclass(frozen=True)
 class JarSet:
-    """A named set of jars: some packages of Maven (`organisation:name:version`), and everything that they need.
+    """A named set of jars: some Maven packages (`organisation:name:version`) and their dependencies.
 
-    `provided` names those that are left out, as `organisation:name`; `*:*` leaves out all but the packages themselves.
+    `provided`: dependencies that are left out, as `organisation:name`; `*:*` leaves out all dependencies.
     """
 
     name: str
@@ -64,11 +64,11 @@ class JarSet:
 
     @property
     def lock_path(self) -> Path:
-        """The lock file that ships with the package."""
+        """The path of the lock file, which is part of this package."""
         return _FOLDER / f"{self.name}.lock"
 
     def jars(self) -> list[LockedJar]:
-        """The jars of the lock."""
+        """The jars in the lock file."""
         jars = []
         for line in self.lock_path.read_text(encoding="utf-8").splitlines():
             if line.strip() and not line.startswith("#"):
@@ -78,7 +78,7 @@ class JarSet:
         return jars
 
     def digest(self) -> str:
-        """A part of the name of its cache folder. It changes with every jar, so that two versions never mix."""
+        """A digest for the name of the cache folder. It changes if any jar changes, so that versions never mix."""
         return hashlib.sha256("\n".join(sorted(jar.sha256 for jar in self.jars())).encode()).hexdigest()[:12]
 
 
@@ -86,27 +86,27 @@ SPARK = JarSet(
     "spark",
     "the Spark Cassandra Connector",
     (f"com.datastax.spark:spark-cassandra-connector_{SCALA}:3.5.1",),
-    # Spark ships these itself, mostly newer, and its class loader asks itself first: a second copy would only confuse.
+    # Spark ships these itself, mostly newer, and its class loader prefers its own copy, so a second copy is useless.
     "org.scala-lang:* org.scala-lang.modules:* org.apache.spark:* org.apache.commons:commons-lang3 org.slf4j:*"
     " com.thoughtworks.paranamer:* io.dropwizard.metrics:*",
 )
-# Hadoop's own local file system forks `chmod` for each file and folder that it makes (pyspark has no native library).
-# This one asks the JVM, which took one reference run from 54 to 47 s.
+# Hadoop's own local file system forks `chmod` for each new file and folder (pyspark has no native library). This one
+# uses the JVM's functions, which shortened a reference run from 54 to 47 s.
 FILE_SYSTEM = JarSet(
     "file-system",
     "a local file system for Spark",
     ("com.globalmentor:hadoop-bare-naked-local-fs:0.1.0",),
     "*:*",
 )
-# hadoop-aws asks for a bundle of all AWS clients (280 MB), and uses a few of them: those that are named here, in the
-# version that it was built with.
+# hadoop-aws depends on a bundle of all AWS clients (280 MB) but uses only a few. These are named here, in the version
+# that hadoop-aws was built with.
 S3A = JarSet(
     "s3a",
     "S3A, for object stores",
     (
-        "org.apache.hadoop:hadoop-aws:3.3.4",  # the Hadoop that pyspark ships
+        "org.apache.hadoop:hadoop-aws:3.3.4",  # the Hadoop version that pyspark ships
         *(f"com.amazonaws:aws-java-sdk-{client}:1.12.262" for client in ("s3", "sts", "dynamodb")),
-        "com.fasterxml.jackson.dataformat:jackson-dataformat-cbor:2.15.2",  # as old as the jackson of pyspark
+        "com.fasterxml.jackson.dataformat:jackson-dataformat-cbor:2.15.2",  # the version of pyspark's jackson
     ),
     "com.amazonaws:aws-java-sdk-bundle org.wildfly.openssl:* com.fasterxml.jackson.core:* org.apache.httpcomponents:*"
     " commons-codec:* commons-logging:* joda-time:*",
@@ -127,7 +127,10 @@ _SETTINGS = """\
 
 
 def relock(jar_set: JarSet) -> str:
-    """Resolve a set and write its lock; returns one line about it."""
+    """Resolve a set and write its lock file. Returns a summary of one line.
+
+    PipelineError if Ivy fails, resolves nothing, or two jars have the same file name.
+    """
     with tempfile.TemporaryDirectory() as work:
         _resolve(jar_set, Path(work))
         jars = [_locked(path) for path in Path(work, "jars").glob("*/*/*/*.jar")]
@@ -139,7 +142,7 @@ def relock(jar_set: JarSet) -> str:
 
 
 def _resolve(jar_set: JarSet, work: Path) -> None:
-    """Download the packages and all they need, except what is provided, into folders below `work/jars`."""
+    """Download the packages and their dependencies, except the provided ones, into folders below `work/jars`."""
     (work / "settings.xml").write_text(_SETTINGS, encoding="utf-8")
     (work / "ivy.xml").write_text(
         '<ivy-module version="2.0"><info organisation="cloud_analytics" module="jars"/>\n'
@@ -182,7 +185,7 @@ def _locked(path: Path) -> LockedJar:
 
 
 def write_lock(jar_set: JarSet, jars: list[LockedJar]) -> None:
-    """Write a lock: sorted, with one jar a line, so that a change of version is a readable diff."""
+    """Write a lock file, sorted and with one jar per line, so that a version change gives a readable diff."""
     lines = [
         f"# {jar_set.title}: {', '.join(jar_set.packages)}",
         "# By `python -m cloud_analytics.runtime.lock`: SHA-256, bytes, organisation:name:revision[:classifier]",

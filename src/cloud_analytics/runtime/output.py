@@ -1,4 +1,4 @@
-"""Files that a command writes for people: they appear complete, and replace nothing but an older file."""
+"""Output files of commands: a file appears only when it is complete, and replaces nothing but an older file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 from cloud_analytics.errors import UsageError
 
-_LINKS = 40  # that lead to each other, as many as Linux follows
+_LINKS = 40  # longest chain of links to follow, the same limit as in Linux
 
 
 def expect_writable(out: Path) -> Path:
-    """The file that `out` is or leads to; UsageError if none can be written there.
+    """The file that `out` is or, as a link, leads to. UsageError if no file can be written there.
 
     A folder, a device or a pipe is never replaced.
     """
@@ -32,10 +32,10 @@ def expect_writable(out: Path) -> Path:
 
 
 def _target(out: Path) -> Path:
-    """The file that `out` is or leads to; UsageError for a link that somebody may have put there for others to follow.
+    """The file that `out` is or, as a link, leads to. UsageError for a link that another user may have planted.
 
-    In a folder such as /tmp a link counts that belongs to this user, or to the folder's owner. That is the rule of
-    Linux itself (fs.protected_symlinks), which does not know of a link that is read instead of followed.
+    In a folder such as /tmp a link is followed only if it belongs to this user or to the folder's owner. Linux has the
+    same rule (fs.protected_symlinks), but does not apply it when a program reads a link instead of following it.
     """
     for _ in range(_LINKS):
         if not out.is_symlink():
@@ -51,13 +51,13 @@ def _target(out: Path) -> Path:
 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """A path to write to; at the end the file there replaces `out`. If the path was not written, `out` stays.
+    """A path to write to. At the end of the block its file replaces `out`; if no file was written, `out` stays.
 
-    A link stays a link: the file that it leads to is replaced. Errors: see `expect_writable`.
+    If `out` is a link, the file that it leads to is replaced. Errors: see `expect_writable`.
     """
     target = expect_writable(out)
     try:
-        # A folder of its own: under a name that others can guess they may have put a link to another file.
+        # A new folder: under a name that others can guess they may have put a link to another file.
         with TemporaryDirectory(prefix=".cloud-analytics-", dir=target.parent) as folder:
             aside = Path(folder, target.name)
             yield aside

@@ -19,24 +19,24 @@ _LOCK = "owner.lock"
 
 @lru_cache(maxsize=1)
 def temporary_folder() -> Path:
-    """The folder of this process, below TMPDIR; only its owner can enter it. It goes when the process ends."""
+    """The private folder of this process below TMPDIR, deleted when it ends. UsageError if it cannot be created."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).absolute()
     except OSError as error:
         raise UsageError(f"no folder for temporary files ({error.strerror}): set TMPDIR to one that is there") from None
     lock = FileLock(folder / f"new.{_LOCK}")
-    lock.__enter__()  # never released: the kernel takes it back when the process ends, in whatever way
-    os.rename(folder / f"new.{_LOCK}", folder / _LOCK)  # so that nobody sees the lock before it is held
+    lock.__enter__()  # never released: the kernel releases it at any end of the process
+    os.rename(folder / f"new.{_LOCK}", folder / _LOCK)  # so that the lock is held before others see it
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _sweep(folder.parent)
     return folder
 
 
 def _sweep(place: Path) -> None:
-    """Remove this user's folders there whose process is gone."""
+    """Delete this user's folders in `place` whose process has ended."""
     for folder in place.glob(f"{_PREFIX}*"):
-        with suppress(FileNotFoundError):  # another process sweeps as well
-            if folder.lstat().st_uid == os.getuid() and not folder.is_symlink():  # nobody else's is looked into
+        with suppress(FileNotFoundError):  # another process deletes the same folders
+            if folder.lstat().st_uid == os.getuid() and not folder.is_symlink():  # not another user's
                 lock = folder / _LOCK
                 if lock.is_file() and not is_locked(lock):
                     shutil.rmtree(folder, ignore_errors=True)
