@@ -1,4 +1,4 @@
-"""`python -m cloud_analytics` is the command line."""
+"""`python -m cloud_analytics` starts the command line."""
 
 from cloud_analytics.cli import main
 

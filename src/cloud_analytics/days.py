@@ -1,4 +1,4 @@
-"""Dates as people give them."""
+"""Reads dates that users type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cloud_analytics.errors import UsageError
 
 
 def calendar_day(option: str, text: str) -> date:
-    """`YYYY-MM-DD` → a date; UsageError for anything else, also for what Python 3.11 and later would take."""
+    """`YYYY-MM-DD` → a date. UsageError for any other text, also for forms that only Python 3.11 and later accept."""
     try:
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             raise ValueError

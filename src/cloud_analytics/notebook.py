@@ -1,4 +1,4 @@
-"""What every notebook begins with: a pipeline over a lake with data, the lake's reader, and readable frames."""
+"""Functions that every notebook starts with: a pipeline over a lake with data, the lake's reader, readable tables."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from cloud_analytics.tables.columns import COUNT, USD, Unit
 from cloud_analytics.untrusted import printable
 
 CLEAN = GeneratorSettings(anomalies=True, weekly=True, informative=True)
-"""Clean data with labelled anomalies and leaks, whose tokens, carbon and invoices say something."""
+"""Clean data with labelled anomalies and leaks, and with informative values of tokens, carbon and invoices."""
 DIRTY = GeneratorSettings(events=600, days=3, orgs=4, dirty=True, dirt_per_kind=1)
-"""One line or row of each kind of dirt that the generator knows, in a little clean data."""
-_FILES_PER_TRIGGER = 10  # so that there are several micro-batches to look at; Silver and Gold do not depend on it
+"""A little clean data with one line or row of each kind of invalid input that the generator knows."""
+_FILES_PER_TRIGGER = 10  # gives several micro-batches to look at; Silver and Gold do not depend on it
 
 
 def open_lake() -> tuple[Pipeline, LakeReader]:
     """A pipeline, which starts Spark when there is something to build, and the reader of its lake (`lake.sql`).
 
-    Relative paths are those of the repository above the current folder, if there is one: it becomes the current folder.
-    The folders are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else those of the configuration. The generator
-    fills the landing folder of a new lake that holds no data. From here on Jupyter shows frames as `table` does.
+    If the current folder is in a repository of this package, the repository becomes the current folder. Landing and
+    lake are `CLOUD_ANALYTICS_LANDING` and `CLOUD_ANALYTICS_LAKE`, else the folders of the configuration. If the lake is
+    new and landing has no data, data is generated. After this call Jupyter shows DataFrames of pandas as `table` does.
     """
     _go_to_the_repository()
     config = load().with_files_per_trigger(_FILES_PER_TRIGGER)
@@ -66,9 +66,9 @@ def open_lake() -> tuple[Pipeline, LakeReader]:
 
 
 def _go_to_the_repository() -> None:
-    """UsageError where something in it belongs to a stranger: Jupyter takes Python modules from the current folder."""
+    """Change to the repository above. UsageError if a stranger owns a path in it, since Jupyter imports from there."""
     here = Path.cwd()
-    trusted = {os.geteuid(), 0, here.stat().st_uid}  # whoever owns the notebook's folder can run code anyway
+    trusted = {os.geteuid(), 0, here.stat().st_uid}  # the owner of the notebook's folder can run code anyway
     for folder in (here, *here.parents):
         if (folder / "src" / "cloud_analytics").is_dir():
             for path in (folder, *folder.iterdir()):
@@ -82,7 +82,7 @@ def _go_to_the_repository() -> None:
 
 
 def dirty_lake(pipeline: Pipeline) -> LakeReader:
-    """The reader of another lake, in a temporary folder, whose Bronze and Silver are built from the data of `DIRTY`."""
+    """The reader of a second lake in a temporary folder. Its Bronze and Silver are built from the data of `DIRTY`."""
     folder = Path(tempfile.mkdtemp(prefix="dirt-", dir=temporary_folder()))
     generate(folder / "landing", DIRTY)
     lake = Lake(pipeline.lake.spark, f"{folder}/lake")
@@ -93,13 +93,13 @@ def dirty_lake(pipeline: Pipeline) -> LakeReader:
 
 
 def close(pipeline: Pipeline) -> None:
-    """End Spark, if it was started, so that the next notebook can start its own."""
+    """Stop Spark, if it was started, so that the next notebook can start its own session."""
     if pipeline.lake.has_spark:
         stop_session(pipeline.lake.spark)
 
 
 def table(frame: pd.DataFrame) -> str:
-    """A frame as HTML for people: headings in words with the unit said once, numbers with separators, no index."""
+    """A DataFrame as an HTML table: headings in words with their unit, numbers with separators, no index."""
     units = [(str(name), _unit(str(name), frame[name])) for name in frame]
     heads = [
         _cell("th", "<br>".join(html.escape(printable(text)) for text in heading(*column) if text), column[1])
@@ -116,7 +116,7 @@ def table(frame: pd.DataFrame) -> str:
 
 
 def _known(value: Any) -> Any:
-    """A value of a frame, with None for each of the nulls of pandas; moments in UTC, as people write them."""
+    """A value of a DataFrame. Every null of pandas becomes None; a time (UTC) becomes `YYYY-MM-DD HH:MM`."""
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
@@ -127,7 +127,7 @@ def _cell(kind: str, content: str, unit: Unit | None) -> str:
 
 
 def _unit(name: str, values: pd.Series[Any]) -> Unit | None:
-    """The unit of the column of this name in Gold; else USD, a count or none, as the name and the values say."""
+    """The unit of Gold's column with this name; else USD, a count or none, depending on the name and the values."""
     known = _units().get(name)
     if known or name.endswith("_usd"):
         return known or USD
@@ -143,7 +143,7 @@ def _units() -> dict[str, Unit]:
 
 
 def _show_frames() -> None:
-    """Have Jupyter show every frame as `table` does."""
+    """Make Jupyter show every DataFrame of pandas as `table` does."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
@@ -162,7 +162,7 @@ class _PrintableLines(logging.Formatter):
 
 
 def _show_log() -> None:
-    """Show the package's log below each cell; every message once, however many pipelines are opened."""
+    """Show the package's log below each cell, each message once even if several pipelines are opened."""
     package = logging.getLogger("cloud_analytics")
     if not package.handlers:
         handler = logging.StreamHandler(sys.stdout)
@@ -172,9 +172,10 @@ def _show_log() -> None:
 
 
 def ensure_landing(landing: str, lake: str, settings: GeneratorSettings = CLEAN) -> None:
-    """Generate landing data for a new lake, both in local folders, unless the landing folder holds some.
+    """Generate landing data for a new lake, both in local folders, unless the landing folder holds data.
 
-    Where the lake holds data, an empty landing folder is one that is away: files of the same names would replace those.
+    If the lake has data, an empty landing folder is probably not mounted: generated files with the names of known files
+    would replace their rows. So nothing is generated.
     """
     folder, built = local_folder(landing), local_folder(lake)
     if folder is not None and built is not None and not (built / f"{LAST_TRANSACTION}.json").exists():
@@ -183,7 +184,7 @@ def ensure_landing(landing: str, lake: str, settings: GeneratorSettings = CLEAN)
 
 
 def serving_choice() -> str | None:
-    """`astra` where its bundle and token are in Colab's secrets or the environment; else None: as configured."""
+    """`astra` if its bundle and token are in Colab's secrets or the environment, else None (as configured)."""
     if "google.colab" in sys.modules:
         from google.colab import userdata
 

@@ -1,4 +1,4 @@
-"""Which step follows which: run, stream, reconcile, and the zones one by one. Nothing else."""
+"""The order of the steps of each command: run, stream, reconcile, and each zone alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Outcome:
-    """What a command did. Empty lists mean that nothing was new."""
+    """The result of a command. Empty lists mean that nothing was new."""
 
     snapshots: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Outcome:
     gold: dict[str, int] = field(default_factory=dict)
     compaction: Compaction | None = None
     served: dict[str, int] = field(default_factory=dict)
-    row_changes: dict[str, RowChanges] = field(default_factory=dict)  # table of Silver → rows; by `reconcile`
+    row_changes: dict[str, RowChanges] = field(default_factory=dict)  # table of Silver → changes, set by `reconcile`
 
     @property
     def changed(self) -> bool:
@@ -55,11 +55,11 @@ class Outcome:
         return bool(zones or self.compaction or self.served)
 
     def add_served(self, written: dict[str, int]) -> None:
-        """Count rows that were loaded, by table."""
+        """Add the numbers of loaded rows (table → rows) to `served`."""
         self.served = {**self.served, **{table: self.served.get(table, 0) + rows for table, rows in written.items()}}
 
     def standing(self, behind_since: float | None) -> str:
-        """One line for who watches a stream: what came in, how late, and whether serving keeps up."""
+        """The state of a stream in one line: ingested lines, late lines, and whether serving is up to date."""
         lines, late = sum(batch.input_rows for batch in self.batches), sum(batch.late_rows for batch in self.batches)
         share = f" ({late / lines:.0%} late)" if lines else ""
         last = f", the last took {self.batches[-1].duration_seconds:.1f} s" if self.batches else ""
@@ -71,22 +71,22 @@ class Outcome:
 
 @dataclass
 class Pipeline:
-    """The steps over one lake and one landing folder. Each may be repeated: where nothing is new it does nothing.
+    """The steps over one lake and one landing folder. Each step may be repeated; it does nothing if nothing is new.
 
-    Without a target nothing is served.
+    Without a target nothing is served. The steps raise UsageError if another process writes to the lake.
     """
 
     lake: Lake
     landing: str
     config: Config
     target: Target | None = None
-    _told: set[str] = field(default_factory=set, init=False)  # what is passed over in landing, and was named
+    _told: set[str] = field(default_factory=set, init=False)  # skipped names of landing that were logged
 
     def __post_init__(self) -> None:
         verify_rules(self.lake, self.config)
 
     def run(self) -> Outcome:
-        """Take in what is there, then settle it: the state that one clean run over this landing folder gives."""
+        """Ingest the landing folder, then bring the lake to the state that one clean run over the folder would give."""
         outcome = Outcome()
         with self.lake.feeder(), self.lake.writer():
             self._bronze(outcome)
@@ -95,14 +95,14 @@ class Pipeline:
         return outcome
 
     def bronze(self) -> Outcome:
-        """Landing → Bronze."""
+        """Landing → Bronze: ingest new and changed files."""
         outcome = Outcome()
         with self.lake.feeder(), self.lake.writer():
             self._bronze(outcome)
         return outcome
 
     def silver(self) -> Outcome:
-        """Bronze → Silver, the dates and masters that changed."""
+        """Bronze → Silver: rebuild the dates and masters that changed."""
         outcome = Outcome()
         with self.lake.writer():
             expect_whole(self.lake, lambda table: not table.startswith("gold/"))
@@ -110,7 +110,7 @@ class Pipeline:
         return outcome
 
     def gold(self) -> Outcome:
-        """Silver → Gold, what depends on the dates and masters that changed."""
+        """Silver → Gold: rebuild the partitions that depend on changed dates and masters."""
         outcome = Outcome()
         with self.lake.writer():
             expect_whole(self.lake)
@@ -118,14 +118,14 @@ class Pipeline:
         return outcome
 
     def serve(self) -> Outcome:
-        """Gold → the serving tables, what changed since they were loaded."""
+        """Gold → the serving tables: load the partitions that changed since their last load."""
         outcome = Outcome()
         with self.lake.writer():
             self._serve(outcome)
         return outcome
 
     def stream(self) -> Outcome:
-        """The speed layer: each micro-batch goes through Bronze, its dates of Silver, their Gold, and is served."""
+        """The speed layer: each micro-batch goes to Bronze, to its dates of Silver, to their Gold, and is served."""
         outcome = Outcome()
 
         def onward(batch: MicroBatch) -> None:
@@ -136,13 +136,14 @@ class Pipeline:
         with self.lake.feeder(), self.lake.writer():
             self._begin(outcome)
             self._feed(onward).available()
-            self._serve(outcome)  # also where no file was new
+            self._serve(outcome)  # also if no file was new
         return outcome
 
     def follow(self, interval: timedelta, stop: threading.Event) -> Outcome:
-        """`stream`, and go on with what arrives until `stop`: something every interval, served when the store is there.
+        """Like `stream`, then go on with new files every `interval` until `stop` is set.
 
-        Between its micro-batches other commands may write to the lake; what they changed in Gold is served, too.
+        The stream goes on while the store is away, and loads later. Between the micro-batches other commands may write
+        to the lake. Their changes in Gold are served, too.
         """
         outcome = Outcome()
         server = Deferred(lambda: self._load(timedelta(0)))
@@ -154,7 +155,7 @@ class Pipeline:
 
         def onward(batch: MicroBatch) -> None:
             self._note(outcome, batch)
-            # Else a stream that was started before a correction would judge everything by the old rules again.
+            # Without this check a stream that began before a rule change would apply the old rules again to all rows.
             if judged_by(self.lake) not in (None, self.config.fingerprint()):
                 raise UsageError(
                     "another command has judged the lake by other rules since this stream began: start it again, and"
@@ -171,10 +172,10 @@ class Pipeline:
         return outcome
 
     def reconcile(self, compaction: bool = False, replay: bool = False) -> Outcome:
-        """The batch layer: masters as they lie in landing, Silver and Gold from the whole of Bronze.
+        """The batch layer: ingest the masters from landing, then build Silver and Gold from the whole of Bronze.
 
-        Bronze's small files are merged before, if asked. A `replay` judges by its own time the events that lay too far
-        in the future when they were taken in. The outcome tells which rows of Silver changed.
+        `compaction`: first merge Bronze's small files. `replay`: validate the events that were too far in the future
+        when they were ingested again, by the present time. The outcome holds the row changes of Silver.
         """
         outcome = Outcome()
         with self.lake.writer():
@@ -188,14 +189,20 @@ class Pipeline:
         return outcome
 
     def close(self, month: str) -> Closing:
-        """Settle the lake, then close a month: its figures in Gold stay as they are."""
+        """Rebuild what is stale, then close a month, whose figures in Gold never change afterwards.
+
+        UsageError if the text is no month or the month cannot be closed.
+        """
         check_month(month)
         with self.lake.writer():
             self._settle(Outcome())
             return periods.close(self.lake, self.config, month)
 
     def reopen(self, month: str) -> Outcome:
-        """Open the last closed month again, and settle: its figures are those of a clean run."""
+        """Reopen the last closed month and rebuild it: its figures then equal those of a clean run.
+
+        UsageError for any other month.
+        """
         check_month(month)
         outcome = Outcome()
         with self.lake.writer():
@@ -276,7 +283,7 @@ class Pipeline:
             outcome.add_served(self._load(self.config.pipeline.serving.patience))
 
     def _load(self, patience: timedelta) -> dict[str, int]:
-        assert self.target is not None  # who calls has looked
+        assert self.target is not None  # the callers have checked it
         logger.debug("serving")
         return load.serve(self.lake, self.target, patience)
 

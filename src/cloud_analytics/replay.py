@@ -1,7 +1,7 @@
-"""Quarantined records are judged again, because a rule or an alias changed, or a date in the future has come.
+"""Validates quarantined records again, because a rule or an alias changed, or an event's future date is now past.
 
-`reconcile` does the work; events that were rejected as `future_timestamp` are judged by the time of the replay. This
-module compares quarantine before and after: each record is in Silver now, or still rejected.
+`reconcile` does the work. It validates events that were rejected as `future_timestamp` by the time of the replay. This
+module compares the quarantine before and after: each record is now in Silver, or is still rejected.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from cloud_analytics.pipeline import Outcome, Pipeline
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.quarantine import Selection, in_reach_of_rules, records
 
-# (source, file, hash of the text) → how many records of it are rejected, and as what (copies of a text may differ)
+# (source, file, hash of the text) → (number of rejected records, error_type; copies of a text may have different ones)
 _Rejected = dict[tuple[str, str, str], tuple[int, str]]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Records of one source and error_type: how many were in quarantine, and how many of them are in Silver now.
+    """The records of one source and error_type.
 
-    `rejected_now` counts records that have this error_type now, and were in Silver before or are new.
+    `quarantined`: how many were in quarantine. `passed`: how many of these are in Silver now. `rejected_now`: how many
+    have this error_type now, but were in Silver before or are new.
     """
 
     source: str
@@ -32,24 +33,24 @@ class Verdict:
 
     @property
     def replayable(self) -> bool:
-        """Whether a rule or an alias could let such records pass at all."""
+        """Whether a change of a rule or an alias can let such records pass."""
         return in_reach_of_rules(self.source, self.error_type)
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay changed, with a verdict for each (source, error_type) that is or was in quarantine."""
+    """The result of a replay, with a verdict for each (source, error_type) that is or was in quarantine."""
 
     outcome: Outcome
     verdicts: list[Verdict]
 
     @property
     def passed(self) -> int:
-        """Records that were in quarantine, and are in Silver now."""
+        """The number of records that were in quarantine and are in Silver now."""
         return sum(verdict.passed for verdict in self.verdicts)
 
     def as_json(self) -> dict[str, object]:
-        """The shape that `quarantine replay --format json` prints, before the audit."""
+        """The JSON value that `quarantine replay --format json` prints before the audit."""
         return {
             "changed": self.outcome.changed,
             "passed": self.passed,
@@ -60,9 +61,9 @@ class Replay:
 
 
 def replay(pipeline: Pipeline) -> Replay:
-    """Reconcile, and compare quarantine before and after. If nothing can be judged differently, nothing is done."""
+    """Reconcile, and compare the quarantine before and after. Changes nothing if no verdict can differ."""
     with pipeline.lake.writer():
-        pass  # what a killed command had decided is finished, before anything is counted
+        pass  # finishes the commit of a killed command before anything is counted
     lake = LakeReader(pipeline.lake.files)
     before = _rejected(lake)
     outcome = pipeline.reconcile(replay=True)

@@ -1,4 +1,4 @@
-"""The Spark session: UTC and one language everywhere, exact Parquet dates, quiet logs, sized for small data."""
+"""The Spark session: UTC and one language everywhere, exact Parquet dates, quiet logs, settings for small data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # What the pages of the UI would show of the past: plans and texts of a thousand queries, hundreds of megabytes.
+    # By default Spark keeps plans and texts of a thousand queries for the pages of its UI: hundreds of megabytes.
     "spark.sql.ui.retainedExecutions": "1",
     "spark.ui.retainedJobs": "1",
     "spark.ui.retainedStages": "1",
@@ -39,50 +39,50 @@ _DEFAULTS = {
     "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-    # S3A keeps what it uploads on disk through Hadoop's own local file system, which is not the one that is used here.
+    # By default S3A buffers uploads on disk through Hadoop's own local file system, which is replaced here.
     "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
     "spark.hadoop.fs.s3a.multipart.size": "16M",
-    # Else each file that is made costs a request that looks for the markers of its folders and deletes them.
+    # Otherwise each new file costs a request that finds and deletes the markers of its folders.
     "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
     "spark.scheduler.mode": "FAIR",
     "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
     "spark.sql.streaming.metricsEnabled": "false",
     "spark.sql.codegen.cache.maxEntries": "400",
-    # Texts that do not come again: a dictionary of them is made and then thrown away.
+    # These texts do not repeat, so Parquet would build a dictionary and then discard it.
     "spark.hadoop.parquet.enable.dictionary#raw": "false",
     "spark.hadoop.parquet.enable.dictionary#event_id": "false",
-    # Rows are cached for one micro-batch only: packing them tightly costs more than it saves.
+    # Rows are cached for one micro-batch only, so compression costs more than it saves.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
-    # Medians collect a group's values; there are more groups than the default's 128 before it falls back to sorting.
+    # Medians collect the values of each group. Above the default of 128 groups Spark would fall back to sorting.
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "100000",
 }
 _ONE_JVM = {
-    # Everybody with an account on the machine reaches the ports that the driver opens for executors.
+    # Every user of the machine can reach the ports that the driver opens for executors.
     "spark.authenticate": "true",
-    # What the pipeline writes lies in a staging folder until its own commit, and local mode never runs a task twice:
-    # the faster committer is safe.
+    # The faster committer is safe: files stay in a staging folder until the lake's own commit, and local mode never
+    # runs a task twice.
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
-    # Neither a .crc twin beside each file nor a forked process for its permissions (see runtime/lock.py).
+    # Writes no .crc file beside each file, and forks no process for permissions (see runtime/lock.py).
     "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.NakedLocalFileSystem",
 }
 _CLUSTER = {
-    # A task that died while it committed is run again, and may write other files: they must not lie beside its first.
+    # A task that died during its commit runs again and may write other files. They must not be added to the first ones.
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "1",
-    # For a shared folder. Writes what the file system of local mode writes, and needs no jar on the executors.
+    # For a shared folder. Writes the same files as the file system of local mode, and needs no jar on the executors.
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.executor.extraJavaOptions": JVM_RESULTS,
 }
 
 
-# Up to here a run is over before the JVM's optimising compiler has earned what it takes: on two cores the 13 MB of the
-# reference data take 25 s without it and 31 s with it, 573 MB take 155 s and 109 s.
+# Below this size the JVM's optimising compiler costs more time than it saves: on two cores the 13 MB of the reference
+# data take 25 s without it and 31 s with it; 573 MB take 155 s without and 109 s with it.
 _LITTLE_BYTES = 64 * 2**20
-_LITTLE_PARTITIONS = 2  # of a shuffle: a task of so few rows costs more than the rows do
+_LITTLE_PARTITIONS = 2  # of a shuffle: with few rows the tasks cost more than the rows
 
 
 def holds_little(*folders: str) -> bool:
-    """Whether these are local folders that hold so little together that starting up is most of the work on them."""
+    """Whether these are local folders with so little data in total that startup takes most of the time."""
     left = _LITTLE_BYTES
     for folder in folders:
         local = local_folder(folder)
@@ -100,28 +100,28 @@ def holds_little(*folders: str) -> bool:
 def build_session(
     settings: SparkSettings, *uris: str, quick_start: bool = False, verbose: bool = False
 ) -> SparkSession:
-    """Start (or return) the session that every step uses; `uris` are the folders it must reach.
+    """Start (or return) the session that every step uses. `uris`: the folders that it must reach.
 
-    `quick_start`: code is compiled quickly instead of well, and shuffles have two partitions at most; this pays where
-    there is little to do (`holds_little`). `verbose`: Spark's log goes to standard error.
-    What `spark-submit`, or who started a session before, has set wins over `settings`, but for what results depend on:
-    that is the same in every session that is handed out. Raises UsageError when the machine has no Java that Spark 3.5
-    runs on, lacks a jar and the network, or has an environment in which Spark does not start.
+    `quick_start`: the JVM uses only its quick compiler, and shuffles have at most two partitions; good for little data
+    (`holds_little`). `verbose`: Spark's log goes to standard error.
+    Settings of `spark-submit` or of an existing session override `settings`, except the settings on which results
+    depend: these are the same in every session. UsageError if the machine has no Java that Spark 3.5 runs on, if a jar
+    is missing and cannot be downloaded, or if Spark does not start in this environment.
     """
     logger.debug("starting Spark")
-    variables = spark_variables()  # those that are set here come below
+    variables = spark_variables()  # before this function sets some
     os.environ["TZ"] = "UTC"
     time.tzset()
     remember_lookups()
-    given = submitted() or SparkContext._active_spark_context is not None  # by somebody else: its JVM runs already
+    given = submitted() or SparkContext._active_spark_context is not None  # a JVM that others started runs already
     options = {**_DEFAULTS, **(_ONE_JVM if settings.is_local and not submitted() else _CLUSTER)}
     partitions = min(settings.shuffle_partitions, _LITTLE_PARTITIONS) if quick_start else settings.shuffle_partitions
     options["spark.sql.shuffle.partitions"] = str(partitions)
     options["spark.sql.warehouse.dir"] = (temporary_folder() / "warehouse").as_uri()
-    umask = os.umask(0o077)  # what this user wants files to be hidden from; Hadoop has a mask of its own
+    umask = os.umask(0o077)  # read the user's umask, since Hadoop has a separate one
     os.umask(umask)
     options["spark.hadoop.fs.permissions.umask-mode"] = f"{umask:03o}"
-    # An error inside foreachBatch is raised where the query is waited for; py4j would print its traceback as well.
+    # An error inside foreachBatch is raised by the code that waits for the query; py4j would print it a second time.
     logging.getLogger("py4j.clientserver").setLevel(logging.ERROR if verbose else logging.CRITICAL)
     try:
         if given:
@@ -141,17 +141,17 @@ def build_session(
 
 
 def stop_session(session: SparkSession) -> None:
-    """Stop a session. One whose JVM has died already is let go: what led to it is the error to be told.
+    """Stop a session. Ignores errors if its JVM has died already: the cause of that is the error to report.
 
-    Each thread has a connection to the JVM of its own. Where a signal has cut off a call, the one of this thread is
-    still taken by it: the stop would wait until the call ends, which may be a micro-batch of an hour.
+    Each thread has its own connection to the JVM. If a signal interrupted a call, the call still occupies this thread's
+    connection, and a stop would wait for its end, perhaps for a micro-batch of an hour. So another thread stops it.
     """
     with suppress(Py4JError, OSError), ThreadPoolExecutor(1) as another:
         another.submit(session.stop).result()
 
 
 def _expect_same_results(session: SparkSession, given: bool) -> None:
-    """Make the JVM's language and time zone those that results depend on; UsageError for what cannot be changed."""
+    """Set the JVM's language and time zone, on which results depend. UsageError if a setting cannot be changed."""
     if session.version.split(".")[:2] != PYSPARK.split(".")[:2]:
         raise UsageError(f"this session is Spark {session.version}, and this needs {PYSPARK}")
     jvm = session.sparkContext._jvm
@@ -176,15 +176,15 @@ def _expect_same_results(session: SparkSession, given: bool) -> None:
 
 
 def _added(options: dict[str, str], conf: dict[str, str]) -> dict[str, str]:
-    """The configuration's settings; options of a JVM come behind ours, of which the last one wins, not instead."""
+    """The configuration's settings. Its JVM options are appended to ours, and the last one wins."""
     ours = {key: options[key] for key in conf if key.endswith(".extraJavaOptions") and key in options}
     return {**conf, **{key: f"{text} {conf[key]}" for key, text in ours.items()}}
 
 
 def _class_path(settings: SparkSettings, uris: Sequence[str]) -> dict[str, str]:
-    """The project's jars, before those of the configuration. Executors fetch theirs from the driver."""
+    """The classpath settings: the project's jars, then the configuration's. Executors fetch jars from the driver."""
     jars = [*ensure(SPARK), *object_store_jars(uris)]
-    # File systems are looked up before spark.jars are loaded, so the driver's class path has to name them.
+    # Spark looks up file systems before it loads spark.jars, so their jars must be on the driver's classpath.
     separators = {"spark.driver.extraClassPath": ":"}
     if settings.is_local:
         jars = [*ensure(FILE_SYSTEM), *jars]
@@ -200,6 +200,6 @@ def _less_what_was_given(options: dict[str, str]) -> dict[str, str]:
     SparkContext._ensure_initialized()  # connects to the JVM, whose properties SparkConf reads
     given, executors = SparkConf(), "spark.executor.extraJavaOptions"
     left = {key: value for key, value in options.items() if not given.contains(key)}
-    if given.contains(executors):  # of what is said twice to a JVM the last counts
+    if given.contains(executors):  # if an option is given twice, the JVM uses the last one
         left[executors] = f"{given.get(executors)} {JVM_RESULTS}"
     return left

@@ -1,7 +1,7 @@
 """`F`, `Window`, `Column` and `DataFrame` of Spark, imported at their first use.
 
-A mart's module holds its declaration beside its build. Who only reads declarations (`query`, `--help`) need not wait
-a second for Spark, so such modules take these names from here.
+A mart's module holds both its declaration and its build. A command that only reads declarations (`query`, `--help`)
+should not wait a second for the import of Spark, so such modules import these names from here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["Column", "DataFrame", "F", "Window"]
 
 
 class _Deferred:
-    """Stands for a module or class until an attribute of it is asked for."""
+    """Stands for a module or class, and imports it when an attribute is first used."""
 
     def __init__(self, module: str, name: str) -> None:
         self._module, self._name = module, name

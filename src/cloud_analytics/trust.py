@@ -1,4 +1,4 @@
-"""Whose files may say what runs as this user."""
+"""The users whose files may contain code that this process runs."""
 
 from __future__ import annotations
 

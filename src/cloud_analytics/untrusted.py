@@ -1,9 +1,9 @@
-"""Text from the data on its way to people: whoever sends an event also chooses names that a person's screen shows.
+"""Makes text from the data safe to show: the sender of an event also chooses the names that appear on a screen.
 
-A terminal obeys what it is told between escape characters (move, overwrite, colour, rename the window), and a
-spreadsheet computes what begins like a formula. Files and JSON keep every byte: nothing there is for eyes alone.
+A terminal executes escape sequences (move, overwrite, colour, rename the window), and a spreadsheet computes a text
+that begins like a formula. Output as files and JSON keeps every byte, since programs read it.
 
-And JSON that others may have written.
+This module also reads JSON that others may have written.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-# What spreadsheets begin a formula with; the wide forms are those of East Asian keyboards, which some take as well.
+# The characters that begin a formula. Some spreadsheets also accept the wide forms of East Asian keyboards.
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # also in escapes of whole pairs
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # matches whole pairs, too
 
 
 def json_value(text: str | bytes, **options: Any) -> Any:
-    """What a JSON text holds. `options`: those of json.loads.
+    """The value of a JSON text. `options`: as in json.loads.
 
-    ValueError where it is no JSON, is nested too deeply, or holds half of a surrogate pair, which no output can hold.
+    ValueError if the text is no JSON, is nested too deeply, or holds half of a surrogate pair, which cannot be encoded.
     """
     try:
         found = json.loads(text, **options)
@@ -39,9 +39,9 @@ def json_value(text: str | bytes, **options: Any) -> Any:
 
 
 def printable(text: str, keep: str = "") -> str:
-    """The text with JSON's escapes (`\\u001b`) for what controls a terminal or turns the order of letters round.
+    """The text with JSON escapes (`\\u001b`) for characters that control a terminal or reverse the order of letters.
 
-    Printable text stays as it is, in any language; so do the characters of `keep`.
+    Printable text of any language and the characters of `keep` stay as they are.
     """
     if text.isprintable():
         return text
@@ -49,21 +49,21 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def on_a_page(text: str) -> str:
-    """The text as `printable`, but with line ends and no-break spaces, which a browser sets as it should."""
+    """Like `printable`, but keeps line ends and no-break spaces, which a browser shows correctly."""
     return printable(text, keep="\n\N{NO-BREAK SPACE}")
 
 
 def spreadsheet_text(text: str) -> str:
-    """The text, behind an apostrophe where a spreadsheet would take it for a formula."""
+    """The text, with an apostrophe in front if a spreadsheet would read it as a formula."""
     return f"'{text}" if text.startswith(_BEGINS_FORMULA) else text
 
 
 def csv_text(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], as_text: Callable[[Any], str], spreadsheet: bool = False
 ) -> str:
-    """Rows of values as CSV (RFC 4180) with a header and `\\n` line ends; `as_text` says how a value is written.
+    """Rows of values as CSV (RFC 4180) with a header and `\\n` line ends. `as_text` converts a value to text.
 
-    With `spreadsheet` texts that begin like a formula get an apostrophe in front; numbers stay as they are.
+    `spreadsheet`: texts that begin like a formula get an apostrophe in front; numbers stay as they are.
     """
 
     def cell(value: Any) -> str:
@@ -73,17 +73,17 @@ def csv_text(
         return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
 
     lines = (",".join(map(cell, row)) for row in (columns, *rows))
-    return "".join((line or '""') + "\n" for line in lines)  # an empty line would be no row
+    return "".join((line or '""') + "\n" for line in lines)  # readers skip an empty line
 
 
 class PrintableConsole(Console):
-    """A console that shows all text as `printable` does, line ends apart; styles of its own stay."""
+    """A console that shows all text as `printable` does, but keeps line ends and its own styles."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Text of cells, titles and lines, before its width is measured."""
+        """Escape the text of cells, titles and lines before its width is measured."""
         return super().render_str(printable(text, keep="\n"), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """All else that is shown, such as a `Text` that nobody has made printable before."""
+        """Escape all other output, such as a `Text` that was not made printable before."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text, keep="\n"), segment.style)
