@@ -145,7 +145,7 @@ def _of_another_time(lake: Lake, tables: Sequence[Table], states: States) -> dic
             f"{table.partition}={name}" if table.partition else ""
             for name, entry in states[table.path].items()
             if found[table.path].get(name, ("", 0)) != (entry.content, entry.rows)
-            and entry.content != entry.inputs  # a date with added parts has a version, not a hash
+            and entry.content != entry.inputs  # a date with added parts has no hash; parts have new names
         }
         for table in built_once
     }

@@ -25,7 +25,7 @@ from cloud_analytics.lake.uris import absolute, local_folder
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# In these stores an object appears, or replaces the old one, as a whole when its upload ends; a rename is a copy.
+# In these stores an object appears whole, and replaces the old one, when its upload ends. A rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")
 _MESSAGE = 2**20  # bytes in one answer of the JVM
 

@@ -377,7 +377,7 @@ class Lake(LakeFolder):
     def recover(self) -> bool:
         """Apply a journal that a dead process left, and delete its staged files. Returns whether there was a journal.
 
-        PipelineError if the state is damaged, is of an older backup, or was deleted, or if the journal leaves the lake.
+        PipelineError if a state document is damaged, deleted or of an older backup, or a link leads out of the lake.
         """
         self._expect_inside(_STAGING, "_metrics", "_checkpoints")
         self._forget()
@@ -389,7 +389,7 @@ class Lake(LakeFolder):
             self._apply(journal, again=True)
         elif self.state(LAST_TRANSACTION, None) is None and any(map(self.files.files, ZONES)):
             raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
-        # Delete what uncommitted transactions left. A folder that was no lake before may hold other files in _staging.
+        # Only folders of transactions are deleted: a folder that was no lake before may hold other files in _staging.
         found = [entry.name for entry in self.files.entries(_STAGING)]
         left = [name for name in found if name.isdigit()]
         for path in [_STAGING] if left == found else [f"{_STAGING}/{name}" for name in left]:

@@ -258,7 +258,7 @@ def _download(opener: urllib.request.OpenerDirector, jar: LockedJar, target: Pat
         except (OSError, http.client.HTTPException) as error:
             # A retry is useless if the server cannot be reached at all or does not have the file.
             reason = getattr(error, "reason", None) or error
-            is_busy = isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_AGAIN  # the name server
+            is_busy = isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_AGAIN  # name server is busy
             final = isinstance(error, urllib.error.URLError) and getattr(error, "code", 0) < 500 and not is_busy
             if pause is None or final:
                 raise DownloadError(f"{jar.file_name}: {reason}") from error

@@ -49,7 +49,7 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A planned load. `written`: writes of this month so far. `allowance`: writes paid per month (None: no limit)."""
+    """A planned load. `written`: writes of this month so far. `allowance`: writes allowed a month (None: no limit)."""
 
     tables: tuple[TablePlan, ...]
     written: int

@@ -139,7 +139,7 @@ class EmbeddedNode:
         with self.files.writable():
             for folder in ("conf", "logs", "data"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
-            self.files.expect_undamaged()  # the log may tell of damage since an earlier command ended
+            self.files.expect_undamaged()  # the log may have reported damage after an earlier command ended
             if not (self.files.secured.exists() and self._answers()):
                 self._start()
         return self.access
@@ -274,7 +274,7 @@ class EmbeddedNode:
                 with connected(replace(own, login=_DEFAULT)) as session, readable_errors("cannot make the node's user"):
                     session.execute(f"{create} AND SUPERUSER = true AND LOGIN = true")
                 return
-            except LoginRefused:  # the default user does not exist yet (it appears after the start) or any more
+            except LoginRefused:  # the default user exists only some time after the start, or is gone already
                 with contextlib.suppress(LoginRefused), connected(own):
                     return
                 if time.monotonic() > deadline:

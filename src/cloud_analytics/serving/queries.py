@@ -1,8 +1,9 @@
-"""The questions. Prepared statements that read one partition answer them; no statement scans or filters a table.
+"""The questions. Prepared statements that read one partition answer them; no statement scans or filters rows.
 
-Example: `ask(session, "daily-costs", "org_x", since="2025-01-01", top=10)`. The command line creates the `Request`
-first, so that a wrong call is reported before any connection. The key of a table defines the arguments of its question
-and the partitions that answer it (tables/table.py).
+If a partition key has a month or a date, a statement may first read the keys of the table's partitions. Example:
+`ask(session, "daily-costs", "org_x", since="2025-01-01", top=10)`. The command line creates the `Request` first, so
+that a wrong call is reported before any connection. The key of a table defines the arguments of its question and the
+partitions that answer it (tables/table.py).
 """
 
 from __future__ import annotations
