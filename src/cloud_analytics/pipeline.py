@@ -174,8 +174,8 @@ class Pipeline:
     def reconcile(self, compaction: bool = False, replay: bool = False) -> Outcome:
         """The batch layer: ingest the masters from landing, then build Silver and Gold from the whole of Bronze.
 
-        `compaction`: first merge Bronze's small files. `replay`: validate the events that were too far in the future
-        when they were ingested again, by the present time. The outcome holds the row changes of Silver.
+        `compaction`: first merge Bronze's small files. `replay`: validate again, by the present time, the events whose
+        dates were too far in the future when they were ingested. The outcome holds the row changes of Silver.
         """
         outcome = Outcome()
         with self.lake.writer():
@@ -212,7 +212,7 @@ class Pipeline:
         return outcome
 
     def _begin(self, outcome: Outcome) -> None:
-        """Bring the lake up to date with the masters and with what an earlier stream left, before any micro-batch."""
+        """Ingest the masters and finish the work that an earlier stream left, before any micro-batch."""
         expect_whole(self.lake)
         self._masters(outcome)
         self._onward(outcome)

@@ -32,9 +32,9 @@ def expect_whole_bronze(lake: Lake) -> None:
 
 
 def expect_whole(lake: Lake, chosen: Callable[[str], bool] | None = None) -> None:
-    """PipelineError where others changed files of a table that `chosen` accepts, or of any table if it is not given.
+    """PipelineError if others changed files of a table that `chosen` accepts, or of any table without `chosen`.
 
-    What is made of the rest would be wrong.
+    Tables that are built from the remaining files would be wrong.
     """
     found = changed_by_others(lake, chosen)
     _refuse_bronze(found)
@@ -44,7 +44,7 @@ def expect_whole(lake: Lake, chosen: Callable[[str], bool] | None = None) -> Non
 
 
 def _ours() -> set[str]:
-    """The tables that are built from Bronze."""
+    """The paths of the tables that are built from Bronze."""
     tables = [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
     rest = [SILVER_EVENTS.path, QUARANTINED_EVENTS.path, COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]
     return {*rest, *(table.path for table in tables)}
@@ -53,9 +53,9 @@ def _ours() -> set[str]:
 def forget_lost(lake: Lake) -> None:
     """Remove the partitions of Silver and Gold whose files others changed, and their state, so that they are rebuilt.
 
-    So are all tables that read one of these: they may have been built from what was left. Each table that others
-    changed is told by a warning. PipelineError for what cannot be built again: files of Bronze, and what Gold keeps
-    of months that finance has closed.
+    All tables that read one of these are rebuilt, too: they may have been built from the remaining files. Logs a
+    warning for each table that others changed. PipelineError if others changed data that cannot be built again: files
+    of Bronze, or Gold's rows of months that finance has closed.
     """
     found = changed_by_others(lake)
     _refuse_bronze(found)
@@ -83,7 +83,7 @@ def forget_lost(lake: Lake) -> None:
     lost |= {path: {*changed.get(path, ())} for path in rest}
     dates = {date: entry for date, entry in silver.dates.items() if f"date={date}" not in days}
     settled = {date: inputs for date, inputs in silver.settled.items() if f"date={date}" not in days}
-    if any(lost[table.path] for table in SILVER_MASTERS.values()):  # events may have been joined with what was left
+    if any(lost[table.path] for table in SILVER_MASTERS.values()):  # events may have been joined with a partial master
         dates = {date: replace(entry, inputs=replace(entry.inputs, rules="")) for date, entry in dates.items()}
         settled = {date: replace(inputs, rules="") for date, inputs in settled.items()}
     baselines = None if lost[COST_BASELINES.path] else silver.baselines
@@ -109,7 +109,7 @@ def forget_lost(lake: Lake) -> None:
 
 
 def _readers(tables: Sequence[Table], read: Collection[str]) -> set[str]:
-    """The paths of the tables that are made of these, directly or not."""
+    """The paths of the tables that read one of the tables `read`, directly or indirectly."""
     found: set[str] = set()
     while more := {table.path for table in tables if {*read, *found} & {one.table for one in table.reads}} - found:
         found |= more

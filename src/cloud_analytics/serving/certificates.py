@@ -47,11 +47,11 @@ def bundle_problems(path: Path, now: datetime | None = None) -> list[str]:
 
 
 def _members(path: Path) -> dict[str, bytes] | str | None:
-    """The files that both drivers read; None if the archive is one that becomes too much where it is unpacked.
+    """The files that both drivers read; None if the archive is too large or its compression is not one of `_KINDS`.
 
-    The name of a member that is no file of a bundle's folder, such as a folder, where there is one.
+    If a member's name is not the name of a plain file (a folder, a path), returns that name instead.
 
-    What an archive says of its sizes may be wrong. Of these two ways of packing Python unpacks no more than was asked.
+    The sizes noted in an archive may be false. For the methods in `_KINDS` Python unpacks no more bytes than requested.
     """
     if path.stat().st_size > _LARGEST:
         return None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the driver takes 0.2 s to import, so only functions that co
 Row = dict[str, Any]
 
 CONNECT_TIMEOUT = 10.0  # seconds
-_MOST_METADATA = 2**20  # bytes of a metadata service's answer: it has some hundred
+_MOST_METADATA = 2**20  # bytes of a metadata service's answer, which usually has some hundred
 _AUTH = "spark.cassandra.auth."
 _CONNECTION = "spark.cassandra.connection."
 # By default the connector offers two suites without forward secrecy, which Java and most servers no longer support.
@@ -263,16 +263,16 @@ def _metadata_service_error(doing: str, error: Exception) -> CloudAnalyticsError
         )
     if isinstance(cause, ValueError):  # raised by `_metadata`
         return PipelineError(f"{doing}: {_line(cause)}: download a new bundle")
-    if isinstance(cause, OSError):  # as HTTPError, URLError and time-outs are
+    if isinstance(cause, OSError):  # includes HTTPError, URLError and timeouts
         return StoreUnavailable(f"{doing}: its metadata service does not answer ({_line(cause)})")
     return PipelineError(f"{doing}: {_line(error)}")
 
 
 def _metadata(url: str, **options: Any) -> SimpleNamespace:
-    """What the driver asks `urlopen` for: the answer of a metadata service, read whole.
+    """The answer of a metadata service, read whole. Replaces the driver's `urlopen`.
 
-    The driver would read without an end what a bundle's service sends without an end, and expects more than JSON.
-    ValueError for an answer that is no metadata, OSError where none comes in time.
+    The driver would read an endless answer forever, and would not check that the JSON has the fields that it needs.
+    ValueError if the answer is no metadata; OSError if no answer arrives in time.
     """
     from urllib.request import urlopen
 

@@ -155,13 +155,13 @@ class Loader:
     def load(self, due: Partitions) -> None:
         """Load these partitions: afterwards their slices of the tables hold the same rows as Gold.
 
-        What a table was given stays, also where another table fails; the first failure is raised at the end.
-        PipelineError where others changed files of these marts.
+        If one table fails, the loads of the other tables remain. The first failure is raised at the end.
+        PipelineError if others changed files of these marts.
         """
         if not due:
             return
         paths = {self.marts[mart].source.path for mart in due}
-        expect_whole(self.lake, paths.__contains__)  # what is missing would be taken for loaded
+        expect_whole(self.lake, paths.__contains__)  # the load would record missing rows as loaded
         logger.debug("serving: %d partitions of %d marts", sum(map(len, due.values())), len(due))
         parts = self._parts(due)
         plan = self._plan(parts)

@@ -174,7 +174,7 @@ def answer(session: Session, asked: Request) -> Answer:
     """Run a request on a session whose keyspace is set and whose rows are dicts (`Target.session`).
 
     Without rows the answer is empty. UsageError, with the nearest names, if no table knows the organisation;
-    NothingServed if the tables are empty.
+    NothingServed if the tables are empty; PipelineError if a table or column is missing or has another type.
     """
     with served():
         if asked.table.date_column:
@@ -343,7 +343,7 @@ def _read(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
 
 
 def _expect_types(table: ServingTable, rows: Sequence[Row]) -> None:
-    """PipelineError where the table was made by somebody else, with a column of another type."""
+    """PipelineError if a column of the table has another type, because others created or changed the table."""
     for name, kind in table.columns.items():
         expected = _PYTHON_TYPES.get(kind, object)
         if not all(row[name] is None or isinstance(row[name], expected) for row in rows):
