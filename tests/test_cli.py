@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -70,6 +71,16 @@ def test_a_command_may_be_called_without_streams(tmp_path: Path) -> None:
     command = f"{sys.executable} -m cloud_analytics generate --out '{made}' --events 100 <&- >&- 2>&-"
     subprocess.run(["sh", "-c", command], cwd=REPOSITORY, timeout=180, check=True)
     assert len(list(made.glob("usage_events_stream/*"))) > 0
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_answer_that_does_not_fit_is_an_error(tmp_path: Path, unbuffered: str) -> None:
+    """Python drops what an unbuffered stream does not take, without a word."""
+    call = [sys.executable, "-m", "cloud_analytics", "run", "--help"]
+    limited = f"ulimit -f 1; exec {shlex.join(call)} > {shlex.quote(str(tmp_path / 'out'))}"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["sh", "-c", limited], cwd=REPOSITORY, env=environment, timeout=180, capture_output=True)
+    assert done.returncode != 0
 
 
 def test_an_empty_landing_folder_and_a_lacking_column_are_told(tmp_path: Path) -> None:

@@ -190,7 +190,8 @@ def values_of_events() -> list[Case]:
     c.lines("a negative quantity", "negative_quantity", [good(value=-1), good(carbon_kg=-1), good(genai_tokens="-5")])
     c.lines("carbon or tokens that are no number", SILVER, [good(carbon_kg="n/a")], "invalid_carbon_kg",
             note="read as null")
-    c.lines("an unknown service", "unknown_service", [good(service="moon"), good(service=None)])
+    words = ("moon", None, "ANALYTİCS", "ΑΝΑΛΥΤΙΚΟΣ ΣΑΣ")  # letters whose lower case is not one letter, or not always
+    c.lines("an unknown service", "unknown_service", [good(service=word) for word in words])
     c.lines("an unknown region", SILVER, [good(region="mars")], "unknown_region", note="`region_code` is null")
     c.lines("an unknown metric", "unknown_metric", [good(metric="clicks")])
     c.lines("a unit that is not the metric's", "unit_mismatch", [good(unit="hours")])

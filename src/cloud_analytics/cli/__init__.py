@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import warnings
@@ -46,9 +47,7 @@ for _module in (flow, questions, outputs, period, quality, insight, machine):
 
 def main() -> None:
     """Run the command line. An error or a stop is printed as one line, without a traceback."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed: the next opened file would get its file descriptor
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    _mend_streams()
     end_well_on_sigterm()
     # Warnings of libraries are for developers. PYTHONWARNINGS=error would end a run, also in Spark's Python workers.
     warnings.simplefilter("ignore")
@@ -63,6 +62,18 @@ def main() -> None:
         cli(prog_name=NAME, standalone_mode=False)
     except BaseException as error:
         sys.exit(_report(error))
+
+
+def _mend_streams() -> None:
+    """Make the standard streams usable that the caller closed, or that Python does not buffer."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # the next opened file would get the file descriptor of the closed stream
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+        elif mode == "w" and isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+            # PYTHONUNBUFFERED is set. On a full disk, Python then drops the rest of a text without an error.
+            buffered = open(stream.fileno(), mode, 1, stream.encoding, stream.errors, closefd=False)  # noqa: SIM115
+            setattr(sys, name, buffered)
 
 
 def _report(error: BaseException) -> int:
@@ -85,6 +96,8 @@ def _report(error: BaseException) -> int:
             message, status = str(error), error.exit_code
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             message, status = f"{error.filename or 'a file'} cannot be written ({error.strerror}): make room there", 2
+        case OSError(errno=errno.ENAMETOOLONG):
+            message, status = f"{error.filename or 'a file'}: this name is too long", 2
         case _:
             message, status = f"{cause_line(error)} (--verbose shows the traceback)", 1
     click.echo(f"error: {printable(message)}", err=True)

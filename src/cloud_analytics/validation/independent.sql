@@ -27,8 +27,9 @@ CREATE MACRO day(word) AS CASE  -- DuckDB's calendar has a year 0, people's has 
 END;
 CREATE MACRO month_or_day(word) AS
     day(CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}') THEN word || '-01' ELSE word END);
--- `İ` is the one letter whose lower case, in Unicode, is two: an i and a dot.
-CREATE MACRO lowered(word) AS lower(replace(word, chr(304), 'i' || chr(775)));
+-- `İ` is the one letter whose lower case, in Unicode, is two: an i and a dot. `Σ` is `ς` at the end of a word.
+CREATE MACRO lowered(word) AS
+    lower(regexp_replace(replace(word, chr(304), 'i' || chr(775)), '(\p{L})Σ(\P{L}|$)', '\1ς\2', 'g'));
 CREATE MACRO is_yes(word) AS coalesce(lower(word) IN ('true', 't', 'yes', 'y', '1'), false);
 
 -- Lines → one JSON object each. DuckDB's parser is more tolerant than JSON: it takes trailing commas, -NaN, and NaN in
@@ -66,9 +67,9 @@ SELECT source_file, line, is_object,
     trimmed(json_extract_string(j, '$.event_id')) AS event_id,
     a_key(json_extract_string(j, '$.org_id')) AS org_id,
     a_key(json_extract_string(j, '$.resource_id')) AS resource_id,
-    trimmed(lower(json_extract_string(j, '$.service'))) AS service_word,
-    trimmed(lower(json_extract_string(j, '$.metric'))) AS metric,
-    trimmed(lower(json_extract_string(j, '$.unit'))) AS unit,
+    trimmed(lowered(json_extract_string(j, '$.service'))) AS service_word,
+    trimmed(lowered(json_extract_string(j, '$.metric'))) AS metric,
+    trimmed(lowered(json_extract_string(j, '$.unit'))) AS unit,
     json_extract_string(j, '$.schema_version') AS schema_version,
     json_extract_string(j, '$.value') AS value_text,
     json_extract_string(j, '$.cost_usd_increment') AS cost_text,
