@@ -35,7 +35,7 @@ from cloud_analytics.untrusted import printable
 def cli(master: str | None, settings: tuple[str, ...]) -> None:
     """Cloud provider analytics: landing → bronze → silver → gold, with every input line accounted for.
 
-    The help of a command: `cloud-analytics COMMAND --help`.
+    To see the help of a command: `cloud-analytics COMMAND --help`.
     """  # `Places.config` reads both options from click's context
 
 

@@ -19,7 +19,7 @@ _GREY = "#808080"  # texts and rings in a chart; visible on every ground
 _HEIGHT, _BAR = 320, 26  # heights in pixels: of a chart over time, of a bar with a name
 _NAMES = 150  # width in pixels of the names beside bars
 _APART = 45  # most days that a phone shows with gaps between their bars
-_FEWEST = 7  # least days or months on an axis, because fewer bars would be as wide as the page
+_FEWEST = 7  # least number of days on an axis, because fewer bars would be as wide as the page
 _KINDS = {"used": PALETTE[0], "billed more": PALETTE[1], "billed less": ALERT, "invoiced": PALETTE[2]}
 
 

@@ -105,7 +105,7 @@ def _event_lines(lake: LakeReader, landing: ReadableFiles, files: list[FileInfo]
 
 
 def _archived_lines(lake: LakeReader, names: list[str]) -> int:
-    """How many lines of these files Bronze ingested or rejected. The law can then still be checked from Bronze on."""
+    """How many lines of these files Bronze ingested or rejected, so that the law can be checked from Bronze on."""
     if not names:
         return 0
     query = """
