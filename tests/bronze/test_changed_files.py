@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ingest import ingest
 from cloud_analytics.bronze.ledger import MicroBatch
+from cloud_analytics.landing.events import read_lines
 from cloud_analytics.landing.folder import event_files
 from cloud_analytics.reading.audit import Audit
 from tests.bronze import lakes
@@ -222,6 +225,26 @@ def test_a_packed_file_that_is_away_is_not_written_off(
     make_pipeline(landing, tmp_path / "lake").run()
     assert {row["event_id"] for row in rows_of(tmp_path / "lake", "silver/usage_events")} == {"here", "away"}
     assert not reject_counts(tmp_path / "lake")["usage_events", "unreadable_file"]
+
+
+def test_files_that_go_one_after_the_other_stop_no_stream(
+    make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a.jsonl", "b.jsonl", "c.jsonl.gz", "d.jsonl"]
+    landing = write_landing(tmp_path / "landing", {name: [hostile.event(name)] for name in names})
+    pipeline, left = make_pipeline(landing, tmp_path / "lake"), list(names[:3])
+    found = event_files(pipeline.lake.reach(str(landing)))
+
+    def read(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+        if left:
+            (landing / "usage_events_stream" / left.pop()).unlink()
+        return read_lines(spark, paths)
+
+    monkeypatch.setattr("cloud_analytics.bronze.ingest.read_lines", read)
+    with pipeline.lake.writer():
+        batch = ingest(pipeline.lake, pipeline.config, found, "first")
+    assert batch is not None
+    assert (batch.files, batch.input_rows, batch.unreadable) == (1, 1, {})
 
 
 def test_folders_below_are_not_looked_into_and_what_is_no_file_not_read(

@@ -275,6 +275,21 @@ def cluster(target: Target, node: Direct, monkeypatch: pytest.MonkeyPatch) -> Ca
     return CassandraSettings(port=node.port, keyspace=target.keyspace)
 
 
+def test_a_store_that_was_restored_is_loaded_again(open_lake: OpenLake, target: Target, config: Config) -> None:
+    open_lake().serve()
+    with target.looking_session() as (session, found):
+        before = expect_own(session, found, open_lake().lake.state, str(target), False)
+    open_lake(without_storage(config)).run()
+    with writing_session(target) as session:
+        assert before is not None
+        claim(session, before, before, str(target))  # with what its tables held then
+        session.execute("TRUNCATE carbon_daily")
+        session.execute("DELETE FROM finops_daily_usage WHERE org_id = 'org_a'")
+    open_lake(without_storage(config)).serve()
+    assert unequal(open_lake()) == []
+    assert open_lake(without_storage(config)).serve().served == {}
+
+
 def test_a_command_is_told_before_it_begins(
     open_lake: OpenLake, target: Target, tmp_path: Path, cluster: CassandraSettings
 ) -> None:

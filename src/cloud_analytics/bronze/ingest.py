@@ -48,20 +48,21 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
     ingest_ts = datetime.now(timezone.utc)
     unreadable = _with_long_lines(lake.spark, new, config.pipeline.landing.max_line_bytes)
     readable = [info for info in new if info not in unreadable]
-    try:
-        return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started)
-    except Exception:
-        # Missing files are looked for, and compressed files are tried one by one, only after a read has failed.
-        here = [info for info in readable if _files(lake.spark, info).exists(info.name)]
-        broken = [info for info in here if info.name.endswith(".gz") and _is_broken(lake.spark, info)]
-        if readable == here and not broken:
-            raise
-        for info in readable:
-            if info not in here:
-                logger.warning("%s went before it was read: it is passed over until it is there again", info.name)
-        unreadable |= dict.fromkeys(broken, "it cannot be unpacked to its end")
-        readable = [info for info in here if info not in broken]
-        return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started) if here or unreadable else None
+    while readable or unreadable:
+        try:
+            return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started)
+        except Exception:
+            # Compressed files are tried one by one, and missing files are looked for, only after a read has failed.
+            broken = [info for info in readable if info.name.endswith(".gz") and _is_broken(lake.spark, info)]
+            here = [info for info in readable if _files(lake.spark, info).exists(info.name)]
+            if readable == here and not broken:
+                raise
+            for info in readable:
+                if info not in here:
+                    logger.warning("%s went before it was read: it is passed over until it is there again", info.name)
+            unreadable |= dict.fromkeys((info for info in broken if info in here), "it cannot be unpacked to its end")
+            readable = [info for info in here if info not in broken]
+    return None
 
 
 def _files(spark: SparkSession, info: FileInfo) -> FileSystem:
@@ -80,15 +81,18 @@ def _with_long_lines(spark: SparkSession, files: Sequence[FileInfo], limit: int)
 def _is_broken(spark: SparkSession, info: FileInfo) -> bool:
     """Whether the file can be read, but not unpacked to its end.
 
-    Raises the file system's error if the file is missing or may not be read, since its content is unknown then.
+    False if it has gone. Raises the file system's error if it may not be read, since its content is unknown then.
     """
     try:
         stored_lines(spark, [info.path]).agg(F.sum(F.length("value"))).collect()
         return False
     except Exception:
-        with _files(spark, info).open(info.name) as stream:
-            while stream.read(2**20):
-                pass
+        try:
+            with _files(spark, info).open(info.name) as stream:
+                while stream.read(2**20):
+                    pass
+        except FileNotFoundError:
+            return False
         return True
 
 

@@ -99,7 +99,7 @@ class Loader:
     * `writes`: month → the number of writes that were begun.
 
     `owner`: the lake whose rows the tables hold. The state is outdated, and everything is due, if the owner is another
-    lake, or is this lake with a load that is not in its state (the folder is a copy, or was restored from a backup).
+    lake, or is this lake with another newest load than its state (the folder or the store was restored from a backup).
 
     `written`: each loaded table is added to this list, with its number of rows. `keys_in_gold`: reads keys from Gold
     without Spark; a loader with it can plan a load but not execute it.
@@ -122,9 +122,9 @@ class Loader:
         new: dict[str, Any] = {"clock": 0, "complete": [], "partitions": {}, "writes": {}}
         self.state = lake.state(self.document, None) or new
         self.identity = lake.state(IDENTITY, None) or {"id": uuid4().hex}
-        outdated = owner is not None and (owner.lake_id != self.identity["id"] or owner.version > self.state["clock"])
+        outdated = owner is not None and (owner.lake_id != self.identity["id"] or owner.version != self.state["clock"])
         if owner is not None and outdated:
-            self.state = {**new, "clock": owner.version, "writes": self.state["writes"]}
+            self.state = {**new, "clock": max(owner.version, self.state["clock"]), "writes": self.state["writes"]}
         self.starts_anew = outdated or not self.state["clock"]  # no recorded load of these tables
 
     def due(self) -> Partitions:
