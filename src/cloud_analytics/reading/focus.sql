@@ -1,6 +1,6 @@
--- The FOCUS 1.2 Cost and Usage dataset of a lake: a row a charge, which is what one resource cost on one day by
--- service, region and metric; and a row a restatement of a closed month. docs/focus.md tells how each column comes
--- about. $name stands for what the configuration says; $month for one billing month, or null.
+-- The FOCUS 1.2 Cost and Usage dataset of a lake. It has one row per charge: the cost of one resource on one day, by
+-- service, region and metric. It also has one row per restatement of a closed month. docs/focus.md describes how each
+-- column is computed. $month is one billing month, or null for all; the other parameters come from the configuration.
 WITH tags AS (
     SELECT resource_id, CAST(to_json(map_from_entries(list((tag_key, value) ORDER BY tag_key))) AS VARCHAR) AS tags
     FROM (

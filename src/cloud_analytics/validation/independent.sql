@@ -1,20 +1,21 @@
--- The contract once more, for DuckDB: landing lines and records → the figures that Gold should hold (contract 3 to 6).
+-- The contract implemented again, in DuckDB: landing lines and records → the figures of Gold (contract 3 to 6).
 --
--- It shares nothing with the pipeline. `validate` compares its figures with Gold, and the benchmarks take it as their
--- yardstick. independent.py makes what it reads:
---   lines(source_file, line)                  the non-blank lines of the event files, as UTF-8 text
---   ingested(source_file, ingest_ts)          when each file was ingested: the only thing that comes from the lake; a
---                                             file that is not in it is judged by the clock
---   a table of text for each master           records in the order of the files by name, then of the file
+-- It shares no code with the pipeline. `validate` compares its figures with Gold, and the benchmarks use it as their
+-- reference. independent.py creates its input:
+--   lines(source_file, line)                  the non-blank lines of the event files, as UTF-8 text, without the lines
+--                                             that a user's own rules rejected
+--   ingested(source_file, ingest_ts)          the time of the ingest of each file, from the lake; events of a file that
+--                                             is not in it are compared with the current time
+--   one table of text columns per master      records in the order of the file names, then of the lines in the file
 --   services(word, name)                      the words of services, aliases included
 --   metrics(name, unit, most)                 the metrics, each with its unit and its largest plausible value
---   the variables blanks, applied (the rules of events that are worded as in the contract), cost_floor,
---   tolerance_hours, usd_is_1
+--   the variables blanks, applied (the event rules that are worded as in the contract), cost_floor, tolerance_hours,
+--   usd_is_1
 
 CREATE MACRO applies(rule) AS list_contains(getvariable('applied'), rule);
 CREATE MACRO trimmed(word) AS nullif(trim(word, getvariable('blanks')), '');
-CREATE MACRO a_key(word) AS CASE WHEN strlen(trimmed(word)) <= 60000 THEN trimmed(word) END;  -- bytes; null: it is none
--- The number as written, exactly: exponents of more than three digits are tiny (0), or too large to be of use.
+CREATE MACRO a_key(word) AS CASE WHEN strlen(trimmed(word)) <= 60000 THEN trimmed(word) END;  -- bytes; null: not a key
+-- The exact number as written. A number with an exponent of more than three digits is tiny (0) or too large to use.
 CREATE MACRO is_number(word) AS regexp_full_match(word, '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?0*[0-9]{1,3})?');
 CREATE MACRO is_tiny(word) AS
     regexp_full_match(word, '[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)[eE]-|(0+\.?0*|\.0+)[eE]\+?)[0-9]+');
@@ -22,18 +23,18 @@ CREATE MACRO amount(word) AS CASE
     WHEN is_number(trimmed(word)) THEN TRY_CAST(trimmed(word) AS DECIMAL(18, 6))  -- half-up; null from 10^12 on
     WHEN is_tiny(trimmed(word)) THEN 0::DECIMAL(18, 6)
 END;
-CREATE MACRO day(word) AS CASE  -- DuckDB's calendar has a year 0, people's has none
+CREATE MACRO day(word) AS CASE  -- DuckDB accepts the year 0, which does not exist
     WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}-[0-9]{2}') AND word >= '0001' THEN TRY_CAST(word AS DATE)
 END;
 CREATE MACRO month_or_day(word) AS
     day(CASE WHEN regexp_full_match(word, '[0-9]{4}-[0-9]{2}') THEN word || '-01' ELSE word END);
--- `İ` is the one letter whose lower case, in Unicode, is two: an i and a dot. `Σ` is `ς` at the end of a word.
+-- In Unicode, `İ` is the only letter with a lower case of two characters: i and a dot. `Σ` ends a word as `ς`.
 CREATE MACRO lowered(word) AS
     lower(regexp_replace(replace(word, chr(304), 'i' || chr(775)), '(\p{L})Σ(\P{L}|$)', '\1ς\2', 'g'));
 CREATE MACRO is_yes(word) AS coalesce(lower(word) IN ('true', 't', 'yes', 'y', '1'), false);
 
--- Lines → one JSON object each. DuckDB's parser is more tolerant than JSON: it takes trailing commas, -NaN, and NaN in
--- any case.
+-- Lines → one JSON object each. DuckDB's parser accepts more than JSON: trailing commas, -NaN, and NaN in upper or
+-- lower case.
 CREATE TABLE objects AS
 WITH judged AS (
     SELECT source_file, line, line AS text, regexp_replace(line, '"(\\.|[^"\\])*"', '""', 'g') AS bare FROM lines
@@ -44,7 +45,7 @@ valid AS (
             AND NOT regexp_matches(bare, ',\s*[}\]]')
             AND NOT contains(bare, '-NaN')
             AND NOT regexp_matches(replace(replace(bare, 'Infinity', ''), 'NaN', ''), '(?i)nan|inf') AS is_json,
-        -- Quoted, a number keeps the digits that it was written with.
+        -- A quoted number keeps its digits as written.
         regexp_replace(text, '("(?:value|cost_usd_increment|carbon_kg|genai_tokens|schema_version)"\s*:\s*)(-?[0-9][0-9.eE+-]*)',
                        '\1"\2"', 'g') AS text
     FROM judged
@@ -52,7 +53,7 @@ valid AS (
 SELECT source_file, line, text, is_json AND json_type(CASE WHEN is_json THEN text END) = 'OBJECT' AS is_object
 FROM valid;
 
--- A repeated key's last value counts; DuckDB takes the first, so such lines are written anew.
+-- The last value of a repeated key counts. DuckDB takes the first, so objects with repeated keys are rewritten.
 UPDATE objects SET text = (
     SELECT '{' || string_agg(to_json(key)::VARCHAR || ':' || value::VARCHAR, ',') || '}' FROM (
         SELECT key, last(value ORDER BY id) AS value FROM json_each(objects.text) GROUP BY key
@@ -120,7 +121,7 @@ SELECT *, event_ts::DATE AS usage_date, CASE
             AND event_ts > coalesce(ingest_ts, now()::TIMESTAMP) + getvariable('tolerance_hours') * INTERVAL 1 HOUR
         THEN 'future_timestamp'
 END AS error_type,
--- One copy of an event survives: the one with the smallest file name, then line.
+-- Of several copies of an event, the one with the smallest file name, then the smallest line, is kept.
 CASE WHEN error_type IS NULL THEN row_number() OVER copies END AS copy,
 CASE WHEN copy > 1 THEN
     CASE WHEN trimmed(line) = first_value(trimmed(line)) OVER copies THEN 'duplicate_event' ELSE 'conflicting_duplicate' END
@@ -141,7 +142,7 @@ SELECT org_id, usage_date, service,
     sum(tokens) AS total_genai_tokens
 FROM accepted GROUP BY ALL;
 
--- Masters: the last valid record of a key survives.
+-- Masters: the last valid record of a key is kept.
 CREATE VIEW invoices AS
 WITH typed AS (
     SELECT rowid AS position, a_key(invoice_id) AS invoice_id, a_key(org_id) AS org_id,
