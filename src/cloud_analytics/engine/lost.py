@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import replace
 
 from cloud_analytics.engine import staging
@@ -17,6 +17,7 @@ from cloud_analytics.lake.inventory import INVENTORY, MISSING, changed_by_others
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.quality import quarantine
 from cloud_analytics.silver import state as silver_state
+from cloud_analytics.silver.state import SilverEvents
 from cloud_analytics.tables import Table
 from cloud_analytics.tables.zones import COST_BASELINES, QUARANTINED_EVENTS, SILVER_EVENTS, SILVER_MASTERS
 
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _TIMELESS = f"{QUARANTINED_EVENTS.partition}={NO_VALUE}"  # the partition of the records that Bronze rejects
 _Changed = Mapping[str, Mapping[str, bool]]  # see `changed_by_others`
+_Lost = Mapping[str, Set[str]]  # path of a table → the folders of its partitions that are built again
 
 
 def expect_whole_bronze(lake: Lake) -> None:
@@ -43,13 +45,6 @@ def expect_whole(lake: Lake, chosen: Callable[[str], bool] | None = None) -> Non
         raise PipelineError(f"{changed}: `cloud-analytics run` (or `reconcile`) builds that again from Bronze")
 
 
-def _ours() -> set[str]:
-    """The paths of the tables that are built from Bronze."""
-    tables = [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
-    rest = [SILVER_EVENTS.path, QUARANTINED_EVENTS.path, COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]
-    return {*rest, *(table.path for table in tables)}
-
-
 def forget_lost(lake: Lake) -> None:
     """Remove the partitions of Silver and Gold whose files others changed, and their state, so that they are rebuilt.
 
@@ -59,37 +54,75 @@ def forget_lost(lake: Lake) -> None:
     """
     found = changed_by_others(lake)
     _refuse_bronze(found)
-    tables = [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
-    rest = [COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]  # built with what the state knows by name
     changed = {path: found[path] for path in found.keys() & _ours()}
     if not changed:
         return
-    states, silver = lake.load(built.TABLES), lake.load(silver_state.DOCUMENT)
+    lost = _lost(lake, changed)
     closed = lake.load(periods.DOCUMENT).months
-    lost = {table.path: {*changed.get(table.path, ())} for table in tables}
-    # A master and its rejects are built together.
-    lost |= {table.path: {""} for source, table in SILVER_MASTERS.items() if quarantine.table(source) in changed}
-    if any(any(folders.values()) for folders in changed.values()):
-        # Some files come from another time, for example from a partial backup. Then files whose name and length are
-        # unchanged may do so as well, so compare the rows.
-        for path, folders in _of_another_time(lake, tables, states).items():
-            lost[path] |= folders
-    for table in tables:
+    for table in _tables():
         _refuse(table.path, {folder for folder in lost[table.path] if table.is_final(_name(folder), closed)})
-    folders_of_days = {**changed.get(SILVER_EVENTS.path, {}), **changed.get(QUARANTINED_EVENTS.path, {})}
-    # Silver's events have no hash. If files of some days come from another time, any day may: build all days again.
-    days = {*folders_of_days, *(f"date={date}" for date in silver.dates if any(folders_of_days.values()))}
-    lost |= {SILVER_EVENTS.path: days, QUARANTINED_EVENTS.path: days}
-    lost |= {path: {*changed.get(path, ())} for path in rest}
-    dates = {date: entry for date, entry in silver.dates.items() if f"date={date}" not in days}
-    settled = {date: inputs for date, inputs in silver.settled.items() if f"date={date}" not in days}
-    if any(lost[table.path] for table in SILVER_MASTERS.values()):  # events may have been joined with a partial master
+    written_once = {table.path for table in _tables() if table.write_once}
+    with lake.transaction() as transaction:
+        for path, folders in lost.items():
+            if folders:
+                again = "only the newest date is" if path in written_once else "that is"
+                logger.warning(f"others changed {path}, {told(folders)}: {again} built again from Bronze")
+                transaction.clear(path, folders)
+        transaction.store(silver_state.DOCUMENT, _events_without(lake.load(silver_state.DOCUMENT), lost))
+        transaction.store(built.TABLES, _states_without(lake.load(built.TABLES), lost))
+
+
+def _tables() -> list[Table]:
+    """The declared tables whose partitions have a state: Silver's masters and Gold."""
+    return [*SILVER_MASTERS.values(), *(mart.table for mart in marts().values())]
+
+
+def _ours() -> set[str]:
+    """The paths of the tables that are built from Bronze."""
+    rest = [SILVER_EVENTS.path, QUARANTINED_EVENTS.path, COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]
+    return {*rest, *(table.path for table in _tables())}
+
+
+def _lost(lake: Lake, changed: _Changed) -> _Lost:
+    """The partitions to build again, from those that others changed."""
+    lost = {path: {*changed.get(path, ())} for path in _ours()}
+    for source, table in SILVER_MASTERS.items():
+        if quarantine.table(source) in changed:  # a master and its rejects are built together
+            lost[table.path] = {""}
+    if any(any(folders.values()) for folders in changed.values()):
+        # Some files are of another time, as after a backup of only a part. Files of equal length may be so as well.
+        for path, folders in _of_another_time(lake, _tables(), lake.load(built.TABLES)).items():
+            lost[path] |= folders
+    days = {*changed.get(SILVER_EVENTS.path, ()), *changed.get(QUARANTINED_EVENTS.path, ())}
+    if any(any(changed.get(path, {}).values()) for path in (SILVER_EVENTS.path, QUARANTINED_EVENTS.path)):
+        # Silver's dates have no hash of their content that would tell which other dates are of another time.
+        days |= {f"date={date}" for date in lake.load(silver_state.DOCUMENT).dates}
+    return {**lost, SILVER_EVENTS.path: days, QUARANTINED_EVENTS.path: days}
+
+
+def _events_without(silver: SilverEvents, lost: _Lost) -> SilverEvents:
+    """The state of Silver's events in which the lost dates were never built.
+
+    Without a master, all dates are stale: their events may have been joined with the rest of it.
+    """
+    dates = {date: entry for date, entry in silver.dates.items() if f"date={date}" not in lost[SILVER_EVENTS.path]}
+    settled = {date: entry for date, entry in silver.settled.items() if f"date={date}" not in lost[SILVER_EVENTS.path]}
+    if any(lost[table.path] for table in SILVER_MASTERS.values()):
         dates = {date: replace(entry, inputs=replace(entry.inputs, rules="")) for date, entry in dates.items()}
         settled = {date: replace(inputs, rules="") for date, inputs in settled.items()}
     baselines = None if lost[COST_BASELINES.path] else silver.baselines
+    return replace(silver, dates=dates, settled=settled, baselines=baselines)
+
+
+def _states_without(states: States, lost: _Lost) -> States:
+    """The states in which the lost partitions were never built, and all tables that read them are stale."""
+    readers: set[str] = set()
+    affected = {path for path, folders in lost.items() if folders}
+    while more := {table.path for table in _tables() if affected & {read.table for read in table.reads}} - readers:
+        readers |= more
+        affected |= more
     gone = {path: set(map(_name, folders)) for path, folders in lost.items()}
-    readers = _readers(tables, {path for path, folders in lost.items() if folders})
-    left = {
+    return {
         path: {
             name: replace(entry, inputs="") if path in readers else entry
             for name, entry in partitions.items()
@@ -97,23 +130,6 @@ def forget_lost(lake: Lake) -> None:
         }
         for path, partitions in states.items()
     }
-    written_once = {table.path for table in tables if table.write_once}
-    with lake.transaction() as transaction:
-        for path, folders in lost.items():
-            if folders:
-                again = "only the newest date is" if path in written_once else "that is"
-                logger.warning(f"others changed {path}, {told(folders)}: {again} built again from Bronze")
-                transaction.clear(path, folders)
-        transaction.store(silver_state.DOCUMENT, replace(silver, dates=dates, settled=settled, baselines=baselines))
-        transaction.store(built.TABLES, left)
-
-
-def _readers(tables: Sequence[Table], read: Collection[str]) -> set[str]:
-    """The paths of the tables that read one of the tables `read`, directly or indirectly."""
-    found: set[str] = set()
-    while more := {table.path for table in tables if {*read, *found} & {one.table for one in table.reads}} - found:
-        found |= more
-    return found
 
 
 def forget_missing(lake: Lake) -> None:
