@@ -81,6 +81,17 @@ def test_readers_are_told_of_what_a_killed_command_had_still_to_build_again(
     assert not differing(before, silver_and_gold(root))
 
 
+def test_readers_are_told_of_a_state_document_of_another_time(lake: tuple[Pipeline, Path]) -> None:
+    pipeline, root = lake
+    before = (root / "_state/usage_events_ledger.json").read_text()
+    pipeline.close("2025-05")
+    assert LakeReader(pipeline.lake.files).changed() == {}
+    (root / "_state/periods.json").write_text('{"closed": {}, "log": []}')
+    assert LakeReader(pipeline.lake.files).changed() == {"_state/periods": "its files"}
+    (root / "_state/usage_events_ledger.json").write_bytes(b"\xff" + before.encode())
+    assert LakeReader(pipeline.lake.files).changed().keys() == {"_state/periods", "_state/usage_events_ledger"}
+
+
 def test_what_has_no_rows_any_more_is_not_missing(lake: tuple[Pipeline, Path]) -> None:
     pipeline, root = lake
     table = "gold/org_daily_usage_by_service"

@@ -85,6 +85,18 @@ class LakeFolder:
             raise self._damaged(f"{STORED}.json")
         return found or {}
 
+    def changed_documents(self) -> list[str]:
+        """The paths of the state documents whose text is not as the last transaction left it."""
+
+        def is_changed(path: str, digest: str) -> bool:
+            try:
+                text = self.files.read_text(f"{path}.json")
+            except ValueError:  # it is no text
+                return True
+            return text is not None and text_hash(text) != digest
+
+        return [path for path, digest in self.stored_documents().items() if digest and is_changed(path, digest)]
+
     def state(self, path: str, default: Any) -> Any:
         """The JSON value of a state document, or `default` if the document was never stored.
 

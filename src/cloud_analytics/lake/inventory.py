@@ -99,12 +99,15 @@ def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] | None = N
 
 
 def changed_for_readers(files: ReadableFiles, chosen: Callable[[str], bool]) -> dict[str, dict[str, bool]]:
-    """`changed_by_others` for a reader beside writers: what it finds twice while the inventory stays the same."""
+    """`changed_by_others` for a reader beside writers: what it finds twice while the inventory stays the same.
+
+    A state document that is not as the last transaction left it is in the result, too: as a table of one partition.
+    """
     before = None
     for _ in range(_LOOKS):
         await_commit(files)
         lake = LakeFolder(files)
-        found = changed_by_others(lake, chosen)
+        found = {**changed_by_others(lake, chosen), **{path: {"": True} for path in lake.changed_documents()}}
         now = found, lake.state(INVENTORY.path, None)
         if not found or now == before:
             return found
