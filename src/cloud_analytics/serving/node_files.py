@@ -57,8 +57,6 @@ class NodeFiles:
             self._expect_own_path(str(self.home))
             self.home.mkdir(0o700, parents=True, exist_ok=True)
             yield
-        except TimeoutError:  # not a failed write
-            raise
         except OSError as error:
             raise UsageError(
                 f"the embedded Cassandra node cannot write to {error.filename or self.home} ({error.strerror}):"
