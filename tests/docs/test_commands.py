@@ -58,7 +58,8 @@ UNTRIED = {
     "cloud-analytics serve --serving astra --dry-run",
     "cloud-analytics serve --serving astra",
     "cloud-analytics query daily-costs --org ORG --serving astra",
-    "sudo python3 -m pip install 'pydantic>=2.7,<3' PyYAML click rich 'pandas<3' pyarrow cassandra-driver",
+    "sudo python3 -m pip install 'pydantic>=2.7,<3' PyYAML click rich 'pandas<3' pyarrow cassandra-driver duckdb"
+    " fsspec",
     "spark-submit --deploy-mode client --py-files s3://…/cloud_analytics-0.1.0-py3-none-any.whl s3://…/main.py"
     " run --serving none --landing s3://… --lake s3://…",
     "gcloud dataproc jobs submit pyspark main.py --py-files=cloud_analytics-….whl"
