@@ -198,7 +198,7 @@ def test_make_test_collects_this_test() -> None:
         calls = [line.split("/bin/", 1)[1] for line in shown.splitlines() if "/bin/" in line][-5:]
         assert calls[:4] == ["ruff check .", "ruff format --check --quiet .", "lint-imports", "mypy"]
         assert calls[4].replace('"', "'") == " ".join(
-            ["python -m pytest", *(["-m 'not slow' -n 2 --dist loadfile"] if selected else [])]
+            ["python -m pytest", *(["-m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder"] if selected else [])]
         )
         collect = [sys.executable, "-m", "pytest", *selected, "--collect-only", "-p", "no:cacheprovider", __file__]
         done = subprocess.run(collect, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
