@@ -90,6 +90,8 @@ def test_readers_are_told_of_a_state_document_of_another_time(lake: tuple[Pipeli
     assert LakeReader(pipeline.lake.files).changed() == {"_state/periods": "its files"}
     (root / "_state/usage_events_ledger.json").write_bytes(b"\xff" + before.encode())
     assert LakeReader(pipeline.lake.files).changed().keys() == {"_state/periods", "_state/usage_events_ledger"}
+    with pytest.raises(PipelineError, match=r"_state/\w+\.json is .*: restore the lake"):
+        pipeline.run()
 
 
 def test_what_has_no_rows_any_more_is_not_missing(lake: tuple[Pipeline, Path]) -> None:

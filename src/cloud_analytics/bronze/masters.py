@@ -54,8 +54,8 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
     known = {source: ledger.master_files(lake, source) for source in MASTERS}
     _report_what_left(lake, files.root, found, known)
     stale = {source: here for source, here in found.items() if here and changes(known[source], here)}
-    listed_files = [info for here in stale.values() for info in here.values()]
-    contents = read_masters(files, listed_files, settings.max_line_bytes)
+    here_now = (info for here in stale.values() for info in here.values())
+    contents = read_masters(files, here_now, settings.max_line_bytes)
     parsed = {
         source: parse_master(here, contents, config.sources[source], known[source], settings.max_line_bytes)
         for source, here in stale.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import replace
 
 from cloud_analytics.engine import staging
@@ -38,10 +38,8 @@ def expect_whole(lake: Lake, chosen: Callable[[str], bool] | None = None) -> Non
 
     Tables that are built from the remaining files would be wrong.
     """
-    found = changed_by_others(lake, chosen)
-    _refuse_bronze(found)
-    for path in found.keys() & _ours():
-        changed = f"others changed {path}, {told(found[path])}"
+    for path, folders in _changed(lake, chosen).items():
+        changed = f"others changed {path}, {told(folders)}"
         raise PipelineError(f"{changed}: `cloud-analytics run` (or `reconcile`) builds that again from Bronze")
 
 
@@ -52,9 +50,7 @@ def forget_lost(lake: Lake) -> None:
     warning for each table that others changed. PipelineError if others changed data that cannot be built again: files
     of Bronze, or Gold's rows of months that finance has closed.
     """
-    found = changed_by_others(lake)
-    _refuse_bronze(found)
-    changed = {path: found[path] for path in found.keys() & _ours()}
+    changed = _changed(lake)
     if not changed:
         return
     lost = _lost(lake, changed)
@@ -83,6 +79,13 @@ def _ours() -> set[str]:
     return {*rest, *(table.path for table in _tables())}
 
 
+def _changed(lake: Lake, chosen: Callable[[str], bool] | None = None) -> _Changed:
+    """What others changed of the tables that are built from Bronze. PipelineError if they changed Bronze itself."""
+    found = changed_by_others(lake, chosen)
+    _refuse_bronze(found)
+    return {path: found[path] for path in found.keys() & _ours()}
+
+
 def _lost(lake: Lake, changed: _Changed) -> _Lost:
     """The partitions to build again, from those that others changed."""
     lost = {path: {*changed.get(path, ())} for path in _ours()}
@@ -91,7 +94,7 @@ def _lost(lake: Lake, changed: _Changed) -> _Lost:
             lost[table.path] = {""}
     if any(any(folders.values()) for folders in changed.values()):
         # Some files are of another time, as after a backup of only a part. Files of equal length may be so as well.
-        for path, folders in _of_another_time(lake, _tables(), lake.load(built.TABLES)).items():
+        for path, folders in _of_another_time(lake).items():
             lost[path] |= folders
     days = {*changed.get(SILVER_EVENTS.path, ()), *changed.get(QUARANTINED_EVENTS.path, ())}
     if any(any(changed.get(path, {}).values()) for path in (SILVER_EVENTS.path, QUARANTINED_EVENTS.path)):
@@ -152,9 +155,10 @@ def _refuse_bronze(changed: _Changed) -> None:
             _refuse(path, folders.keys() & {_TIMELESS})
 
 
-def _of_another_time(lake: Lake, tables: Sequence[Table], states: States) -> dict[str, set[str]]:
+def _of_another_time(lake: Lake) -> dict[str, set[str]]:
     """Path of a table → the folders of its partitions whose rows differ from the rows that were built."""
-    built_once = [table for table in tables if states.get(table.path)]
+    states = lake.load(built.TABLES)
+    built_once = [table for table in _tables() if states.get(table.path)]
     found = staging.contents(lake, [Staged(table, table.path) for table in built_once])
     return {
         table.path: {

@@ -85,13 +85,20 @@ class LakeFolder:
             raise self._damaged(f"{STORED}.json")
         return found or {}
 
+    def text(self, path: str) -> str | None:
+        """The text of a state document; None if there is no document. PipelineError if it is no text."""
+        try:
+            return self.files.read_text(f"{path}.json")
+        except ValueError:
+            raise self._damaged(f"{path}.json") from None
+
     def changed_documents(self) -> list[str]:
         """The paths of the state documents whose text is not as the last transaction left it."""
 
         def is_changed(path: str, digest: str) -> bool:
             try:
-                text = self.files.read_text(f"{path}.json")
-            except ValueError:  # it is no text
+                text = self.text(path)
+            except PipelineError:
                 return True
             return text is not None and text_hash(text) != digest
 
@@ -105,7 +112,7 @@ class LakeFolder:
         """
         if path not in self._documents:
             try:
-                text = self.files.read_text(f"{path}.json")
+                text = self.text(path)
                 found = default if text is None else json_value(text)
             except ValueError:
                 raise self._damaged(f"{path}.json") from None

@@ -404,7 +404,7 @@ class Lake(LakeFolder):
         if not stored and self.state(INVENTORY.path, None) is not None:  # both came with the same version
             raise self._deleted(STORED)
         for path, digest in stored.items():
-            text = self.files.read_text(f"{path}.json")
+            text = self.text(path)
             if text is None:
                 raise self._deleted(path)
             if digest:

@@ -22,6 +22,7 @@ _CONFIG = ("host", "port", "keyStorePassword", "trustStorePassword")
 _LARGEST = 2**20  # bytes, for the archive and for its unpacked files; a real bundle has about 20 KB
 _KINDS = {ZIP_STORED, ZIP_DEFLATED}
 _MEMBER = re.compile(r"[\w. -]{1,100}")
+_TOO_MUCH = f"more than {_LARGEST >> 20} MiB or is packed otherwise, and is no bundle"
 _NEW = "download a new one from the Astra console"
 
 
@@ -33,10 +34,8 @@ def bundle_problems(path: Path, now: datetime | None = None) -> list[str]:
         files = _members(path)
     except (BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:  # RuntimeError: it is encrypted
         return [f"{path} is no zip archive ({error}): {_NEW}"]
-    if files is None:
-        return [f"{path} holds more than {_LARGEST >> 20} MiB or is packed otherwise, and is no bundle: {_NEW}"]
     if isinstance(files, str):
-        return [f"{path} holds {printable(files[:80])}, which no bundle does: {_NEW}"]
+        return [f"{path} holds {files}: {_NEW}"]
     missing = [name for name in MEMBERS if name not in files]
     if missing:
         return [f"{path} lacks {', '.join(missing)}: {_NEW}, as it is, not unpacked and packed again"]
@@ -46,22 +45,20 @@ def bundle_problems(path: Path, now: datetime | None = None) -> list[str]:
     ]
 
 
-def _members(path: Path) -> dict[str, bytes] | str | None:
-    """The files that both drivers read; None if the archive is too large or its compression is not one of `_KINDS`.
-
-    If a member's name is not the name of a plain file (a folder, a path), returns that name instead.
+def _members(path: Path) -> dict[str, bytes] | str:
+    """The files that both drivers read, or what the archive holds that no bundle does, in words.
 
     The sizes noted in an archive may be false. For the methods in `_KINDS` Python unpacks no more bytes than requested.
     """
     if path.stat().st_size > _LARGEST:
-        return None
+        return _TOO_MUCH
     with ZipFile(path) as archive:
         found = archive.infolist()  # the Python driver unpacks them all
         strange = next((info.filename for info in found if not _MEMBER.fullmatch(info.filename)), None)
         if strange is not None:
-            return strange
+            return f"{printable(strange[:80])}, which no bundle does"
         if sum(info.file_size for info in found) > _LARGEST or {info.compress_type for info in found} - _KINDS:
-            return None
+            return _TOO_MUCH
         files = {}
         for name in set(MEMBERS).intersection(archive.namelist()):
             with archive.open(name) as member:

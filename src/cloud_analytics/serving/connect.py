@@ -16,8 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pydantic import TypeAdapter, ValidationError
+
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError, StoreUnavailable, UsageError
-from cloud_analytics.untrusted import json_value
 
 if TYPE_CHECKING:  # the driver takes 0.2 s to import, so only functions that connect import it
     import ssl
@@ -268,6 +269,22 @@ def _metadata_service_error(doing: str, error: Exception) -> CloudAnalyticsError
     return PipelineError(f"{doing}: {_line(error)}")
 
 
+@dataclass(frozen=True)
+class _Contact:
+    """What the driver reads of a metadata service's answer."""
+
+    local_dc: str
+    sni_proxy_address: str
+    contact_points: list[str]
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    """The answer of a metadata service."""
+
+    contact_info: _Contact
+
+
 def _metadata(url: str, **options: Any) -> SimpleNamespace:
     """The answer of a metadata service, read whole. Replaces the driver's `urlopen`.
 
@@ -282,12 +299,10 @@ def _metadata(url: str, **options: Any) -> SimpleNamespace:
             body += part
             if time.monotonic() > until:
                 raise TimeoutError(f"no whole answer in {CONNECT_TIMEOUT:.0f} s")
-    found = json_value(body.decode()) if len(body) < _MOST_METADATA else None
-    contact = found.get("contact_info") if isinstance(found, dict) else None
-    names = [contact.get(name) for name in ("local_dc", "sni_proxy_address")] if isinstance(contact, dict) else [None]
-    points = contact.get("contact_points") if isinstance(contact, dict) else None
-    if not (isinstance(points, list) and all(isinstance(text, str) for text in (*names, *points))):
-        raise ValueError("its metadata service does not say where the database is")
+    try:
+        TypeAdapter(_Metadata).validate_json(body)
+    except ValidationError:
+        raise ValueError("its metadata service does not say where the database is") from None
     return SimpleNamespace(code=answer.status, read=lambda: body)
 
 
