@@ -165,11 +165,16 @@ def test_two_that_come_at_once_do_not_both_write(spark: SparkSession, lake: Lake
 def test_one_that_holds_by_turns_is_waited_for(spark: SparkSession, lake: Lake) -> None:
     turns = Lease(file_system(spark, lake.root), "writer", "writing", by_turns=True, beat=0.3, patience=60)
     other = Lease(file_system(spark, lake.root), "writer", "writing", beat=0.3, patience=60)
+    ending = threading.Event()
+
+    def end() -> None:
+        ending.set()
+        turns.__exit__(None, None, None)
+
     turns.__enter__()
-    ending = threading.Timer(3, turns.__exit__, (None, None, None))
-    ending.start()
+    threading.Timer(3, end).start()
     with other:
-        assert not ending.is_alive()
+        assert ending.is_set()
 
 
 @pytest.fixture(scope="module")
