@@ -180,7 +180,7 @@ def test_one_that_holds_by_turns_is_waited_for(spark: SparkSession, lake: Lake) 
 @pytest.fixture(scope="module")
 def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("landing")
-    generate(folder, GeneratorSettings(events=80, days=2, orgs=1, resources=2, users=2, files=2))
+    generate(folder, GeneratorSettings(events=80, days=2, orgs=1, files=2))
     return folder
 
 

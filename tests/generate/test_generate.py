@@ -529,7 +529,7 @@ def test_any_size_gives_exactly_the_events_asked_for(tmp_path: Path, events: int
 
 def test_sizes_scale_with_orgs_and_events() -> None:
     large = GeneratorSettings(events=10_000_000, orgs=200)
-    assert (large.resource_count, large.user_count, large.file_count) == (1_000, 2_000, 200)
+    assert (large.resources, large.users, large.file_count) == (1_000, 2_000, 200)
     assert GeneratorSettings(events=1_000).file_count == 2
     assert GeneratorSettings(files=3).file_count == 3
 
@@ -540,7 +540,7 @@ def test_sizes_scale_with_orgs_and_events() -> None:
         ({"events": 0}, "events must be at least 1, not 0"),
         ({"days": 0}, "days must be at least 1"),
         ({"orgs": -1}, "orgs must be at least 1"),
-        ({"resources": 0}, "resources must be at least 1"),
+        ({"files": 0}, "files must be at least 1"),
         ({"events": 5, "files": 6}, r"files \(6\) cannot be more than events \(5\)"),
         ({"events": 3_000_000_000}, "events must be at most"),
         ({"start_date": date(1999, 1, 1)}, "start_date must be 2001-01-01 or later"),

@@ -77,7 +77,7 @@ class EventStream:
     ) -> None:
         rng = self._rng = topic_random(settings.seed, "events")
         self._settings, self._calendar, self._truth, self._resources = settings, calendar, truth, resources
-        self._effects, self._first_v2_day = effects, settings.v1_day_count
+        self._effects, self._first_v2_day = effects, settings.v1_days
         self._endings = endings(topic_random(settings.seed, "event-ids"))
         self._remaining = list(calendar.counts)
         self._dates = [date.isoformat() for date in settings.dates]

@@ -63,9 +63,7 @@ class Masters:
         self.org_ids = list(islice(master_keys(settings.seed, "org"), settings.orgs))
         self.resources = [
             Resource(resource_id, org_id, rng.choices(c.SERVICES, weights=c.SERVICE_WEIGHTS)[0], rng.choice(c.REGIONS))
-            for resource_id, org_id in zip(
-                master_keys(settings.seed, "res"), self._owners(rng, settings.resource_count)
-            )
+            for resource_id, org_id in zip(master_keys(settings.seed, "res"), self._owners(rng, settings.resources))
         ]
 
     def rows(self, source: str) -> Iterator[Row]:
@@ -115,7 +113,7 @@ class Masters:
 
     def _user_rows(self, rng: Random) -> Iterator[Row]:
         ids = master_keys(self._settings.seed, "user")
-        for user_id, org_id in zip(ids, self._owners(rng, self._settings.user_count)):
+        for user_id, org_id in zip(ids, self._owners(rng, self._settings.users)):
             created, login = self._day(rng, 0, 20), self._day(rng, 10)
             never = rng.random() < 0.174
             if login < created and not never:

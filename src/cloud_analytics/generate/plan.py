@@ -42,7 +42,7 @@ class Calendar:
     """
 
     def __init__(self, settings: GeneratorSettings, rng: Random) -> None:
-        days, self.resources = settings.days, settings.resource_count
+        days, self.resources = settings.days, settings.resources
         self.counts = day_counts(settings)
         full = -(-settings.events // days)
         self.active = max(1, min(round(ACTIVE_SHARE * self.resources), full // EVENTS_PER_ACTIVE_DAY))

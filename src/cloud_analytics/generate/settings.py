@@ -19,22 +19,18 @@ HISTORY_DAYS = 60  # the masters begin this long before the first event
 class GeneratorSettings:
     """Size and character of a landing folder. The defaults imitate the reference data; ValueError names a wrong value.
 
-    None means that a number is derived: resources and users from orgs, files from events, v1_days from days. The same
-    settings always give the same bytes. `dirty` adds lines and rows, and changes no ordinary event. The last day should
-    not be in the future: the pipeline quarantines future events, but the truth file does not expect that.
+    The same settings always give the same bytes. `dirty` adds lines and rows, and changes no ordinary event. The last
+    day should not be in the future: the pipeline quarantines future events, but the truth file does not expect that.
     """
 
     events: int = 43_200  # ordinary usage events; `dirty` adds more
     days: int = 60  # calendar days with events
     orgs: int = 80
-    resources: int | None = None
-    users: int | None = None
-    files: int | None = None  # ordinary files of usage events
+    files: int | None = None  # ordinary files of usage events; None: derived from the events
     seed: int = 7
     start_date: date = date(2025, 7, 3)  # UTC date of the first event
     dirty: bool = False  # plant every kind of hostile input that the data contract names
     anomalies: bool = False  # plant labelled anomalies of every kind, not only price spikes
-    v1_days: int | None = None  # first days whose events have schema version 1; derived: a quarter of the days
     dirt_per_kind: int = 3  # lines or rows of each kind of dirt
     anomalies_per_kind: int = 3  # labelled anomalies of each kind; fewer where orgs are too few to keep them apart
     weekly: bool = False  # fewer events on Saturdays and Sundays
@@ -48,7 +44,7 @@ class GeneratorSettings:
 
     def __post_init__(self) -> None:
         """Raise ValueError for the first wrong value, with the setting and what is allowed."""
-        at_least = {"events": 1, "days": 1, "orgs": 1, "resources": 1, "users": 1, "files": 1, "v1_days": 0}
+        at_least = {"events": 1, "days": 1, "orgs": 1, "files": 1}
         at_least |= {"dirt_per_kind": 1, "anomalies_per_kind": 1, "leaks_per_kind": 0}
         for name, least in at_least.items():
             value = getattr(self, name)
@@ -73,14 +69,14 @@ class GeneratorSettings:
         return self.informative or self.billing == "matched"
 
     @property
-    def resource_count(self) -> int:
+    def resources(self) -> int:
         """Number of resources."""
-        return RESOURCES_PER_ORG * self.orgs if self.resources is None else self.resources
+        return RESOURCES_PER_ORG * self.orgs
 
     @property
-    def user_count(self) -> int:
+    def users(self) -> int:
         """Number of users."""
-        return USERS_PER_ORG * self.orgs if self.users is None else self.users
+        return USERS_PER_ORG * self.orgs
 
     @property
     def file_count(self) -> int:
@@ -91,9 +87,9 @@ class GeneratorSettings:
         return max(small, -(-self.events // MAX_EVENTS_PER_FILE))
 
     @property
-    def v1_day_count(self) -> int:
-        """Number of first days with schema version 1."""
-        return self.days // 4 if self.v1_days is None else min(self.v1_days, self.days)
+    def v1_days(self) -> int:
+        """Number of first days whose events have schema version 1."""
+        return self.days // 4
 
     @property
     def dates(self) -> list[date]:
@@ -112,5 +108,5 @@ class GeneratorSettings:
 
     def as_dict(self) -> dict[str, object]:
         """The settings with all derived values, ready for JSON."""
-        derived = {"resources": self.resource_count, "users": self.user_count, "files": self.file_count}
-        return asdict(self) | derived | {"start_date": self.start_date.isoformat(), "v1_days": self.v1_day_count}
+        derived = {"resources": self.resources, "users": self.users, "files": self.file_count, "v1_days": self.v1_days}
+        return asdict(self) | derived | {"start_date": self.start_date.isoformat()}
