@@ -15,7 +15,7 @@ MASTERS = (
     "nps_surveys",
     "marketing_touches",
 )
-
+EVENTS_FOLDER = "usage_events_stream"  # the folder with the files of usage events in a landing folder
 
 # Events are joined with these masters by these keys; a key that several rows share would multiply events.
 _JOINED_BY = {"customers_orgs": "org_id", "resources": "resource_id", "users": "user_id"}

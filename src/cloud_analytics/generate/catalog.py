@@ -49,15 +49,12 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "nps_surveys": ("org_id", "survey_date", "nps_score", "comment"),
     "marketing_touches": ("touch_id", "org_id", "campaign", "channel", "timestamp", "clicked", "converted"),
 }  # fmt: skip
-MASTERS = tuple(COLUMNS)
 
 ANOMALIES = ("usage_spike", "level_shift", "slow_drift", "runaway_resource", "missing_day", "negative_burst")
 PATTERNS = ("weekly_peak",)
 """Patterns have labels, too, but are ordinary for their group: a detector should not flag them."""
 
 BILLING = "billing_monthly"
-EVENTS = "usage_events"  # the source's name in audits
-EVENTS_FOLDER = "usage_events_stream"  # its folder in the landing folder
 
 INDUSTRIES = {
     "Gaming": 12, "Education": 10, "Manufacturing": 10, "Government": 9, "Retail": 9, "Healthcare": 8, "Fintech": 7,

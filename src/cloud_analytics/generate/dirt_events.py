@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from cloud_analytics.config import EVENTS
 from cloud_analytics.generate import catalog as c
 from cloud_analytics.generate.dirt_cases import ACCEPTED, DROP, REJECTED, REPEATED_KEYS, Changes, Raw
 from cloud_analytics.generate.events import carbon_text, clipped_noise
@@ -92,7 +93,7 @@ class EventDirt:
     def _put(self, kind: str, outcome: str, line: str | bytes) -> None:
         """Add a line to an ordinary file, chosen by chance."""
         self.lines[self._rng.randrange(self._settings.file_count)].append(_bytes(line))
-        self._truth.dirt(c.EVENTS, kind, outcome)
+        self._truth.dirt(EVENTS, kind, outcome)
 
     def _changed_fields(self) -> None:
         for case in (*ACCEPTED, *REJECTED):
@@ -156,7 +157,7 @@ class EventDirt:
             copies = [(self._settings.event_file(index), line) for index, line in zip(chosen, lines)]
             for index, line, outcome in zip(chosen, lines, survivor_outcomes(copies)):
                 self.lines[index].append(line)
-                self._truth.dirt(c.EVENTS, kind, outcome)
+                self._truth.dirt(EVENTS, kind, outcome)
         event = self._event()
         self._put("copy_that_is_invalid", SILVER, encode(event))
         self._put("copy_that_is_invalid", "invalid_cost", encode({**event, "cost_usd_increment": None}))
@@ -167,8 +168,8 @@ class EventDirt:
         long = _zip(_lines([_bytes(self._good()) for _ in range(200)]))  # some lines can be read before it ends
         twice = _bytes(self._good())
         self.lines[0].append(twice)  # its copy in the CRLF file ends in \r\n, which is not part of the text
-        self._truth.dirt(c.EVENTS, "file_crlf_copy", SILVER)
-        self._truth.dirt(c.EVENTS, "file_crlf_copy", "duplicate_event")
+        self._truth.dirt(EVENTS, "file_crlf_copy", SILVER)
+        self._truth.dirt(EVENTS, "file_crlf_copy", "duplicate_event")
         crlf = _lines([*good[0:1], b"", *good[1:2], b"  ", bad, twice], b"\r\n")
         zipped_crlf = _zip(BOM + _lines(good[12:14], b"\r\n"))
         members = b"".join(_zip(_lines([line])) for line in good[14:16])
@@ -176,7 +177,7 @@ class EventDirt:
         def put(kind: str, name: str, content: bytes, **outcomes: int) -> None:
             self.files[name] = content
             for outcome, count in outcomes.items():
-                self._truth.dirt(c.EVENTS, kind, outcome, count)
+                self._truth.dirt(EVENTS, kind, outcome, count)
 
         put("file_bom", "events_dirt_bom.jsonl", BOM + _lines([*good[2:4], bad]), silver=2, malformed_json=1)
         put("file_crlf", "events_dirt_crlf.jsonl", crlf, silver=2, malformed_json=1)

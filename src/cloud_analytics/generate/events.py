@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from math import exp, lgamma, log
 from random import Random
 
+from cloud_analytics.config import EVENTS
 from cloud_analytics.generate import catalog as c
 from cloud_analytics.generate.ids import TRIPLES, endings, topic_random
 from cloud_analytics.generate.masters import Resource
@@ -151,8 +152,8 @@ class EventStream:
                 f'"cost_usd_increment": {cost!r}, {self._version(day, resource, value, usual_cost, extra)}}}'
             )
         rejected = planted["negative_cost"]
-        self._truth.row(c.EVENTS, count=size - rejected)
-        self._truth.row(c.EVENTS, "negative_cost", rejected)
+        self._truth.row(EVENTS, count=size - rejected)
+        self._truth.row(EVENTS, "negative_cost", rejected)
         self._truth.planted.update(planted)
         return lines
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloud_analytics.config import EVENTS, MASTERS
 from cloud_analytics.generate import catalog as c
 from cloud_analytics.generate.settings import GeneratorSettings
 
@@ -50,7 +51,7 @@ class Truth:
     def __init__(self, settings: GeneratorSettings) -> None:
         self.settings = settings
         # Source → landing lines or records.
-        self.landing: Counter[str] = Counter({source: 0 for source in (*c.MASTERS, c.EVENTS)})
+        self.landing: Counter[str] = Counter({source: 0 for source in (*MASTERS, EVENTS)})
         # Source → error_type → rows that should be quarantined.
         self.quarantine: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.planted: Counter[str] = Counter()  # kind of oddity in ordinary events and masters → how many

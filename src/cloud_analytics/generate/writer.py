@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cloud_analytics.generate.catalog import BILLING, EVENTS_FOLDER, MASTERS
+from cloud_analytics.config.sources import EVENTS_FOLDER, MASTERS
+from cloud_analytics.generate.catalog import BILLING
 from cloud_analytics.generate.dirt_events import EventDirt
 from cloud_analytics.generate.events import BLOCK, EventStream
 from cloud_analytics.generate.ids import topic_random

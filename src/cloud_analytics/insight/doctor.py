@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cloud_analytics.config import default_conf_dir, load
+from cloud_analytics.config.sources import EVENTS_FOLDER
 from cloud_analytics.errors import CloudAnalyticsError
-from cloud_analytics.generate.catalog import EVENTS_FOLDER
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.environment import jvm_flags, problems
 from cloud_analytics.runtime.jars import cached, folder_of

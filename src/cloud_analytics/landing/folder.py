@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, cast
 
-from cloud_analytics.config import MASTERS
+from cloud_analytics.config.sources import EVENTS_FOLDER, MASTERS
 from cloud_analytics.lake.files import FileInfo, Kind, ReadableFiles
 from cloud_analytics.untrusted import printable
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "usage_events_stream"
+FOLDER = EVENTS_FOLDER
 NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 # Every character that counts as blank space: Unicode's white space and the ASCII separators, as `str.strip` has them.
