@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -570,6 +571,36 @@ def test_a_damaged_node_says_what_to_do_and_reset_does_it(
     assert not node.files.has_data
     assert node.start().port
     assert select(node, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = 'k'") == []
+
+
+class _Killed(BaseException):
+    """Nothing catches it, as nothing catches SIGKILL."""
+
+
+def test_a_reset_that_dies_leaves_no_part_of_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node with some of its files starts, and its identity may be among them: it would lack rows without a word."""
+    home = tmp_path / "_cassandra"
+    table = home / "data" / "data" / "k" / "numbers"
+    table.mkdir(parents=True)
+    for name in ("nb-1-big-Data.db", "nb-2-big-Data.db"):
+        (table / name).touch()
+    files, unlink = NodeFiles(home), os.unlink
+    left = iter([unlink])
+
+    def dies(*path: Any, **options: Any) -> None:
+        delete = next(left, None)
+        if delete is None:
+            raise _Killed
+        delete(*path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", dies)
+        with pytest.raises(_Killed):
+            files.clear()
+    assert not files.has_data
+    (home / "conf").mkdir(exist_ok=True)
+    files.prepare(20_001, 20_002, {})
+    assert not list(home.rglob("*-Data.db"))
 
 
 def test_damage_that_stands_in_the_log_of_the_last_start_is_told_before_the_next_one(tmp_path: Path) -> None:

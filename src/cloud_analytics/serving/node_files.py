@@ -46,6 +46,7 @@ class NodeFiles:
         self.password, self.lock = self.home / "password", self.home / "daemon.lock"
         self.certificate, self._key = self.home / "certificate.pem", self.home / "key.p12"
         self.log, self.output = self.home / "logs" / "system.log", self.home / "logs" / "output.log"
+        self._deleted = self.home / "data.deleted"
         # Both are deleted with the data. `damaged` keeps the log line about damaged files, which the next start may not
         # log again. `secured` exists once nobody but the node's own user can log in.
         self._damage, self.secured = self.home / "data" / "damaged", self.home / "data" / "secured"
@@ -148,11 +149,23 @@ class NodeFiles:
         return "PasswordAuthenticator" in text and str(self._key) in text
 
     def clear(self) -> None:
-        """Delete all files except the locks."""
-        for folder in ("data", "conf", "logs"):
+        """Delete all files except the locks.
+
+        The data leave in one step: a node with a part of its files would start, and would not know what it lacks.
+        """
+        self._delete_waste()
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self.home / "data", self._deleted)
+        self._delete_waste()
+        for folder in ("conf", "logs"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
         for path in (self.password, self.certificate, self._key, self.home / "node.json"):
             path.unlink(missing_ok=True)
+
+    def _delete_waste(self) -> None:
+        """Delete what a killed process left: native libraries, and the data of a deletion that did not end."""
+        for folder in (self.home / "tmp", self._deleted):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def prepare(self, native_port: int, storage_port: int, extra_yaml: Mapping[str, Any]) -> list[str]:
         """Write the files that a start needs. Returns the options of the daemon's JVM."""
@@ -171,7 +184,7 @@ class NodeFiles:
         new = self.kept().get("new", not (self.home / "data" / "data").exists())
         self.keep(native_port=native_port, storage_port=storage_port, pid=None, new=new)
         self._configure(native_port, storage_port, extra_yaml)
-        shutil.rmtree(self.home / "tmp", ignore_errors=True)  # native libraries that a killed process left
+        self._delete_waste()
         triggers = self.home / "tmp" / "triggers"  # emptied at each start: the node would run any jar in it
         triggers.mkdir(parents=True)
         return [
