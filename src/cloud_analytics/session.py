@@ -48,7 +48,10 @@ _DEFAULTS = {
     "spark.scheduler.mode": "FAIR",
     "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
     "spark.sql.streaming.metricsEnabled": "false",
-    "spark.sql.codegen.cache.maxEntries": "400",
+    # A run has some 650 generated classes. A cache of fewer entries compiles them again in each micro-batch.
+    "spark.sql.codegen.cache.maxEntries": "1500",
+    # Spark describes the plan of each query for its UI, and again after each stage. This is the cheapest description.
+    "spark.sql.ui.explainMode": "simple",
     # These texts do not repeat, so Parquet would build a dictionary and then discard it.
     "spark.hadoop.parquet.enable.dictionary#raw": "false",
     "spark.hadoop.parquet.enable.dictionary#event_id": "false",
