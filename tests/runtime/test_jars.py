@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +46,13 @@ def must_not_fetch(_: JarSet, __: Path) -> None:
     raise AssertionError("the cache was complete")
 
 
+def ensure(jar_set: JarSet, download: Callable[[JarSet, Path], None]) -> list[Path]:
+    """`jars.ensure` with another download than that from Maven Central."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jars, "download", download)
+        return jars.ensure(jar_set)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache in a folder with a blank in its name, and a lock of two toy jars."""
@@ -65,9 +72,9 @@ def test_the_first_call_fills_the_cache_and_the_second_only_looks(
     cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "cloud_analytics")
-    first = jars.ensure(TOY, fetch)
+    first = ensure(TOY, fetch)
     monkeypatch.setattr(subprocess, "Popen", must_not_fetch)
-    second = jars.ensure(TOY, must_not_fetch)
+    second = ensure(TOY, must_not_fetch)
     assert first == second
     assert {path.name: path.read_bytes() for path in first} == CONTENTS
     assert len(caplog.messages) == 1
@@ -77,20 +84,20 @@ def test_the_first_call_fills_the_cache_and_the_second_only_looks(
 
 @pytest.mark.parametrize("harm", ["truncate", "delete", "delete everything"])
 def test_a_damaged_cache_is_filled_again(cache: Path, harm: str) -> None:
-    found = jars.ensure(TOY, fetch)
+    found = ensure(TOY, fetch)
     if harm == "truncate":
         found[0].write_bytes(b"fir")
     elif harm == "delete":
         found[1].unlink()
     else:
         shutil.rmtree(cache)
-    assert {path.name: path.read_bytes() for path in jars.ensure(TOY, fetch)} == CONTENTS
+    assert {path.name: path.read_bytes() for path in ensure(TOY, fetch)} == CONTENTS
     assert names(cache) == {f"toy-{TOY.digest()}"}
 
 
 def test_what_a_killed_process_left_is_removed(cache: Path) -> None:
     (cache / "jars" / ".toy-abandoned.part").mkdir(parents=True)
-    jars.ensure(TOY, fetch)
+    ensure(TOY, fetch)
     assert names(cache) == {f"toy-{TOY.digest()}"}
 
 
@@ -100,7 +107,7 @@ def test_a_jar_with_other_bytes_is_refused(cache: Path) -> None:
         (folder / "alpha-1.0.jar").write_bytes(b"forge")
 
     with pytest.raises(UsageError, match=r"alpha-1\.0\.jar .*SHA-256 differs"):
-        jars.ensure(TOY, forged)
+        ensure(TOY, forged)
     assert names(cache) == set()
 
 
@@ -109,14 +116,14 @@ def test_a_failed_download_is_one_line_and_leaves_nothing(cache: Path) -> None:
         raise DownloadError("no address for repo1.maven.org")
 
     with pytest.raises(UsageError) as failure:
-        jars.ensure(TOY, offline)
+        ensure(TOY, offline)
     message = str(failure.value)
     assert "\n" not in message
     assert "two toys" in message
     assert "no address for repo1.maven.org" in message
     assert "make setup" in message
     assert names(cache) == set()
-    jars.ensure(TOY, fetch)
+    ensure(TOY, fetch)
 
 
 def test_a_cache_that_cannot_be_written_says_which_variable_to_set(
@@ -125,7 +132,7 @@ def test_a_cache_that_cannot_be_written_says_which_variable_to_set(
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "file"))
     with pytest.raises(UsageError, match="set CLOUD_ANALYTICS_CACHE"):
-        jars.ensure(TOY, fetch)
+        ensure(TOY, fetch)
 
 
 def _ensure_slowly(locks: str, log: str) -> None:
@@ -138,7 +145,7 @@ def _ensure_slowly(locks: str, log: str) -> None:
         fetch(jar_set, folder)
 
     lock._FOLDER = Path(locks)
-    assert len(jars.ensure(TOY, slow)) == 2
+    assert len(ensure(TOY, slow)) == 2
 
 
 def test_of_several_processes_one_downloads(cache: Path, tmp_path: Path) -> None:
@@ -221,17 +228,17 @@ def test_a_jar_that_is_not_there_is_told_at_once(cache: Path, central: Path) -> 
 
 
 def test_a_jar_that_was_altered_is_never_put_on_a_class_path(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (alpha, _) = jars.ensure(TOY, fetch)
+    (alpha, _) = ensure(TOY, fetch)
     before = alpha.stat()
     alpha.write_bytes(b"FIRST")  # the same size
     os.utime(alpha, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert jars.cached(TOY) is None
-    assert {path.name: path.read_bytes() for path in jars.ensure(TOY, fetch)} == CONTENTS
+    assert {path.name: path.read_bytes() for path in ensure(TOY, fetch)} == CONTENTS
     assert "not the one that was locked" in caplog.text
 
 
 def test_what_was_verified_is_not_read_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = jars.ensure(TOY, fetch)
+    found = ensure(TOY, fetch)
     monkeypatch.setattr(LockedJar, "matches", must_not_fetch)
     assert jars.cached(TOY) == found
 
@@ -240,7 +247,7 @@ def test_what_was_verified_is_not_read_again(cache: Path, monkeypatch: pytest.Mo
 def test_the_cache_is_writable_by_its_owner_alone(cache: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        jars.ensure(TOY, fetch)
+        ensure(TOY, fetch)
         assert jars.cached(TOY) is not None
     finally:
         os.umask(before)
@@ -252,7 +259,7 @@ def test_the_cache_is_writable_by_its_owner_alone(cache: Path, umask: int) -> No
 @pytest.mark.parametrize("loose", ["folder", "jar", "note"])
 def test_what_others_altered_is_fetched_again(cache: Path, loose: str) -> None:
     """A cache of an older version: who altered a jar could write its size and times into the note as well."""
-    (alpha, _) = jars.ensure(TOY, fetch)
+    (alpha, _) = ensure(TOY, fetch)
     note = alpha.with_name(".verified.json")
     {"folder": alpha.parent, "jar": alpha, "note": note}[loose].chmod(0o777)
     alpha.write_bytes(b"FIRST")
@@ -260,18 +267,18 @@ def test_what_others_altered_is_fetched_again(cache: Path, loose: str) -> None:
     times = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     note.write_text(json.dumps({**json.loads(note.read_text()), alpha.name: times}))
     assert jars.cached(TOY) is None
-    jars.ensure(TOY, fetch)
+    ensure(TOY, fetch)
     assert alpha.read_bytes() == b"first"
     assert not alpha.parent.stat().st_mode & 0o022
 
 
 def test_a_cache_that_an_older_version_left_open_is_closed_and_not_fetched_again(cache: Path) -> None:
-    (alpha, _) = jars.ensure(TOY, fetch)
+    (alpha, _) = ensure(TOY, fetch)
     made = [cache, *cache.rglob("*")]
     for path in made:
         path.chmod(0o777)
     opened = alpha.open("r+b")  # by somebody who may have done so while he could
-    assert jars.ensure(TOY, must_not_fetch)[0] == alpha
+    assert ensure(TOY, must_not_fetch)[0] == alpha
     with opened:
         opened.write(b"FIRST")
     assert alpha.read_bytes() == b"first"
@@ -287,12 +294,12 @@ def test_a_cache_that_another_user_can_exchange_is_refused(
 ) -> None:
     """Java opens a jar after it was verified: he had the time between to put another one in its place."""
     monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "home" / "cache"))
-    jars.ensure(TOY, fetch)
+    ensure(TOY, fetch)
     if by_link:
         (tmp_path / "link").symlink_to("home")
         monkeypatch.setenv("CLOUD_ANALYTICS_CACHE", str(tmp_path / "link" / "cache"))
     os.chown(tmp_path / above, 12345, 12345)
-    for look in (jars.cached, partial(jars.ensure, fetch=must_not_fetch)):
+    for look in (jars.cached, partial(ensure, download=must_not_fetch)):
         with pytest.raises(UsageError, match=f"{above} belongs to another user.*set CLOUD_ANALYTICS_CACHE") as told:
             look(TOY)
         assert "\n" not in str(told.value)
@@ -300,10 +307,10 @@ def test_a_cache_that_another_user_can_exchange_is_refused(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 def test_jars_of_another_user_are_copied_before_they_are_verified(cache: Path) -> None:
-    (alpha, beta) = jars.ensure(TOY, fetch)
+    (alpha, beta) = ensure(TOY, fetch)
     for theirs in (alpha, alpha.parent):
         os.chown(theirs, 12345, 12345)
-        assert jars.ensure(TOY, must_not_fetch) == [alpha, beta]
+        assert ensure(TOY, must_not_fetch) == [alpha, beta]
         assert {path.stat().st_uid for path in (alpha, alpha.parent)} == {0}
 
 
@@ -316,17 +323,17 @@ def test_a_cache_may_lie_in_a_folder_such_as_tmp_but_in_no_other_that_all_may_wr
     (tmp_path / "shared").chmod(mode)
     told = pytest.raises(UsageError, match="others can write to .*shared, .*`chmod go-w .*shared`, or set CLOUD_")
     with told if refused else nullcontext():
-        jars.ensure(TOY, fetch)
+        ensure(TOY, fetch)
 
 
 def test_where_others_can_write_nothing_is_written(cache: Path, tmp_path: Path) -> None:
     """They could have put a link where the note will be written."""
-    (alpha, _) = jars.ensure(TOY, fetch)
+    (alpha, _) = ensure(TOY, fetch)
     alpha.parent.chmod(0o777)
     note, victim = alpha.with_name(".verified.json"), tmp_path / "victim"
     note.unlink()
     note.with_name(f"{note.name}.{os.getpid()}").symlink_to(victim)
-    jars.ensure(TOY, must_not_fetch)
+    ensure(TOY, must_not_fetch)
     assert note.is_file()
     assert not victim.exists()
 

@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -34,8 +34,6 @@ from cloud_analytics.runtime.lock import S3A, JarSet, LockedJar
 from cloud_analytics.trust import trusted_users
 
 logger = logging.getLogger(__name__)
-
-Fetch = Callable[[JarSet, Path], None]
 
 _CENTRAL = "https://repo1.maven.org/maven2"
 _AT_ONCE, _TIMEOUT = 8, 30.0
@@ -147,7 +145,7 @@ def _remember(folder: Path, found: dict[str, list[int]]) -> None:
     aside.replace(folder / _VERIFIED)
 
 
-def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
+def ensure(jar_set: JarSet) -> list[Path]:
     """The paths of a set, which is downloaded if the cache lacks it. If several processes need it, one downloads it.
 
     UsageError if there is no network, or if the cache is not writable or is writable by others.
@@ -161,7 +159,7 @@ def ensure(jar_set: JarSet, fetch: Fetch | None = None) -> list[Path]:
         with FileLock(folder.parent / f".{jar_set.name}.lock"):
             found = cached(jar_set)
             if found is None:
-                _fill(jar_set, folder, fetch or download)
+                _fill(jar_set, folder)
                 found = cached(jar_set)
     except OSError as error:
         raise UsageError(
@@ -182,7 +180,7 @@ def _make(folder: Path) -> None:
         folder.mkdir(0o755, exist_ok=True)
 
 
-def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
+def _fill(jar_set: JarSet, folder: Path) -> None:
     """Copy or download a set, check it and rename it. The lock is held, so any `.part` folder is of a dead process."""
     for abandoned in folder.parent.glob(f".{jar_set.name}-*.part"):
         shutil.rmtree(abandoned, ignore_errors=True)
@@ -192,7 +190,7 @@ def _fill(jar_set: JarSet, folder: Path, fetch: Fetch) -> None:
         try:
             if not _copied(jars, folder, aside):
                 _tell(jar_set, folder)
-                fetch(jar_set, aside)
+                download(jar_set, aside)
         except DownloadError as error:
             raise UsageError(
                 f"cannot download {jar_set.title} from Maven Central ({error}): run `make setup` where there is a"
