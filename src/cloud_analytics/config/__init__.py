@@ -57,9 +57,8 @@ class Config(Section):
 
         It leaves out conf/pipeline.yaml except `fx`, the messages of rules, and the sections `focus` and `budgets`.
         """
-        decisive = self.model_dump(mode="json", exclude={"rules", "focus", "budgets"})
+        decisive = self.model_dump(mode="json", exclude={"focus", "budgets"})
         decisive["pipeline"] = {"fx": decisive["pipeline"]["fx"]}
-        decisive["rules"] = self.rules.without_messages()
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -57,7 +57,7 @@ class Rule(Section):
     when: str | None = Field(None, min_length=1)
     check: str | None = None
     column: str | None = None
-    message: str = Field(min_length=1)
+    message: str = Field(min_length=1, exclude=True)  # wording: no verdict depends on it
 
     @model_validator(mode="after")
     def _is_whole(self) -> Rule:
@@ -91,13 +91,6 @@ class RuleBook(RootModel[dict[str, list[Rule]]]):
             each = CHECKS.get(rule.check or "", False)
             rules += [rule.of_column(column) for column in vocabularies] if each else [rule]
         return sorted(rules, key=lambda rule: rule.check == "copies")
-
-    def without_messages(self) -> dict[str, Any]:
-        """Everything on which verdicts depend: all but the messages."""
-        return {
-            group: [rule.model_dump(mode="json", exclude={"message"}) for rule in rules]
-            for group, rules in self.root.items()
-        }
 
 
 def inconsistencies(raw: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
