@@ -37,7 +37,7 @@ class Config(Section):
     pipeline: PipelineSettings
     taxonomy: Taxonomy
     anomalies: AnomalySettings
-    sources: dict[str, SourceContract]
+    sources: Sources
     rules: RuleBook
     focus: FocusSettings
     budgets: Budgets = Budgets()
@@ -93,15 +93,14 @@ def load(conf_dir: Path | None = None) -> Config:
     for name, field in Config.model_fields.items():
         raw = read_yaml(folder / f"{name}.yaml", problems)
         if raw is not None:
-            model: Any = Sources if name == "sources" else field.annotation
-            parts[name] = validated(model, raw, f"{name}.yaml", problems)
+            parts[name] = validated(field.rebuild_annotation(), raw, f"{name}.yaml", problems)
             if name == "rules":
                 problems += [f"rules.yaml: {problem}" for problem in inconsistencies(raw, MASTERS)]
     focus, taxonomy, sources, budgets = (parts.get(name) for name in ("focus", "taxonomy", "sources", "budgets"))
     if focus and taxonomy:
         problems += [f"focus.yaml: {problem}" for problem in focus.unknown_words(taxonomy)]
     if budgets and sources:
-        tiers = sources.root["customers_orgs"].vocabularies.get("plan_tier", [])
+        tiers = sources["customers_orgs"].vocabularies.get("plan_tier", [])
         problems += [
             f"budgets.yaml: plan_tiers.{tier}: expected one of {', '.join(tiers)}"
             for tier in budgets.plan_tiers
@@ -109,4 +108,4 @@ def load(conf_dir: Path | None = None) -> Config:
         ]
     if problems:
         raise ConfigError(problems)
-    return Config(**{**parts, "sources": parts["sources"].root})
+    return Config(**parts)

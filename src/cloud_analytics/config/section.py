@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # importlib.resources.abc since Python 3.11; this module loses it in 3.14
@@ -103,10 +103,10 @@ def read_yaml(path: Path | Traversable, problems: list[str]) -> dict[str, Any] |
     return None
 
 
-def validated(model: type[BaseModel], raw: Any, file: str, problems: list[str]) -> Any:
-    """`raw` as the model; if it is not valid, add an entry per wrong key to `problems` and return None."""
+def validated(kind: Any, raw: Any, file: str, problems: list[str]) -> Any:
+    """`raw` as this type; if it is not valid, add an entry per wrong key to `problems` and return None."""
     try:
-        return model.model_validate(raw)
+        return TypeAdapter(kind).validate_python(raw)
     except ValidationError as error:
         for item in error.errors():
             key = ".".join(_named(raw, item["loc"]))

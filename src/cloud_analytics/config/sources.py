@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, RootModel, model_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
 
 from cloud_analytics.config.section import Section
 
@@ -36,20 +38,20 @@ class SourceContract(Section):
         return self
 
 
-class Sources(RootModel[dict[str, SourceContract]]):
-    """conf/sources.yaml: the contract of every master, by its name."""
+def _all_masters(sources: dict[str, SourceContract]) -> dict[str, SourceContract]:
+    problems = [
+        f"{name}: " + ("is missing" if name in MASTERS else f"allowed are {', '.join(MASTERS)}")
+        for name in sorted(set(MASTERS) ^ set(sources))
+    ]
+    problems += [
+        f"{name}.key: expected {key} alone, by which events are joined"
+        for name, key in _JOINED_BY.items()
+        if name in sources and sources[name].key != [key]
+    ]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return sources
 
-    @model_validator(mode="after")
-    def _all_masters(self) -> Sources:
-        problems = [
-            f"{name}: " + ("is missing" if name in MASTERS else f"allowed are {', '.join(MASTERS)}")
-            for name in sorted(set(MASTERS) ^ set(self.root))
-        ]
-        problems += [
-            f"{name}.key: expected {key} alone, by which events are joined"
-            for name, key in _JOINED_BY.items()
-            if name in self.root and self.root[name].key != [key]
-        ]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+
+Sources = Annotated[dict[str, SourceContract], AfterValidator(_all_masters)]
+"""conf/sources.yaml: the contract of every master, by its name."""
