@@ -1,11 +1,14 @@
-"""Reads dates that users type."""
+"""Reads dates and durations that users type."""
 
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 from cloud_analytics.errors import UsageError
+
+_LONGEST = timedelta(36_500)  # Spark and DuckDB count microseconds, in which a much longer duration would not fit
+_DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day)s?\s*$")
 
 
 def calendar_day(option: str, text: str) -> date:
@@ -16,3 +19,14 @@ def calendar_day(option: str, text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{option} {text!r}: expected a date YYYY-MM-DD of the calendar") from None
+
+
+def parse_duration(text: str) -> timedelta:
+    """Convert a text such as `2 hours` to a timedelta. Raises ValueError, which says what is allowed."""
+    match = _DURATION.match(text)
+    if not match:
+        raise ValueError("expected a duration such as '30 seconds', '15 minutes', '2 hours' or '1 day'")
+    number, unit = int(match.group(1)), timedelta(**{match.group(2) + "s": 1})
+    if number > _LONGEST // unit:
+        raise ValueError(f"expected at most {_LONGEST.days} days")
+    return number * unit

@@ -12,6 +12,7 @@ from cloud_analytics.cli.manners import Command, command, emit, say
 from cloud_analytics.cli.options import Places, console, open_pipeline, options, print_table
 from cloud_analytics.cli.quality import audit_line, audit_pipeline, print_audit
 from cloud_analytics.cli.signals import asked_to_stop
+from cloud_analytics.days import parse_duration
 from cloud_analytics.errors import UsageError
 
 if TYPE_CHECKING:
@@ -154,8 +155,6 @@ def serve(places: Places, check: bool, dry_run: bool, schema: bool, take_over: b
 @click.option("--trigger", default="30 seconds", show_default=True, help="With --follow: time between micro-batches.")
 def stream(places: Places, follow: bool, trigger: str) -> None:
     """The speed layer: each micro-batch updates Bronze, then its dates in Silver and Gold, then the serving tables."""
-    from cloud_analytics.config.section import parse_duration
-
     try:
         interval = parse_duration(trigger)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The base class of all configuration sections, durations, and the reading of YAML files into sections.
+"""The base class of all configuration sections, types of their values, and the reading of YAML files into sections.
 
 Each problem names its file, its key and what is allowed.
 """
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from cloud_analytics.days import parse_duration
+
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # importlib.resources.abc since Python 3.11; this module loses it in 3.14
 
@@ -26,19 +28,6 @@ SECRET = re.compile(
     re.IGNORECASE,
 )
 """Matches names of settings that may be secret, and the beginning of an Astra token."""
-_LONGEST = timedelta(36_500)  # Spark and DuckDB count microseconds, in which a much longer duration would not fit
-_DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day)s?\s*$")
-
-
-def parse_duration(text: str) -> timedelta:
-    """Convert a text such as `2 hours` to a timedelta. Raises ValueError, which says what is allowed."""
-    match = _DURATION.match(text)
-    if not match:
-        raise ValueError("expected a duration such as '30 seconds', '15 minutes', '2 hours' or '1 day'")
-    number, unit = int(match.group(1)), timedelta(**{match.group(2) + "s": 1})
-    if number > _LONGEST // unit:
-        raise ValueError(f"expected at most {_LONGEST.days} days")
-    return number * unit
 
 
 def _as_duration(value: object) -> timedelta:
