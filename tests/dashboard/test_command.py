@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cloud_analytics.cli import cli
+from cloud_analytics.config.pipeline import is_loopback
 from cloud_analytics.dashboard import server
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import UsageError
@@ -53,7 +54,7 @@ def test_it_warns_of_the_network_elsewhere(tmp_path: Path, answered: list[tuple[
      ("192.168.0.7", False), ("example.org", False)],
 )  # fmt: skip
 def test_loopback_is_recognised(host: str, loopback: bool) -> None:
-    assert server.is_loopback(host) is loopback
+    assert is_loopback(host) is loopback
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:

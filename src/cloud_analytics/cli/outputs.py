@@ -10,6 +10,7 @@ import click
 
 from cloud_analytics.cli.manners import Group, command, emit, progress, say
 from cloud_analytics.cli.options import Places, open_lake, options, spreadsheet_option
+from cloud_analytics.config.pipeline import is_loopback
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime import output
 from cloud_analytics.runtime.temporary import temporary_folder
@@ -88,7 +89,7 @@ def dashboard(places: Places, host: str, port: int) -> None:
                 source.session  # noqa: B018  # connects, so that an error is shown here and not on a page
         except NothingServed as error:
             logger.warning("%s; the pages say so", error)
-        if not server.is_loopback(host):
+        if not is_loopback(host):
             logger.warning("%s is reached over the network, which link and figures cross unencrypted", host)
         say(f"{door.link(host, port)}  (Ctrl-C ends it)")
         server.serve(source, host, port)

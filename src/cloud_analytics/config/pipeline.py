@@ -40,7 +40,8 @@ class FxSettings(Section):
     usd_rate: Literal["identity", "as_billed"] = "identity"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:  # a host name, which may be resolved to any address
@@ -74,7 +75,7 @@ class CassandraSettings(Section):
     @property
     def is_local(self) -> bool:
         """Whether all contact points are on this machine."""
-        return all(map(_is_loopback, self.contact_points))
+        return all(map(is_loopback, self.contact_points))
 
     def strategy(self) -> dict[str, str] | None:
         """The CQL replication options of a keyspace that the package creates; None if it may not create a keyspace."""

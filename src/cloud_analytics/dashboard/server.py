@@ -8,7 +8,6 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 
@@ -20,6 +19,7 @@ from streamlit.web import bootstrap
 from streamlit.web.server.server_util import get_display_address
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cloud_analytics.config.pipeline import is_loopback
 from cloud_analytics.dashboard import door
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.errors import UsageError
@@ -30,14 +30,6 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _APP = Path(__file__).with_name("app.py")
 _LONGEST = 30  # seconds of a connection without a session
 _LARGEST = 1 << 18  # bytes of a websocket message: a session keeps its query string in memory, in several copies
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check(host: str, port: int) -> None:
