@@ -1,4 +1,4 @@
-"""Reads dates and durations that users type."""
+"""Reads dates, months and durations that users type."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def calendar_day(option: str, text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{option} {text!r}: expected a date YYYY-MM-DD of the calendar") from None
+
+
+def check_month(month: str) -> None:
+    """UsageError if the text is not a month (YYYY-MM)."""
+    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
+        raise UsageError(f"{month}: expected a month, YYYY-MM")
 
 
 def parse_duration(text: str) -> timedelta:

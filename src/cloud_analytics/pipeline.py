@@ -14,12 +14,13 @@ from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
+from cloud_analytics.days import check_month
 from cloud_analytics.engine import marts, masters, periods
 from cloud_analytics.engine.lost import expect_whole, expect_whole_bronze, forget_lost, forget_missing
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.built import judged_by
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.periods import Closing, check_month
+from cloud_analytics.lake.periods import Closing
 from cloud_analytics.lake.rows import RowChanges
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import FOLDER, look, tell_passed_over

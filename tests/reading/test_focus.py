@@ -155,7 +155,7 @@ def test_what_could_not_be_written_is_told_and_leaves_nothing(lake: Path, config
     for out, month, told in (
         (folder / "focus.xlsx", None, "the ending says"),
         (folder / "nowhere" / "focus.csv", None, "cannot be written"),
-        (folder / "focus.csv", "2025-13", "expected YYYY-MM"),
+        (folder / "focus.csv", "2025-13", "2025-13: expected a month, YYYY-MM"),
         (folder / "focus.csv", "2025-05", "nothing is billed in 2025-05: there is usage of 2025-07, 2025-08"),
     ):
         with pytest.raises(UsageError, match=told):

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from cloud_analytics.cli.manners import Group, emit
 from cloud_analytics.cli.options import Places, open_lake, open_pipeline, options, print_table
+from cloud_analytics.days import check_month
 
 
 @click.group(cls=Group, examples=("cloud-analytics period list", "cloud-analytics period close 2025-07"))
@@ -23,8 +24,6 @@ def _close(places: Places, month: str) -> None:
     Before that, Silver and Gold are brought up to date. Later data of the month go to Silver, and the differences go to
     gold/restatements; see docs/periods.md.
     """
-    from cloud_analytics.lake.periods import check_month
-
     check_month(month)
     with open_pipeline(places, needs=("lake",)) as pipeline:
         closing = pipeline.close(month)
@@ -37,8 +36,6 @@ def _close(places: Places, month: str) -> None:
 @options("lake", "conf")
 def _reopen(places: Places, month: str) -> None:
     """Reopen the month that was closed last: rebuild its figures and remove its restatements."""
-    from cloud_analytics.lake.periods import check_month
-
     check_month(month)
     with open_pipeline(places, needs=("lake",)) as pipeline:
         gold = pipeline.reopen(month).gold

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.folder import Document, LakeFolder
 
 
@@ -56,9 +54,3 @@ DOCUMENT = Document("_state/periods", Periods)
 def load(lake: LakeFolder) -> Periods:
     """The closed months of a lake."""
     return lake.load(DOCUMENT)
-
-
-def check_month(month: str) -> None:
-    """UsageError if the text is not a month (YYYY-MM)."""
-    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
-        raise UsageError(f"{month}: expected a month, YYYY-MM")

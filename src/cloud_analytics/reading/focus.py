@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from cloud_analytics.config import Config
+from cloud_analytics.days import check_month
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake import periods
 from cloud_analytics.reading.lake import LakeReader
@@ -25,7 +25,6 @@ from cloud_analytics.runtime import output
 from cloud_analytics.untrusted import spreadsheet_text
 
 _QUERY = (files(__package__) / "focus.sql").read_text(encoding="utf-8")
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _WRITERS: dict[str, Callable[[str, pa.Schema], Any]] = {
     ".parquet": pyarrow.parquet.ParquetWriter,
     ".csv": pyarrow.csv.CSVWriter,
@@ -58,8 +57,8 @@ def expect_writable(out: Path, month: str | None, spreadsheet: bool = False) -> 
     if spreadsheet and out.suffix.lower() != ".csv":
         raise UsageError(f"{out}: --spreadsheet is for a .csv file; a Parquet file keeps every byte")
     output.expect_writable(out)
-    if month is not None and not _MONTH.fullmatch(month):
-        raise UsageError(f"--month {month}: expected YYYY-MM")
+    if month is not None:
+        check_month(month)
 
 
 def export(lake: LakeReader, config: Config, out: Path, month: str | None = None, spreadsheet: bool = False) -> Export:
