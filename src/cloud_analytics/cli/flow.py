@@ -14,6 +14,8 @@ from cloud_analytics.cli.quality import audit_line, audit_pipeline, print_audit
 from cloud_analytics.cli.signals import asked_to_stop
 from cloud_analytics.days import parse_duration
 from cloud_analytics.errors import UsageError
+from cloud_analytics.serving.tables import tables
+from cloud_analytics.tables.cql import schema_text
 
 if TYPE_CHECKING:
     from cloud_analytics.pipeline import Outcome
@@ -115,9 +117,6 @@ def reconcile(places: Places, compact: bool) -> None:
 def serve(places: Places, check: bool, dry_run: bool, schema: bool, take_over: bool) -> None:
     """Load Gold into the serving tables: the partitions that changed since the last load."""
     if schema:
-        from cloud_analytics.serving.tables import tables
-        from cloud_analytics.tables.cql import schema_text
-
         text = schema_text(tables().values())
         emit(text, {"cql": text})
         return

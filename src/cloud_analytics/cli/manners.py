@@ -18,6 +18,7 @@ import click
 from rich.markup import escape
 from rich.status import Status
 
+from cloud_analytics.insight.plain import plain
 from cloud_analytics.runtime.temporary import temporary_folder
 from cloud_analytics.untrusted import PrintableConsole, printable
 
@@ -153,8 +154,6 @@ def say(line: str = "", bold: bool = False) -> None:
 
 def as_json(data: Any) -> str:
     """One line of JSON. Decimals become strings that keep every digit, dates become ISO strings."""
-    from cloud_analytics.insight.plain import plain
-
     return json.dumps(plain(data), ensure_ascii=False)
 
 

@@ -16,7 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cloud_analytics.cli.manners import manner, progress
+from cloud_analytics.config import Config, load
 from cloud_analytics.errors import UsageError
+from cloud_analytics.lake.files import ReadableFiles, file_system, is_reached_by_python, is_read_by_python, open_files
+from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.environment import submitted
 from cloud_analytics.untrusted import PrintableConsole, printable
 
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from cloud_analytics.config import Config
-    from cloud_analytics.lake.files import ReadableFiles
     from cloud_analytics.pipeline import Pipeline
     from cloud_analytics.reading.lake import LakeReader
 
@@ -92,8 +93,6 @@ class Places:
     @cached_property
     def config(self) -> Config:
         """The configuration, with the Spark options of the root command applied."""
-        from cloud_analytics.config import load
-
         config, given = load(self.conf), click.get_current_context().find_root().params
         master = given.get("master")
         if master and submitted():
@@ -122,7 +121,6 @@ class Places:
         A landing folder named by --landing must always exist, because an audit would not notice a missing one.
         """
         from cloud_analytics.lake.folder import LAST_TRANSACTION
-        from cloud_analytics.lake.uris import local_folder
 
         landing, lake = self.landing_folder, self.lake_folder
         folder = local_folder(lake)
@@ -176,7 +174,6 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
 
     config, landing, lake = places.config, places.landing_folder, places.lake_folder
     with readable_refusals(lake), progress("looking for what is new"):
-        from cloud_analytics.lake.files import file_system, is_reached_by_python, open_files
         from cloud_analytics.lake.lake import Lake
         from cloud_analytics.pipeline import Pipeline
         from cloud_analytics.serving.target import open_target
@@ -209,7 +206,6 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
 def open_lake(places: Places, needs: Collection[str] = ("lake",)) -> Iterator[tuple[LakeReader, ReadableFiles]]:
     """The lake and the landing folder, for reading only. Spark starts only if Python cannot reach one of them."""
     from cloud_analytics.lake.failures import readable_refusals
-    from cloud_analytics.lake.files import is_read_by_python, open_files
     from cloud_analytics.reading.lake import LakeReader
 
     conf = places.config.pipeline.spark.conf  # holds the credentials for reading S3 without Spark

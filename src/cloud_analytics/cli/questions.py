@@ -13,7 +13,8 @@ from rich.text import Text
 from cloud_analytics.cli.manners import as_json, command, emit, manner, progress
 from cloud_analytics.cli.options import Places, console, expect_csv, open_lake, options, spreadsheet_option
 from cloud_analytics.errors import UsageError
-from cloud_analytics.serving.queries import option_of
+from cloud_analytics.insight.plain import plain
+from cloud_analytics.serving import queries
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.untrusted import csv_text, printable
 
@@ -24,7 +25,8 @@ def _options_of_keys(command: _Command) -> _Command:
     """Add an option for each partition key column that a question needs a value for, except `org_id`."""
     names = {name: table.question for table in tables().values() for name in table.chosen_by if name != "org_id"}
     for name, question in sorted(names.items()):
-        command = click.option(option_of(name), name, metavar="TEXT", help=f"For {question}: which {name}.")(command)
+        option = click.option(queries.option_of(name), name, metavar="TEXT", help=f"For {question}: which {name}.")
+        command = option(command)
     return command
 
 
@@ -64,7 +66,6 @@ def query(
     Rows are newest first; top-services are by rank, and anomalies with --top by impact. DATE is YYYY-MM-DD, for
     revenue also YYYY-MM.
     """
-    from cloud_analytics.serving import queries
     from cloud_analytics.serving.target import keyspace_of, open_session
 
     expect_csv(spreadsheet)
@@ -135,8 +136,6 @@ def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
 
 def _text(value: Any) -> str:
     """The text of a cell: empty for null; JSON for lists, structs and booleans."""
-    from cloud_analytics.insight.plain import plain
-
     if value is None:
         return ""
     if isinstance(value, bool | list | dict):
