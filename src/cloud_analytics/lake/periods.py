@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from cloud_analytics.lake.folder import Document, LakeFolder
+from cloud_analytics.lake.folder import Document
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,3 @@ class Periods:
 
 
 DOCUMENT = Document("_state/periods", Periods)
-
-
-def load(lake: LakeFolder) -> Periods:
-    """The closed months of a lake."""
-    return lake.load(DOCUMENT)
