@@ -49,6 +49,7 @@ RESULT_SETTINGS = {
 }
 LEGACY = "spark.sql.legacy."  # settings for the behaviour of earlier Spark versions; only those above are allowed
 
+LEAST_HEAP_MIB = 512  # Spark refuses to start with less
 _MASTER = re.compile(r"^(local(\[(\*|[1-9]\d*)\])?|spark://.+:\d+|yarn|k8s://.+)$")
 _SET_ELSEWHERE = {
     "spark.master": "the master is set by `master`, or --master",
@@ -93,8 +94,9 @@ class SparkSettings(Section):
     @field_validator("driver_memory")
     @classmethod
     def _enough_memory(cls, memory: str) -> str:
-        if not re.fullmatch(r"\d+[mgMG]", memory) or cls.model_construct(driver_memory=memory).driver_memory_mib < 512:
-            raise ValueError("expected megabytes or gigabytes such as '900m' or '2g', 512m at least")
+        given = cls.model_construct(driver_memory=memory)
+        if not re.fullmatch(r"\d+[mgMG]", memory) or given.driver_memory_mib < LEAST_HEAP_MIB:
+            raise ValueError(f"expected megabytes or gigabytes such as '900m' or '2g', {LEAST_HEAP_MIB}m at least")
         return memory
 
     @field_validator("master")

@@ -1,4 +1,4 @@
-"""`python -m cloud_analytics.runtime [setup]`: the machine's part of `make setup`."""
+"""`python -m cloud_analytics.runtime`: the machine's part of `make setup`."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cloud_analytics.config.spark import LEAST_HEAP_MIB
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lock import PYSPARK
 
-LEAST_HEAP_MIB = 512  # Spark refuses to start with less
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _LOCALE_VARIABLES = ("LC_ALL", "LC_CTYPE", "LANG")
 _JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
