@@ -27,11 +27,6 @@ TABLES = Document("_state/tables", States)
 RULES = "_state/rules"
 
 
-def load(lake: LakeFolder) -> States:
-    """Every table that was ever built."""
-    return lake.load(TABLES)
-
-
 def inputs_of(partition: Partition | None) -> str | None:
     """The digest of a partition's inputs; None for a partition that was never built."""
     return partition.inputs if partition else None

@@ -98,7 +98,7 @@ def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] | None = N
     return {table: found[table] for table in left if found.get(table)}
 
 
-def changed_for_readers(files: ReadableFiles, chosen: Callable[[str], bool]) -> dict[str, dict[str, bool]]:
+def changed_for_readers(files: ReadableFiles) -> dict[str, dict[str, bool]]:
     """`changed_by_others` for a reader beside writers: what it finds twice while the inventory stays the same.
 
     A state document that is not as the last transaction left it is in the result, too: as a table of one partition.
@@ -107,7 +107,7 @@ def changed_for_readers(files: ReadableFiles, chosen: Callable[[str], bool]) -> 
     for _ in range(_LOOKS):
         await_commit(files)
         lake = LakeFolder(files)
-        found = {**changed_by_others(lake, chosen), **{path: {"": True} for path in lake.changed_documents()}}
+        found = {**changed_by_others(lake), **{path: {"": True} for path in lake.changed_documents()}}
         now = found, lake.state(INVENTORY.path, None)
         if not found or now == before:
             return found

@@ -23,8 +23,3 @@ def absolute(root: str) -> str:
 def escape_glob(path: str) -> str:
     """The path with its glob characters escaped, so that Spark's readers take it literally."""
     return "".join("\\" + char if char in "*?[]{}\\" else char for char in path)
-
-
-def no_pattern(path: str) -> str:
-    """The path with `*`, `?` and `[` escaped: DuckDB would also read other files that match them as a pattern."""
-    return "".join(f"[{char}]" if char in "[*?" else char for char in path)

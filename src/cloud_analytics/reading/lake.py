@@ -7,6 +7,7 @@ whatever the query says. It could write within the zones, so the reader accepts 
 
 from __future__ import annotations
 
+import glob
 import logging
 import re
 import tempfile
@@ -24,7 +25,6 @@ from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, ZONES, LakeFolder
 from cloud_analytics.lake.inventory import changed_for_readers, told
 from cloud_analytics.lake.journal import await_commit
-from cloud_analytics.lake.uris import no_pattern
 from cloud_analytics.reading.tables import declared, figures, is_open, tables
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class LakeReader(LakeFolder):
         The first call (or the first query) compares the files and logs a warning; later calls return the same result.
         """
         if self._changed is None:
-            found = changed_for_readers(self.files, lambda table: declared(table) is not None)
+            found = changed_for_readers(self.files)
             self._changed = {table: told(folders) for table, folders in found.items()}
             if self._changed:
                 said = f"others changed {changes(self._changed)}"
@@ -99,9 +99,9 @@ class LakeReader(LakeFolder):
         (found,) = self.rows(query, parameters)
         return found
 
-    def frame(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+    def frame(self, query: str) -> pd.DataFrame:
         """The rows of a SELECT for pandas. Decimals and dates are Python objects, so they keep every digit."""
-        found: pd.DataFrame = self.arrow(query, parameters).to_pandas()
+        found: pd.DataFrame = self.arrow(query).to_pandas()
         return found
 
     def batches(self, query: str, parameters: Parameters, take: Callable[[pa.RecordBatchReader], Found]) -> Found:
@@ -281,9 +281,10 @@ def _parquet(table: str, columns: dict[str, str], found: Sequence[FileInfo], by_
     """SQL that reads these files as one table. `by_name`: DuckDB looks at the columns of each file, not only the first.
 
     The partition columns come from the folders below the table. DuckDB's own search for partition columns is off,
-    because a folder above the lake may be called `date=…`, too.
+    because a folder above the lake may be called `date=…`, too. Paths are escaped, because DuckDB would also read other
+    files that match them as patterns.
     """
-    paths = ", ".join(_literal(no_pattern(info.path.removeprefix("file:"))) for info in found)
+    paths = ", ".join(_literal(glob.escape(info.path.removeprefix("file:"))) for info in found)
     options = f"union_by_name = {by_name}, hive_partitioning = false, filename = {_literal(_FILE)}"
     partitions = []
     for folder in found[0].path.rpartition(f"/{table}/")[2].split("/")[:-1]:
@@ -329,7 +330,7 @@ def _connect(files: ReadableFiles) -> duckdb.DuckDBPyConnection:
         connection.register_filesystem(as_fsspec(files))
     root = files.root.removeprefix("file://")
     # DuckDB checks a path twice against these folders: as the query gives it, and as its pattern finds it.
-    zones = ", ".join(_literal(f"{name}/{zone}/") for name in {root, no_pattern(root)} for zone in ZONES)
+    zones = ", ".join(_literal(f"{name}/{zone}/") for name in {root, glob.escape(root)} for zone in ZONES)
     for statement in (
         "SET GLOBAL TimeZone = 'UTC'",  # global, because cursors would otherwise have the time zone of the machine
         # Half of the memory, because Python's copy of an answer and other processes need memory as well.

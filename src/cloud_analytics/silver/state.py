@@ -62,11 +62,6 @@ class SilverEvents:
 DOCUMENT = Document("_state/silver_usage_events", SilverEvents)
 
 
-def load(lake: LakeFolder) -> SilverEvents:
-    """The state of Silver's events in a lake."""
-    return lake.load(DOCUMENT)
-
-
 def versions(lake: LakeFolder) -> dict[str, str]:
     """Date → version of its events and rejects, as the engine compares them."""
-    return {date: str(entry.version) for date, entry in load(lake).dates.items()}
+    return {date: str(entry.version) for date, entry in lake.load(DOCUMENT).dates.items()}

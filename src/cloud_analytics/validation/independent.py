@@ -7,6 +7,7 @@ Python splits event files into lines, because DuckDB takes only valid UTF-8. Par
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import importlib.resources
 import zlib
@@ -21,7 +22,6 @@ import pyarrow as pa
 
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake import periods
-from cloud_analytics.lake.uris import no_pattern
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.validation.known_rules import KnownRules, known_rules
 
@@ -237,7 +237,7 @@ def _load_master(connection: duckdb.DuckDBPyConnection, landing: Path, source: s
                 f"INSERT INTO {source} SELECT {names} FROM read_csv(?, header = true, delim = ',', quote = '\"',"
                 f" escape = '\"', auto_detect = false, columns = {{{given}}}, ignore_errors = true,"
                 " strict_mode = true, null_padding = false, parallel = false)",
-                [no_pattern(str(path))],
+                [glob.escape(str(path))],
             )
 
 
