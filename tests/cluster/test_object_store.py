@@ -26,12 +26,12 @@ from cloud_analytics.lake.object_store import S3Files, is_understood
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.audit import audit
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.tables.spark_types import columns
+from cloud_analytics.tables.spark_types import schema
 from tests.cluster.conftest import Bucket
 from tests.cluster.lakes import differences
 from tests.conftest import MakePipeline
 
-SCHEMA = columns("n bigint, date string")
+SCHEMA = schema({"n": "bigint", "date": "string"})
 
 
 class _Killed(BaseException):

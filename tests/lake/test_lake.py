@@ -19,9 +19,9 @@ from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
 from cloud_analytics.lake.inventory import INVENTORY, changed_by_others, files_after
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures
-from cloud_analytics.tables.spark_types import columns
+from cloud_analytics.tables.spark_types import schema
 
-SCHEMA = columns("n bigint, date string")
+SCHEMA = schema({"n": "bigint", "date": "string"})
 
 
 def _frame(spark: SparkSession, *rows: tuple[int, str]) -> DataFrame:

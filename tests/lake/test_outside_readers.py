@@ -16,10 +16,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.tables.spark_types import columns
+from cloud_analytics.tables.spark_types import schema
 
 ROWS, DATES, REPLACEMENTS = 200, ("2025-07-01", "2025-07-02"), 200
-SCHEMA = columns("version bigint, n bigint, usage_date string")
+SCHEMA = schema({"version": "bigint", "n": "bigint", "usage_date": "string"})
 Versions = dict[str, Counter[int]]  # date → version → rows
 
 

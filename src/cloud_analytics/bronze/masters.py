@@ -25,14 +25,12 @@ from cloud_analytics.lake.files import FileInfo
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.landing.csv_files import Master, extra_columns, parse_master, read_masters
 from cloud_analytics.landing.folder import KnownFile, changes, look
-from cloud_analytics.tables.spark_types import columns
+from cloud_analytics.tables import spark_types
+from cloud_analytics.tables.zones import MASTER_METADATA
 
 logger = logging.getLogger(__name__)
 
-_METADATA = columns(
-    "raw string, raw_bytes binary, fits_header boolean, record_number bigint, ingest_ts timestamp,"
-    " source_file string, batch_id string"
-)
+_METADATA = spark_types.schema({column.name: column.type for column in MASTER_METADATA})
 
 
 def schema(contract: SourceContract, extra: Sequence[str] = ()) -> StructType:

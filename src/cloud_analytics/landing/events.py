@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from cloud_analytics.lake.lake import empty_frame
 from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.text import event_timestamp, has_text, is_one_value, listed
-from cloud_analytics.tables.spark_types import columns
+from cloud_analytics.tables.spark_types import schema
 
 FIELDS = (
     "event_id", "timestamp", "org_id", "resource_id", "user_id", "service", "region", "metric", "value", "unit",
@@ -60,7 +60,7 @@ def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     name without folders. Lines end in `\\n` or `\\r\\n`. The reader skips a byte order mark at the start of a file.
     """
     if not paths:
-        return empty_frame(spark, columns("raw string, raw_bytes binary, source_file string"))
+        return empty_frame(spark, schema({"raw": "string", "raw_bytes": "binary", "source_file": "string"}))
     lines = stored_lines(spark, paths)
     # Empty lines are dropped before any computation: a compressed file of 30 KB can hold 30 million of them.
     lines = lines.where(~F.col("value").isin("", "\r"))

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
 from cloud_analytics.config import EVENTS, Config, rules
 from cloud_analytics.landing.text import decimal, trimmed
 from cloud_analytics.quality.conditions import with_verdicts
-from cloud_analytics.tables.spark_types import columns
+from cloud_analytics.tables.spark_types import schema
 
 BRONZE_ERRORS = rules.BRONZE
-_ONLY_FOR_RULES = columns(
-    "service_text string, metric_unit string, metric_max decimal(18,6), value_text string, cost_usd_text string,"
-    " schema_version_text string, carbon_kg_text string, genai_tokens_text string"
-)
-_KEPT = columns(
-    "event_id string, event_ts timestamp, date date, org_id string, resource_id string, user_id string,"
-    " service string, region string, region_code string, metric string, value decimal(18,6), unit string,"
-    " unit_imputed boolean, cost_usd decimal(18,6), schema_version int, carbon_kg decimal(18,6),"
-    " genai_tokens decimal(18,6), raw string, source_file string, ingest_ts timestamp, is_late boolean, batch_id string"
-)
-NORMALISED = StructType([*_KEPT, *_ONLY_FOR_RULES])
+_KEPT = {
+    "event_id": "string", "event_ts": "timestamp", "date": "date", "org_id": "string", "resource_id": "string",
+    "user_id": "string", "service": "string", "region": "string", "region_code": "string", "metric": "string",
+    "value": "decimal(18,6)", "unit": "string", "unit_imputed": "boolean", "cost_usd": "decimal(18,6)",
+    "schema_version": "int", "carbon_kg": "decimal(18,6)", "genai_tokens": "decimal(18,6)", "raw": "string",
+    "source_file": "string", "ingest_ts": "timestamp", "is_late": "boolean", "batch_id": "string",
+}  # fmt: skip
+_ONLY_FOR_RULES = {
+    "service_text": "string", "metric_unit": "string", "metric_max": "decimal(18,6)", "value_text": "string",
+    "cost_usd_text": "string", "schema_version_text": "string", "carbon_kg_text": "string",
+    "genai_tokens_text": "string",
+}  # fmt: skip
+NORMALISED = schema(_KEPT | _ONLY_FOR_RULES)
 """The columns of a normalised event. The conditions of the rules may use all of them."""
 
 
@@ -77,4 +78,4 @@ def normalised(events: DataFrame, config: Config) -> DataFrame:
 
 def judged(events: DataFrame, config: Config) -> DataFrame:
     """Bronze events → normalised events with `errors` (empty: passed), `warnings`. One row per event, none dropped."""
-    return with_verdicts(normalised(events, config), config, EVENTS, _KEPT.names)
+    return with_verdicts(normalised(events, config), config, EVENTS, list(_KEPT))

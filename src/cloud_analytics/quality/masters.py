@@ -15,13 +15,11 @@ from pyspark.sql.types import BooleanType, DataType, DateType, DecimalType, Stri
 from cloud_analytics.config import Config
 from cloud_analytics.landing.text import boolean, decimal, each_trimmed, iso_date, iso_month, json_text
 from cloud_analytics.quality.conditions import with_verdicts
-from cloud_analytics.tables.spark_types import columns
-from cloud_analytics.tables.zones import SILVER_MASTERS
+from cloud_analytics.tables.spark_types import schema
+from cloud_analytics.tables.zones import MASTER_METADATA, SILVER_MASTERS
 
 _RATE_SCALE = 10  # exact for subtotal × rate: DECIMAL(18,6) × DECIMAL(18,10) fits 38 digits
-_METADATA = columns(
-    "raw string, raw_bytes binary, record_number bigint, ingest_ts timestamp, source_file string, batch_id string"
-)
+_METADATA = schema({column.name: column.type for column in MASTER_METADATA})
 
 
 def _amount(text: Column) -> Column:
@@ -53,24 +51,23 @@ def normalised_schema(source: str, config: Config) -> StructType:
     return StructType(
         [typed.get(name, StructField(name, StringType())) for name in required]
         + [StructField(f"{name}_text", StringType()) for name in required]
-        + [StructField("fits_header", BooleanType()), *_METADATA]
+        + [*_METADATA]
     )
 
 
 def normalised(bronze: DataFrame, source: str, config: Config) -> DataFrame:
     """A master's Bronze snapshot → typed columns, and the trimmed texts as `<column>_text`. One row per record."""
-    contract, schema = config.sources[source], SILVER_MASTERS[source].schema
+    contract, declared = config.sources[source], SILVER_MASTERS[source].schema
     texts = {name: F.col("_texts")[index] for index, name in enumerate(contract.required)}
     typed = {}
     for name, text in texts.items():
         if name in contract.vocabularies:
             text = F.upper(text) if name == "currency" else F.lower(text)
-        parse = _SPECIAL.get(source, {}).get(name) or _BY_TYPE.get(type(schema[name].dataType))
+        parse = _SPECIAL.get(source, {}).get(name) or _BY_TYPE.get(type(declared[name].dataType))
         typed[name] = parse(text) if parse else text
     return bronze.withColumn("_texts", each_trimmed(F.array(*contract.required))).select(
         *[column.alias(name) for name, column in typed.items()],
         *[text.alias(f"{name}_text") for name, text in texts.items()],
-        "fits_header",
         *_METADATA.names,
     )
 

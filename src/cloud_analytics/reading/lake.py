@@ -25,7 +25,7 @@ from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, ZONES, LakeFolder
 from cloud_analytics.lake.inventory import changed_for_readers, told
 from cloud_analytics.lake.journal import await_commit
-from cloud_analytics.reading.tables import declared, figures, is_open, tables
+from cloud_analytics.reading.tables import declared, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,7 +235,8 @@ class LakeReader(LakeFolder):
         view = f"CREATE OR REPLACE VIEW {table.replace('/', '.')} AS SELECT"
         if not found:
             return f"{view} {_selected(columns, [])} WHERE false"
-        if is_open(table):
+        declaration = tables()[table]
+        if declaration.more_columns:
             return f"{view} * FROM {_parquet(table, columns, found, by_name=True)}"
         source = _parquet(table, columns, found, self._by_name)
         there = self._connection.sql(f"FROM {source} LIMIT 0").columns
@@ -243,7 +244,7 @@ class LakeReader(LakeFolder):
             source = _parquet(table, columns, found, by_name=True)
             there = self._connection.sql(f"FROM {source} LIMIT 0").columns
         selected = f"SELECT {_selected(columns, there)} FROM {source}"
-        added = figures(table)
+        added = {column.name for column in declaration.figures} if declaration.in_parts else set()
         sums = [
             f"CAST(sum({_name(name)}) AS {kind}) AS {_name(name)}" if name in added else _name(name)
             for name, kind in columns.items()

@@ -14,7 +14,8 @@ from typing import Any
 
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.reading.tables import SOURCES, spark_types
+from cloud_analytics.reading.tables import SOURCES, tables
+from cloud_analytics.tables.zones import BRONZE_EVENTS
 
 MOST_WORDS = 50  # words per column; the rows of all other words are one count
 _AS_WRITTEN = ("service", "region", "metric", "unit", "schema_version")
@@ -110,15 +111,15 @@ def profile(lake: LakeReader, config: Config, sources: Iterable[str] = SOURCES) 
 
 
 def _profile(lake: LakeReader, config: Config, source: str) -> SourceProfile:
-    columns = {name: kind for name, kind in spark_types(f"silver/{source}").items() if name != "warnings"}
+    columns = {column.name: column.type for column in tables()[f"silver/{source}"].stored if column.name != "warnings"}
     flags = [name for name, kind in columns.items() if kind == "boolean"]
     closed = _EVENT_WORDS if source == EVENTS else tuple(config.sources[source].vocabularies)
     day, step = _DATES[source]
     rows, profiles, counts = _columns(lake, f"silver.{source}", columns, (*closed, *flags), (day,))
     as_written: dict[str, ColumnProfile] = {}
     if source == EVENTS:
-        in_bronze = spark_types(f"bronze/{EVENTS}")
-        written = {name: kind for name, kind in in_bronze.items() if name in (*_AS_WRITTEN, *_QUANTITIES)}
+        shown = (*_AS_WRITTEN, *_QUANTITIES)
+        written = {column.name: column.type for column in BRONZE_EVENTS.stored if column.name in shown}
         _, as_written, _ = _columns(lake, f"bronze.{EVENTS}", written, _AS_WRITTEN)
     return SourceProfile(
         rows=rows,

@@ -35,7 +35,12 @@ RATIO = "decimal(38,10)"
 LONGEST_KEY = 60_000
 """Largest size of a text in a key, in bytes; Cassandra allows less than 64 KiB for all columns of a key together."""
 
-_CQL_TYPES = {"string": "text", "array<string>": "frozen<list<text>>"}  # other types have the same name as in Spark
+# Other types have the same name as in Spark.
+_CQL_TYPES = {"string": "text", "array<string>": "frozen<list<text>>"}
+_DUCKDB_TYPES = {
+    "string": "VARCHAR", "int": "INTEGER", "timestamp": "TIMESTAMP WITH TIME ZONE", "binary": "BLOB",
+    "array<string>": "VARCHAR[]",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Column:
     def cql_type(self) -> str:
         """Its type in Cassandra, where decimals have no precision."""
         return "decimal" if self.type.startswith("decimal") else _CQL_TYPES.get(self.type, self.type)
+
+    @property
+    def duckdb_type(self) -> str:
+        """Its type in DuckDB."""
+        return _DUCKDB_TYPES.get(self.type, self.type.upper())
 
     @property
     def is_date(self) -> bool:

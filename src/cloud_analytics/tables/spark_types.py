@@ -1,6 +1,8 @@
-"""Makes Spark schemas from text."""
+"""Makes Spark schemas from the names of types."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from pyspark.sql.types import ArrayType, DataType, IntegerType, LongType, StringType, StructType
 
@@ -8,14 +10,9 @@ from pyspark.sql.types import ArrayType, DataType, IntegerType, LongType, String
 _TYPES: dict[str, DataType] = {"bigint": LongType(), "int": IntegerType(), "array<string>": ArrayType(StringType())}
 
 
-def columns(text: str) -> StructType:
-    """Make a schema of nullable columns from `name type, name type`, with Spark's names of the types."""
-    schema = StructType()
-    depth, start = 0, 0
-    for position, char in enumerate(text + ","):
-        depth += {"(": 1, "<": 1, ")": -1, ">": -1}.get(char, 0)
-        if char == "," and depth == 0:
-            name, kind = text[start:position].split(maxsplit=1)
-            schema.add(name, _TYPES.get(kind.strip(), kind.strip()))
-            start = position + 1
-    return schema
+def schema(types: Mapping[str, str]) -> StructType:
+    """A schema of nullable columns; `types` maps the name of a column to Spark's name of its type."""
+    made = StructType()
+    for name, kind in types.items():
+        made.add(name, _TYPES.get(kind, kind))
+    return made

@@ -122,6 +122,7 @@ class Table:
     a table with the partition `usage_date` or `summary_date`, partitions of closed months do not change either.
     `of_closed_months`: the table has partitions of closed months only.
     `in_parts`: the lake may hold several rows for one key; a reader has to add their figures (`added`).
+    `more_columns`: its files may have more columns than `columns`.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Table:
     serving: Serving | None = None
     write_once: bool = False
     in_parts: bool = False
+    more_columns: bool = False
     zone: str = "gold"
     closes: str | None = None
     of_closed_months: bool = False
@@ -185,9 +187,9 @@ class Table:
     @cached_property
     def schema(self) -> StructType:
         """Its Parquet schema."""
-        from cloud_analytics.tables.spark_types import columns  # imports Spark
+        from cloud_analytics.tables.spark_types import schema  # imports Spark
 
-        return columns(", ".join(f"{column.name} {column.type}" for column in self.stored))
+        return schema({column.name: column.type for column in self.stored})
 
     @property
     def figures(self) -> tuple[Column, ...]:

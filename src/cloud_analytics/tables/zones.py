@@ -1,4 +1,4 @@
-"""The tables below Gold: events in Bronze and Silver, the masters of Silver, and quarantine.
+"""The tables below Gold: events and masters in Bronze and Silver, and quarantine.
 
 The packages bronze and silver and the module quality/quarantine.py build them.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 from cloud_analytics.tables.columns import CARBON_KG, COUNT, ORG_ID, SERVICE, SEVERITY, TOKENS, USD, Column, Unit
 from cloud_analytics.tables.table import Table, Whole
 
+RAW = Column("raw", "string", "the original text")
+RAW_BYTES = Column("raw_bytes", "binary", "the original bytes, where they are no UTF-8")
+BATCH_ID = Column("batch_id", "string", "the micro-batch or snapshot that took it in")
 WARNINGS = Column("warnings", "array<string>", "what is odd about the row, which is kept")
 INGEST_TS = Column("ingest_ts", "timestamp", "when Bronze took it in (UTC)")
 SOURCE_FILE = Column("source_file", "string", "name of the landing file")
@@ -32,7 +35,7 @@ BRONZE_EVENTS = Table(
         Column("schema_version", "string", "1, or 2, which adds carbon_kg and genai_tokens"),
         Column("carbon_kg", "string", "kg CO2e; null where it is not told"),
         Column("genai_tokens", "string", "GenAI tokens; null where they are not told"),
-        Column("raw", "string", "the original text"),
+        RAW,
         SOURCE_FILE,
         INGEST_TS,
         Column(
@@ -42,7 +45,7 @@ BRONZE_EVENTS = Table(
         ),
         Column("is_late", "boolean", "whether that is more than the watermark"),
         Column("date", "date", "UTC date of the event; of a reject without one, the date of ingest"),
-        Column("batch_id", "string", "the micro-batch or snapshot that took it in"),
+        BATCH_ID,
     ),
     partition="date",
     below=("batch_id",),
@@ -135,13 +138,13 @@ QUARANTINED_EVENTS = Table(
     columns=(
         Column("source", "string", "the landing source"),
         Column("errors", "array<string>", "every rule that rejects it, in their order"),
-        Column("raw", "string", "the original text"),
-        Column("raw_bytes", "binary", "the original bytes, where they are no UTF-8"),
+        RAW,
+        RAW_BYTES,
         Column("record_key", "string", "the natural key of the record"),
         SOURCE_FILE,
         INGEST_TS,
         Column("rule_version", "string", "fingerprint of the configuration that judged it"),
-        Column("batch_id", "string", "the micro-batch or snapshot that took it in"),
+        BATCH_ID,
         Column("date", "date", "UTC date of the event; of a reject without one, the date of ingest"),
         Column("error_type", "string", "the first of them"),
     ),
@@ -239,3 +242,27 @@ _MASTERS = (
     ),
 )
 SILVER_MASTERS = {table.name: table for table in _MASTERS}
+
+MASTER_METADATA = (
+    RAW,
+    RAW_BYTES,
+    Column(
+        "fits_header", "boolean", "whether it is valid UTF-8, has as many fields as the header and closes every quote"
+    ),
+    Column("record_number", "bigint", "its place among the records of all files, from 0"),
+    INGEST_TS,
+    SOURCE_FILE,
+    BATCH_ID,
+)
+"""What Bronze adds to the columns of a master's files, which are all text."""
+BRONZE_MASTERS = {
+    name: Table(
+        name,
+        zone="bronze",
+        key=("ingest_date", "record_number"),
+        columns=(*MASTER_METADATA, Column("ingest_date", "date", "the day of the snapshot")),
+        partition="ingest_date",
+        more_columns=True,
+    )
+    for name in SILVER_MASTERS
+}
