@@ -178,7 +178,7 @@ def ensure_landing(landing: str, lake: str, settings: GeneratorSettings = CLEAN)
     would replace their rows. So nothing is generated.
     """
     folder, built = local_folder(landing), local_folder(lake)
-    if folder is not None and built is not None and not (built / f"{LAST_TRANSACTION}.json").exists():
+    if folder is not None and built is not None and not (built / f"{LAST_TRANSACTION.path}.json").exists():
         with suppress(FileExistsError):  # the generator refuses a folder with data
             generate(folder, settings)
 

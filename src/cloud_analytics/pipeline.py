@@ -18,7 +18,7 @@ from cloud_analytics.days import check_month
 from cloud_analytics.engine import marts, masters, periods
 from cloud_analytics.engine.lost import expect_whole, expect_whole_bronze, forget_lost, forget_missing
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.built import judged_by
+from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.periods import Closing
 from cloud_analytics.lake.rows import RowChanges
@@ -157,7 +157,7 @@ class Pipeline:
         def onward(batch: MicroBatch) -> None:
             self._note(outcome, batch)
             # Without this check a stream that began before a rule change would apply the old rules again to all rows.
-            if judged_by(self.lake) not in (None, self.config.fingerprint()):
+            if self.lake.load(built.RULES).judged_by not in (None, self.config.fingerprint()):
                 raise UsageError(
                     "another command has judged the lake by other rules since this stream began: start it again, and"
                     " it goes on with those of its configuration"

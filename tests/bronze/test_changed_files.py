@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ingest import ingest
 from cloud_analytics.bronze.ledger import MicroBatch
@@ -153,9 +154,7 @@ def test_a_death_while_files_are_read_again_loses_and_doubles_nothing(
     lines = [line for data in {**lakes.FILES, **lakes.LATER}.values() if not data.startswith(b"\x1f\x8b")
              for line in data.splitlines()]  # fmt: skip
     assert sum(sum(rows.values()) for rows in lakes.bronze(lake).values()) == len(lines) + 40
-    assert make_pipeline(landing, lake).lake.state("_state/usage_events_bronze_dates", {}).keys() == {
-        f"2025-06-{day}" for day in (10, 11, 12, 13)
-    }
+    assert make_pipeline(landing, lake).lake.load(ledger.DATES).keys() == {f"2025-06-{day}" for day in (10, 11, 12, 13)}
 
 
 def test_a_following_stream_reads_changed_and_empty_files(
@@ -168,7 +167,7 @@ def test_a_following_stream_reads_changed_and_empty_files(
 
     def after(batch: MicroBatch) -> None:
         batches.append(batch)
-        if "g_new.jsonl" in pipeline.lake.state("_state/usage_events_ledger", {}) and not batch.files_again:
+        if "g_new.jsonl" in pipeline.lake.load(ledger.FILES) and not batch.files_again:
             lakes.write(landing, {**lakes.LATER, "h_empty.jsonl": b""})
         if sum(done.files_again for done in batches) == 5:
             raise _Killed
@@ -176,7 +175,7 @@ def test_a_following_stream_reads_changed_and_empty_files(
     with pytest.raises(_Killed):
         EventFeed(pipeline.lake, str(landing), pipeline.config, after).follow(timedelta(seconds=1), threading.Event())
     assert not pipeline.lake.spark.streams.active
-    assert "h_empty.jsonl" in pipeline.lake.state("_state/usage_events_ledger", {})
+    assert "h_empty.jsonl" in pipeline.lake.load(ledger.FILES)
     ids = [row["event_id"] for row in rows_of(lake, "bronze/usage_events") if row["source_file"][:2] in ("a_", "g_")]
     assert sorted(ids) == ["a1", "a2", "a3", "g1"]
 

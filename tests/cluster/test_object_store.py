@@ -20,6 +20,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.lake.files import LocalFileSystem, file_system, open_files
+from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.locks import LEASES, Lease
 from cloud_analytics.lake.object_store import S3Files, is_understood
@@ -32,6 +33,7 @@ from tests.cluster.lakes import differences
 from tests.conftest import MakePipeline
 
 SCHEMA = schema({"n": "bigint", "date": "string"})
+X = Document("_state/x", dict[str, int], {})
 
 
 class _Killed(BaseException):
@@ -49,7 +51,7 @@ def _rows(lake: Lake) -> list[tuple[int, str]]:
 def _second_version(spark: SparkSession, lake: Lake) -> None:
     with lake.transaction() as transaction:
         transaction.replace("silver/t", _frame(spark, (8, "a"), (9, "c")), ["date"])
-        transaction.put("_state/x", {"version": 2})
+        transaction.store(X, {"version": 2})
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def lake(spark: SparkSession, bucket: Bucket) -> Lake:
     lake = Lake(spark, bucket.uri("lake"))
     with lake.transaction() as transaction:
         transaction.replace("silver/t", _frame(spark, (1, "a"), (2, "b")), ["date"])
-        transaction.put("_state/x", {"version": 1})
+        transaction.store(X, {"version": 1})
     return lake
 
 
@@ -96,7 +98,7 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
     again = Lake(spark, lake.root)
     with again.writer():
         assert _rows(again) == [(8, "a"), (9, "c")]
-        assert again.state("_state/x", None) == {"version": 2}
+        assert again.load(X) == {"version": 2}
     assert not bucket.keys("lake/_staging/")
     assert not bucket.keys(f"lake/{LEASES}/")
 

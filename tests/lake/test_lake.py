@@ -22,6 +22,8 @@ from cloud_analytics.lake.streams import own_failures
 from cloud_analytics.tables.spark_types import schema
 
 SCHEMA = schema({"n": "bigint", "date": "string"})
+X = Document("_state/x", dict[str, int], {})
+NUMBERS = Document("_state/numbers", dict[str, int], {})
 
 
 def _frame(spark: SparkSession, *rows: tuple[int, str]) -> DataFrame:
@@ -41,7 +43,7 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     lake = Lake(spark, str(tmp_path / "a lake [1]{x}"))
     with lake.transaction() as transaction:
         transaction.replace("silver/t", _frame(spark, (1, "a"), (2, "b")), ["date"])
-        transaction.put("_state/x", {"version": 1})
+        transaction.store(X, {"version": 1})
     return lake
 
 
@@ -85,7 +87,7 @@ def test_a_failure_before_the_commit_changes_nothing(spark: SparkSession, lake: 
     def die() -> None:
         with lake.transaction() as transaction:
             transaction.replace("silver/t", _frame(spark, (9, "a")), ["date"])
-            transaction.put("_state/x", {"version": 2})
+            transaction.store(X, {"version": 2})
             raise _Killed
 
     with pytest.raises(_Killed):
@@ -93,7 +95,7 @@ def test_a_failure_before_the_commit_changes_nothing(spark: SparkSession, lake: 
     again = Lake(spark, lake.root)
     assert not again.recover()
     assert _rows(again) == [(1, "a"), (2, "b")]
-    assert again.state("_state/x", None) == {"version": 1}
+    assert again.load(X) == {"version": 1}
 
 
 @pytest.mark.parametrize("step", range(9))
@@ -122,13 +124,13 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
         try:
             with lake.transaction() as transaction:
                 transaction.replace("silver/t", _frame(spark, (8, "a"), (9, "c")), ["date"])
-                transaction.put("_state/x", {"version": 2})
+                transaction.store(X, {"version": 2})
         except _Killed:
             pass
     again = Lake(spark, lake.root)
     with again.writer():
         assert _rows(again) == [(8, "a"), (9, "c")]
-        assert again.state("_state/x", None) == {"version": 2}
+        assert again.load(X) == {"version": 2}
         assert not again.files.exists("_staging")
 
 
@@ -192,7 +194,7 @@ def test_a_document_is_not_written_through_a_link(lake: Lake, tmp_path: Path) ->
         lake.writer(),
         lake.transaction() as transaction,
     ):
-        transaction.put("_metrics/micro_batches/1", {})
+        transaction.store(Document("_metrics/micro_batches/1", dict[str, int], {}), {})
     assert list(elsewhere.iterdir()) == []
 
 
@@ -205,7 +207,7 @@ def test_a_document_is_not_written_through_a_link_that_lies_where_it_is_prepared
     Path(lake.root, "_state").mkdir(exist_ok=True)
     make(Path(lake.root, "_state/.numbers.json.tmp"), kept)
     with lake.writer(), lake.transaction() as transaction:
-        transaction.put("_state/numbers", {"one": 1})
+        transaction.store(NUMBERS, {"one": 1})
     assert kept.read_text() == "kept"
     assert json.loads(Path(lake.root, "_state/numbers.json").read_text()) == {"one": 1}
 
@@ -222,7 +224,7 @@ def test_a_document_that_is_no_file_of_the_lake_is_not_read(spark: SparkSession,
     ):
         make()
         with pytest.raises(UsageError, match="numbers.json is no file of "):
-            Lake(spark, lake.root).state("_state/numbers", {})
+            Lake(spark, lake.root).load(NUMBERS)
         place.rmdir() if place.is_dir() else place.unlink()
 
 
@@ -244,17 +246,14 @@ def test_a_checkpoint_is_not_used_where_a_link_leads_out_of_it(lake: Lake, tmp_p
 
 def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: SparkSession, lake: Lake) -> None:
     """The ledger would say that nothing was taken in yet, and the periods that no month is closed."""
-    numbers = Document("_state/numbers", dict[str, int])
-    assert lake.load(numbers) == {}
+    assert lake.load(NUMBERS) == {}
     for number in (1, 2):
         with lake.writer(), lake.transaction() as transaction:
-            transaction.store(numbers, {"n": number})
+            transaction.store(NUMBERS, {"n": number})
             transaction.replace("bronze/t", _frame(spark, (number, "a")), ["date"], remove=None)
     (Path(lake.root) / "_state" / "numbers.json").unlink()
     with pytest.raises(PipelineError, match=r"_state/numbers.json was deleted.*restore the lake"):
-        Lake(spark, lake.root).load(numbers)
-    with pytest.raises(PipelineError, match=r"_state/numbers.json was deleted"):
-        Lake(spark, lake.root).state(numbers.path, None)
+        Lake(spark, lake.root).load(NUMBERS)
     with pytest.raises(PipelineError, match=r"_state/numbers.json was deleted"), Lake(spark, lake.root).writer():
         pass
     (Path(lake.root) / "_state" / "documents.json").unlink()
@@ -324,11 +323,12 @@ def test_a_uri_names_the_same_lake(spark: SparkSession, lake: Lake) -> None:
 def test_a_damaged_document_is_named_before_anything_is_done(tmp_path: Path, content: str) -> None:
     """Taken for one that was never stored, everything would be ingested once more."""
     folder = LakeFolder(open_files(str(tmp_path)))
-    assert folder.state("_state/ledger", {}) == {}
+    ledger = Document("_state/ledger", dict[str, int], {})
+    assert folder.load(ledger) == {}
     (tmp_path / "_state").mkdir()
     (tmp_path / "_state" / "ledger.json").write_text(content, errors="surrogateescape")
     with pytest.raises(PipelineError, match=r"_state/ledger.json is damaged.*restore the lake"):
-        LakeFolder(open_files(str(tmp_path))).state("_state/ledger", {})
+        LakeFolder(open_files(str(tmp_path))).load(ledger)
 
 
 @dataclass(frozen=True)
@@ -337,7 +337,7 @@ class Seen:
     name: str = ""
 
 
-SEEN = Document("_state/seen", dict[str, Annotated[Seen, or_list_of_values(Seen)]])
+SEEN = Document("_state/seen", dict[str, Annotated[Seen, or_list_of_values(Seen)]], {})
 
 
 def test_a_document_has_named_values_and_is_read_as_earlier_versions_stored_it(

@@ -27,7 +27,7 @@ from cloud_analytics.cli import cli
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake import inventory, journal
 from cloud_analytics.lake.files import FileInfo, LocalFileSystem, open_files
-from cloud_analytics.lake.folder import LakeFolder
+from cloud_analytics.lake.folder import Document, LakeFolder
 from cloud_analytics.lake.inventory import INVENTORY, files_after
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.runtime import filelock
@@ -247,7 +247,7 @@ def test_a_lake_whose_writer_was_killed_in_the_middle_of_a_commit_is_refused(
         lambda: opened.rows("SELECT * FROM gold.carbon_impact"),
         lambda: opened.sql("SELECT * FROM gold.carbon_impact"),
         lambda: opened.stored(MART),
-        lambda: opened.state("_state/x", None),
+        lambda: opened.load(Document("_state/x", int, None)),
     ]
     for ask in questions:
         with pytest.raises(UsageError, match=r"killed .* `cloud-analytics run` \(or `reconcile`\)"):

@@ -22,12 +22,12 @@ from cloud_analytics.config.pipeline import CassandraSettings
 from cloud_analytics.dashboard.source import Source
 from cloud_analytics.engine.marts import CHANGE_LOG
 from cloud_analytics.errors import PipelineError, StoreUnavailable, UsageError
-from cloud_analytics.lake.folder import STORED
+from cloud_analytics.lake.folder import STORED, Document
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.served import plan
 from cloud_analytics.serving.connect import Direct
-from cloud_analytics.serving.keyspace import IDENTITY, Owner, claim, expect_own, found_tables
+from cloud_analytics.serving.keyspace import IDENTITY, Loaded, Owner, claim, expect_own, found_tables
 from cloud_analytics.serving.load import serve
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.node_files import HOST
@@ -228,7 +228,7 @@ def test_of_two_lakes_that_find_a_keyspace_empty_one_has_it(
     lakes = [open_lake().lake, other_lake(open_lake, tmp_path).lake]
     with writing_session(target) as session:
         mine, others = (Owner(f"of {lake.root}", lake.root, 1) for lake in lakes)
-        assert expect_own(session, {}, lambda _document, default: default, str(target)) is None
+        assert expect_own(session, lakes[0], str(target), {}) is None
         claim(session, others, None, str(target))
         with pytest.raises(UsageError, match="another lake since a moment ago"):
             claim(session, mine, None, str(target))
@@ -242,7 +242,7 @@ def test_a_keyspace_without_an_identity_is_its_lakes_or_nobodys(
     open_lake().serve()
     with target.session() as session:
         session.execute("DROP TABLE lake_identity")
-    never_stored(open_lake().lake, IDENTITY)
+    never_stored(open_lake().lake, IDENTITY.path)
     with pytest.raises(UsageError, match="holds rows, and nothing says that they are this lake's"):
         other.serve()
     before = writetimes(target)
@@ -278,7 +278,7 @@ def cluster(target: Target, node: Direct, monkeypatch: pytest.MonkeyPatch) -> Ca
 def test_a_store_that_was_restored_is_loaded_again(open_lake: OpenLake, target: Target, config: Config) -> None:
     open_lake().serve()
     with target.looking_session() as (session, found):
-        before = expect_own(session, found, open_lake().lake.state, str(target), False)
+        before = expect_own(session, open_lake().lake, str(target), found)
     open_lake(without_storage(config)).run()
     with writing_session(target) as session:
         assert before is not None
@@ -360,13 +360,14 @@ def test_rows_are_written_again_before_they_expire(open_lake: OpenLake, target: 
     pipeline = open_lake()
     pipeline.serve()
     before = max(writetimes(target))
-    (document,) = state_of(pipeline.lake)
-    state = pipeline.lake.state(document, {})
+    (path,) = state_of(pipeline.lake)
+    document = Document(path, Loaded, Loaded())
+    state = pipeline.lake.load(document)
     age = 46 * 86_400 * 1_000_000
-    old = {p: [version, at - age] for p, (version, at) in state["partitions"]["org_daily_usage_by_service"].items()}
-    partitions = {**state["partitions"], "org_daily_usage_by_service": old}
+    old = {p: (content, at - age) for p, (content, at) in state.partitions["org_daily_usage_by_service"].items()}
+    partitions = {**state.partitions, "org_daily_usage_by_service": old}
     with pipeline.lake.transaction() as transaction:
-        transaction.put(document, {**state, "partitions": partitions})
+        transaction.store(document, replace(state, partitions=partitions))
     assert set(open_lake().serve().served) == {"finops_daily_usage"}
     assert min(writetimes(target)) > before
     assert open_lake().serve().served == {}
@@ -618,6 +619,6 @@ def state_of(lake: Lake) -> list[str]:
 
 def never_stored(lake: Lake, document: str) -> None:
     """As a lake whose version did not store this document."""
-    kept = {path: digest for path, digest in lake.stored_documents().items() if path != document}
-    lake.files.write_text(f"{STORED}.json", json.dumps(kept))
+    kept = {path: digest for path, digest in lake.load(STORED).items() if path != document}
+    lake.files.write_text(f"{STORED.path}.json", json.dumps(kept))
     lake.files.delete(f"{document}.json")

@@ -68,7 +68,7 @@ def compact(lake: Lake, config: Config) -> Compaction | None:
 
 
 def _scattered_dates(lake: Lake, config: Config) -> set[str]:
-    clock = lake.state(ledger.CLOCK, None)
+    clock = lake.load(ledger.CLOCK)
     if clock is None:
         return set()
     settings = config.pipeline.compaction

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime, timezone
+from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
@@ -20,6 +21,7 @@ from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
 from cloud_analytics.lake.files import FileInfo, FileSystem, file_system
+from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake, Transaction, lies_below
 from cloud_analytics.lake.rows import LITTLE_BYTES
 from cloud_analytics.landing.events import parse_lines, read_lines, stored_lines
@@ -118,7 +120,7 @@ def _write(
         lines = sum(row.lines for row in seen)
         written = {row.date.isoformat() for row in seen if row.date is not None}
         timeless = sum(row.lines for row in seen if row.date is None)
-        before = lake.state(ledger.CLOCK, None)
+        before = lake.load(ledger.CLOCK)
         newest = max((at for at in (before, *(row.latest for row in seen)) if at is not None), default=None)
         metadata = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
         lateness = Observation()
@@ -142,7 +144,9 @@ def _write(
             late = lateness.get if written else {}
             dropped = late.get("dropped") or 0
             # Files that are older than the lake's first micro-batch are a backfill: late events are normal there.
-            began = lake.state(ledger.BEGAN, 0 if known else int(ingest_ts.timestamp() * 1000))
+            began = lake.load(ledger.BEGAN)
+            if began is None:
+                began = 0 if known else int(ingest_ts.timestamp() * 1000)
             is_backfill = all(info.modified <= began for info in files)
             batch = MicroBatch(
                 batch_id=batch_id,
@@ -162,13 +166,14 @@ def _write(
                 lines_gone=gone,
             )
             rules = config.fingerprint()
-            are_judged_alike = not known or lake.state(rejects.RULES, None) == rules
-            transaction.put(rejects.RULES, rules if are_judged_alike else None)
+            are_judged_alike = not known or lake.load(rejects.RULES) == rules
+            transaction.store(rejects.RULES, rules if are_judged_alike else None)
             transaction.store(ledger.FILES, {**known, **entered})
             transaction.store(ledger.DATES, ledger.dates_after(lake, batch_id, transaction.number, written, lost))
-            transaction.put(ledger.CLOCK, newest)
-            transaction.put(ledger.BEGAN, began)
-            transaction.put(f"{ledger.METRICS}/{batch_id}", {**asdict(batch), "ingest_ts": ingest_ts.isoformat()})
+            transaction.store(ledger.CLOCK, newest)
+            transaction.store(ledger.BEGAN, began)
+            metrics = Document(f"{ledger.METRICS}/{batch_id}", dict[str, Any], {})
+            transaction.store(metrics, {**asdict(batch), "ingest_ts": ingest_ts.isoformat()})
     finally:
         parsed.unpersist()
     return batch

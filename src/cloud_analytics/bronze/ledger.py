@@ -17,8 +17,10 @@ from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
 from cloud_analytics.landing.folder import Changes, Contents, KnownFile, changes
 
 COMPACTED = "compacted-"  # prefix of the batch_id of a partition that holds rows of many micro-batches
-BEGAN = f"_state/{EVENTS}_began"  # time of the first micro-batch, in milliseconds since 1970; 0 if it is unknown
-CLOCK = f"_state/{EVENTS}_newest"  # newest event time seen, in microseconds since 1970
+BEGAN = Document(f"_state/{EVENTS}_began", int, None)
+"""Time of the first micro-batch, in milliseconds since 1970; 0 if it is unknown."""
+CLOCK = Document(f"_state/{EVENTS}_newest", int, None)
+"""Newest event time seen, in microseconds since 1970."""
 METRICS = "_metrics/micro_batches"  # a document `<batch_id>.json` for each `MicroBatch`
 
 
@@ -80,10 +82,10 @@ class Snapshot:
 _Known = Annotated[KnownFile, or_list_of_values(KnownFile)]
 _Date = Annotated[BronzeDate, BeforeValidator(lambda found: {"version": found} if isinstance(found, int) else found)]
 
-FILES = Document(f"_state/{EVENTS}_ledger", dict[str, _Known])
+FILES = Document(f"_state/{EVENTS}_ledger", dict[str, _Known], {})
 """Name of each ingested event file → its state when it was ingested."""
-DATES = Document(f"_state/{EVENTS}_bronze_dates", dict[str, _Date])
-SNAPSHOTS = Document("_state/masters", dict[str, Snapshot])
+DATES = Document(f"_state/{EVENTS}_bronze_dates", dict[str, _Date], {})
+SNAPSHOTS = Document("_state/masters", dict[str, Snapshot], {})
 """Source → its latest snapshot."""
 
 
@@ -117,7 +119,7 @@ def unused(lake: LakeFolder, batch_id: str) -> str:
     """
     taken = {file.batch_id for file in lake.load(FILES).values()}
     ids = (batch_id, *(f"{batch_id}-{number}" for number in range(2, len(taken) + 3)))
-    return next(one for one in ids if one not in taken and lake.state(f"{METRICS}/{one}", None) is None)
+    return next(one for one in ids if one not in taken and not lake.files.exists(f"{METRICS}/{one}.json"))
 
 
 def dates_after(

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ledger import BronzeDate
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake, lies_below
 from cloud_analytics.landing.events import parse_lines
 from cloud_analytics.landing.folder import FOLDER
@@ -21,7 +22,8 @@ from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judged
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
-RULES = "_state/bronze_rules"  # fingerprint of the rules that judged all rejects; null: different rules did
+RULES = Document("_state/bronze_rules", str, None)
+"""Fingerprint of the rules that judged all rejects; None: different rules did."""
 _UNREADABLE = "unreadable_file"
 _FUTURE = "future_timestamp"
 _LINE = ["source_file", "raw"]
@@ -74,7 +76,7 @@ def judge_again(lake: Lake, config: Config) -> None:
     Does nothing if the present rules have already judged all of them.
     """
     rules = config.fingerprint()
-    if lake.state(RULES, None) == rules:
+    if lake.load(RULES) == rules:
         return
     table = QUARANTINED_EVENTS
     own = partitions(lake)
@@ -85,7 +87,7 @@ def judge_again(lake: Lake, config: Config) -> None:
             lines = rejected_lines(parse_lines(rejected.where(~is_file)), config)
             again = lines.unionByName(rejected.where(is_file).withColumn("rule_version", F.lit(rules)))
             transaction.replace(table.path, again.coalesce(1), table.folders, lies_below(own))
-        transaction.put(RULES, rules)
+        transaction.store(RULES, rules)
 
 
 def take_in_again(lake: Lake, config: Config) -> None:

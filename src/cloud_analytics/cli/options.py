@@ -128,7 +128,7 @@ class Places:
             raise UsageError(f"the lake {lake} is no folder; give one with --lake")
         if ("landing" in needs or self.landing) and not exists(landing):
             raise UsageError(f"the landing folder {landing} does not exist; give it with --landing")
-        if "lake" in needs and not exists(f"{lake}/{LAST_TRANSACTION}.json"):
+        if "lake" in needs and not exists(f"{lake}/{LAST_TRANSACTION.path}.json"):
             raise UsageError(f"the lake {lake} holds nothing: `cloud-analytics run` fills it, --lake names another")
 
 

@@ -45,7 +45,7 @@ def build(lake: Lake, config: Config, changes: Changes | None = None) -> list[st
             for name, counts in found.items()
         }
         transaction.store(built.TABLES, {**known, **now})
-        transaction.put(built.RULES, {"judged_by": config.fingerprint()})
+        transaction.store(built.RULES, built.Rules(config.fingerprint()))
     return stale
 
 

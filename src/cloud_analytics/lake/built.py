@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cloud_analytics.lake.folder import Document, LakeFolder
+from cloud_analytics.lake.folder import Document
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,17 @@ class Partition:
 States = dict[str, dict[str, Partition]]
 """Path of a table → name of a partition ("" for a table without partitions) → how it was built."""
 
-TABLES = Document("_state/tables", States)
-RULES = "_state/rules"
+TABLES = Document("_state/tables", States, {})
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of the present masters of Silver: the fingerprint of the configuration that validated them."""
+
+    judged_by: str | None = None
+
+
+RULES = Document("_state/rules", Rules, Rules())
 
 
 def inputs_of(partition: Partition | None) -> str | None:
@@ -40,9 +49,3 @@ def content_of(partition: Partition | None) -> str:
 def versions(partitions: Mapping[str, Partition]) -> dict[str, str]:
     """Partition → hash of its content. Partitions without rows are left out."""
     return {name: entry.content for name, entry in partitions.items() if entry.rows}
-
-
-def judged_by(lake: LakeFolder) -> str | None:
-    """Fingerprint of the configuration that validated the present masters of Silver; None before the first build."""
-    fingerprint: str | None = lake.state(RULES, {"judged_by": None})["judged_by"]
-    return fingerprint

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter
 
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.files import ReadableFiles
 from cloud_analytics.untrusted import json_value
 
 ZONES = ("bronze", "silver", "gold", "quarantine")
-LAST_TRANSACTION = "_state/last_transaction"  # exists in every lake that was ever written to
-STORED = "_state/documents"  # see `LakeFolder.stored_documents`
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # stands for a null in the name of a partition's folder
 REMEDY = "restore the lake from a backup, or fill an empty one from landing (--lake)"
 REMEDY_FOR_A_FILE = (
@@ -28,24 +26,35 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True)
 class Document(Generic[Content]):
-    """A state document of a lake: its path without `.json`, and the type of its content (dataclass, dict, list).
+    """A JSON document of a lake: its path without `.json`, the type of its content, and the content before any store.
 
-    A document that was never stored has the content `kind()`.
+    If that is None, null can be stored, too.
     """
 
     path: str
     kind: type[Content]
+    default: Content = field(compare=False)  # shared by all lakes: like any loaded content it must not be changed
 
     @cached_property
     def adapter(self) -> TypeAdapter[Content]:
         """Converts between the content and its JSON value."""
-        return TypeAdapter(self.kind)
+        kind: Any = self.kind
+        return TypeAdapter(kind if self.default is not None else kind | None)
 
 
 def or_list_of_values(kind: type[Any]) -> BeforeValidator:
     """Accept a dataclass also as a list of its values in the order of its fields, as earlier versions stored it."""
-    names = [field.name for field in fields(kind)]
+    names = [one.name for one in fields(kind)]
     return BeforeValidator(lambda value: dict(zip(names, value)) if isinstance(value, list) else value)
+
+
+LAST_TRANSACTION = Document("_state/last_transaction", int, None)
+"""The number of the last transaction. It exists in every lake that was ever written to."""
+_Hashes = Annotated[
+    dict[str, str], BeforeValidator(lambda found: dict.fromkeys(found, "") if isinstance(found, list) else found)
+]
+STORED: Document[dict[str, str]] = Document("_state/documents", _Hashes, {})  # type: ignore[arg-type]
+"""Path of each state document ever stored → hash of its text ("" if an earlier version stored it)."""
 
 
 def text_hash(text: str) -> str:
@@ -61,29 +70,26 @@ class LakeFolder:
     def __init__(self, files: ReadableFiles) -> None:
         self.files = files
         self.root = files.root
-        self._documents: dict[str, Any] = {}  # as JSON values
-        self._contents: dict[str, Any] = {}  # as values of their types
+        self._contents: dict[str, Any] = {}
+        self._texts: dict[str, str] = {}  # known texts of documents that are not in `_contents`
 
     def load(self, document: Document[Content]) -> Content:
-        """The content of a state document. PipelineError if it has another type, or where `state` raises one."""
-        if document.path not in self._contents:
-            stored = self.state(document.path, None)
-            try:
-                content = document.kind() if stored is None else document.adapter.validate_python(stored)
-            except ValidationError:
-                raise self._damaged(f"{document.path}.json") from None
-            self._contents[document.path] = content
-        found: Content = self._contents[document.path]
-        return found
+        """The content of a state document.
 
-    def stored_documents(self) -> dict[str, str]:
-        """Path of each state document ever stored → hash of its text ("" if an earlier version stored it)."""
-        found = self.state(STORED, None)
-        if isinstance(found, list):
-            return dict.fromkeys(found, "")
-        if not isinstance(found, dict | type(None)):
-            raise self._damaged(f"{STORED}.json")
-        return found or {}
+        PipelineError if the document was stored and is gone, is no JSON, or holds a value of another type.
+        """
+        path = document.path
+        if path not in self._contents:
+            text = self._texts.pop(path, None) or self.text(path)
+            if text is None and document is not STORED and path in self.load(STORED):
+                raise self._deleted(path)
+            try:
+                known = document.default if text is None else document.adapter.validate_python(json_value(text))
+            except ValueError:
+                raise self._damaged(f"{path}.json") from None
+            self._contents[path] = known
+        found: Content = self._contents[path]
+        return found
 
     def text(self, path: str) -> str | None:
         """The text of a state document; None if there is no document. PipelineError if it is no text."""
@@ -102,26 +108,7 @@ class LakeFolder:
                 return True
             return text is not None and text_hash(text) != digest
 
-        return [path for path, digest in self.stored_documents().items() if digest and is_changed(path, digest)]
-
-    def state(self, path: str, default: Any) -> Any:
-        """The JSON value of a state document, or `default` if the document was never stored.
-
-        PipelineError if the document was stored and is gone, is no JSON, or holds a value of another type than
-        `default` (a default of None accepts any type).
-        """
-        if path not in self._documents:
-            try:
-                text = self.text(path)
-                found = default if text is None else json_value(text)
-            except ValueError:
-                raise self._damaged(f"{path}.json") from None
-            if default is not None and not isinstance(found, type(default)):
-                raise self._damaged(f"{path}.json")
-            if found is default and path != STORED and path in self.stored_documents():
-                raise self._deleted(path)
-            self._documents[path] = found
-        return self._documents[path]
+        return [path for path, digest in self.load(STORED).items() if digest and is_changed(path, digest)]
 
     def data_files(self, table: str) -> dict[str, int]:
         """Path of each data file, relative to the table or folder → its bytes. UsageError for a link out of the lake.
@@ -147,8 +134,8 @@ class LakeFolder:
 
     def _forget(self) -> None:
         """Read the documents again at the next use: another process may have stored newer ones."""
-        self._documents.clear()
         self._contents.clear()
+        self._texts.clear()
 
     def _deleted(self, path: str) -> PipelineError:
         return self._damaged(f"{path}.json", "was deleted")

@@ -27,7 +27,8 @@ class Files:
 Partitions = Mapping[str, Files]
 """Folder of a partition (see `folder_of`) → its files."""
 
-INVENTORY = Document("_state/files", dict[str, dict[str, Files]])
+INVENTORY = Document("_state/files", dict[str, dict[str, Files]], None)
+"""Table → folder of a partition → its files. None: the lake is new, or its version kept no inventory."""
 MISSING = Files()
 """Marks a partition whose files were removed to be built again. Readers are warned until it is built."""
 _SNAPSHOT = "ingest_date="  # begins the folder of a master's snapshot in Bronze; each snapshot is a table of its own
@@ -61,10 +62,9 @@ def differing(left: Partitions, there: Mapping[str, int]) -> dict[str, bool]:
 
 def inventory(lake: LakeFolder) -> dict[str, dict[str, Files]]:
     """Table → the files of its partitions, as the last transaction left them."""
-    if lake.state(INVENTORY.path, None) is None:
-        # The lake is new, or its version kept no inventory: trust the files as they are.
-        return {table: files_after({}, {}, lake.data_files(table)) for table in _tables(lake)}
     found = lake.load(INVENTORY)
+    if found is None:  # trust the files as they are
+        return {table: files_after({}, {}, lake.data_files(table)) for table in _tables(lake)}
     # An earlier version listed all snapshots of such a lake as one table, an entry that no transaction updated later.
     outdated = [table for table, folders in found.items() if any(folder.startswith(_SNAPSHOT) for folder in folders)]
     snapshots = [table for table in _tables(lake) if table.rpartition("/")[0] in outdated] if outdated else []
@@ -86,7 +86,7 @@ def changed_by_others(lake: LakeFolder, chosen: Callable[[str], bool] | None = N
 
     If `chosen` is given, only the tables that it accepts are checked.
     """
-    if lake.state(INVENTORY.path, None) is None:
+    if lake.load(INVENTORY) is None:
         return {}
     found: dict[str, dict[str, bool]] = {}
 
@@ -108,7 +108,7 @@ def changed_for_readers(files: ReadableFiles) -> dict[str, dict[str, bool]]:
         await_commit(files)
         lake = LakeFolder(files)
         found = {**changed_by_others(lake), **{path: {"": True} for path in lake.changed_documents()}}
-        now = found, lake.state(INVENTORY.path, None)
+        now = found, lake.load(INVENTORY)
         if not found or now == before:
             return found
         before = now

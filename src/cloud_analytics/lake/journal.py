@@ -54,7 +54,7 @@ class Journal:
         yield from itertools.chain(self.remove, *self.move, *self.replace, self.documents, self.lines)
 
 
-JOURNAL = Document("_state/journal", Journal)
+JOURNAL = Document("_state/journal", Journal, None)
 
 
 def await_commit(files: ReadableFiles) -> None:

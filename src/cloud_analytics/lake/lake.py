@@ -40,7 +40,6 @@ from cloud_analytics.lake.locks import Lease, held
 from cloud_analytics.lake.rows import collected, parquet_files
 from cloud_analytics.lake.uris import absolute, escape_glob
 from cloud_analytics.tables import Table
-from cloud_analytics.untrusted import json_value
 
 _FINAL = ("bronze", "quarantine")  # cannot be built again; the other zones are built from them
 _STAGING = "_staging"
@@ -162,12 +161,8 @@ class Transaction:
         self.place(table, None, lambda path: folder_of(path) in folders)
 
     def store(self, document: Document[Content], content: Content) -> None:
-        """Store a state document together with the data."""
-        self.put(document.path, document.adapter.dump_python(content, mode="json"))
-
-    def put(self, path: str, content: Any) -> None:
-        """Store a JSON document (a path below the lake, `.json` is added) together with the data."""
-        self._documents[path] = content
+        """Store a document together with the data."""
+        self._documents[document.path] = document.adapter.dump_python(content, mode="json")
 
     def put_lines(self, path: str, records: Sequence[dict[str, Any]]) -> None:
         """Store a JSON Lines file (a path below the lake) together with the data."""
@@ -195,7 +190,7 @@ class Transaction:
         self._take_stock(gone, come)
         documents = {path: content for path, content in self._documents.items() if path.startswith(f"{_STATE}/")}
         hashes = {path: text_hash(json.dumps(content)) for path, content in documents.items()}
-        self.put(STORED, {**self.lake.stored_documents(), **hashes})
+        self.store(STORED, {**self.lake.load(STORED), **hashes})
         replaced = {target for _, target in replacements}
         removed = [
             name for table, files in gone.items() for path in files if (name := f"{table}/{path}") not in replaced
@@ -218,7 +213,7 @@ class Transaction:
             left = {path: length for path, length in gone[table].items() if folder_of(path) not in anew}
             missing = {folder: MISSING for folder in anew & known.get(table, {}).keys()}
             found[table] = missing | files_after(before, left, come[table])
-        if found or self.lake.state(INVENTORY.path, None) is None:
+        if found or self.lake.load(INVENTORY) is None:
             self.store(INVENTORY, {**known, **found})
 
 
@@ -301,7 +296,7 @@ class Lake(LakeFolder):
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Everything written inside becomes visible together, or not at all."""
-        number = max(int(self.state(LAST_TRANSACTION, 0)) + 1, time.time_ns() // 1_000)
+        number = max((self.load(LAST_TRANSACTION) or 0) + 1, time.time_ns() // 1_000)
         transaction = Transaction(self, number)
         try:
             yield transaction
@@ -309,7 +304,7 @@ class Lake(LakeFolder):
             with suppress(OSError):  # tasks of a failed job may still write: the next start deletes it
                 self.files.delete(f"{_STAGING}/{number}")
             raise
-        transaction.put(LAST_TRANSACTION, number)
+        transaction.store(LAST_TRANSACTION, number)
         journal = transaction.journal()
         self._expect_inside(*{path.rpartition("/")[0] for path in journal.paths()})
         self._expect_lease(decided=False)
@@ -348,8 +343,8 @@ class Lake(LakeFolder):
         self._drop_empty_folders(journal.remove, folders)
         self._expect_lease()
         for name, content in journal.documents.items():
-            self.files.write_text(f"{name}.json", json.dumps(content))
-            self._documents[name] = content
+            self._texts[name] = json.dumps(content)
+            self.files.write_text(f"{name}.json", self._texts[name])
             self._contents.pop(name, None)
         for path, text in journal.lines.items():
             self.files.write_text(path, text)
@@ -381,14 +376,13 @@ class Lake(LakeFolder):
         """
         self._expect_inside(_STAGING, "_metrics", "_checkpoints")
         self._forget()
-        was_decided = self.state(JOURNAL.path, None) is not None
-        if was_decided:
-            journal = self.load(JOURNAL)
+        journal = self.load(JOURNAL)
+        if journal is not None:
             if any(map(self.files.leads_out, journal.paths())):
                 raise self._damaged(f"{JOURNAL.path}.json", "follows a link out of the lake")
             self._apply(journal, again=True)
-        elif self.state(LAST_TRANSACTION, None) is None and any(map(self.files.files, ZONES)):
-            raise self._damaged(f"{LAST_TRANSACTION}.json", "is not there")
+        elif self.load(LAST_TRANSACTION) is None and any(map(self.files.files, ZONES)):
+            raise self._damaged(f"{LAST_TRANSACTION.path}.json", "is not there")
         # Only folders of transactions are deleted: a folder that was no lake before may hold other files in _staging.
         found = [entry.name for entry in self.files.entries(_STAGING)]
         left = [name for name in found if name.isdigit()]
@@ -396,21 +390,20 @@ class Lake(LakeFolder):
             self.files.delete(path)
         self._forget()
         self._expect_one_time()
-        return was_decided
+        return journal is not None
 
     def _expect_one_time(self) -> None:
         """PipelineError if a document was changed or deleted by others, or is of an older backup."""
-        stored = self.stored_documents()
-        if not stored and self.state(INVENTORY.path, None) is not None:  # both came with the same version
-            raise self._deleted(STORED)
+        stored = self.load(STORED)
+        if not stored and self.load(INVENTORY) is not None:  # both came with the same version
+            raise self._deleted(STORED.path)
         for path, digest in stored.items():
             text = self.text(path)
             if text is None:
                 raise self._deleted(path)
-            if digest:
-                if text_hash(text) != digest:
-                    raise self._damaged(f"{path}.json", "is not as the last transaction left it")
-                self._documents[path] = json_value(text)  # saves a second read
+            if digest and text_hash(text) != digest:
+                raise self._damaged(f"{path}.json", "is not as the last transaction left it")
+            self._texts[path] = text  # saves a second read
 
     @contextmanager
     def writer(self, by_turns: bool = False) -> Iterator[None]:

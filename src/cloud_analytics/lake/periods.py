@@ -48,4 +48,4 @@ class Periods:
         return Periods(closed, (*self.log, {"month": month, "action": "reopen", "at": at}))
 
 
-DOCUMENT = Document("_state/periods", Periods)
+DOCUMENT = Document("_state/periods", Periods, Periods())

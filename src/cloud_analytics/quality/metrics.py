@@ -13,6 +13,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import Config
+from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Transaction
 
 FOLDER = "_metrics/silver"
@@ -68,4 +69,4 @@ def record(transaction: Transaction, config: Config, sources: dict[str, dict[str
         "rule_version": config.fingerprint(),
         "sources": dict(sorted(sources.items())),
     }
-    transaction.put(f"{FOLDER}/{transaction.number}", document)
+    transaction.store(Document(f"{FOLDER}/{transaction.number}", dict[str, Any], {}), document)

@@ -14,7 +14,7 @@ from pyspark.sql.types import DateType, StructType, TimestampType
 from cloud_analytics.config import EVENTS, MASTERS, Config
 from cloud_analytics.config.rules import SHARED, Rule
 from cloud_analytics.errors import ConfigError, cause_line
-from cloud_analytics.lake.built import judged_by
+from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.quality import events, masters
 from cloud_analytics.quality.conditions import condition
@@ -44,7 +44,7 @@ def verify_rules(lake: Lake, config: Config) -> None:
 
     A configuration is not checked again if the lake was last judged by it, or this process has checked it before.
     """
-    if config.fingerprint() in _verified | {judged_by(lake)}:
+    if config.fingerprint() in _verified | {lake.load(built.RULES).judged_by}:
         return
     lacking = [
         f"sources.yaml: {source}.required: lacks {name}"

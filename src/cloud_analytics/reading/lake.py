@@ -84,11 +84,10 @@ class LakeReader(LakeFolder):
                 logger.warning(f"{said}: figures may be wrong until {REMEDY_FOR_CHANGES}")
         return self._changed
 
-    def state(self, path: str, default: Any) -> Any:
-        """See `LakeFolder.state`. Waits for the end of a commit; UsageError if it does not end (`await_commit`)."""
-        if path not in self._documents:
-            await_commit(self.files)
-        return super().state(path, default)
+    def text(self, path: str) -> str | None:
+        """See `LakeFolder.text`. Waits for the end of a commit; UsageError if it does not end (`await_commit`)."""
+        await_commit(self.files)
+        return super().text(path)
 
     def rows(self, query: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
         """The rows of a SELECT as dicts by column name; `?` is a positional parameter, `$name` a named one."""

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, create_model
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ledger import METRICS, MicroBatch
 from cloud_analytics.errors import PipelineError
-from cloud_analytics.lake.folder import LAST_TRANSACTION, LakeFolder
+from cloud_analytics.lake.folder import LAST_TRANSACTION, Document, LakeFolder
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.untrusted import json_value
 
@@ -101,8 +101,8 @@ class Freshness:
 def freshness(lake: LakeFolder) -> Freshness:
     """Read the freshness from the state documents of a lake."""
 
-    def moment(document: str) -> datetime | None:
-        microseconds = lake.state(document, None)
+    def moment(document: Document[int | None]) -> datetime | None:
+        microseconds = lake.load(document)
         return None if microseconds is None else datetime.fromtimestamp(microseconds / 1e6, timezone.utc)
 
     snapshots = {name: entry.ingest_date for name, entry in lake.load(ledger.SNAPSHOTS).items() if entry.files}

@@ -65,7 +65,7 @@ def plan(lake: Lake, target: Target) -> Plan:
         return {tuple(row.values()) for row in zones.rows(query, [list(partitions)] if day else [])}
 
     with target.looking_session() as (session, found):
-        owner = expect_own(session, found, lake.state, str(target), target.take_over)
+        owner = expect_own(session, lake, str(target), found, target.take_over)
         loader = Loader(lake, target, session, found, owner, keys_in_gold=keys_in_gold)
         due = loader.due()
         return loader.plan({mart: due.get(mart, {}) for mart in loader.marts})

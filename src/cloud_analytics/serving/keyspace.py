@@ -9,13 +9,13 @@ only one of them gets it. The identity expires 90 days after the last load, as t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.folder import LAST_TRANSACTION
+from cloud_analytics.lake.folder import LAST_TRANSACTION, Document, LakeFolder
 from cloud_analytics.serving.connect import Row, readable_errors
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables.cql import ServingTable
@@ -23,7 +23,6 @@ from cloud_analytics.tables.cql import ServingTable
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
-IDENTITY = "_state/identity"
 _CREATE = """CREATE TABLE IF NOT EXISTS lake_identity (
     name    text PRIMARY KEY,  -- 'owner', the only row
     lake_id text,
@@ -31,7 +30,30 @@ _CREATE = """CREATE TABLE IF NOT EXISTS lake_identity (
     version bigint             -- of its last load
 ) WITH default_time_to_live = 7776000"""
 
-ReadState = Callable[[str, Any], Any]  # like Lake.state: returns a document's content, or the default
+
+@dataclass(frozen=True)
+class Identity:
+    """The identity of a lake."""
+
+    id: str
+
+
+IDENTITY = Document("_state/identity", Identity, None)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a lake has loaded into a set of serving tables.
+
+    `clock`: the highest T of all loads. `complete`: the marts whose first load has ended. `partitions`: mart →
+    partition → (hash of the loaded rows, or None if the load did not end; T of the load). `writes`: month → the number
+    of writes that were begun.
+    """
+
+    clock: int = 0
+    complete: tuple[str, ...] = ()
+    partitions: Mapping[str, Mapping[str, tuple[str | None, int]]] = field(default_factory=dict)
+    writes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,53 +153,46 @@ class Owner:
     version: int
 
 
-def document_of(found: Mapping[str, Found]) -> str:
-    """The path of the state document that records what a lake has loaded into exactly these tables."""
+def document_of(found: Mapping[str, Found]) -> Document[Loaded]:
+    """The state document that records what a lake has loaded into exactly these tables."""
     fingerprints = sorted((name, table.fingerprint) for name, table in found.items())
-    return f"_state/serving_{sha256(repr(fingerprints).encode()).hexdigest()[:12]}"
+    return Document(f"_state/serving_{sha256(repr(fingerprints).encode()).hexdigest()[:12]}", Loaded, Loaded())
 
 
 def expect_own(
-    session: Session, found: Mapping[str, Found], read_state: ReadState, where: str, take_over: bool = False
+    session: Session, lake: LakeFolder, where: str, found: Mapping[str, Found] | None = None, take_over: bool = False
 ) -> Owner | None:
     """The lake whose rows the keyspace holds; None if no identity is there. `where` names the keyspace in messages.
 
-    UsageError if the keyspace belongs to another lake than the one with these state documents, unless `take_over`.
-    A keyspace that was filled before identities existed belongs to this lake if its documents know these tables.
-    """
-    owner = _owner(session)
-    if not take_over:
-        mine, loaded = read_state(IDENTITY, None), read_state(document_of(found), None)
-        _expect_mine(owner, mine, where)
-        if (
-            owner is None
-            and not (loaded or {}).get("clock")
-            and not all(is_empty(session, tables()[name]) for name in found)
-        ):
-            raise _refused(where, "rows, and nothing says that they are this lake's")
-    return owner
+    UsageError if the keyspace belongs to another lake than this one, unless `take_over`. `found`: the tables to load. A
+    keyspace that was filled before identities existed belongs to this lake if its documents know these tables.
 
-
-def expect_not_anothers(session: Session, read_state: ReadState, where: str) -> None:
-    """UsageError if a reader of this lake's rows would get the rows of another lake.
-
-    No check is made if there is no lake at the lake's path, or if the user may not read the table of the identity.
+    A reader gives no `found`. It gets no error if there is no lake at the lake's path, or if the user may not read the
+    table of the identity.
     """
     from cassandra import Unauthorized
 
-    mine = read_state(IDENTITY, None)
-    if mine is None and read_state(LAST_TRANSACTION, None) is None:
-        return
+    if found is None and lake.load(IDENTITY) is None and lake.load(LAST_TRANSACTION) is None:
+        return None
     try:
         owner = _owner(session)
     except Unauthorized:
-        return
-    _expect_mine(owner, mine, where)
-
-
-def _expect_mine(owner: Owner | None, mine: dict[str, Any] | None, where: str) -> None:
-    if owner is not None and owner.lake_id != (mine or {}).get("id"):
-        raise _refused(where, f"the rows of another lake ({owner.lake})")
+        if found is None:
+            return None
+        raise
+    if take_over:
+        return owner
+    if owner is not None:
+        mine = lake.load(IDENTITY)
+        if mine is None or owner.lake_id != mine.id:
+            raise _refused(where, f"the rows of another lake ({owner.lake})")
+    elif (
+        found is not None
+        and not lake.load(document_of(found)).clock
+        and not all(is_empty(session, tables()[name]) for name in found)
+    ):
+        raise _refused(where, "rows, and nothing says that they are this lake's")
+    return owner
 
 
 def claim(session: Session, mine: Owner, before: Owner | None, where: str) -> None:

@@ -61,12 +61,12 @@ def serve(lake: Lake, target: Target, patience: timedelta = timedelta(0)) -> dic
 
 def _serve(lake: Lake, target: Target, written: list[tuple[str, int]]) -> None:
     with target.looking_session() as (session, found):
-        owner = expect_own(session, found, lake.state, str(target), target.take_over)
+        owner = expect_own(session, lake, str(target), found, target.take_over)
         target.create(session, found)
         with readable_errors(f"cannot look at keyspace {target.keyspace}"):
             found = found_tables(session, target.keyspace)
         loader = Loader(lake, target, session, found, owner, written)
-        checkpoint = loader.document.replace("_state/", "_checkpoints/")
+        checkpoint = loader.document.path.replace("_state/", "_checkpoints/")
         if owner is None and not loader.starts_anew:  # the keyspace was filled before identities existed
             loader.adopt()
         due = loader.due()

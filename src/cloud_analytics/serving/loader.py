@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from cloud_analytics.engine.lost import expect_whole
 from cloud_analytics.lake import built
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.serving.keyspace import IDENTITY, Found, Owner, claim, document_of, is_empty
+from cloud_analytics.serving.keyspace import IDENTITY, Found, Identity, Loaded, Owner, claim, document_of, is_empty
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
 from cloud_analytics.serving.write import Keys, delete, partition_keys, slices, upsert
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_Load = tuple[str | None, int]
+_Loads = Mapping[str, Mapping[str, _Load]]  # see `Loaded.partitions`
 Partitions = dict[str, dict[str, str]]  # mart → partition → hash of its rows in Gold
 # (table, partitions of its mart, key columns) → the values of these columns in these partitions of Gold
 KeysInGold = Callable[[ServingTable, Sequence[str], Sequence[str]], Keys]
@@ -89,14 +91,7 @@ class _Part:
 
 
 class Loader:
-    """Loads partitions of Gold into the tables of a keyspace, and records what was loaded.
-
-    Its state document holds:
-
-    * `clock`: the highest T of all loads;
-    * `complete`: the marts whose first load has ended;
-    * `partitions`: mart → partition → [hash of the loaded rows (null: the load did not end), T of the load];
-    * `writes`: month → the number of writes that were begun.
+    """Loads partitions of Gold into the tables of a keyspace, and records what was loaded (`Loaded`).
 
     `owner`: the lake whose rows the tables hold. The state is outdated, and everything is due, if the owner is another
     lake, or is this lake with another newest load than its state (the folder or the store was restored from a backup).
@@ -119,13 +114,12 @@ class Loader:
         self.document, self.written = document_of(found), [] if written is None else written
         self.marts = {table.mart: table for table in tables().values()}
         self._keys_in_gold = keys_in_gold
-        new: dict[str, Any] = {"clock": 0, "complete": [], "partitions": {}, "writes": {}}
-        self.state = lake.state(self.document, None) or new
-        self.identity = lake.state(IDENTITY, None) or {"id": uuid4().hex}
-        outdated = owner is not None and (owner.lake_id != self.identity["id"] or owner.version != self.state["clock"])
+        self.state = lake.load(self.document)
+        self.identity = lake.load(IDENTITY) or Identity(uuid4().hex)
+        outdated = owner is not None and (owner.lake_id, owner.version) != (self.identity.id, self.state.clock)
         if owner is not None and outdated:
-            self.state = {**new, "clock": max(owner.version, self.state["clock"]), "writes": self.state["writes"]}
-        self.starts_anew = outdated or not self.state["clock"]  # no recorded load of these tables
+            self.state = Loaded(max(owner.version, self.state.clock), writes=self.state.writes)
+        self.starts_anew = outdated or not self.state.clock  # no recorded load of these tables
 
     def due(self) -> Partitions:
         """The partitions whose rows the tables may lack: mart → partition → hash of the rows that Gold holds now.
@@ -134,11 +128,11 @@ class Loader:
         half its TTL. If others emptied a table, all its partitions with rows are due. A mart whose first load has not
         ended is always due: the load then also deletes all rows of the table that are not in Gold.
         """
-        due: Partitions = {mart: {} for mart in self.marts if mart not in self.state["complete"]}
+        due: Partitions = {mart: {} for mart in self.marts if mart not in self.state.complete}
         states, now = self.lake.load(built.TABLES), time.time_ns() // 1_000
         for mart, table in self.marts.items():
-            gold, loaded = states.get(table.source.path, {}), self.state["partitions"].get(mart, {})
-            known = any(gold[name].rows for name in gold.keys() & loaded.keys()) and mart in self.state["complete"]
+            gold, loaded = states.get(table.source.path, {}), self.state.partitions.get(mart, {})
+            known = any(gold[name].rows for name in gold.keys() & loaded.keys()) and mart in self.state.complete
             emptied = known and table.name in self.present and is_empty(self.session, table)
             limit = now - table.ttl_seconds * 1_000_000 // 2
             for name in {*gold, *loaded}:
@@ -167,12 +161,12 @@ class Loader:
         plan = self._plan(parts)
         if plan.allowance is not None:
             logger.log(logging.WARNING if plan.exceeds_allowance else logging.INFO, plan.line())
-        before = self.state["partitions"]
-        clock = max(self.state["clock"] + 1, time.time_ns() // 1_000)
+        before = self.state.partitions
+        clock = max(self.state.clock + 1, time.time_ns() // 1_000)
         # Recorded before the first write: if this load dies, the next one has a higher T and clears the right slices.
         self._keep(
             clock=clock,
-            partitions=_merged(before, due, lambda _content: [None, clock]),
+            partitions=_merged(before, due, lambda _content: (None, clock)),
             writes={_month(): plan.written + plan.writes},
         )
         self._claim()
@@ -195,7 +189,7 @@ class Loader:
 
     def _claim(self) -> None:
         """Write this lake's identity and the version of its newest load into the keyspace."""
-        mine = Owner(self.identity["id"], self.lake.root, self.state["clock"])
+        mine = Owner(self.identity.id, self.lake.root, self.state.clock)
         claim(self.session, mine, self.owner, str(self.target))
         self.owner = mine
 
@@ -208,7 +202,7 @@ class Loader:
             return list(pool.map(lambda mart: self._part(self.marts[mart], due[mart]), due))
 
     def _part(self, table: ServingTable, due: dict[str, str]) -> _Part:
-        complete, partitions = table.mart in self.state["complete"], sorted(due)
+        complete, partitions = table.mart in self.state.complete, sorted(due)
         columns = table.slice_key if complete else table.partition_key
         stale: Keys = set()
         if table.name in self.present and (partitions or not complete):
@@ -216,7 +210,7 @@ class Loader:
             stale = slices(self.session, table, partitions, pace) if complete else partition_keys(self.session, table)
         # Keys in Gold are stale, too: an earlier load may have left rows that reads do not show yet (on a replica that
         # was away).
-        loaded_before, frame = self.state["partitions"].get(table.mart, {}).keys() & due.keys(), None
+        loaded_before, frame = self.state.partitions.get(table.mart, {}).keys() & due.keys(), None
         if self._keys_in_gold is not None:
             stale = stale | (self._keys_in_gold(table, partitions, columns) if loaded_before else set())
         elif partitions:
@@ -236,15 +230,15 @@ class Loader:
         delete(self.session, part.table, part.columns, part.stale, clock - 1, pace)
 
     def _done(self, part: _Part, clock: int) -> None:
-        mart, before = part.table.mart, self.state["partitions"]
+        mart, before = part.table.mart, self.state.partitions
         self.written.append((part.table.name, part.plan.rows))
         self._keep(
-            complete=sorted({*self.state["complete"], mart}),
-            partitions=_merged(before, {mart: part.partitions}, lambda content: [content, clock]),
+            complete=tuple(sorted({*self.state.complete, mart})),
+            partitions=_merged(before, {mart: part.partitions}, lambda content: (content, clock)),
         )
 
     def _plan(self, parts: list[_Part]) -> Plan:
-        written = self.state["writes"].get(_month(), 0)
+        written = self.state.writes.get(_month(), 0)
         return Plan(tuple(part.plan for part in parts), written, self.target.monthly_writes)
 
     def _gold_rows(self) -> dict[tuple[str, str], int]:
@@ -258,10 +252,10 @@ class Loader:
         }
 
     def _keep(self, **values: Any) -> None:
-        state = {**self.state, **values}
+        state = replace(self.state, **values)
         with self.lake.transaction() as transaction:
-            transaction.put(self.document, state)
-            transaction.put(IDENTITY, self.identity)
+            transaction.store(self.document, state)
+            transaction.store(IDENTITY, self.identity)
         self.state = state
 
 
@@ -269,9 +263,6 @@ def _month() -> str:
     return f"{datetime.now(timezone.utc):%Y-%m}"
 
 
-def _merged(known: dict[str, Any], due: Partitions, value: Callable[[str], Any]) -> dict[str, Any]:
-    merged = {mart: dict(partitions) for mart, partitions in known.items()}
-    for mart, partitions in due.items():
-        entries = merged.setdefault(mart, {})
-        entries.update({name: value(content) for name, content in partitions.items()})
-    return merged
+def _merged(known: _Loads, due: Partitions, load: Callable[[str], _Load]) -> _Loads:
+    now = {mart: {name: load(content) for name, content in partitions.items()} for mart, partitions in due.items()}
+    return {mart: {**known.get(mart, {}), **now.get(mart, {})} for mart in {**known, **now}}

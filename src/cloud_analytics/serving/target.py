@@ -32,7 +32,7 @@ from cloud_analytics.serving.connect import (
     connected,
     readable_errors,
 )
-from cloud_analytics.serving.keyspace import Found, expect_declared, expect_not_anothers, expect_own, found_tables
+from cloud_analytics.serving.keyspace import Found, expect_declared, expect_own, found_tables
 from cloud_analytics.serving.node import EmbeddedNode
 from cloud_analytics.serving.queries import NothingServed, served
 from cloud_analytics.serving.tables import KEYSPACE, tables
@@ -222,8 +222,7 @@ def open_target(
         target = replace(target, take_over=take_over or target.take_over)
         with contextlib.suppress(StoreUnavailable), target.looking_session() as (session, found):
             if local_folder(lake) is not None:  # documents of a remote lake are checked when Spark runs
-                read_state = LakeFolder(open_files(lake)).state
-                expect_own(session, found, read_state, str(target), target.take_over)
+                expect_own(session, LakeFolder(open_files(lake)), str(target), found, target.take_over)
         yield target
 
 
@@ -252,8 +251,7 @@ def expect_own_rows(session: Session, config: Config, lake: str, choice: str | N
     """
     if (choice or config.pipeline.serving.target) != "embedded" and local_folder(lake) is not None:
         with served():
-            read_state = LakeFolder(open_files(lake)).state
-            expect_not_anothers(session, read_state, f"keyspace {session.keyspace}")
+            expect_own(session, LakeFolder(open_files(lake)), f"keyspace {session.keyspace}")
 
 
 @contextmanager

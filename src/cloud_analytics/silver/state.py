@@ -59,7 +59,7 @@ class SilverEvents:
     baselines: Baselines | None = None
 
 
-DOCUMENT = Document("_state/silver_usage_events", SilverEvents)
+DOCUMENT = Document("_state/silver_usage_events", SilverEvents, SilverEvents())
 
 
 def versions(lake: LakeFolder) -> dict[str, str]:
