@@ -177,19 +177,20 @@ def answer(session: Session, asked: Request) -> Answer:
     NothingServed if the tables are empty; PipelineError if a table or column is missing or has another type.
     """
     with served():
+        first = lookup(asked)
+        found = _read(session, [first])[0] if first else []
+        reads = [rows_statement(asked, part) for part in parts(asked, found)]
+        answers = _read(session, reads)
         if asked.table.date_column:
-            statements, rows = _answer_of_one_date(session, asked)
-        elif asked.table.bucket_column:
-            statements, rows = _answer_of_months(session, asked)
+            rows = next(filter(None, answers), [])
         else:
-            statements = (rows_statement(asked),)
-            (rows,) = _read(session, statements)
+            rows = [row for rows in answers for row in rows][: None if asked.ranked else asked.top]
         _expect_types(asked.table, rows)
         if asked.ranked:
             rows = heapq.nsmallest(asked.top or 0, rows, key=lambda row: _rank(asked.table, row))
         if not rows:
             _expect_known(session, asked)
-    return Answer(asked, rows, statements)
+    return Answer(asked, rows, (*([first] if first else []), *reads))
 
 
 def partitions(session: Session, question: str, column: str, **chosen: str) -> list[Any]:
@@ -199,7 +200,8 @@ def partitions(session: Session, question: str, column: str, **chosen: str) -> l
     tags an organisation uses, without reading rows.
     """
     with served():
-        return _partitions(session, _table(question), column, chosen)
+        (keys,) = _read(session, [partitions_statement(_table(question))])
+        return _values(keys, column, chosen)
 
 
 @contextmanager
@@ -237,35 +239,62 @@ def explain(asked: Request, keyspace: str = KEYSPACE) -> str:
         + (f"; rows lie in the order {order}" if order else ""),
         *wrap(", ".join(units), 118, initial_indent="-- columns: ", subsequent_indent="--   ", break_on_hyphens=False),
     ]
-    steps: list[tuple[str, Statement]]
-    if table.bucket_column:
-        name = table.bucket_column.name
-        steps = [
-            (f"which months there are: {name} is part of the partition key", partitions_statement(table)),
-            ("each of them that the range touches", rows_statement(asked, f"<{name}>")),
-        ]
-    elif table.date_column is None or asked.until is not None:
-        steps = [("", rows_statement(asked, asked.until))]
-    elif table.newest:
-        days = table.newest[1]
-        steps = [
-            ("the organisation's newest usage date", newest_statement(asked)),
-            (
-                f"its newest summary: <date> is that date or one of the {days} days after it; these {days + 1}"
-                " partitions are read at once,\n--    and the newest that has rows is the answer",
-                rows_statement(asked, "<date>"),
-            ),
-        ]
+    first = lookup(asked)
+    if first is None:
+        lines += [rows_statement(asked, part).typed(keyspace) for part in parts(asked, [])]
     else:
-        steps = [
-            ("which dates there are", partitions_statement(table)),
-            ("the newest of them", rows_statement(asked, "<date>")),
-        ]
-    for number, (what, statement) in enumerate(steps, start=1):
-        lines += [*([f"-- {number}. {what}"] if what else []), statement.typed(keyspace)]
+        found, then, part = _in_words(table)
+        lines += [f"-- 1. {found}", first.typed(keyspace), f"-- 2. {then}", rows_statement(asked, part).typed(keyspace)]
     if asked.ranked:
         lines.append(f"-- then, of these rows, the {asked.top} with the highest {table.top_by}")
     return "\n".join(lines)
+
+
+def _in_words(table: ServingTable) -> tuple[str, str, str]:
+    """What the `lookup` of a table finds, which partitions are read then, and what stands for the part of their key."""
+    if table.bucket_column:
+        name = table.bucket_column.name
+        found = f"which months there are: {name} is part of the partition key"
+        return found, "each of them that the range touches", f"<{name}>"
+    if table.newest:
+        days = table.newest[1]
+        then = (
+            f"its newest summary: <date> is that date or one of the {days} days after it; these {days + 1}"
+            " partitions are read at once,\n--    and the newest that has rows is the answer"
+        )
+        return "the organisation's newest usage date", then, "<date>"
+    return "which dates there are", "the newest of them", "<date>"
+
+
+def lookup(asked: Request) -> Statement | None:
+    """Reads what tells the partitions of an answer (`parts`); None if the request itself tells its partition."""
+    table = asked.table
+    if table.bucket_column is None and (table.date_column is None or asked.until is not None):
+        return None
+    return newest_statement(asked) if table.newest else partitions_statement(table)
+
+
+def parts(asked: Request, found: Sequence[Row]) -> Sequence[Value | None]:
+    """The month or date in the key of each partition to read, in the answer's order. `found`: the rows of `lookup`.
+
+    The answer for one date is the first of the partitions that has rows. A table with neither in its key has one
+    partition to read, which the request names.
+    """
+    table = asked.table
+    if table.bucket_column:
+        since, until = (str(bound)[:7] if bound is not None else None for bound in (asked.since, asked.until))
+        months = [
+            month
+            for month in _values(found, table.bucket_column.name, asked.chosen)
+            if (since is None or month >= since) and (until is None or month <= until)
+        ]
+        return months[::-1] if table.clustering_order[0][1] == "asc" else months
+    if table.date_column is None or asked.until is not None:
+        return [asked.until]  # not in the key without a `date_column`, so `rows_statement` ignores it as its part
+    if table.newest:
+        days = reversed(range(table.newest[1] + 1))
+        return [row[name] + timedelta(n) for n in days for row in found for name in row]
+    return _values(found, table.date_column.name, asked.chosen)[:1]
 
 
 def rows_statement(asked: Request, part: Value | None = None) -> Statement:
@@ -291,46 +320,8 @@ def partitions_statement(table: ServingTable) -> Statement:
     return Statement(table.name, table.partition_key, distinct=True)
 
 
-def _answer_of_one_date(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
-    """Statements and rows of the partition of the requested date, or of the newest date."""
-    table = asked.table
-    assert table.date_column is not None  # the caller has checked it
-    first: tuple[Statement, ...] = ()
-    days: list[Value] = []
-    if asked.until is not None:
-        days = [asked.until]
-    elif table.newest:
-        after = table.newest[1]
-        first = (newest_statement(asked),)
-        (newest,) = _read(session, first)
-        days = [day + timedelta(n) for row in newest for day in row.values() for n in reversed(range(after + 1))]
-    else:
-        first = (partitions_statement(table),)
-        days = _partitions(session, table, table.date_column.name, asked.chosen)[:1]
-    reads = tuple(rows_statement(asked, day) for day in days)
-    return (*first, *reads), next((rows for rows in _read(session, reads) if rows), [])
-
-
-def _answer_of_months(session: Session, asked: Request) -> tuple[tuple[Statement, ...], list[Row]]:
-    """Statements and rows of the partitions of all months in the range, in the order of the table."""
-    table = asked.table
-    assert table.bucket_column is not None  # the caller has checked it
-    first = partitions_statement(table)
-    since, until = (str(bound)[:7] if bound is not None else None for bound in (asked.since, asked.until))
-    months = [
-        month
-        for month in _partitions(session, table, table.bucket_column.name, asked.chosen)
-        if (since is None or month >= since) and (until is None or month <= until)
-    ]
-    if table.clustering_order[0][1] == "asc":
-        months.reverse()
-    reads = tuple(rows_statement(asked, month) for month in months)
-    rows = [row for rows in _read(session, reads) for row in rows]
-    return (first, *reads), rows if asked.ranked else rows[: asked.top]
-
-
-def _partitions(session: Session, table: ServingTable, column: str, chosen: Mapping[str, str]) -> list[Any]:
-    (keys,) = _read(session, [partitions_statement(table)])
+def _values(keys: Sequence[Row], column: str, chosen: Mapping[str, str]) -> list[Any]:
+    """The values of a column, in descending order, in the keys that have the values `chosen`."""
     found = {row[column] for row in keys if all(row[name] == value for name, value in chosen.items())}
     return sorted(found, reverse=True)
 
