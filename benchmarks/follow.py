@@ -74,7 +74,7 @@ def _has_newer(lake: Path, log: Path) -> bool:
 
 def _is_served(lake: Path, log: Path) -> bool:
     """Whether every served partition in this record of the change log has been loaded, by the lake's own record."""
-    changes = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    changes = json.loads(log.read_text(encoding="utf-8"))
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in (lake / "_state").glob("serving_*.json")]
     loaded = documents[0]["partitions"] if documents else {}
     return bool(loaded) and all(

@@ -105,7 +105,7 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
 
 def test_a_rename_that_died_between_its_copy_and_its_delete_is_repeated(lake: Lake, bucket: Bucket) -> None:
     moves = [["_staging/1/a.parquet", "silver/u/a.parquet"], ["_staging/1/b.parquet", "silver/u/b.parquet"]]
-    journal = {"number": 1, "remove": [], "move": moves, "documents": {}, "lines": {}}
+    journal = {"number": 1, "remove": [], "move": moves, "documents": {}}
     for key, body in (
         ("_staging/1/a.parquet", b"a"),
         ("silver/u/a.parquet", b"a"),  # copied, the source not yet deleted

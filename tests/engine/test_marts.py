@@ -99,8 +99,7 @@ class House:
     def log(self) -> list[tuple[str, str, int]]:
         """(mart, day, rows) of the newest record of the change log."""
         newest = sorted(self.lake.files.files(CHANGE_LOG), key=lambda info: info.name)[-1]
-        lines = (self.lake.files.read_text(f"{CHANGE_LOG}/{newest.name}") or "").splitlines()
-        records = [json.loads(line) for line in lines]
+        records = json.loads(self.lake.files.read_text(f"{CHANGE_LOG}/{newest.name}") or "[]")
         return sorted((record["mart"], record["partition"][-2:], record["rows"]) for record in records)
 
 

@@ -142,10 +142,10 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
         {"move": [["silver/t/x", "OUTSIDE/x"]]},
         {"replace": [["OUTSIDE/kept.txt", "silver/t/x"]]},
         {"documents": {"OUTSIDE/x": 1}},
-        {"lines": {"../kept.txt": "other"}},
+        {"documents": {"../kept": 1}},
         {"number": "../../outside"},
         {"remove": ["gold/link/kept.txt"]},
-        {"lines": {"gold/link/x": "other"}},
+        {"documents": {"gold/link/x": 1}},
     ],
     ids=str,
 )
@@ -157,7 +157,7 @@ def test_a_journal_of_a_stranger_changes_nothing_outside_of_the_lake(
     (tmp_path / "lake" / "_staging").mkdir()
     (tmp_path / "lake" / "gold").mkdir()
     (tmp_path / "lake" / "gold" / "link").symlink_to(tmp_path)
-    journal = {"number": 1, "remove": [], "move": [], "documents": {}, "lines": {}, **said}
+    journal = {"number": 1, "remove": [], "move": [], "documents": {}, **said}
     text = json.dumps(journal).replace("OUTSIDE", str(tmp_path))
     (tmp_path / "lake" / "_state" / "journal.json").write_text(text)
     with (

@@ -175,7 +175,7 @@ class _Refresh:
             for name in names
         ]
         if log:
-            transaction.put_lines(f"{CHANGE_LOG}/{number}.json", log)
+            transaction.store(Document(f"{CHANGE_LOG}/{number}", list[dict[str, Any]], []), log)
         return {self.tables[path].name: len(names) for path, names in changed.items() if names}
 
     def _write(

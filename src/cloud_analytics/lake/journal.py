@@ -38,20 +38,18 @@ class Journal:
     """Files and documents that a transaction changes. Paths are relative to the lake.
 
     `remove`: files to delete. `move`: (staged file, its new path). `replace`: (staged file, the file that it replaces
-    atomically). `documents`: path of a state document, without `.json` → its content. `lines`: path of a JSON Lines
-    file → its text.
+    atomically). `documents`: path of a document, without `.json` → its content.
     """
 
     number: int
     remove: list[_Path]
     move: list[tuple[_Path, _Path]]
     documents: dict[_Path, Any]
-    lines: dict[_Path, str]
     replace: list[tuple[_Path, _Path]] = field(default_factory=list)
 
     def paths(self) -> Iterator[str]:
         """Every path in the journal."""
-        yield from itertools.chain(self.remove, *self.move, *self.replace, self.documents, self.lines)
+        yield from itertools.chain(self.remove, *self.move, *self.replace, self.documents)
 
 
 JOURNAL = Document("_state/journal", Journal, None)

@@ -101,7 +101,6 @@ class Transaction:
     _placed: list[_Placed] = field(default_factory=list)
     _cleared: dict[str, frozenset[str]] = field(default_factory=dict)
     _documents: dict[str, Any] = field(default_factory=dict)
-    _lines: dict[str, str] = field(default_factory=dict)
     final: tuple[str, ...] = _FINAL
     """Folders whose files cannot be built again. New files there are flushed to disk before the commit."""
 
@@ -164,10 +163,6 @@ class Transaction:
         """Store a document together with the data."""
         self._documents[document.path] = document.adapter.dump_python(content, mode="json")
 
-    def put_lines(self, path: str, records: Sequence[dict[str, Any]]) -> None:
-        """Store a JSON Lines file (a path below the lake) together with the data."""
-        self._lines[path] = "".join(json.dumps(record) + "\n" for record in records)
-
     def journal(self) -> Journal:
         """The journal of this transaction: files to move and to remove, documents to store."""
         moves: list[tuple[str, str]] = []
@@ -195,7 +190,7 @@ class Transaction:
         removed = [
             name for table, files in gone.items() for path in files if (name := f"{table}/{path}") not in replaced
         ]
-        return Journal(self.number, removed, moves, self._documents, self._lines, replacements)
+        return Journal(self.number, removed, moves, self._documents, replacements)
 
     def _leaving(self, table: str, remove: Callable[[str], bool] | None, gone: dict[str, int]) -> list[str]:
         """The files of a table that `remove` accepts and that are not yet in `gone`. Adds them to `gone`."""
@@ -346,8 +341,6 @@ class Lake(LakeFolder):
             self._texts[name] = json.dumps(content)
             self.files.write_text(f"{name}.json", self._texts[name])
             self._contents.pop(name, None)
-        for path, text in journal.lines.items():
-            self.files.write_text(path, text)
         self._expect_lease()
         final = filter(lies_below(_FINAL), (target for _, target in (*journal.move, *journal.replace)))
         self.files.sync([_STATE, *sorted({folder for path in final for folder in _folders_above(path)})])
