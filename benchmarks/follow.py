@@ -77,11 +77,12 @@ def _is_served(lake: Path, log: Path) -> bool:
     changes = json.loads(log.read_text(encoding="utf-8"))
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in (lake / "_state").glob("serving_*.json")]
     loaded = documents[0]["partitions"] if documents else {}
-    return bool(loaded) and all(
-        loaded[change["mart"]].get(change["partition"], [0])[0] >= change["version"]
-        for change in changes
-        if change["mart"] in loaded
-    )
+
+    def is_loaded(change: dict[str, Any]) -> bool:
+        content, at = loaded[change["mart"]].get(change["partition"], (None, 0))
+        return content is not None and at >= change["version"]
+
+    return bool(loaded) and all(map(is_loaded, (change for change in changes if change["mart"] in loaded)))
 
 
 def main() -> None:
