@@ -217,7 +217,7 @@ def _dies(action: Callable[[Pipeline, str], object], pipeline: Pipeline, step: i
         return call
 
     with pytest.MonkeyPatch.context() as patched:
-        for name in ("delete", "move", "write_text", "make_folder"):
+        for name in ("delete", "move", "write_text"):
             patched.setattr(pipeline.lake.files, name, dying(getattr(pipeline.lake.files, name)))
         try:
             action(pipeline, MAY)

@@ -126,8 +126,6 @@ def test_a_move_replaces_and_makes_the_folder(files: FileSystem, tmp_path: Path)
 
 
 def test_files_and_folders_go_and_what_is_absent_is_no_error(files: FileSystem, tmp_path: Path) -> None:
-    files.make_folder("a/b")
-    files.make_folder("a/b")
     files.write("a/b/c", b"text")
     assert files.exists("a/b/c")
     files.delete("a/b/c")

@@ -118,7 +118,7 @@ def test_a_death_at_any_step_after_the_commit_is_finished_by_the_next_start(
         return (Path(lake.root) / "_state" / "journal.json").exists()
 
     with monkeypatch.context() as patched:
-        for name in ("delete", "move", "replace", "write_text", "make_folder"):
+        for name in ("delete", "move", "replace", "write_text"):
             original = getattr(lake.files, name)
             patched.setattr(lake.files, name, dying(original))
         try:

@@ -179,10 +179,10 @@ class FileSystem(ReadableFiles):
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
-        """Rename one file over another. If the store's rename cannot replace a file, the old file is deleted first.
+        """Rename one file over another, in a folder that is created if it is missing.
 
-        On an object store a rename is a copy and a delete. So the target must not exist, and a process that dies
-        between the two leaves both files.
+        If the store's rename cannot replace a file, the old file is deleted first. On an object store a rename is a
+        copy and a delete. So the target must not exist, and a process that dies between the two leaves both files.
         """
 
     def replace(self, source: str, target: str) -> None:
@@ -192,10 +192,6 @@ class FileSystem(ReadableFiles):
     @abstractmethod
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with everything in it. A path that does not exist is no error."""
-
-    @abstractmethod
-    def make_folder(self, path: str) -> None:
-        """Create a folder and its parents. Does nothing on an object store, which has no folders."""
 
     def sync(self, paths: Iterable[str]) -> None:
         """Flush these files, and the names in these folders, to disk. Remote stores do so by themselves."""

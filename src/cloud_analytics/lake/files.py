@@ -94,9 +94,6 @@ class LocalFileSystem(FileSystem):
             with suppress(FileNotFoundError):
                 os.unlink(target)
 
-    def make_folder(self, path: str) -> None:
-        os.makedirs(self._path(path), exist_ok=True)
-
     def sync(self, paths: Iterable[str]) -> None:
         def sync(path: str) -> None:
             with suppress(FileNotFoundError):  # a journal applied again may name files that were moved already
@@ -166,11 +163,12 @@ class HadoopFileSystem(FileSystem):
         destination = self._path(target)
         if self._fs.rename(self._path(source), destination):
             return
+        self._fs.mkdirs(destination.getParent())
+        if self._fs.rename(self._path(source), destination):
+            return
         if not self.exists(source):
             raise FileNotFoundError(f"{source} is gone")  # an earlier rename may have succeeded
-        self._fs.mkdirs(destination.getParent())
-        if self._fs.exists(destination):
-            self._fs.delete(destination, False)
+        self._fs.delete(destination, False)
         if not self._fs.rename(self._path(source), destination):
             raise OSError(f"cannot rename {source} to {target}")
 
@@ -183,10 +181,6 @@ class HadoopFileSystem(FileSystem):
 
     def delete(self, path: str) -> None:
         self._fs.delete(self._path(path), True)
-
-    def make_folder(self, path: str) -> None:
-        if not self.is_object_store:
-            self._fs.mkdirs(self._path(path))
 
     def entries(self, path: str) -> list[FileInfo]:
         # Not listFiles: it looks up the owner and the permissions of each file, which forks a process.

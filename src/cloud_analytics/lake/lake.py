@@ -330,12 +330,10 @@ class Lake(LakeFolder):
                 self.files.move(*pair)
 
         self.files.each(self.files.delete, journal.remove)
-        folders = {target.rsplit("/", 1)[0] for _, target in journal.move}
-        self.files.each(self.files.make_folder, sorted(folders))
         self._expect_lease()
         self.files.each(replace, journal.replace)
         self.files.each(move, journal.move)
-        self._drop_empty_folders(journal.remove, folders)
+        self._drop_empty_folders(journal.remove, {target.rsplit("/", 1)[0] for _, target in journal.move})
         self._expect_lease()
         for name, content in journal.documents.items():
             self._texts[name] = json.dumps(content)
