@@ -24,7 +24,7 @@ from cloud_analytics.engine.staging import Contents, Staged
 from cloud_analytics.engine.versions import inputs, wanted
 from cloud_analytics.gold import marts
 from cloud_analytics.lake import built, periods
-from cloud_analytics.lake.built import Partition, States, content_of, inputs_of
+from cloud_analytics.lake.built import NEVER_BUILT, Partition, States
 from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.periods import Periods
@@ -59,7 +59,10 @@ def build(
         Source(usage.TABLE, built.versions(states.get(usage.TABLE.path, {}))),
         Source(SILVER_EVENTS, by_date),
         Source(QUARANTINED_EVENTS, by_date),
-        *[Source(table, {"": content_of(states.get(table.path, {}).get(""))}) for table in SILVER_MASTERS.values()],
+        *[
+            Source(table, {"": states.get(table.path, {}).get("", NEVER_BUILT).content})
+            for table in SILVER_MASTERS.values()
+        ],
     ]
     others = [mart for mart in marts().values() if mart.table != usage.TABLE]
     changed |= refresh(lake, config, others, sources, settling, documents)
@@ -129,7 +132,7 @@ class _Refresh:
         for path in self.order:
             table, known = self.marts[path].table, self.known.get(path, {})
             fresh, held = inputs(table, now, self.rules, self.closed), self._held(path)
-            stale = {name for name in {*fresh, *known} - held if inputs_of(known.get(name)) != fresh.get(name)}
+            stale = {name for name in {*fresh, *known} - held if known.get(name, NEVER_BUILT).inputs != fresh.get(name)}
             if table.write_once:
                 stale = stale - known.keys() if self.settling else set()
             if stale and any(isinstance(read, Earlier) and read.table == path for read in table.reads):
@@ -163,19 +166,18 @@ class _Refresh:
         states = self._states(done)
         changed = {path: self._place(transaction, path, entry, states[path]) for path, entry in done.items()}
         transaction.store(built.TABLES, {**self.known, **states})
-        gone, number = Partition("", "", 0), transaction.number
         log = [
             {
-                "version": number,
+                "version": transaction.number,
                 "mart": self.tables[path].name,
                 "partition": name,
-                "rows": states[path].get(name, gone).rows,
+                "rows": states[path].get(name, NEVER_BUILT).rows,
             }
             for path, names in changed.items()
             for name in names
         ]
         if log:
-            transaction.store(Document(f"{CHANGE_LOG}/{number}", list[dict[str, Any]], []), log)
+            transaction.store(Document(f"{CHANGE_LOG}/{transaction.number}", list[dict[str, Any]], []), log)
         return {self.tables[path].name: len(names) for path, names in changed.items() if names}
 
     def _write(
@@ -259,8 +261,9 @@ class _Refresh:
         """Replace the partitions whose content differs, and remove those without rows. Returns the changed names."""
         known = self.known.get(path, {})
         touched = entry.partitions | (known.keys() - states.keys())  # the table may have fewer dates than before
-        changed = {name for name in touched if content_of(states.get(name)) != content_of(known.get(name))}
+        now, before = ({name: each.get(name, NEVER_BUILT).content for name in touched} for each in (states, known))
+        changed = {name for name in touched if now[name] != before[name]}
         if changed:
-            coming = [name for name in changed if content_of(states.get(name))]
+            coming = [name for name in changed if now[name]]
             staging.place(transaction, entry.table, entry.folder, coming, changed)
         return sorted(changed)

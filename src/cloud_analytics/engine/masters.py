@@ -17,7 +17,7 @@ from cloud_analytics.bronze import masters as bronze_masters
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.engine.versions import inputs
 from cloud_analytics.lake import built
-from cloud_analytics.lake.built import Partition, inputs_of
+from cloud_analytics.lake.built import NEVER_BUILT, Partition
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.rows import Changes, collected, content_hash, row_changes, row_hash
 from cloud_analytics.quality import masters, metrics, quarantine
@@ -31,7 +31,9 @@ def build(lake: Lake, config: Config, changes: Changes | None = None) -> list[st
     bronze = {f"bronze/{name}": {"": version} for name, version in versions.items()}
     known = lake.load(built.TABLES)
     fresh = {name: inputs(table, bronze, config.fingerprint())[""] for name, table in SILVER_MASTERS.items()}
-    stale = [name for name in MASTERS if inputs_of(known.get(SILVER_MASTERS[name].path, {}).get("")) != fresh[name]]
+    stale = [
+        name for name in MASTERS if known.get(SILVER_MASTERS[name].path, {}).get("", NEVER_BUILT).inputs != fresh[name]
+    ]
     if not stale:
         return []
     with lake.transaction() as transaction:

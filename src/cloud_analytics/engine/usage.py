@@ -12,7 +12,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.engine import staging
 from cloud_analytics.gold import resource_daily_usage
 from cloud_analytics.lake import built, periods
-from cloud_analytics.lake.built import Partition, content_of, inputs_of
+from cloud_analytics.lake.built import NEVER_BUILT, Partition
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.rows import is_little
 from cloud_analytics.silver import state as silver_state
@@ -33,7 +33,7 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
     known = states.get(TABLE.path, {})
     closed = lake.load(periods.DOCUMENT).months
     open_dates = {date for date in {*versions, *known} if not TABLE.is_held(date, closed)}
-    stale = {date for date in open_dates if versions.get(date) != inputs_of(known.get(date))}
+    stale = {date for date in open_dates if versions.get(date) != known.get(date, NEVER_BUILT).inputs}
     if not stale:
         return {}
     added = {date: _added_files(lake, date, events[date], known.get(date)) for date in stale & versions.keys()}
@@ -60,7 +60,7 @@ def build(lake: Lake, config: Config) -> dict[str, int]:
             folder = staged.folder
             contents = staging.contents(lake, [staged])[TABLE.path] if anew else {}
             built_anew = {date: Partition(versions[date], *contents.get(date, ("", 0))) for date in anew}
-            differing = {date for date in anew if built_anew[date].content != content_of(known.get(date))}
+            differing = {date for date in anew if built_anew[date].content != known.get(date, NEVER_BUILT).content}
             now |= built_anew
             coming |= {date for date in differing if built_anew[date].content}
             going |= crowded | differing

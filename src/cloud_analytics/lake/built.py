@@ -20,6 +20,9 @@ class Partition:
     rows: int
 
 
+NEVER_BUILT = Partition("never built", "", 0)
+"""Stands for a partition without a state; no digest of inputs equals its `inputs`."""
+
 States = dict[str, dict[str, Partition]]
 """Path of a table → name of a partition ("" for a table without partitions) → how it was built."""
 
@@ -34,16 +37,6 @@ class Rules:
 
 
 RULES = Document("_state/rules", Rules, Rules())
-
-
-def inputs_of(partition: Partition | None) -> str | None:
-    """The digest of a partition's inputs; None for a partition that was never built."""
-    return partition.inputs if partition else None
-
-
-def content_of(partition: Partition | None) -> str:
-    """The hash of a partition's rows; "" for a partition that has no rows or was never built."""
-    return partition.content if partition else ""
 
 
 def versions(partitions: Mapping[str, Partition]) -> dict[str, str]:

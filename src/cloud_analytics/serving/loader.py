@@ -136,10 +136,10 @@ class Loader:
             emptied = known and table.name in self.present and is_empty(self.session, table)
             limit = now - table.ttl_seconds * 1_000_000 // 2
             for name in {*gold, *loaded}:
-                content, (before, at) = built.content_of(gold.get(name)), loaded.get(name, ("", now))
-                again = name in gold and gold[name].rows and (emptied or at < limit)
-                if content != before or again:
-                    due.setdefault(mart, {})[name] = content
+                partition, (before, at) = gold.get(name, built.NEVER_BUILT), loaded.get(name, ("", now))
+                again = partition.rows and (emptied or at < limit)
+                if partition.content != before or again:
+                    due.setdefault(mart, {})[name] = partition.content
         return due
 
     def plan(self, due: Mapping[str, dict[str, str]]) -> Plan:

@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 from cloud_analytics.anomaly import events as scores
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.lake import built as tables
 from cloud_analytics.lake import periods
+from cloud_analytics.lake.built import NEVER_BUILT, TABLES
 from cloud_analytics.lake.lake import Lake, Transaction, lies_below, partition_folder, partition_values
 from cloud_analytics.lake.rows import Changes, is_little, row_changes
 from cloud_analytics.landing.text import trimmed
@@ -124,8 +124,10 @@ def build_events(lake: Lake, config: Config, whole_history: bool, changes: Chang
 
 def _inputs(lake: Lake, config: Config, bronze: Mapping[str, ledger.BronzeDate]) -> dict[str, Inputs]:
     """Date of Bronze → the inputs that a build would use now."""
-    states = lake.load(tables.TABLES)
-    orgs, resources, users = (tables.content_of(states.get(SILVER_MASTERS[name].path, {}).get("")) for name in _JOINED)
+    states = lake.load(TABLES)
+    orgs, resources, users = (
+        states.get(SILVER_MASTERS[name].path, {}).get("", NEVER_BUILT).content for name in _JOINED
+    )
     rules = config.fingerprint()
     return {date: Inputs(entry.version, orgs, resources, users, rules) for date, entry in bronze.items()}
 
