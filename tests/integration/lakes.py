@@ -12,7 +12,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import Config
-from cloud_analytics.lake.files import ReadableFiles, open_files
+from cloud_analytics.lake.file_system import ReadableFiles
+from cloud_analytics.lake.files import open_files
 from cloud_analytics.lake.inventory import changed_by_others
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline

@@ -11,7 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.files import FileInfo, FileSystem, HadoopFileSystem, Kind, LocalFileSystem, file_system
+from cloud_analytics.lake.file_system import FileInfo, FileSystem, Kind
+from cloud_analytics.lake.files import HadoopFileSystem, LocalFileSystem, file_system
 
 Make = Callable[[str], FileSystem]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.lake.files import FileInfo, LocalFileSystem
+from cloud_analytics.lake.file_system import FileInfo
+from cloud_analytics.lake.files import LocalFileSystem
 from cloud_analytics.landing.csv_files import extra_columns, parse, parse_master, read_masters
 from cloud_analytics.landing.folder import KnownFile
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_analytics.lake.files import FileInfo, LocalFileSystem
+from cloud_analytics.lake.file_system import FileInfo
+from cloud_analytics.lake.files import LocalFileSystem
 from cloud_analytics.landing.folder import (
     Contents,
     KnownFile,

@@ -11,7 +11,8 @@ from typing import IO, Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cloud_analytics.lake.files import FileInfo, LocalFileSystem
+from cloud_analytics.lake.file_system import FileInfo
+from cloud_analytics.lake.files import LocalFileSystem
 from cloud_analytics.landing.events import stored_lines
 from cloud_analytics.landing.folder import has_long_line
 

@@ -26,7 +26,8 @@ from click.testing import CliRunner, Result
 from cloud_analytics.cli import cli
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake import inventory, journal
-from cloud_analytics.lake.files import FileInfo, LocalFileSystem, open_files
+from cloud_analytics.lake.file_system import FileInfo
+from cloud_analytics.lake.files import LocalFileSystem, open_files
 from cloud_analytics.lake.folder import Document, LakeFolder
 from cloud_analytics.lake.inventory import INVENTORY, files_after
 from cloud_analytics.reading.lake import LakeReader

@@ -28,7 +28,7 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import ingest
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.lake.files import FileInfo, Kind
+from cloud_analytics.lake.file_system import FileInfo, Kind
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures, to_end
 from cloud_analytics.lake.uris import absolute, escape_glob

@@ -20,7 +20,8 @@ from pyspark.sql import functions as F
 from cloud_analytics.bronze import ledger, rejects
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
-from cloud_analytics.lake.files import FileInfo, FileSystem, file_system
+from cloud_analytics.lake.file_system import FileInfo, FileSystem
+from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake, Transaction, lies_below
 from cloud_analytics.lake.rows import LITTLE_BYTES

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from cloud_analytics.config import EVENTS, MASTERS
-from cloud_analytics.lake.files import FileInfo
+from cloud_analytics.lake.file_system import FileInfo
 from cloud_analytics.lake.folder import Document, LakeFolder, or_list_of_values
 from cloud_analytics.landing.folder import Changes, Contents, KnownFile, changes
 

@@ -21,7 +21,7 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ledger import Snapshot
 from cloud_analytics.config import MASTERS, Config, SourceContract
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.files import FileInfo
+from cloud_analytics.lake.file_system import FileInfo
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.landing.csv_files import Master, extra_columns, parse_master, read_masters
 from cloud_analytics.landing.folder import KnownFile, changes, look

@@ -18,7 +18,8 @@ from rich.text import Text
 from cloud_analytics.cli.manners import manner, progress
 from cloud_analytics.config import Config, load
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.files import ReadableFiles, file_system, is_reached_by_python, is_read_by_python, open_files
+from cloud_analytics.lake.file_system import ReadableFiles
+from cloud_analytics.lake.files import file_system, is_read_by_python, open_files
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.environment import submitted
 from cloud_analytics.untrusted import PrintableConsole, printable
@@ -188,7 +189,7 @@ def open_pipeline(places: Places, needs: Collection[str] = (), take_over: bool =
             started.append(spark)
             return spark
 
-        need_spark = places.need_spark(is_reached_by_python)
+        need_spark = places.need_spark(lambda place: local_folder(place) is not None)
         if not need_spark:
             places.check(needs, lambda place: open_files(place).exists(""))
         with open_target(config, lake, places.serving, take_over) as target:

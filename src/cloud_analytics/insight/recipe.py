@@ -11,7 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.config.pipeline import LandingSettings
-from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system
+from cloud_analytics.lake.file_system import FileSystem
+from cloud_analytics.lake.files import LocalFileSystem, file_system
 from cloud_analytics.lake.uris import escape_glob
 from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files, has_long_line
 

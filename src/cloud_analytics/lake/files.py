@@ -16,10 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.file_system import FileInfo as FileInfo
-from cloud_analytics.lake.file_system import FileSystem as FileSystem
-from cloud_analytics.lake.file_system import Kind as Kind
-from cloud_analytics.lake.file_system import ReadableFiles as ReadableFiles
+from cloud_analytics.lake.file_system import FileInfo, FileSystem, Kind, ReadableFiles
 from cloud_analytics.lake.uris import absolute, local_folder
 
 if TYPE_CHECKING:
@@ -260,14 +257,9 @@ def file_system(spark: SparkSession, root: str) -> FileSystem:
     return LocalFileSystem(root) if scheme.startswith("file:") else HadoopFileSystem(spark, root)
 
 
-def is_reached_by_python(root: str) -> bool:
-    """Whether a path or URI is local: then Python reads and writes it without Spark."""
-    return local_folder(root) is not None
-
-
 def is_read_by_python(root: str, conf: Mapping[str, str]) -> bool:
     """Whether `open_files` can read a path or URI with the spark.* settings `conf`."""
-    if is_reached_by_python(root):
+    if local_folder(root) is not None:
         return True
     from cloud_analytics.lake import object_store
 
@@ -277,7 +269,7 @@ def is_read_by_python(root: str, conf: Mapping[str, str]) -> bool:
 
 def open_files(root: str, conf: Mapping[str, str] | None = None) -> ReadableFiles:
     """The files below a local path or a URI, read without Spark. `conf`: the spark.* settings for an object store."""
-    if is_reached_by_python(root):
+    if local_folder(root) is not None:
         return LocalFileSystem(absolute(root))
     from cloud_analytics.lake.object_store import S3Files
 

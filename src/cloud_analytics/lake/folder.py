@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BeforeValidator, TypeAdapter
 
 from cloud_analytics.errors import PipelineError, UsageError
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.untrusted import json_value
 
 ZONES = ("bronze", "silver", "gold", "quarantine")

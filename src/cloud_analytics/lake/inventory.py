@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.lake.folder import ZONES, Document, LakeFolder
 from cloud_analytics.lake.journal import await_commit
 

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from cloud_analytics.errors import UsageError
-from cloud_analytics.lake.files import LocalFileSystem, ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
+from cloud_analytics.lake.files import LocalFileSystem
 from cloud_analytics.lake.folder import Document
 from cloud_analytics.runtime.filelock import is_locked
 

@@ -32,13 +32,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from cloud_analytics.lake.failures import readable_refusals
-from cloud_analytics.lake.files import FileSystem, LocalFileSystem, file_system, is_reached_by_python
+from cloud_analytics.lake.file_system import FileSystem
+from cloud_analytics.lake.files import LocalFileSystem, file_system
 from cloud_analytics.lake.folder import LAST_TRANSACTION, STORED, ZONES, Document, LakeFolder, text_hash
 from cloud_analytics.lake.inventory import INVENTORY, MISSING, files_after, folder_of, inventory
 from cloud_analytics.lake.journal import JOURNAL, Journal
 from cloud_analytics.lake.locks import Lease, held
 from cloud_analytics.lake.rows import collected, parquet_files
-from cloud_analytics.lake.uris import absolute, escape_glob
+from cloud_analytics.lake.uris import absolute, escape_glob, local_folder
 from cloud_analytics.tables import Table
 
 _FINAL = ("bronze", "quarantine")  # cannot be built again; the other zones are built from them
@@ -246,7 +247,7 @@ class Lake(LakeFolder):
 
     def reach(self, root: str) -> FileSystem:
         """The files below any path or URI. Starts Spark if Python cannot reach the path."""
-        if not self.has_spark and is_reached_by_python(root):
+        if not self.has_spark and local_folder(root) is not None:
             return LocalFileSystem(absolute(root))
         return file_system(self.spark, root)
 

@@ -29,7 +29,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 
 from cloud_analytics.errors import PipelineError, UsageError
-from cloud_analytics.lake.files import FileSystem
+from cloud_analytics.lake.file_system import FileSystem
 from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.untrusted import json_value
 

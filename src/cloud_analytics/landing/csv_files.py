@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloud_analytics.config import SourceContract
-from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.lake.file_system import FileInfo, ReadableFiles
 from cloud_analytics.landing.folder import KnownFile, has_long_line
 from cloud_analytics.untrusted import printable
 

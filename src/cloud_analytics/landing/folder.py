@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO, cast
 
 from cloud_analytics.config.sources import EVENTS_FOLDER, MASTERS
-from cloud_analytics.lake.files import FileInfo, Kind, ReadableFiles
+from cloud_analytics.lake.file_system import FileInfo, Kind, ReadableFiles
 from cloud_analytics.untrusted import printable
 
 logger = logging.getLogger(__name__)

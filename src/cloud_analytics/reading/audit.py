@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.config.rules import BRONZE
-from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.lake.file_system import FileInfo, ReadableFiles
 from cloud_analytics.landing.csv_files import parse_master, read_masters
 from cloud_analytics.landing.folder import UnreadableFile, has_text, lines, look
 from cloud_analytics.reading.lake import LakeReader, each_source

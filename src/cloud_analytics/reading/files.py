@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from fsspec import AbstractFileSystem
 
-from cloud_analytics.lake.files import FileInfo, ReadableFiles
+from cloud_analytics.lake.file_system import FileInfo, ReadableFiles
 
 
 def as_fsspec(files: ReadableFiles) -> AbstractFileSystem:

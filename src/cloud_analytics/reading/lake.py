@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import duckdb
 
 from cloud_analytics.errors import PipelineError, UsageError
-from cloud_analytics.lake.files import FileInfo, LocalFileSystem, ReadableFiles
+from cloud_analytics.lake.file_system import FileInfo, ReadableFiles
+from cloud_analytics.lake.files import LocalFileSystem
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY_FOR_A_FILE, ZONES, LakeFolder
 from cloud_analytics.lake.inventory import changed_for_readers, told
 from cloud_analytics.lake.journal import await_commit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import accumulate
 from typing import Annotated, Any, get_type_hints
@@ -19,7 +19,6 @@ from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.untrusted import json_value
 
 _NEVER = -(2**62)  # microseconds: a clock before its first event
-_COLUMNS = ["ingest_ts", *(field.name for field in fields(MicroBatch))]
 
 
 def _moment(text: str) -> str:
@@ -44,7 +43,7 @@ def micro_batches(lake: LakeFolder, newest: int = 0) -> pd.DataFrame:
     """
     files = sorted(lake.files.files(METRICS), key=lambda info: info.modified)[-newest:]
     rows = [_document(path, text) for path, text in lake.files.contents(files).items()]
-    return pd.DataFrame(rows, columns=_COLUMNS).sort_values("ingest_ts", ignore_index=True)
+    return pd.DataFrame(rows, columns=list(_Stored.model_fields)).sort_values("ingest_ts", ignore_index=True)
 
 
 def _document(path: str, text: bytes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.config import Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.lake import periods
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.landing.folder import BLANKS, UnreadableFile, event_files, lines
 from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.untrusted import json_value

@@ -216,7 +216,7 @@ class Loader:
         elif partitions:
             day = table.source.partition
             paths = [f"{day}={partition}" for partition in partitions] if day else None
-            frame = self.lake.read(table.source.path, table.source.schema, paths)
+            frame = self.lake.rows(table.source, paths)
             if loaded_before:
                 stale = stale | {tuple(row) for row in frame.select(*columns).distinct().collect()}
         gold_rows = self._gold_rows()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from cloud_analytics.config import EVENTS, Config
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.reading.audit import Audit
 from cloud_analytics.reading.checks import Check, verdict
 from cloud_analytics.reading.lake import LakeReader

@@ -11,7 +11,7 @@ import duckdb
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.errors import CloudAnalyticsError, PipelineError
 from cloud_analytics.insight.plain import plain
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.landing.folder import look
 from cloud_analytics.reading.audit import Audit

@@ -14,7 +14,7 @@ from typing import Any
 from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.engine import marts, masters
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.lake.folder import LakeFolder
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.landing.folder import Changes, Contents, changes, look

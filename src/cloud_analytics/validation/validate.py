@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloud_analytics.config import Config
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.reading.audit import audit
 from cloud_analytics.reading.checks import Check
 from cloud_analytics.reading.figures import figures_to_distrust

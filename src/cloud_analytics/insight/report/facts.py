@@ -11,7 +11,7 @@ import pandas as pd
 from cloud_analytics.config import MASTERS, Config
 from cloud_analytics.errors import UsageError
 from cloud_analytics.insight import alerts
-from cloud_analytics.lake.files import ReadableFiles
+from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.reading import lateness
 from cloud_analytics.reading.audit import Audit, audit
 from cloud_analytics.reading.checks import Check
