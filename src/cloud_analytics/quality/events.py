@@ -9,21 +9,20 @@ from cloud_analytics.config import EVENTS, Config, rules
 from cloud_analytics.landing.text import decimal, trimmed
 from cloud_analytics.quality.conditions import with_verdicts
 from cloud_analytics.tables.spark_types import schema
+from cloud_analytics.tables.zones import SILVER_EVENTS
 
 BRONZE_ERRORS = rules.BRONZE
-_KEPT = {
-    "event_id": "string", "event_ts": "timestamp", "date": "date", "org_id": "string", "resource_id": "string",
-    "user_id": "string", "service": "string", "region": "string", "region_code": "string", "metric": "string",
-    "value": "decimal(18,6)", "unit": "string", "unit_imputed": "boolean", "cost_usd": "decimal(18,6)",
-    "schema_version": "int", "carbon_kg": "decimal(18,6)", "genai_tokens": "decimal(18,6)", "raw": "string",
-    "source_file": "string", "ingest_ts": "timestamp", "is_late": "boolean", "batch_id": "string",
-}  # fmt: skip
-_ONLY_FOR_RULES = {
-    "service_text": "string", "metric_unit": "string", "metric_max": "decimal(18,6)", "value_text": "string",
-    "cost_usd_text": "string", "schema_version_text": "string", "carbon_kg_text": "string",
-    "genai_tokens_text": "string",
-}  # fmt: skip
-NORMALISED = schema(_KEPT | _ONLY_FOR_RULES)
+_KEPT = (
+    "event_id", "event_ts", "date", "org_id", "resource_id", "user_id", "service", "region", "region_code", "metric",
+    "value", "unit", "unit_imputed", "cost_usd", "schema_version", "carbon_kg", "genai_tokens", "raw", "source_file",
+    "ingest_ts", "is_late", "batch_id",
+)  # fmt: skip
+_ONLY_FOR_RULES = (
+    "service_text", "metric_unit", "metric_max", "value_text", "cost_usd_text", "schema_version_text", "carbon_kg_text",
+    "genai_tokens_text",
+)  # fmt: skip
+_TYPES = {column.name: column.type for column in SILVER_EVENTS.columns} | {"metric_max": "decimal(18,6)"}
+NORMALISED = schema({name: _TYPES.get(name, "string") for name in (*_KEPT, *_ONLY_FOR_RULES)})
 """The columns of a normalised event. The conditions of the rules may use all of them."""
 
 
@@ -78,4 +77,4 @@ def normalised(events: DataFrame, config: Config) -> DataFrame:
 
 def judged(events: DataFrame, config: Config) -> DataFrame:
     """Bronze events → normalised events with `errors` (empty: passed), `warnings`. One row per event, none dropped."""
-    return with_verdicts(normalised(events, config), config, EVENTS, list(_KEPT))
+    return with_verdicts(normalised(events, config), config, EVENTS, _KEPT)
