@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import StructType
 
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ledger import Snapshot
@@ -30,13 +30,12 @@ from cloud_analytics.tables.zones import MASTER_METADATA
 
 logger = logging.getLogger(__name__)
 
-_METADATA = spark_types.schema({column.name: column.type for column in MASTER_METADATA})
+_METADATA = {column.name: column.type for column in MASTER_METADATA}
 
 
 def schema(contract: SourceContract, extra: Sequence[str] = ()) -> StructType:
     """The Bronze schema of a master: contract columns and `extra` columns of a snapshot as text, then metadata."""
-    texts = [StructField(name, StringType()) for name in (*contract.required, *extra)]
-    return StructType([*texts, *_METADATA])
+    return spark_types.schema(dict.fromkeys((*contract.required, *extra), "string") | _METADATA)
 
 
 def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[str]]:
@@ -116,7 +115,7 @@ def _digest(found: Mapping[str, FileInfo], contents: Mapping[str, bytes | None])
 
 def _rows(master: Master, contract: SourceContract, now: datetime) -> pa.Table:
     """The Bronze rows of a parsed master, one per record."""
-    extra = extra_columns([names for _, names, _ in master.files], contract, [*_METADATA.names, "ingest_date"])
+    extra = extra_columns([names for _, names, _ in master.files], contract, [*_METADATA, "ingest_date"])
     texts = dict(zip(contract.required, contract.required)) | extra
     records = [(file, record) for file, _, records in master.files for record in records]
     values: dict[str, list[Any]] = {
