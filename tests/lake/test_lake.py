@@ -267,6 +267,15 @@ def test_a_document_that_was_deleted_is_not_taken_for_one_that_never_was(spark: 
         pass
 
 
+def test_a_document_that_holds_null_is_not_taken_for_one_that_was_deleted(lake: Lake) -> None:
+    """As the clock of a lake in which no line has a usable timestamp."""
+    clock = Document("_state/clock", int, None)
+    with lake.transaction() as transaction:
+        transaction.store(clock, None)
+    assert json.loads(Path(lake.root, "_state/clock.json").read_text()) is None
+    assert LakeFolder(open_files(lake.root)).load(clock) is None
+
+
 @pytest.mark.parametrize("zone", ["bronze", "silver", "gold", "quarantine"])
 def test_nothing_is_written_into_a_folder_of_others(spark: SparkSession, tmp_path: Path, zone: str) -> None:
     """Their files would be taken for old ones of a table, and ours would take their names."""

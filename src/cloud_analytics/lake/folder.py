@@ -51,7 +51,8 @@ def or_list_of_values(kind: type[Any]) -> BeforeValidator:
 LAST_TRANSACTION = Document("_state/last_transaction", int, None)
 """The number of the last transaction. It exists in every lake that was ever written to."""
 _Hashes = Annotated[
-    dict[str, str], BeforeValidator(lambda found: dict.fromkeys(found, "") if isinstance(found, list) else found)
+    dict[str, str],
+    BeforeValidator(lambda found: {str(path): "" for path in found} if isinstance(found, list) else found),
 ]
 STORED: Document[dict[str, str]] = Document("_state/documents", _Hashes, {})  # type: ignore[arg-type]
 """Path of each state document ever stored → hash of its text ("" if an earlier version stored it)."""
