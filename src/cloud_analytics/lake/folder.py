@@ -39,7 +39,8 @@ class Document(Generic[Content]):
     def adapter(self) -> TypeAdapter[Content]:
         """Converts between the content and its JSON value."""
         kind: Any = self.kind
-        return TypeAdapter(kind if self.default is not None else kind | None)
+        stored: Any = kind if self.default is not None else kind | None
+        return TypeAdapter(stored)
 
 
 def or_list_of_values(kind: type[Any]) -> BeforeValidator:
@@ -54,7 +55,7 @@ _Hashes = Annotated[
     dict[str, str],
     BeforeValidator(lambda found: {str(path): "" for path in found} if isinstance(found, list) else found),
 ]
-STORED: Document[dict[str, str]] = Document("_state/documents", _Hashes, {})  # type: ignore[arg-type]
+STORED: Document[dict[str, str]] = Document("_state/documents", _Hashes, {})
 """Path of each state document ever stored → hash of its text ("" if an earlier version stored it)."""
 
 

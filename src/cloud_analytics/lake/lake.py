@@ -186,7 +186,7 @@ class Transaction:
         self._take_stock(gone, come)
         documents = {path: content for path, content in self._documents.items() if path.startswith(f"{_STATE}/")}
         hashes = {path: text_hash(json.dumps(content)) for path, content in documents.items()}
-        self.store(STORED, {**self.lake.load(STORED), **hashes})
+        self.store(STORED, self.lake.load(STORED) | hashes)
         replaced = {target for _, target in replacements}
         removed = [
             name for table, files in gone.items() for path in files if (name := f"{table}/{path}") not in replaced
