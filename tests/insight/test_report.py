@@ -113,7 +113,7 @@ def test_anomalies_are_golds(page: Page, gold: Callable[[str], pd.DataFrame]) ->
     daily = mart[mart["is_daily_anomaly"].eq(True)]
     assert (page.tiles["largest anomaly"] or None) == (str(daily["impact_usd"].max()) if len(daily) else None)
     found = exact(page, "What found them")
-    assert found["unit price far above normal (events)"] == [int(mart["unit_price_events"].sum())]
+    assert found["a single event, by unit price (events)"] == [int(mart["unit_price_events"].sum())]
     (rows,) = (rows for name, rows in page.tables.items() if "largest impact" in name)
     first = mart.sort_values("impact_usd", ascending=False).iloc[0]
     assert Decimal(rows[0][1][1]) == first["actual_cost_usd"]

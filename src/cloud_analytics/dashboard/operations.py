@@ -18,6 +18,7 @@ from cloud_analytics.tables import Column, Unit
 from cloud_analytics.tables.columns import COUNT, SHARE
 
 _SECONDS = Unit("seconds", 1)
+_NEVER = ("never", "nothing yet")
 _BATCHES = 50  # only the newest, because a lake that a stream follows has thousands
 _BATCH = (
     Column("began", "string", "when it began (UTC)"),
@@ -52,15 +53,10 @@ def page(source: Source) -> None:
 
 
 def _freshness(found: Freshness, batches: pd.DataFrame) -> None:
-    moments = {
-        "Newest event (UTC)": found.newest_event,
-        "Events last ingested (UTC)": None if batches.empty else datetime.fromisoformat(max(batches["ingest_ts"])),
-        "Lake last changed (UTC)": found.changed,
-    }
     figures(
         *[
-            (name, f"{moment:%Y-%m-%d %H:%M}", _ago(moment)) if moment else (name, "never", "nothing yet")
-            for name, moment in moments.items()
+            (f"{name.capitalize()} (UTC)", *((f"{moment:%Y-%m-%d %H:%M}", _ago(moment)) if moment else _NEVER))
+            for name, moment in found.moments(batches).items()
         ]
     )
     snapshots = [f"{name} {day}" for name, day in sorted(found.snapshots.items())]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MART = "cost_anomaly_mart"
 # Column of the mart → the name of the detector.
-_DETECTORS = {
+DETECTORS = {
     "unit_price_events": "unit price",
     "zscore_events": "z-score",
     "mad_events": "MAD",
@@ -64,7 +64,7 @@ def _events(row: Mapping[str, Any]) -> str:
     count = row["anomalous_events"]
     if not count:
         return "no single event stands out: more usage, or many small increases"
-    found = ", ".join(name for column, name in _DETECTORS.items() if row[column])
+    found = ", ".join(name for column, name in DETECTORS.items() if row[column])
     return f"{count:,} anomalous event{'s' * (count > 1)} of {row['anomalous_cost_usd']:,.2f} USD (by {found})"
 
 

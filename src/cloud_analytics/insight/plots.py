@@ -29,6 +29,8 @@ _LATENESS = {
     "> 30 days": float("inf"),
 }
 _DAY = "usage date (UTC)"
+SEVERITIES = ("low", "medium", "high", "critical")
+"""The words of the data contract; a landing file may hold others."""
 _NAME_LENGTH = 18
 
 
@@ -234,7 +236,7 @@ def tickets(frame: pd.DataFrame) -> Figure:
         table = frame.assign(week=weeks).pivot_table(
             index="week", columns="severity", values="total_tickets", aggfunc="sum", fill_value=0
         )
-        known = [word for word in ("low", "medium", "high", "critical") if word in table.columns]
+        known = [word for word in SEVERITIES if word in table.columns]
         stack(upper, table[[*known, *sorted(set(table.columns) - set(known))]], width=5.5)
         sums = frame[["total_tickets", "sla_breach_count"]].astype(float).groupby(weeks).sum()
         lower.plot(sums.index, sums["sla_breach_count"] / sums["total_tickets"], color=ALERT, marker=".")

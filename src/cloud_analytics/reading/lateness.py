@@ -96,6 +96,15 @@ class Freshness:
     changed: datetime | None
     snapshots: dict[str, str]
 
+    def moments(self, batches: pd.DataFrame) -> dict[str, datetime | None]:
+        """What happened when, in words; `batches` is the frame of `micro_batches`."""
+        ingested = None if batches.empty else datetime.fromisoformat(max(batches["ingest_ts"]))
+        return {
+            "newest event": self.newest_event,
+            "events last ingested": ingested,
+            "lake last changed": self.changed,
+        }
+
 
 def freshness(lake: LakeFolder) -> Freshness:
     """Read the freshness from the state documents of a lake."""

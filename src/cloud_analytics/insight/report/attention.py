@@ -9,6 +9,7 @@ import pandas as pd
 
 from cloud_analytics.insight.numbers import change, known, number, percent, plural, ratio, total, usd
 from cloud_analytics.insight.report.facts import Facts
+from cloud_analytics.insight.report.spending import last_days
 from cloud_analytics.insight.report.support import by_severity
 from cloud_analytics.insight.report.view import Cell, Section, Table, Tile, rows
 
@@ -34,17 +35,13 @@ def attention(facts: Facts) -> Section:
 
 
 def _lead(facts: Facts) -> str:
-    now = total(facts.windows["cost_7d"])
-    if now is None:
+    if total(facts.windows["cost_7d"]) is None:
         return "There is no usage yet."
-    moved = change(now, total(facts.windows["cost_before"]))
-    if moved is None:
-        return f"The last 7 days cost {usd(now, 0)}."
-    most = facts.windows.iloc[0]
-    return (
-        f"The last 7 days cost {usd(now, 0)}, {percent(moved, signed=True)} against the 7 before;"
-        f" {most.service} of {facts.org(most.org_id)} moved most: {usd(most.change_usd, 0, signed=True)}."
-    )
+    lead, most = f"The {last_days(facts)}", facts.windows.iloc[0]
+    if not total(facts.windows["cost_before"]):
+        return f"{lead}."
+    moved = usd(most.change_usd, 0, signed=True)
+    return f"{lead}; {most.service} of {facts.org(most.org_id)} moved most: {moved}."
 
 
 def _month(facts: Facts) -> _Topic:

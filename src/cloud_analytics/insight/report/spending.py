@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cloud_analytics.insight import plots
+from cloud_analytics.insight.alerts import DETECTORS
 from cloud_analytics.insight.numbers import change, number, percent, plural, ratio, total, usd
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.view import Cell, Section, Table, rows
@@ -16,12 +17,6 @@ from cloud_analytics.reading.periods import Month
 
 _TOP = 10
 _TOP_ANOMALIES = 12
-_DETECTORS = {
-    "unit price far above normal": "unit_price_events",
-    "cost level: z-score": "zscore_events",
-    "cost level: MAD": "mad_events",
-    "cost level: percentile": "percentile_events",
-}
 
 
 def cost(facts: Facts) -> Section:
@@ -33,13 +28,10 @@ def cost(facts: Facts) -> Section:
     services = by_name.reset_index().sort_values(["total_cost_usd", "service"], ascending=[False, True])
     orgs = facts.with_names(facts.orgs.sort_values(["total_cost_usd", "org_id"], ascending=[False, True]))
     whole, first = total(facts.usage["total_cost_usd"]), services.iloc[0]
-    now = total(facts.windows["cost_7d"])
-    moved = change(now, total(facts.windows["cost_before"]))
     lead = (
         f"{first.service.capitalize()} is the largest service with {percent(ratio(first.total_cost_usd, whole))} of"
-        f" {usd(whole, 0)}; the last 7 days cost {usd(now, 0)}"
+        f" {usd(whole, 0)}; the {last_days(facts)}."
     )
-    lead += "." if moved is None else f", {percent(moved, signed=True)} against the 7 before."
     top = orgs.head(_TOP)
     costliest = f"The {len(top)} costliest of {plural(len(orgs), 'organisation')}"
     tables = [
@@ -66,18 +58,26 @@ def cost(facts: Facts) -> Section:
     return Section("cost", title, lead, drawn, tables, notes)
 
 
+def last_days(facts: Facts) -> str:
+    """What the last 7 days cost, in words, with the change if the 7 days before have a cost."""
+    now = total(facts.windows["cost_7d"])
+    moved = change(now, total(facts.windows["cost_before"]))
+    cost = f"last 7 days cost {usd(now, 0)}"
+    return cost if moved is None else f"{cost}, {percent(moved, signed=True)} against the 7 before"
+
+
 def _costs(facts: Facts, key: str) -> dict[str, Callable[[Any], Cell]]:
     """Table columns per `key` (service or org_id): cost, share of the cost, cost of the last 7 days, its change."""
     whole = total(facts.usage["total_cost_usd"])
 
-    def last_days(row: Any, column: str) -> Any:
+    def days(row: Any, column: str) -> Any:
         return total(facts.windows[column][facts.windows[key] == getattr(row, key)])
 
     return {
         "cost (USD)": lambda row: usd(row.total_cost_usd),
         "share": lambda row: percent(ratio(row.total_cost_usd, whole)),
-        "last 7 days (USD)": lambda row: usd(last_days(row, "cost_7d") or 0),
-        "change": lambda row: percent(change(last_days(row, "cost_7d"), last_days(row, "cost_before")), signed=True),
+        "last 7 days (USD)": lambda row: usd(days(row, "cost_7d") or 0),
+        "change": lambda row: percent(change(days(row, "cost_7d"), days(row, "cost_before")), signed=True),
     }
 
 
@@ -146,8 +146,8 @@ def anomalies(facts: Facts) -> Section:
     lead += f", {usd(impact, 0)} more in all" if impact else ""
     lead += f"; {plural(int((~daily).sum()), 'further day')} held anomalous events within a usual total."
     counts = [("a day's total against the days before (days)", int(daily.sum()))]
-    counts += [(f"{name} (events)", total(found[column])) for name, column in _DETECTORS.items()]
-    counts.append(("anomalous events, by unit price or two cost levels", total(found["anomalous_events"])))
+    counts += [(f"a single event, by {name} (events)", total(found[column])) for column, name in DETECTORS.items()]
+    counts.append(("anomalous events, by unit price or two of the others", total(found["anomalous_events"])))
     detectors = Table("What found them", ("detector", "found"), [[name, number(count)] for name, count in counts])
     top = facts.with_names(found.head(_TOP_ANOMALIES))
     largest = Table.of(

@@ -9,8 +9,6 @@ from cloud_analytics.insight.numbers import known, number, percent, plural, rati
 from cloud_analytics.insight.report.facts import Facts
 from cloud_analytics.insight.report.view import Section, Table, rows
 
-_SEVERITIES = ("critical", "high", "medium", "low")
-
 
 def support(facts: Facts) -> Section:
     """Tickets, backlog, SLA breaches and ratings by customers."""
@@ -108,5 +106,5 @@ def _contradictions(found: pd.DataFrame) -> Table:
 
 def by_severity(frame: pd.DataFrame) -> pd.DataFrame:
     """Sort the rows by severity, the highest first; unknown words come last."""
-    order = {word: place for place, word in enumerate(_SEVERITIES)}
+    order = {word: place for place, word in enumerate(reversed(plots.SEVERITIES))}
     return frame.sort_values("severity", key=lambda words: words.map(lambda word: (order.get(word, 9), word)))

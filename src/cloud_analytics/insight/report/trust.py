@@ -121,21 +121,15 @@ def timeliness(facts: Facts) -> Section:
 
 
 def _freshness(facts: Facts) -> Table:
-    batches, fresh = facts.batches, facts.fresh
-    moments = {
-        "newest event": fresh.newest_event,
-        "events last ingested": None if batches.empty else datetime.fromisoformat(str(batches["ingest_ts"].max())),
-        "lake last changed": fresh.changed,
-    }
     shown: list[list[Cell]] = [
         [name, "never", number(None)]
         if moment is None
         else [name, f"{moment:%Y-%m-%d %H:%M}", number((facts.made - moment) / timedelta(days=1), decimals=1)]
-        for name, moment in moments.items()
+        for name, moment in facts.fresh.moments(facts.batches).items()
     ]
     shown += [
         [f"{name} (snapshot)", day, number((facts.made.date() - datetime.fromisoformat(day).date()).days, decimals=1)]
-        for name, day in sorted(fresh.snapshots.items())
+        for name, day in sorted(facts.fresh.snapshots.items())
     ]
     return Table("As of this report", ("what", "when (UTC)", "age (days)"), shown)
 
