@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from cloud_analytics.gold.forecasting import LEAST_HISTORY_DAYS, METHODS, Floats, forecast
+from cloud_analytics.forecasting import LEAST_HISTORY_DAYS, METHODS, Floats, forecast
 
 HORIZONS = (7, 14, 28)
 

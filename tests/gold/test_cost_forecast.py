@@ -16,9 +16,9 @@ from benchmarks.forecast import daily_costs
 from pyspark.sql import DataFrame, SparkSession
 
 from cloud_analytics.config.budgets import Budgets
+from cloud_analytics.forecasting import Forecast, forecast
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.gold import cost_forecast
-from cloud_analytics.gold.forecasting import Forecast, forecast
 from tests.conftest import MakePipeline
 from tests.integration import hostile
 from tests.integration.agreement import CLEAN_KEYS, assert_none, rows_of, table_differences

@@ -8,16 +8,12 @@ from importlib import import_module
 
 from cloud_analytics.tables import Mart
 
-_NO_MARTS = {"forecasting"}  # not imported here, since it imports NumPy
-
 
 @cache
 def marts() -> dict[str, Mart]:
     """Name → mart, for every module of this package that declares one. Marts are listed nowhere else."""
     found = {}
     for info in pkgutil.iter_modules(__path__):
-        if info.name in _NO_MARTS:
-            continue
         module = import_module(f"{__name__}.{info.name}")
         if hasattr(module, "TABLE"):
             about = (module.__doc__ or info.name).splitlines()[0]  # with -OO there are no docstrings

@@ -94,7 +94,7 @@ def _forecast_row(rows: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
     """One organisation's days with usage → one row with the columns of `_FORECAST`."""
     import pandas as pd
 
-    from cloud_analytics.gold.forecasting import forecast
+    from cloud_analytics.forecasting import forecast
 
     first = rows.iloc[0]
     as_of = pd.Timestamp(first["as_of_date"])
