@@ -15,7 +15,6 @@ from cloud_analytics.lake.built import States
 from cloud_analytics.lake.folder import NO_VALUE, REMEDY
 from cloud_analytics.lake.inventory import INVENTORY, MISSING, changed_by_others, inventory, told
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.quality import quarantine
 from cloud_analytics.silver import state as silver_state
 from cloud_analytics.silver.state import SilverEvents
 from cloud_analytics.tables import Table
@@ -75,8 +74,8 @@ def _tables() -> list[Table]:
 
 def _ours() -> set[str]:
     """The paths of the tables that are built from Bronze."""
-    rest = [SILVER_EVENTS.path, QUARANTINED_EVENTS.path, COST_BASELINES.path, *map(quarantine.table, SILVER_MASTERS)]
-    return {*rest, *(table.path for table in _tables())}
+    rejects = [QUARANTINED_EVENTS.path, *(f"quarantine/{source}" for source in SILVER_MASTERS)]
+    return {SILVER_EVENTS.path, COST_BASELINES.path, *rejects, *(table.path for table in _tables())}
 
 
 def _changed(lake: Lake, chosen: Callable[[str], bool] | None = None) -> _Changed:
@@ -90,7 +89,7 @@ def _lost(lake: Lake, changed: _Changed) -> _Lost:
     """The partitions to build again, from those that others changed."""
     lost = {path: {*changed.get(path, ())} for path in _ours()}
     for source, table in SILVER_MASTERS.items():
-        if quarantine.table(source) in changed:  # a master and its rejects are built together
+        if f"quarantine/{source}" in changed:  # a master and its rejects are built together
             lost[table.path] = {""}
     if any(any(folders.values()) for folders in changed.values()):
         # Some files are of another time, as after a backup of only a part. Files of equal length may be so as well.

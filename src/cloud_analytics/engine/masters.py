@@ -82,5 +82,5 @@ def _build(
     if counts["quarantine"]:  # validated again instead of cached, since most masters have no rejects
         broken = judged.where(~passed).withColumn("date", F.to_date("ingest_ts"))
         rejects = collected(quarantine.rejects(broken, source, config.fingerprint()))
-    transaction.replace(quarantine.table(source), rejects, QUARANTINED_EVENTS.folders)
+    transaction.replace(f"quarantine/{source}", rejects, QUARANTINED_EVENTS.folders)
     return counts

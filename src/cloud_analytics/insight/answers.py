@@ -23,8 +23,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from cloud_analytics.insight.alerts import MART as ALERTS_MART
-from cloud_analytics.insight.alerts import reason
+from cloud_analytics.insight import alerts
 from cloud_analytics.serving.queries import Answer, Request, ask
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables import Unit
@@ -86,8 +85,8 @@ def print_table(answer: Answer, console: Console, columns: Sequence[str] = ()) -
         return
     known = {*asked.chosen, *([asked.table.bucket_column.name] if asked.table.bucket_column else [])}
     shown = list(columns) or [name for name in answer.columns if name not in known]
-    if asked.table.mart == ALERTS_MART and not columns:  # `reason` is not a column of the serving table
-        answer = replace(answer, rows=[{**row, "reason": reason(row)} for row in answer.rows])
+    if asked.table.mart == alerts.MART and not columns:  # `reason` is not a column of the serving table
+        answer = replace(answer, rows=[{**row, "reason": alerts.reason(row)} for row in answer.rows])
         shown.insert(shown.index("impact_pct"), "reason")
     title = None if columns else asked.about
     whole = list(shown)

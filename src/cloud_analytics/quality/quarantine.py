@@ -8,11 +8,6 @@ from pyspark.sql import functions as F
 from cloud_analytics.tables.zones import QUARANTINED_EVENTS
 
 
-def table(source: str) -> str:
-    """The lake folder for the rejected records of a source."""
-    return f"quarantine/{source}"
-
-
 def rejects(frame: DataFrame, source: str, rule_version: str) -> DataFrame:
     """Rows with `errors`, `raw`, `source_file`, `ingest_ts`, `batch_id`, `date` → quarantine rows.
 
