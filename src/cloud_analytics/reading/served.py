@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cloud_analytics.lake.journal import await_commit
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.reading.lake import LakeReader
-from cloud_analytics.serving.connect import readable_errors
+from cloud_analytics.serving.connect import Row, readable_errors
 from cloud_analytics.serving.keyspace import expect_own
 from cloud_analytics.serving.loader import Loader, Plan
 from cloud_analytics.serving.tables import tables
@@ -44,9 +44,9 @@ def compare(lake: LakeReader, session: Session) -> list[Comparison]:
     found = []
     for table in tables().values():
         columns = ", ".join(table.columns)
-        expected = Counter(_row(row.values()) for row in lake.rows(f"SELECT {columns} FROM gold.{table.mart}"))
+        expected = counted(lake.rows(f"SELECT {columns} FROM gold.{table.mart}"))
         with readable_errors(f"cannot read {table.name}"):
-            served = Counter(_row(row.values()) for row in session.execute(f"SELECT {columns} FROM {table.name}"))
+            served = counted(session.execute(f"SELECT {columns} FROM {table.name}"))
         only_served, only_gold = (served - expected).total(), (expected - served).total()
         rows = served.total(), expected.total()
         found.append(Comparison(table.name, table.mart, *rows, only_served, only_gold))
@@ -71,5 +71,10 @@ def plan(lake: Lake, target: Target) -> Plan:
         return loader.plan({mart: due.get(mart, {}) for mart in loader.marts})
 
 
-def _row(values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+def counted(rows: Iterable[Row]) -> Counter[tuple[Any, ...]]:
+    """How often each row occurs; rows are compared by their values in the order of their columns."""
+
+    def hashable(row: Row) -> tuple[Any, ...]:
+        return tuple(tuple(value) if isinstance(value, list) else value for value in row.values())
+
+    return Counter(map(hashable, rows))

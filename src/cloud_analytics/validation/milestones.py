@@ -17,6 +17,7 @@ from cloud_analytics.landing.folder import look
 from cloud_analytics.reading.audit import Audit
 from cloud_analytics.reading.checks import Check, Verdict, verdict
 from cloud_analytics.reading.lake import LakeReader
+from cloud_analytics.reading.served import counted
 from cloud_analytics.reading.tables import declared, tables
 from cloud_analytics.serving.queries import NothingServed, ask
 from cloud_analytics.serving.tables import tables as serving_tables
@@ -235,14 +236,10 @@ def _ask_all(open_session: OpenSession, gold: dict[str, Rows]) -> tuple[str, dic
 def _difference(session: Session, question: str, gold: Rows) -> str:
     """The reason why the answer differs from Gold; empty if it does not differ."""
     try:
-        served = _set(ask(session, question, gold[0]["org_id"]).rows)
+        served = counted(ask(session, question, gold[0]["org_id"]).rows)
     except CloudAnalyticsError as error:
         return str(error)
-    expected = _set(gold)
+    expected = counted(gold)
     if served == expected:
         return ""
-    return f"{len(served - expected):,} rows only served, {len(expected - served):,} only in Gold"
-
-
-def _set(rows: Rows) -> set[tuple[tuple[str, Any], ...]]:
-    return {tuple(sorted(row.items())) for row in rows}
+    return f"{(served - expected).total():,} rows only served, {(expected - served).total():,} only in Gold"
