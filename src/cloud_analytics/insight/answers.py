@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cloud_analytics.insight import alerts
+from cloud_analytics.insight.plain import plain
 from cloud_analytics.serving.queries import Answer, Request, ask
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.tables import Unit
@@ -170,17 +171,14 @@ def readable(unit: Unit | None, value: Any) -> str:
 
 def _plain(value: Any) -> str:
     """A value as text with all its digits, never as 1E+3; empty if the value is unknown or not finite."""
-    if value is None or isinstance(value, float) and not math.isfinite(value):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
-    if isinstance(value, float):
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, float) and math.isfinite(value):
         value = Decimal(repr(value))
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return value.isoformat() if isinstance(value, date) else str(value)
+    found = plain(value)
+    return "" if found is None else str(found)
 
 
 def _json_value(value: Any) -> str:
