@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 
@@ -10,36 +10,32 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import Config, SourceContract
-from cloud_analytics.config.rules import CHECKS, Rule
+from cloud_analytics.config.rules import Rule
 from cloud_analytics.tables.columns import LONGEST_KEY
 
 
-def blank_key(contract: SourceContract, _column: str | None) -> Column:
+def _blank_key(contract: SourceContract) -> Column:
     """True if org_id or a part of the natural key is blank, or too long for a key in the serving store."""
     parts = [F.col(f"{name}_text") for name in dict.fromkeys([*contract.key, "org_id"])]
     return reduce(or_, [part.isNull() | (F.octet_length(part) > LONGEST_KEY) for part in parts])
 
 
-def outside_vocabulary(contract: SourceContract, column: str | None) -> Column:
+def _outside_vocabulary(contract: SourceContract, column: str) -> Column:
     """True if the column holds a word that is not in its closed vocabulary."""
-    assert column is not None  # there is one such rule per column with a vocabulary
     words = contract.vocabularies[column]
     folded = [word.upper() if column == "currency" else word.lower() for word in words]
     return F.col(f"{column}_text").isNotNull() & ~F.col(column).isin(folded)
-
-
-# Checks that need the contract of a source, which a condition in YAML cannot read. `config.rules.CHECKS` has them too.
-_CHECKS: dict[str, Callable[[SourceContract, str | None], Column]] = {
-    check.__name__: check for check in (blank_key, outside_vocabulary)
-}
-assert _CHECKS.keys() == CHECKS.keys()
 
 
 def condition(rule: Rule, config: Config, source: str) -> Column:
     """True if a normalised record breaks the rule. Null counts as not broken."""
     if rule.when is not None:
         return F.expr(rule.when)
-    return _CHECKS[rule.check or ""](config.sources[source], rule.column)
+    contract = config.sources[source]  # which a condition in YAML cannot read
+    if rule.check == "blank_key":
+        return _blank_key(contract)
+    assert rule.column is not None  # outside_vocabulary is one rule per column with a vocabulary
+    return _outside_vocabulary(contract, rule.column)
 
 
 def with_verdicts(normalised: DataFrame, config: Config, source: str, keep: Sequence[str]) -> DataFrame:
