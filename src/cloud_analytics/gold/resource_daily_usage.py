@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloud_analytics.gold.measures import total, total_or_zero
+from cloud_analytics.landing.text import lookup
 from cloud_analytics.spark import DataFrame, F
 from cloud_analytics.tables import Column, SameDate, Table
 from cloud_analytics.tables.columns import (
@@ -77,5 +78,4 @@ def build(events: DataFrame, metric_units: Mapping[str, str]) -> DataFrame:
         *[F.count_if(flag).alias(name) for name, flag in _FLAGS.items()],
         total_or_zero(F.when(F.col("is_anomaly"), F.col("cost_usd"))).alias("anomalous_cost_usd"),
     )
-    units = F.create_map(*[F.lit(text) for pair in sorted(metric_units.items()) for text in pair])
-    return TABLE.select(sums.withColumn("unit", F.element_at(units, F.col("metric"))))
+    return TABLE.select(sums.withColumn("unit", lookup(metric_units, F.col("metric"))))

@@ -9,7 +9,7 @@ numbers, which no other parser does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cloud_analytics.landing.folder import BLANKS
 from cloud_analytics.spark import Column, F
@@ -59,6 +59,12 @@ def without_blanks(text: Column) -> Column:
 def has_text(text: Column) -> Column:
     """Whether the text has a character that is not blank."""
     return text.rlike(f"[^{BLANKS}]")
+
+
+def lookup(words: Mapping[str, str], key: Column) -> Column:
+    """The entry of a small dictionary for `key`; null if there is none."""
+    entries = [F.lit(text) for pair in sorted(words.items()) for text in pair]
+    return F.element_at(F.create_map(*entries), key) if entries else F.lit(None).cast("string")
 
 
 def decimal(text: Column, scale: int = 6) -> Column:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cloud_analytics.config import EVENTS, Config, rules
-from cloud_analytics.landing.text import decimal, trimmed
+from cloud_analytics.landing.text import decimal, lookup, trimmed
 from cloud_analytics.quality.conditions import with_verdicts
 from cloud_analytics.tables.spark_types import schema
 from cloud_analytics.tables.zones import SILVER_EVENTS
@@ -24,12 +24,6 @@ _ONLY_FOR_RULES = (
 _TYPES = {column.name: column.type for column in SILVER_EVENTS.columns} | {"metric_max": "decimal(18,6)"}
 NORMALISED = schema({name: _TYPES.get(name, "string") for name in (*_KEPT, *_ONLY_FOR_RULES)})
 """The columns of a normalised event. The conditions of the rules may use all of them."""
-
-
-def lookup(words: dict[str, str], key: Column) -> Column:
-    """The entry of a small dictionary for `key`; null if there is none."""
-    entries = [F.lit(text) for pair in sorted(words.items()) for text in pair]
-    return F.element_at(F.create_map(*entries), key) if entries else F.lit(None).cast("string")
 
 
 def normalised(events: DataFrame, config: Config) -> DataFrame:
