@@ -82,9 +82,8 @@ def audit_line(result: Audit) -> str:
         return f"Closed months do NOT add up: {'; '.join(apart)}."
     if result.changed:
         return _changed_line(result)
-    silver = sum(source.silver for source in result.sources.values())
-    rejected = sum(sum(source.quarantine.values()) for source in result.sources.values())
-    return f"Balanced: {silver + rejected:,} lines = {silver:,} in Silver + {rejected:,} in quarantine."
+    whole = result.together
+    return f"Balanced: {whole.landing:,} lines = {whole.silver:,} in Silver + {whole.rejected:,} in quarantine."
 
 
 def _changed_line(result: Audit) -> str:
@@ -98,9 +97,8 @@ def print_audit(result: Audit) -> None:
     rows = []
     for name, source in result.sources.items():
         reasons = ", ".join(f"{kind} {count:,}" for kind, count in source.quarantine.items())
-        rejected = sum(source.quarantine.values())
         verdict = "yes" if source.balanced else Text("NO", "red")
-        rows.append((name, f"{source.landing:,}", f"{source.silver:,}", f"{rejected:,}", reasons, verdict))
+        rows.append((name, f"{source.landing:,}", f"{source.silver:,}", f"{source.rejected:,}", reasons, verdict))
     figures = ("landing", "silver", "quarantine")
     columns = ("source", *figures, "rejected as", "balanced")
     print_table("Audit: landing = silver + quarantine", columns, rows, right=figures)

@@ -9,6 +9,7 @@ ingest, and a master whose files left landing or cannot be ingested, so that its
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from cloud_analytics.bronze import ledger
@@ -31,9 +32,14 @@ class SourceAudit:
     quarantine: dict[str, int]
 
     @property
+    def rejected(self) -> int:
+        """Rows in quarantine."""
+        return sum(self.quarantine.values())
+
+    @property
     def balanced(self) -> bool:
         """Whether every landing line is accounted for exactly once."""
-        return self.landing == self.silver + sum(self.quarantine.values())
+        return self.landing == self.silver + self.rejected
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,13 @@ class Audit:
     archived: int = 0
     closed: list[Month] = field(default_factory=list)
     changed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def together(self) -> SourceAudit:
+        """The counts of all sources together."""
+        found = self.sources.values()
+        rejected = sum((Counter(source.quarantine) for source in found), Counter())
+        return SourceAudit(sum(source.landing for source in found), sum(source.silver for source in found), rejected)
 
     @property
     def balanced(self) -> bool:

@@ -31,7 +31,7 @@ def flow(lake: LakeReader, law: Audit) -> pd.DataFrame:
             ("landing", part, len(names), sum(source.landing for source in sources)),
             ("bronze", part, len(names), sum(held["bronze"][name] for name in names)),
             ("silver", part, len(names), sum(source.silver for source in sources)),
-            ("quarantine", part, len(names), sum(sum(source.quarantine.values()) for source in sources)),
+            ("quarantine", part, len(names), sum(source.rejected for source in sources)),
         ]
     rows += [
         ("gold", "all", len(marts()), sum(held["gold"].values())),

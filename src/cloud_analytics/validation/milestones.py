@@ -89,11 +89,7 @@ def _holds_what_it_declares(lake: LakeReader, table: str) -> bool:
 
 
 def _clean_and_joined(lake: LakeReader, audited: Audit) -> Check:
-    shares = {
-        source: sum(found.quarantine.values()) / found.landing
-        for source, found in audited.sources.items()
-        if found.landing
-    }
+    shares = {source: found.rejected / found.landing for source, found in audited.sources.items() if found.landing}
     row = lake.row(
         "SELECT avg(org_matched::INT) AS customers_orgs, avg(resource_matched::INT) AS resources,"
         " avg((user_id IN (SELECT user_id FROM silver.users))::INT) FILTER (user_id IS NOT NULL) AS users"
@@ -108,7 +104,7 @@ def _clean_and_joined(lake: LakeReader, audited: Audit) -> Check:
         "M2",
         "Under 10 % of each source is quarantined, joins match above 80 %",
         verdict(not dirty and not unmatched and audited.balanced and bool(shares)),
-        f"quarantined: {sum(sum(s.quarantine.values()) for s in audited.sources.values()):,} records, the most of"
+        f"quarantined: {audited.together.rejected:,} records, the most of"
         f" {worst[0]} ({worst[1]:.2%}); events matched: {rates}; every line is accounted for:"
         f" {'yes' if audited.balanced else 'NO'}",
         {"quarantined_share": shares, "matched_share": matched, "balanced": audited.balanced},

@@ -164,8 +164,7 @@ def _breaches(facts: Facts) -> _Topic:
 def _lines(facts: Facts) -> _Topic:
     if facts.audit is None:
         return Tile("lines accounted for", number(None), "the landing folder is not here"), []
-    sources = facts.audit.sources.values()
-    landed, rejected = sum(source.landing for source in sources), sum(sum(s.quarantine.values()) for s in sources)
-    kept = sum(source.silver for source in sources) + rejected
-    note = f"{landed:,} lines, {rejected:,} of them quarantined"
-    return Tile("lines accounted for", percent(ratio(kept, landed), alert=not facts.audit.balanced), note), []
+    whole = facts.audit.together
+    kept = ratio(whole.silver + whole.rejected, whole.landing)
+    note = f"{whole.landing:,} lines, {whole.rejected:,} of them quarantined"
+    return Tile("lines accounted for", percent(kept, alert=not facts.audit.balanced), note), []

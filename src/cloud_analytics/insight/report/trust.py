@@ -34,8 +34,7 @@ def quality(facts: Facts) -> Section:
     if law is None:
         lead = "The landing folder is not here, so its lines could not be counted: run the report where it can be read."
         return Section("quality", title, lead, tables=[profile], notes=notes, folds=folds)
-    landed = sum(source.landing for source in law.sources.values())
-    rejected = sum(sum(source.quarantine.values()) for source in law.sources.values())
+    landed, rejected = law.together.landing, law.together.rejected
     verdict = "Every landing line is accounted for" if law.balanced else "LANDING LINES ARE UNACCOUNTED FOR"
     lead = (
         f"{verdict}: of {plural(landed, 'line')}, {rejected:,} ({percent(ratio(rejected, landed))}) were quarantined."
@@ -51,7 +50,7 @@ def quality(facts: Facts) -> Section:
                 name,
                 number(source.landing),
                 number(source.silver),
-                number(sum(source.quarantine.values())),
+                number(source.rejected),
                 "yes" if source.balanced else Value("NO", alert=True),
             ]
             for name, source in law.sources.items()
