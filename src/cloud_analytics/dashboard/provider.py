@@ -10,7 +10,7 @@ import streamlit as st
 from cloud_analytics.dashboard import charts
 from cloud_analytics.dashboard.show import figures, frame, question, table
 from cloud_analytics.dashboard.source import Source
-from cloud_analytics.insight.numbers import number
+from cloud_analytics.insight.numbers import change, number, percent
 from cloud_analytics.tables import MONEY, Column
 from cloud_analytics.tables.columns import ORG_ID, SHARE, USD
 
@@ -46,15 +46,11 @@ def page(source: Source) -> None:
 
 def _headline(month: str, last: int, days: pd.DataFrame, orgs: pd.DataFrame) -> None:
     week, before = orgs["cost_7d"].sum(), (orgs["cost_14d"] - orgs["cost_7d"]).sum()
-    change = (
-        f"{number(100 * (week / before - 1), decimals=1, signed=True)} % against the 7 before"
-        if before
-        else "none before"
-    )
+    moved = f"{percent(change(week, before), signed=True)} against the 7 before" if before else "none before"
     used = f"usage on {days['usage_date'].nunique()} of {last} days"
     figures(
         (f"Cost of {month} (USD)", number(days["total_cost_usd"].sum()), used),
-        ("Last 7 days (USD)", number(week), change),
+        ("Last 7 days (USD)", number(week), moved),
         ("Organisations", number(len(orgs)), "with usage in the last 14 days"),
         (f"Anomalous days of {month}", number(days["anomalous_days"].sum()), "of organisations, by service"),
     )
