@@ -21,21 +21,12 @@ from cloud_analytics.quality.conditions import condition
 from cloud_analytics.tables.zones import SILVER_MASTERS
 
 _OURS = ("warnings", "ingest_ts", "source_file")  # columns that Silver adds to those of a file
-# Functions and literals that Spark treats as constants of a query. A verdict must not depend on when, where or for whom
-# it is computed.
-_CLOCK = re.compile(
-    r"\b(current_(date|timestamp|timezone|user|database|schema|catalog)|localtimestamp|session_user)\b"
-    r"|\b((curdate|now|unix_timestamp|user|version)\s*\(\s*\))|\baes_encrypt\s*\("
-    r"|\b(date|timestamp(_ltz|_ntz)?)\s*(['\"])\s*(today|tomorrow|yesterday|now)\b",
+# Spark marks what depends on the clock, the user or the session in its plans, but not these: literals such as
+# DATE 'today', which the parser replaces by a value, and two functions that count as deterministic.
+_UNMARKED = re.compile(
+    r"\b(aes_encrypt\b|version`?\s*\(|(date|timestamp(_ltz|_ntz)?)\s*['\"]\s*(today|tomorrow|yesterday|now)\b)",
     re.IGNORECASE,
 )
-# Strings and comments, where these words have no meaning (except in date and timestamp literals), and quoted names.
-_QUOTED = re.compile(
-    r"(?i:\b(?:date|timestamp(?:_ltz|_ntz)?)\s*(?:'[^']*'|\"[^\"]*\"))"
-    r"|(?P<text>'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")|(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<name>`[^`]*`)",
-    re.DOTALL,
-)
-_QUOTED_NAME = re.compile(r"`(?P<function>\w+)`(?=\s*\()|`[^`]*`")
 _verified: set[str] = set()  # fingerprints of configurations that this process has verified
 
 
@@ -95,7 +86,7 @@ def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Ru
     kinds = {judged.schema[f"_{rule.id}"].dataType.simpleString() for rule in rules} - {"boolean"}
     if kinds:
         return "when", f"must be true or false, and is {', '.join(kinds)}"
-    if any(_depends_on_the_clock(rule.when or "") for rule in rules) or not _plan(judged).deterministic():
+    if _depends_on_the_moment(judged, rules):
         return "when", "must not depend on the clock or on chance; ingest_ts is the time of the ingest"
     # A condition on one record adds one projection. A window, a generator or a subquery adds more.
     if _nodes(_plan(judged)) != _nodes(_plan(records)) + 1 or not _plan(judged).subqueriesAll().isEmpty():
@@ -108,12 +99,12 @@ def _problem(records: DataFrame, config: Config, source: str, rules: Sequence[Ru
     return None
 
 
-def _depends_on_the_clock(condition: str) -> bool:
-    def without(found: re.Match[str]) -> str:
-        return "''" if found["text"] else " " if found["comment"] else found[0]
-
-    bare = _QUOTED_NAME.sub(lambda found: found["function"] or "''", _QUOTED.sub(without, condition))
-    return bool(_CLOCK.search(bare))
+def _depends_on_the_moment(judged: DataFrame, rules: Sequence[Rule]) -> bool:
+    """Whether a verdict may depend on when, where or for whom it is computed, or on chance."""
+    if any(_UNMARKED.search(rule.when or "") for rule in rules):
+        return True
+    patterns: Any = judged.sparkSession._jvm.org.apache.spark.sql.catalyst.trees.TreePattern  # type: ignore[union-attr]
+    return bool(_plan(judged).containsPattern(patterns.CURRENT_LIKE())) or not _plan(judged).deterministic()
 
 
 def _plan(frame: DataFrame) -> Any:
