@@ -50,8 +50,9 @@ _DEFAULTS = {
     "spark.sql.streaming.metricsEnabled": "false",
     # A run has some 650 generated classes. A cache of fewer entries compiles them again in each micro-batch.
     "spark.sql.codegen.cache.maxEntries": "1500",
-    # Spark describes the plan of each query for its UI, and again after each stage. This is the cheapest description.
+    # Spark describes the plan of each query for its UI, and again after each stage. Short ones are cheap.
     "spark.sql.ui.explainMode": "simple",
+    "spark.sql.debug.maxToStringFields": "2",
     # These texts do not repeat, so Parquet would build a dictionary and then discard it.
     "spark.hadoop.parquet.enable.dictionary#raw": "false",
     "spark.hadoop.parquet.enable.dictionary#event_id": "false",
