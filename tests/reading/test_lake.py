@@ -169,6 +169,16 @@ def test_a_new_file_is_seen_by_the_next_query(lake: Path) -> None:
         "ATTACH '{lake}/x.db'",
         "WITH x AS (COPY (SELECT 1) TO '{lake}/gold/x.parquet' (FORMAT parquet)) SELECT 1",
         "WITH x AS (INSERT INTO gold.carbon_impact VALUES (1) RETURNING 1) SELECT 1",
+        *(
+            run.format(text="json_serialize_sql($$WITH x AS (COPY (SELECT 1) TO '{lake}/gold/x.csv') FROM x$$)")
+            for run in (
+                "SELECT (SELECT count(*) FROM json_execute_serialized_sql({text}))",
+                'FROM system.main."JSON_execute_serialized_sql"({text})',
+                "FROM destroy_external_resource('json_execute_serialized_sql', {text})",
+            )
+        ),
+        "FROM query('SELECT 1')",
+        "FROM query_table('gold.' || 'carbon_impact')",
         "SET enable_external_access = true",
         "INSTALL httpfs",
         "SELECT 1; SELECT 2",
