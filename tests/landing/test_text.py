@@ -118,6 +118,15 @@ def test_endless_digits_are_judged_at_once_and_exactly(spark: SparkSession) -> N
     assert values == [None, None, None, one, one, tiny, None, zero, None, zero]
 
 
+def test_endless_blanks_in_a_value_of_json_are_judged_at_once(spark: SparkSession) -> None:
+    blanks = " " * 200_000  # by looking at all that follow from each of them, this takes most of an hour
+    texts = [f'["a"{blanks}, "b"]', f'["a",{blanks}"b"]', f'["a"{blanks}]', f'["a"]{blanks},"r":["b"]']
+    began = time.monotonic()
+    found = _values(spark, texts, text.json_text(F.col("t")))
+    assert time.monotonic() - began < 120
+    assert found == [*texts[:3], None]
+
+
 def test_digits_count_as_far_as_an_exponent_can_bring_them(spark: SparkSession) -> None:
     cases = {
         "1" + "0" * 999 + "e-999": Decimal(1),

@@ -90,7 +90,7 @@ def parse_lines(lines: DataFrame) -> DataFrame:
     exact = F.when(may_be_long, F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)
     parsed = lines.withColumn("_parsed", listed(exact, _EVENT))
     item = F.col("_parsed.r").getItem(0)
-    one_object = is_one_value(raw, F.col("_parsed"), last=r"(?:^|\}|null)")  # how a struct can end; `^`: no element
+    one_object = is_one_value(raw, F.col("_parsed"), last=r"(?:^|\}|null)\s*")  # how a struct can end; `^`: no element
     good: Column = one_object & item.isNotNull() & F.col("raw_bytes").isNull()
     judged = parsed.withColumn("is_json", F.coalesce(good, F.lit(False)))
     fields = [F.when(F.col("is_json"), item.getField(name)).alias(name) for name in FIELDS]

@@ -151,10 +151,11 @@ def listed(text: Column, kind: str) -> Column:
 def is_one_value(text: Column, parsed: Column, last: str = "") -> Column:
     """Whether the text is exactly one JSON value; `parsed` is the result of `listed` for it. May be null.
 
-    `last` is a pattern for the possible ends of an array element, if the kind of the elements limits these.
+    `last` is a pattern for the possible ends of an array element and blanks, if the kind of the elements limits these.
     """
     # `{…}],"r":[{…}` would close the wrapping array and open another. Such a text does not parse as a single value.
-    may_close_array = text.contains("]") & text.rlike(rf"{last}\s*\]\s*,")
+    # The pattern must not begin with `\s*`: at each of n blanks the search would look at all blanks that follow.
+    may_close_array = text.contains("]") & text.rlike(rf"{last}\]\s*,")
     alone = F.from_json(
         F.concat(F.lit('{"r":'), text, F.lit(',"ok":1}')), "r string, ok string, _broken string", STRICT
     )
