@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from cloud_analytics.pipeline import Pipeline
 from cloud_analytics.reading.lake import LakeReader
 from tests.conftest import MakePipeline
 from tests.integration import hostile
-from tests.integration.lakes import differing, silver_and_gold
+from tests.integration.lakes import audit_of, differing, reject_counts, silver_and_gold, write_landing
 
 pytestmark = pytest.mark.spark
 
@@ -152,6 +153,26 @@ def test_what_nothing_can_build_again_is_told_before_anything_is_done(lake: tupl
         assert not differing(before, silver_and_gold(root))
         shutil.move(kept, root / gone)
     pipeline.run()
+
+
+def test_rejects_of_bronze_outlive_the_other_rejects_of_their_date(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    """An event of today and a line that is no JSON have rejects of one date, and Silver can build only one of them."""
+    now = datetime.now(timezone.utc).isoformat()
+    lines = [hostile.event("good", timestamp=now), hostile.event("bad", timestamp=now, cost_usd_increment=-4)]
+    landing, root = write_landing(tmp_path / "landing", {"a.jsonl": [*lines, "not json"]}), tmp_path / "lake"
+    pipeline = make_pipeline(landing, root)
+    pipeline.run()
+    before = reject_counts(root)
+    broken, negative = (next(root.glob(f"quarantine/usage_events/*/error_type={name}")) for name in
+                        ("malformed_json", "negative_cost"))  # fmt: skip
+    for gone in (next(root.glob("silver/usage_events/*/*")), negative):
+        _delete(root, str(gone.relative_to(root)))
+        pipeline.run()
+        assert reject_counts(root) == before
+        assert audit_of(pipeline).holds
+    _delete(root, str(broken.relative_to(root)))
+    with pytest.raises(PipelineError, match="others changed quarantine/usage_events, .*malformed_json, which nothing"):
+        pipeline.run()
 
 
 def test_a_part_of_the_lake_that_is_of_an_older_backup_is_built_again_or_told(lake: tuple[Pipeline, Path]) -> None:

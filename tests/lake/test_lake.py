@@ -76,6 +76,25 @@ def test_snapshots_of_a_lake_without_inventory_are_not_taken_for_changed_by_othe
     assert changed_by_others(Lake(spark, lake.root)) == {snapshot: {"": False}}
 
 
+def test_rejects_that_an_earlier_version_listed_by_date_are_not_taken_for_changed_by_others(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake, table = Lake(spark, str(tmp_path / "lake")), "quarantine/usage_events"
+    rows = spark.sql("SELECT 1 id, '2026-01-01' date, explode(array('malformed_json', 'negative_cost')) error_type")
+    with lake.transaction() as transaction:
+        transaction.replace(table, rows, ["date", "error_type"])
+    (Path(lake.root) / "_state/documents.json").unlink()
+    by_date = {table: files_after({}, {}, lake.data_files(table), lambda path: path.partition("/")[0])}
+    lake.files.write_text(f"{INVENTORY.path}.json", INVENTORY.adapter.dump_json(by_date).decode())
+    assert changed_by_others(Lake(spark, lake.root)) == {}
+    with Lake(spark, lake.root).transaction() as transaction:
+        transaction.replace("silver/t", _frame(spark, (1, "a")))
+    assert changed_by_others(Lake(spark, lake.root)) == {}
+    broken = "date=2026-01-01/error_type=malformed_json"
+    shutil.rmtree(Path(lake.root) / table / broken)
+    assert changed_by_others(Lake(spark, lake.root)) == {table: {broken: False}}
+
+
 def test_a_partition_without_rows_goes_with_its_folder(lake: Lake) -> None:
     with lake.transaction() as transaction:
         transaction.replace("silver/t", None, remove=lambda path: path.startswith("date=a"))

@@ -12,8 +12,8 @@ from cloud_analytics.errors import PipelineError
 from cloud_analytics.gold import marts
 from cloud_analytics.lake import built, periods
 from cloud_analytics.lake.built import States
-from cloud_analytics.lake.folder import NO_VALUE, REMEDY
-from cloud_analytics.lake.inventory import INVENTORY, MISSING, changed_by_others, inventory, told
+from cloud_analytics.lake.folder import REMEDY
+from cloud_analytics.lake.inventory import INVENTORY, MISSING, changed_by_others, inventory, is_of_bronze, told
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.silver import state as silver_state
 from cloud_analytics.silver.state import SilverEvents
@@ -22,7 +22,6 @@ from cloud_analytics.tables.zones import COST_BASELINES, QUARANTINED_EVENTS, SIL
 
 logger = logging.getLogger(__name__)
 
-_TIMELESS = f"{QUARANTINED_EVENTS.partition}={NO_VALUE}"  # the partition of the records that Bronze rejects
 _Changed = Mapping[str, Mapping[str, bool]]  # see `changed_by_others`
 _Lost = Mapping[str, Set[str]]  # path of a table → the folders of its partitions that are built again
 
@@ -148,10 +147,7 @@ def forget_missing(lake: Lake) -> None:
 
 def _refuse_bronze(changed: _Changed) -> None:
     for path, folders in changed.items():
-        if path.startswith("bronze/"):
-            _refuse(path, folders)
-        if path == QUARANTINED_EVENTS.path:
-            _refuse(path, folders.keys() & {_TIMELESS})
+        _refuse(path, {folder for folder in folders if is_of_bronze(path, folder)})
 
 
 def _of_another_time(lake: Lake) -> dict[str, set[str]]:

@@ -9,9 +9,11 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from cloud_analytics.config.rules import BRONZE
 from cloud_analytics.lake.file_system import ReadableFiles
 from cloud_analytics.lake.folder import ZONES, Document, LakeFolder
 from cloud_analytics.lake.journal import await_commit
+from cloud_analytics.tables.zones import QUARANTINED_EVENTS
 
 _LOOKS = 10  # attempts of a reader to find the same differences twice while writers commit
 
@@ -32,16 +34,36 @@ INVENTORY = Document("_state/files", dict[str, dict[str, Files]], None)
 MISSING = Files()
 """Marks a partition whose files were removed to be built again. Readers are warned until it is built."""
 _SNAPSHOT = "ingest_date="  # begins the folder of a master's snapshot in Bronze; each snapshot is a table of its own
+_REJECTS_OF_BRONZE = tuple(f"error_type={name}/" for name in BRONZE)
 _MODULUS = 2**48  # no reader of JSON rounds a number below this
 
 
 def folder_of(path: str) -> str:
-    """The first folder of a path below a table, such as `date=2025-06-10`; "" if the table has no partitions."""
+    """The folder of the partition of a path below a table: `date=2025-06-10`; "" if the table has no partitions.
+
+    Rejects of Bronze have a folder of their own, `date=2025-06-10/error_type=malformed_json`: the other rejects of the
+    same date can be built again, and these cannot.
+    """
+    folder, _, inner = path.partition("/")
+    return path.rpartition("/")[0] if inner.startswith(_REJECTS_OF_BRONZE) else _first_folder(path)
+
+
+def is_of_bronze(table: str, folder: str) -> bool:
+    """Whether a partition (see `folder_of`) holds rows that nothing in the lake can build again."""
+    return table.startswith("bronze/") or (table == QUARANTINED_EVENTS.path and "/" in folder)
+
+
+def _first_folder(path: str) -> str:
     folder, inner, _ = path.partition("/")
     return folder if inner else ""
 
 
-def files_after(before: Partitions, gone: Mapping[str, int], come: Mapping[str, int]) -> dict[str, Files]:
+def files_after(
+    before: Partitions,
+    gone: Mapping[str, int],
+    come: Mapping[str, int],
+    folder_of: Callable[[str], str] = folder_of,
+) -> dict[str, Files]:
     """The partitions of a table after files went (`gone`) and others came (`come`): path below the table → bytes."""
     found = dict(before)
     touched = set(map(folder_of, (*gone, *come)))
@@ -69,6 +91,12 @@ def inventory(lake: LakeFolder) -> dict[str, dict[str, Files]]:
     outdated = [table for table, folders in found.items() if any(folder.startswith(_SNAPSHOT) for folder in folders)]
     snapshots = [table for table in _tables(lake) if table.rpartition("/")[0] in outdated] if outdated else []
     kept = {table: folders for table, folders in found.items() if table not in outdated}
+    # An earlier version listed the rejects of Bronze together with the other rejects of their date.
+    rejects = QUARANTINED_EVENTS.path
+    if rejects in kept and not any(is_of_bronze(rejects, folder) for folder in kept[rejects]):
+        there = lake.data_files(rejects)
+        if kept[rejects] == files_after({}, {}, there, _first_folder):
+            kept[rejects] = files_after({}, {}, there)
     return {**kept, **{table: files_after({}, {}, lake.data_files(table)) for table in snapshots}}
 
 
