@@ -48,7 +48,7 @@ _DEFAULTS = {
     "spark.scheduler.mode": "FAIR",
     "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
     "spark.sql.streaming.metricsEnabled": "false",
-    # A run has some 650 generated classes. A cache of fewer entries compiles them again in each micro-batch.
+    # A run has some 650 generated classes. If the cache holds fewer, the next run compiles all again.
     "spark.sql.codegen.cache.maxEntries": "1500",
     # Spark describes the plan of each query for its UI, and again after each stage. Short ones are cheap.
     "spark.sql.ui.explainMode": "simple",
