@@ -14,6 +14,7 @@ from cloud_analytics.bronze.compact import Compaction
 from cloud_analytics.bronze.events import EventFeed
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import Config
+from cloud_analytics.config.sources import EVENTS_FOLDER
 from cloud_analytics.days import check_month
 from cloud_analytics.engine import marts, masters, periods
 from cloud_analytics.engine.lost import expect_whole, expect_whole_bronze, forget_lost, forget_missing
@@ -23,7 +24,7 @@ from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.periods import Closing
 from cloud_analytics.lake.rows import RowChanges
 from cloud_analytics.lake.uris import local_folder
-from cloud_analytics.landing.folder import FOLDER, look, tell_passed_over
+from cloud_analytics.landing.folder import look, tell_passed_over
 from cloud_analytics.quality.verify import verify_rules
 from cloud_analytics.serving import load
 from cloud_analytics.serving.backoff import Deferred
@@ -243,7 +244,7 @@ class Pipeline:
             )
         if found.is_empty:
             raise UsageError(
-                f"the landing folder {files.root} holds no data; put CSV masters and {FOLDER}/*.jsonl there"
+                f"the landing folder {files.root} holds no data; put CSV masters and {EVENTS_FOLDER}/*.jsonl there"
                 + (f", or run `cloud-analytics generate --out {files.root}`" if local_folder(files.root) else "")
             )
         self._take_in_masters(outcome)

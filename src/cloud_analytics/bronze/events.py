@@ -28,11 +28,12 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ingest import ingest
 from cloud_analytics.bronze.ledger import MicroBatch
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.config.sources import EVENTS_FOLDER
 from cloud_analytics.lake.file_system import FileInfo, Kind
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.lake.streams import own_failures, to_end
 from cloud_analytics.lake.uris import absolute, escape_glob
-from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, is_event_file, look, tell_passed_over
+from cloud_analytics.landing.folder import NAME_PATTERN, is_event_file, look, tell_passed_over
 from cloud_analytics.untrusted import json_value
 
 
@@ -76,7 +77,7 @@ class EventFeed:
         A micro-batch that is running at `stop` is completed; a micro-batch that has not begun runs at the next start.
         """
         self._by_turns = True
-        while not self.lake.reach(self.landing).exists(FOLDER):
+        while not self.lake.reach(self.landing).exists(EVENTS_FOLDER):
             if stop.wait(interval.total_seconds()):
                 return
             with self._turn_to_write():
@@ -110,7 +111,7 @@ class EventFeed:
         Spark's source also lists visible subfolders and follows every link: a folder that this user may not list, or a
         circular link, would end the query.
         """
-        entries = self.lake.reach(self.landing).entries(FOLDER)
+        entries = self.lake.reach(self.landing).entries(EVENTS_FOLDER)
         return all(entry.kind is Kind.FILE or (entry.kind is Kind.FOLDER and entry.is_hidden) for entry in entries)
 
     def _start(self, trigger: dict[str, Any]) -> StreamingQuery:
@@ -121,7 +122,7 @@ class EventFeed:
             .option("recursiveFileLookup", "true")  # otherwise a folder named `x=y` adds a partition column
             .option("maxFilesPerTrigger", self.config.pipeline.stream.max_files_per_trigger)
             .option("maxFileAge", "36500d")  # the default silently ignores files a week older than the newest
-            .load(escape_glob(f"{absolute(self.landing)}/{FOLDER}"))
+            .load(escape_glob(f"{absolute(self.landing)}/{EVENTS_FOLDER}"))
             # `content` is left out, so that Spark reads no file.
             .select("path", "length", F.unix_millis("modificationTime").alias("modified"))
         )
@@ -136,7 +137,7 @@ class EventFeed:
     def _micro_batch(self, batch: DataFrame, number: int) -> None:
         try:
             found = [FileInfo(row.path, row.length, row.modified) for row in batch.collect()]
-            here = [Path(absolute(self.landing)).name, FOLDER]
+            here = [Path(absolute(self.landing)).name, EVENTS_FOLDER]
             found = [info for info in found if info.path.split("/")[-3:-1] == here]  # not in a subfolder
             files, follow_links = self.lake.reach(self.landing), self.config.pipeline.landing.follow_links
             found = [info for info in found if is_event_file(files, info.name, follow_links)]

@@ -14,10 +14,10 @@ from pyspark.sql import functions as F
 from cloud_analytics.bronze import ledger
 from cloud_analytics.bronze.ledger import BronzeDate
 from cloud_analytics.config import EVENTS, Config
+from cloud_analytics.config.sources import EVENTS_FOLDER
 from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake, lies_below
 from cloud_analytics.landing.events import parse_lines
-from cloud_analytics.landing.folder import FOLDER
 from cloud_analytics.quality import quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judged
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
@@ -56,7 +56,7 @@ def unreadable_files(
     frame = frame.withColumns(
         {
             "errors": F.array(F.lit(_UNREADABLE)),
-            "raw": F.concat(F.lit(f"{FOLDER}/"), "source_file", F.lit(": "), "reason"),
+            "raw": F.concat(F.lit(f"{EVENTS_FOLDER}/"), "source_file", F.lit(": "), "reason"),
             "date": F.lit(None).cast("date"),
             **metadata,
         }

@@ -11,10 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cloud_analytics.config.pipeline import LandingSettings
+from cloud_analytics.config.sources import EVENTS_FOLDER
 from cloud_analytics.lake.file_system import FileSystem
 from cloud_analytics.lake.files import LocalFileSystem, file_system
 from cloud_analytics.lake.uris import escape_glob
-from cloud_analytics.landing.folder import FOLDER, NAME_PATTERN, event_files, has_long_line
+from cloud_analytics.landing.folder import NAME_PATTERN, event_files, has_long_line
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def _source(landing: FileSystem, settings: LandingSettings, links: Path) -> str:
     line that does not fit in memory. An object store has no links and no pipes.
     """
     if not isinstance(landing, LocalFileSystem):
-        return escape_glob(f"{landing.root}/{FOLDER}")
+        return escape_glob(f"{landing.root}/{EVENTS_FOLDER}")
     links.mkdir()
     for number, info in enumerate(event_files(landing, settings.follow_links)):
         if not has_long_line(landing, info, settings.max_line_bytes):
             packed = ".gz" if info.name.endswith(".gz") else ""
-            (links / f"{number:08}.jsonl{packed}").symlink_to(landing.folder / FOLDER / info.name)
+            (links / f"{number:08}.jsonl{packed}").symlink_to(landing.folder / EVENTS_FOLDER / info.name)
     return escape_glob(str(links))

@@ -19,7 +19,6 @@ from cloud_analytics.untrusted import printable
 
 logger = logging.getLogger(__name__)
 
-FOLDER = EVENTS_FOLDER
 NAME_PATTERN = "*.{jsonl,json,jsonl.gz,json.gz}"
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 # Every character that counts as blank space: Unicode's white space and the ASCII separators, as `str.strip` has them.
@@ -63,7 +62,7 @@ def look(landing: ReadableFiles, follow_links: bool = False) -> Contents:
     contents = Contents()
     for entry in _visible(landing, ""):
         source = entry.name.removesuffix(_CSV)
-        if entry.kind is Kind.FOLDER and entry.name in (FOLDER, *MASTERS):
+        if entry.kind is Kind.FOLDER and entry.name in (EVENTS_FOLDER, *MASTERS):
             if entry.leaves_root and not follow_links:
                 contents.passed_over[entry.name] = _LEADS_OUT
             else:
@@ -83,7 +82,7 @@ def _visible(landing: ReadableFiles, folder: str) -> list[FileInfo]:
 
 
 def _look_into(contents: Contents, landing: ReadableFiles, folder: str, follow_links: bool) -> None:
-    is_events = folder == FOLDER
+    is_events = folder == EVENTS_FOLDER
     files, suffixes = (contents.events, SUFFIXES) if is_events else (contents.masters[folder], (_CSV,))
     for entry in _visible(landing, folder):
         path = f"{folder}/{entry.name}"
@@ -113,7 +112,7 @@ def is_event_file(landing: ReadableFiles, name: str, follow_links: bool = False)
     """Whether the folder of events holds a file of this name that `look` would list."""
     if not name.endswith(SUFFIXES) or name[:1] in "_.":
         return False
-    folder, entry = landing.entry(FOLDER), landing.entry(f"{FOLDER}/{name}")
+    folder, entry = landing.entry(EVENTS_FOLDER), landing.entry(f"{EVENTS_FOLDER}/{name}")
     may_enter = folder is not None and (follow_links or not folder.leaves_root)
     return may_enter and entry is not None and _unfit(entry, follow_links) is None
 
