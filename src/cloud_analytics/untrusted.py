@@ -18,8 +18,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-# The characters that begin a formula. Some spreadsheets also accept the wide forms of East Asian keyboards.
-_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# A formula begins a text, or follows a character at which a spreadsheet may split the text into cells: often it splits
+# at semicolons. Some spreadsheets also accept the wide forms of East Asian keyboards.
+_BEFORE_FORMULA = re.compile(r'(^|[;,\t\r\n]"*)(?=[=+\-@＝＋－＠])')
 
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # matches whole pairs, too
 
@@ -54,8 +55,8 @@ def on_a_page(text: str) -> str:
 
 
 def spreadsheet_text(text: str) -> str:
-    """The text, with an apostrophe in front if a spreadsheet would read it as a formula."""
-    return f"'{text}" if text.startswith(_BEGINS_FORMULA) else text
+    """The text, with an apostrophe wherever a spreadsheet could read the rest as a formula."""
+    return _BEFORE_FORMULA.sub(r"\1'", text)
 
 
 def csv_text(
@@ -63,7 +64,7 @@ def csv_text(
 ) -> str:
     """Rows of values as CSV (RFC 4180) with a header and `\\n` line ends. `as_text` converts a value to text.
 
-    `spreadsheet`: texts that begin like a formula get an apostrophe in front; numbers stay as they are.
+    `spreadsheet`: an apostrophe marks what could be read as a formula (`spreadsheet_text`); numbers stay as they are.
     """
 
     def cell(value: Any) -> str:

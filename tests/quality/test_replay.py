@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import load
@@ -157,11 +158,19 @@ def test_an_edit_of_the_configuration_lets_quarantined_events_in(spark: SparkSes
     assert (again.outcome.changed, again.passed) == (False, 0)
     assert files_of(lake) == before
 
-    # Rules: `reconcile` alone does the same.
+    # Rules: `reconcile` alone does the same, also if a stream has brought Silver to them and Spark is not started yet.
     edit(conf / "rules.yaml", OLD_RULE, NEW_RULE)
     edit(conf / "rules.yaml", "  - id: missing_value\n", NEW_RULES)
-    third = pipeline()
-    third.reconcile()
+    pipeline().stream()
+
+    def start() -> SparkSession:
+        started.undo()
+        return spark
+
+    with pytest.MonkeyPatch.context() as started:
+        started.setattr(SparkContext, "_active_spark_context", None)
+        third = Pipeline(Lake(start, str(lake)), str(landing), load(conf))
+        third.reconcile()
     assert rejected(third) == {**broken, "huge_cost": 1, "negative_cost": 1, "duplicate_event": 1}
     warnings = Counter(name for row in rows_of(lake, "silver/usage_events") for name in row["warnings"])
     assert warnings == {"pricey": 4, "missing_value": 1}

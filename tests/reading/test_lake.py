@@ -417,6 +417,24 @@ def test_an_answer_that_nobody_reads_is_refused_before_it_fills_the_memory(lake:
         reader(lake).table("SELECT repeat('x', 1_000_000) FROM range(1000)")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems bound no process")
+@pytest.mark.parametrize("query", ["SELECT repeat([{'a': 1}], 15_000_000)", "SELECT repeat('x', 1_000_000_000)"])
+def test_one_value_does_not_take_all_memory(query: str, lake: Path) -> None:
+    """The machine is one with a gigabyte: it has no room for Python's copy of such a value."""
+    (lake / "_state").mkdir()
+    (lake / "_state" / "last_transaction.json").write_text("1")
+    code = """
+from cloud_analytics.cli import main
+from cloud_analytics.reading.lake import LakeReader
+LakeReader.memory_limit = lambda _: 2**29
+main()
+"""
+    command = [sys.executable, "-c", code, "sql", query, "--lake", str(lake), "--format", "json"]
+    asked = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    line = "error: the answer takes too much memory: narrow it by WHERE, GROUP BY or LIMIT\n"
+    assert (asked.returncode, asked.stdout[:200], asked.stderr) == (2, "", line)
+
+
 def test_the_time_zone_of_the_machine_changes_no_answer(lake: Path) -> None:
     (lake / "_state").mkdir()
     (lake / "_state" / "last_transaction.json").write_text("1")

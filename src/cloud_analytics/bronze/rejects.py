@@ -82,8 +82,8 @@ def judge_again(lake: Lake, config: Config) -> None:
     own = partitions(lake)
     with lake.transaction() as transaction:
         if own:
+            rejected = lake.rows(table, own)  # first, since an expression needs the session that this starts
             is_file = F.col("error_type") == _UNREADABLE
-            rejected = lake.rows(table, own)
             lines = rejected_lines(parse_lines(rejected.where(~is_file)), config)
             again = lines.unionByName(rejected.where(is_file).withColumn("rule_version", F.lit(rules)))
             transaction.replace(table.path, again.coalesce(1), table.folders, lies_below(own))

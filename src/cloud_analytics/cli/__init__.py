@@ -96,6 +96,8 @@ def _report(error: BaseException) -> int:
             message, status = str(error), error.exit_code
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             message, status = f"{error.filename or 'a file'} cannot be written ({error.strerror}): make room there", 2
+        case MemoryError():
+            message, status = "this takes too much memory: ask for less", 2
         case OSError(errno=errno.ENAMETOOLONG):
             message, status = f"{error.filename or 'a file'}: this name is too long", 2
         case _:

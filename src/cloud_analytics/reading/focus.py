@@ -64,9 +64,9 @@ def expect_writable(out: Path, month: str | None, spreadsheet: bool = False) -> 
 def export(lake: LakeReader, config: Config, out: Path, month: str | None = None, spreadsheet: bool = False) -> Export:
     """Write the charges of one billing month (None: all months) to `out`, one row per charge, and a recency file.
 
-    The recency file lies beside `out` and says when each month last changed. With `spreadsheet`, a text that begins
-    like a formula gets an apostrophe in front. The new file replaces an older one when it is complete. UsageError if
-    there are no charges to write, and where `expect_writable` raises it.
+    The recency file lies beside `out` and says when each month last changed. With `spreadsheet`, an apostrophe
+    marks what could be read as a formula. The new file replaces an older one when it is complete. UsageError if there
+    are no charges to write, and where `expect_writable` raises it.
     """
     expect_writable(out, month, spreadsheet)
     recency = _recency(lake)

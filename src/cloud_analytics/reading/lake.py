@@ -49,6 +49,8 @@ _MOST_TEXT = 256 << 20  # characters of such an answer: Python needs a multiple 
 _FETCHED = 100  # rows per fetch; few, because a text may be long
 _PATIENCE = 2.0  # seconds to wait for the end of an interrupted query
 _PAUSE = 0.02  # seconds by which each pause between attempts is longer than the previous one
+_UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_TOO_LARGE = "the answer takes too much memory: narrow it by WHERE, GROUP BY or LIMIT"
 _TABLE = re.compile(rf'\b({"|".join(ZONES)})"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}  # DuckDB's names of query parts
@@ -155,6 +157,11 @@ class LakeReader(LakeFolder):
 
         return self._asked(query, take)
 
+    def memory_limit(self) -> int:
+        """The bytes that DuckDB takes at most: half of the memory of this machine or container."""
+        most, unit = self._connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
+        return int(float(most) * _UNITS[unit])
+
     def stored(self, table: str) -> dict[str, str]:
         """Column → DuckDB's type, over all files of a table; empty if the table has no file.
 
@@ -174,6 +181,8 @@ class LakeReader(LakeFolder):
             self._expect_only_reads(query)
             with self._connection.cursor() as cursor:
                 return _stoppable(lambda: self._answer(query, (), lambda _: take(cursor)), cursor.interrupt)
+        except (duckdb.OutOfMemoryException, MemoryError):
+            raise UsageError(_TOO_LARGE) from None
         except duckdb.Error as error:
             raise UsageError(" ".join(str(error).split("\n\n")[0].split())) from None
 
