@@ -56,6 +56,9 @@ _DEFAULTS = {
     # These texts do not repeat, so Parquet would build a dictionary and then discard it.
     "spark.hadoop.parquet.enable.dictionary#raw": "false",
     "spark.hadoop.parquet.enable.dictionary#event_id": "false",
+    # Otherwise Parquet measures its buffers once in 100 rows, and a row may be of 64 MiB.
+    "spark.hadoop.parquet.page.size.row.check.min": "1",
+    "spark.hadoop.parquet.block.size.row.check.min": "1",
     # Rows are cached for one micro-batch only, so compression costs more than it saves.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
     # Medians collect the values of each group. Above the default of 128 groups Spark would fall back to sorting.

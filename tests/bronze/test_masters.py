@@ -70,7 +70,7 @@ def test_what_left_landing_or_cannot_be_taken_in_keeps_its_snapshot(
     caplog.clear()
     longest = again(pipeline, max_line_bytes=4096)
     assert_nothing_changed(longest.stream())
-    assert "users.csv holds a record of more than 4,096 bytes (landing.max_line_bytes)" in caplog.text
+    assert "users.csv holds a record of more than 4,096 bytes (landing.max_line_bytes, max_master_bytes)" in caplog.text
     assert audit_of(longest).sources == law.sources
     assert files_of(lake) == before
 

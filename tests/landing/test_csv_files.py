@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cloud_analytics.config import SourceContract
+from cloud_analytics.config.pipeline import LandingSettings
 from cloud_analytics.lake.file_system import FileInfo
 from cloud_analytics.lake.files import LocalFileSystem
 from cloud_analytics.landing.csv_files import extra_columns, parse, parse_master, read_masters
@@ -119,7 +120,7 @@ def test_a_master_is_unfinished_where_an_upload_has_just_begun() -> None:
     assert unfinished(9, x=b"a,b\n") == []
     assert unfinished(9, x=good + b'3,"' + b"\n" * 96 + b'"\n') == []
     (reason,) = unfinished(9, x=good + b'3,"' + b"\n" * 97 + b'"\n')
-    assert reason == "x holds a record of more than 100 bytes (landing.max_line_bytes)"
+    assert reason == "x holds a record of more than 100 bytes (landing.max_line_bytes, max_master_bytes)"
 
 
 def test_a_master_with_a_line_of_any_length_is_not_read(tmp_path: Path) -> None:
@@ -128,9 +129,29 @@ def test_a_master_with_a_line_of_any_length_is_not_read(tmp_path: Path) -> None:
         file.truncate(2**40)  # a hole, which takes no room on the disk
     files = LocalFileSystem(str(tmp_path))
     found = {info.name: info for info in files.files("")}
-    master = parse_master(found, read_masters(files, found.values(), 1000), CONTRACT, {}, 1000)
+    limits = LandingSettings(max_line_bytes=1024, max_master_bytes=2**41)
+    master = parse_master(found, read_masters(files, [found.values()], limits), CONTRACT, {}, 1024)
     assert [name for name, _, _ in master.files] == ["x.csv"]
-    assert master.unfinished == ["y.csv holds a record of more than 1,000 bytes (landing.max_line_bytes)"]
+    assert master.unfinished == [
+        "y.csv holds a record of more than 1,024 bytes (landing.max_line_bytes, max_master_bytes)"
+    ]
+
+
+def test_a_master_of_any_size_is_not_read(tmp_path: Path) -> None:
+    """Its files together: each of them may be small."""
+    for name in ("x", "y"):
+        with (tmp_path / f"{name}.csv").open("wb") as file:
+            for _ in range(100):
+                file.seek(1000, 1)
+                file.write(b"\n")
+    (tmp_path / "other.csv").write_bytes(b"a,b\n1,2\n")
+    files = LocalFileSystem(str(tmp_path))
+    found = {info.name: info for info in files.files("")}
+    other = {"other.csv": found.pop("other.csv")}
+    contents = read_masters(files, [found.values(), other.values()], LandingSettings(max_master_bytes=200_000))
+    master = parse_master(found, contents, CONTRACT, {}, 2**20)
+    assert master.unfinished == ["its files have 200,200 bytes, more than 200,000 (landing.max_master_bytes)"]
+    assert parse_master(other, contents, CONTRACT, {}, 2**20).records == 1
 
 
 def test_an_empty_file_is_legal() -> None:

@@ -23,7 +23,7 @@ from cloud_analytics.config import Config
 from cloud_analytics.lake.file_system import FileInfo, FileSystem
 from cloud_analytics.lake.files import file_system
 from cloud_analytics.lake.folder import Document
-from cloud_analytics.lake.lake import Lake, Transaction, lies_below
+from cloud_analytics.lake.lake import LONG_LINE, LONG_LINES, Lake, Transaction, lies_below
 from cloud_analytics.lake.rows import LITTLE_BYTES
 from cloud_analytics.landing.events import parse_lines, read_lines, stored_lines
 from cloud_analytics.landing.folder import KnownFile, has_long_line
@@ -31,8 +31,6 @@ from cloud_analytics.tables import Table
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
 logger = logging.getLogger(__name__)
-
-_UNPACKED = 20  # a compressed file holds about so many times its length
 
 
 def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str) -> MicroBatch | None:
@@ -110,14 +108,17 @@ def _write(
 ) -> MicroBatch:
     spark, settings = lake.spark, config.pipeline.stream
     watermark = int(settings.watermark.total_seconds())
-    little = sum(info.length * (_UNPACKED if info.name.endswith(".gz") else 1) for info in files) <= LITTLE_BYTES
     reasons = {info.name: reason for info, reason in unreadable.items()}
     # Cached, so that lines are parsed once: the newest timestamp is needed before the first row can be written.
     parsed = parse_lines(read_lines(spark, [info.path for info in files])).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         in_time = F.col("event_ts") <= F.lit(ingest_ts)
         latest = F.max(F.when(in_time, F.unix_micros("event_ts"))).alias("latest")
-        seen = parsed.groupBy(F.to_date("event_ts").alias("date")).agg(F.count("*").alias("lines"), latest).collect()
+        length = F.octet_length("raw")
+        lengths = F.sum(length).alias("bytes"), F.max(length).alias("longest")
+        dated = parsed.groupBy(F.to_date("event_ts").alias("date"))
+        seen = dated.agg(F.count("*").alias("lines"), latest, *lengths).collect()
+        little = sum(row.bytes for row in seen) <= LITTLE_BYTES
         lines = sum(row.lines for row in seen)
         written = {row.date.isoformat() for row in seen if row.date is not None}
         timeless = sum(row.lines for row in seen if row.date is None)
@@ -173,6 +174,8 @@ def _write(
             transaction.store(ledger.DATES, ledger.dates_after(lake, batch_id, transaction.number, written, lost))
             transaction.store(ledger.CLOCK, newest)
             transaction.store(ledger.BEGAN, began)
+            if any(row.longest > LONG_LINE for row in seen):
+                transaction.store(LONG_LINES, True)
             metrics = Document(f"{ledger.METRICS}/{batch_id}", dict[str, Any], {})
             transaction.store(metrics, {**asdict(batch), "ingest_ts": ingest_ts.isoformat()})
     finally:

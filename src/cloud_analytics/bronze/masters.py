@@ -51,10 +51,9 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
     known = {source: ledger.master_files(lake, source) for source in MASTERS}
     _report_what_left(lake, files.root, found, known)
     stale = {source: here for source, here in found.items() if here and changes(known[source], here)}
-    here_now = (info for here in stale.values() for info in here.values())
-    contents = read_masters(files, here_now, settings.max_line_bytes)
+    contents = read_masters(files, [here.values() for here in stale.values()], settings)
     parsed = {
-        source: parse_master(here, contents, config.sources[source], known[source], settings.max_line_bytes)
+        source: parse_master(here, contents, config.sources[source], known[source], settings.max_record_bytes)
         for source, here in stale.items()
     }
     problems = [problem for master in parsed.values() for problem in master.problems]
@@ -103,12 +102,12 @@ def _report_what_left(
         logger.info("not in %s any more: %s; the latest snapshot, of %s, stays", root, ", ".join(sources), day)
 
 
-def _digest(found: Mapping[str, FileInfo], contents: Mapping[str, bytes | None]) -> str:
+def _digest(found: Mapping[str, FileInfo], contents: Mapping[str, bytes | str]) -> str:
     """A hash of the names and the bytes of a master's files."""
     digest = hashlib.sha256()
     for info in sorted(found.values(), key=lambda info: (info.name, info.path)):
         content = contents[info.path]
-        assert content is not None  # who calls has looked
+        assert isinstance(content, bytes)  # who calls has looked
         digest.update(f"{info.name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 

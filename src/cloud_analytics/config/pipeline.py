@@ -104,7 +104,13 @@ class LandingSettings(Section):
 
     folder: str = Field("data/landing", min_length=1)
     max_line_bytes: int = Field(64 * 2**20, ge=1024, le=2**30)
+    max_master_bytes: int = Field(64 * 2**20, ge=4096)
     follow_links: bool = False
+
+    @property
+    def max_record_bytes(self) -> int:
+        """The most bytes of a record of a master: Silver holds a rejected record many times over."""
+        return min(self.max_line_bytes, self.max_master_bytes // 4)
 
 
 def _as_landing(given: object) -> object:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloud_analytics.config import SourceContract
+from cloud_analytics.config.pipeline import LandingSettings
 from cloud_analytics.lake.file_system import FileInfo, ReadableFiles
 from cloud_analytics.landing.folder import KnownFile, has_long_line
 from cloud_analytics.untrusted import printable
@@ -121,19 +122,34 @@ class Master:
         return sum(len(records) for _, _, records in self.files)
 
 
-def read_masters(landing: ReadableFiles, found: Iterable[FileInfo], max_record_bytes: int) -> dict[str, bytes | None]:
-    """Path → bytes of each file, without files that were removed after the listing.
+def read_masters(
+    landing: ReadableFiles, masters: Iterable[Iterable[FileInfo]], limits: LandingSettings
+) -> dict[str, bytes | str]:
+    """Path → bytes of each file, without files that were removed after the listing. `masters`: the files of each.
 
-    None stands for a file with a line that is too long. Such a file may be of any size, so it is not read.
+    A text stands for a file that is too large, or whose line is too long: it says why the file is not read.
     """
-    files = list(found)
-    too_long = {info.path: None for info in files if has_long_line(landing, info, max_record_bytes)}
-    return {**too_long, **landing.contents(info for info in files if info.path not in too_long)}
+    refused: dict[str, bytes | str] = {}
+    files: list[FileInfo] = []
+    for found in map(list, masters):
+        total, most = sum(info.length for info in found), limits.max_master_bytes
+        if total > most:
+            reason = f"its files have {total:,} bytes, more than {most:,} (landing.max_master_bytes)"
+            refused |= {info.path: reason for info in found}
+            continue
+        too_long = [info for info in found if has_long_line(landing, info, limits.max_record_bytes)]
+        refused |= {info.path: _too_long(info.name, limits.max_record_bytes) for info in too_long}
+        files += [info for info in found if info.path not in refused]
+    return {**refused, **landing.contents(files)}
+
+
+def _too_long(name: str, limit: int) -> str:
+    return f"{printable(name)} holds a record of more than {limit:,} bytes (landing.max_line_bytes, max_master_bytes)"
 
 
 def parse_master(
     found: Mapping[str, FileInfo],
-    contents: Mapping[str, bytes | None],
+    contents: Mapping[str, bytes | str],
     contract: SourceContract,
     known: Mapping[str, KnownFile],
     max_record_bytes: int,
@@ -149,9 +165,9 @@ def parse_master(
             master.unfinished.append(f"{printable(name)} went before it was read")
             continue
         content = contents[info.path]
-        too_long = f"{printable(name)} holds a record of more than {max_record_bytes:,} bytes (landing.max_line_bytes)"
-        if content is None:
-            master.unfinished.append(too_long)
+        if isinstance(content, str):
+            if content not in master.unfinished:
+                master.unfinished.append(content)
             continue
         names, records, problem = parse(content, info.name, contract)
         master.files.append((info.name, names, records))
@@ -160,7 +176,7 @@ def parse_master(
         elif not names and name in known and known[name].length:
             master.unfinished.append(f"{printable(name)} is empty, as an upload that has just begun")
         elif len(content) > max_record_bytes and any(record.length > max_record_bytes for record in records):
-            master.unfinished.append(too_long)
+            master.unfinished.append(_too_long(name, max_record_bytes))
     if not master.unfinished and not any(names for _, names, _ in master.files):
         empty = ", ".join(map(printable, sorted(found)))
         master.unfinished.append(f"{empty} is empty, as an upload that has just begun")

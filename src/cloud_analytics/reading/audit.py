@@ -133,9 +133,9 @@ def _archived_lines(lake: LakeReader, names: list[str]) -> int:
 def _master_records(
     lake: LakeReader, landing: ReadableFiles, config: Config, source: str, found: dict[str, FileInfo]
 ) -> int:
-    known, longest = ledger.master_files(lake, source), config.pipeline.landing.max_line_bytes
-    contents = read_masters(landing, found.values(), longest)
-    master = parse_master(found, contents, config.sources[source], known, longest)
+    known, limits = ledger.master_files(lake, source), config.pipeline.landing
+    contents = read_masters(landing, [found.values()], limits)
+    master = parse_master(found, contents, config.sources[source], known, limits.max_record_bytes)
     if found and not master.unfinished:
         return master.records
     snapshot = lake.load(ledger.SNAPSHOTS).get(source)

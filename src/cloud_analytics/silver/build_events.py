@@ -16,7 +16,7 @@ from cloud_analytics.bronze import ledger
 from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake import periods
 from cloud_analytics.lake.built import NEVER_BUILT, TABLES
-from cloud_analytics.lake.lake import Lake, Transaction, lies_below, partition_folder, partition_values
+from cloud_analytics.lake.lake import LONG_LINES, Lake, Transaction, lies_below, partition_folder, partition_values
 from cloud_analytics.lake.rows import Changes, is_little, row_changes
 from cloud_analytics.landing.text import trimmed
 from cloud_analytics.quality import metrics, quarantine
@@ -243,7 +243,7 @@ class _Build:
         if work.before:  # Silver also holds the events of the dates that are not rebuilt
             events += self.state.events - (self._silver(work.anew).count() if work.anew else 0)
         baselines, made = self._baselines(work, survivors, events)
-        little = is_little([bronze])
+        little = is_little([bronze]) and not self.lake.load(LONG_LINES)  # files of such lines may be small: packed
         kept = self._write_events(work, survivors, baselines, ids, little) if ids or work.anew else {}
         lost = self._write_rejects(work, rejects if copies is not None or counts["rejected"] else None, little)
         verdicts = metrics.verdicts(ids, lost.get("rows", 0), {**kept, **lost})
