@@ -112,7 +112,12 @@ def table(frame: pd.DataFrame) -> str:
         ]
         for row in frame.itertuples(index=False)
     ]
-    return "<table>" + "".join(f"<tr>{''.join(cells)}</tr>" for cells in (heads, *rows)) + "</table>"
+    # Otherwise Jupyter typesets a name with `$…$`, and TeX can draw over other rows.
+    return (
+        '<table class="tex2jax_ignore mathjax_ignore">'
+        + "".join(f"<tr>{''.join(cells)}</tr>" for cells in (heads, *rows))
+        + "</table>"
+    )
 
 
 def _known(value: Any) -> Any:

@@ -41,3 +41,10 @@ def test_a_cell_and_its_heading(name: str, value: Any, head: str, cell: str) -> 
 
 def test_an_empty_frame_has_its_headings() -> None:
     assert cells(pd.DataFrame({"org_id": [], "cost_usd": []})) == [["org id", "cost<br>USD"]]
+
+
+def test_a_name_is_not_typeset() -> None:
+    """Jupyter's MathJax leaves tables of these classes alone. In TeX, a name could draw over the figures of others."""
+    shown = table(pd.DataFrame({"org_id": [r"$\rlap{\bbox[white]{0.01}}$"]}))
+    assert shown.startswith('<table class="tex2jax_ignore mathjax_ignore">')
+    assert r"$\rlap{\bbox[white]{0.01}}$" in shown

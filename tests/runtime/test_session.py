@@ -241,6 +241,22 @@ def test_nobody_without_the_secret_calls_what_foreach_batch_calls(spark: SparkSe
 
 
 @pytest.mark.spark
+def test_what_a_stranger_sends_to_foreach_batch_is_not_kept(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line without an end filled the memory: py4j waits for the end before it looks at the secret."""
+    monkeypatch.setattr("cloud_analytics.runtime.jvm._SECONDS_FOR_A_SECRET", 1)
+    gateway = spark.sparkContext._gateway
+    assert gateway is not None
+    ensure_callback_server_started(gateway)
+    for told in (b"A" * 2**20, b"A\n", b""):
+        port = gateway._callback_server.port
+        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
+            stranger.sendall(told)
+            assert stranger.recv(1024) == b""  # it is cut off
+
+
+@pytest.mark.spark
 def test_strangers_on_the_port_for_accumulators_are_let_go_without_a_word(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

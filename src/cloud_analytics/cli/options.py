@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import contextmanager
@@ -212,8 +213,19 @@ def open_lake(places: Places, needs: Collection[str] = ("lake",)) -> Iterator[tu
     conf = places.config.pipeline.spark.conf  # holds the credentials for reading S3 without Spark
     if places.need_spark(lambda place: is_read_by_python(place, conf)):
         with open_pipeline(places, needs) as pipeline:
-            yield LakeReader(pipeline.lake.files), pipeline.lake.reach(pipeline.landing)
+            yield _bounded(LakeReader(pipeline.lake.files)), pipeline.lake.reach(pipeline.landing)
         return
     with readable_refusals(places.lake_folder):
         places.check(needs, lambda place: open_files(place, conf).exists(""))
-        yield LakeReader(open_files(places.lake_folder, conf)), open_files(places.landing_folder, conf)
+        yield _bounded(LakeReader(open_files(places.lake_folder, conf))), open_files(places.landing_folder, conf)
+
+
+def _bounded(lake: LakeReader) -> LakeReader:
+    """Let this process take at most three quarters of the memory (only Linux obeys).
+
+    DuckDB bounds its own memory, but not Python's copy of a value; a short query or a small file can hold a huge one.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    known = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min([lake.memory_limit() * 3 // 2, *known]), hard))
+    return lake

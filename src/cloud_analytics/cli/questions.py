@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -108,7 +107,6 @@ def sql(places: Places, query: str, spreadsheet: bool) -> None:
     """
     expect_csv(spreadsheet)
     with open_lake(places) as (zones, _):
-        _bound_memory(zones.memory_limit() * 3 // 2)
         columns, rows = zones.table(query)
     emit(
         f"{len(rows):,} rows.",
@@ -116,16 +114,6 @@ def sql(places: Places, query: str, spreadsheet: bool) -> None:
         json=lambda: as_json({"columns": columns, "rows": _records(columns, rows)}),
         csv=lambda: csv_text(columns, rows, _text, spreadsheet),
     )
-
-
-def _bound_memory(most: int) -> None:
-    """Let this process take at most so many bytes: DuckDB bounds its own memory, but not Python's copy of a value.
-
-    Only Linux obeys it.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    bound = min(limit for limit in (most, soft, hard) if limit != resource.RLIM_INFINITY)
-    resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
 
 
 def _records(columns: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,7 +18,9 @@ from types import FrameType
 from typing import Any
 
 import pyspark
+from py4j.clientserver import ClientServerConnection
 from py4j.java_gateway import JavaClass, JavaMember, JavaObject, JavaPackage, JVMView
+from py4j.protocol import AUTH_COMMAND_NAME
 from pyspark import SparkConf, SparkContext
 from pyspark.accumulators import AccumulatorServer
 from pyspark.java_gateway import ensure_callback_server_started, launch_gateway
@@ -38,6 +41,7 @@ ANSI = "SPARK_ANSI_SQL_MODE"  # sets the mode for code outside a session, such a
 # Other ways to start Spark: their settings would bypass ours, and Spark Connect has no JVM in this process's reach.
 _NOT_READ = ("PYSPARK_SUBMIT_ARGS", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
 _leave = SCCallSiteSync.__exit__
+_wait_for_commands = ClientServerConnection.wait_for_commands
 _SECONDS_FOR_A_SECRET = 5.0  # Java sends the secret as soon as it is connected
 
 
@@ -95,6 +99,7 @@ def _quoted(option: str) -> str:
 def started(options: dict[str, str]) -> SparkSession:
     """A session with these options. Starts a JVM unless one runs already."""
     AccumulatorServer.verify_request = _says_the_secret  # type: ignore[assignment, method-assign]
+    ClientServerConnection.wait_for_commands = _wait_for_commands_with_the_secret
     SCCallSiteSync.__exit__ = _left  # type: ignore[method-assign]
     builder = SparkSession.builder
     for key, value in options.items():
@@ -153,14 +158,34 @@ def _says_the_secret(server: AccumulatorServer, request: socket.socket, _address
     PySpark's own check serves one client after the other, waits for each without a timeout, and prints a traceback for
     a client without the secret.
     """
-    secret = server.auth_token.encode()
+    return _begins_with(request, server.auth_token.encode())
+
+
+def _wait_for_commands_with_the_secret(connection: ClientServerConnection) -> None:
+    """Serve a connection of the port for Java's calls only if its first bytes are the secret, as Java sends it.
+
+    py4j checks the secret, too, but before that it waits for the end of a line, however much comes before it.
+    """
+    secret = connection.python_parameters.auth_token
+    if secret is None or _begins_with(connection.socket, f"{AUTH_COMMAND_NAME}\n{secret}\n".encode()):
+        _wait_for_commands(connection)
+    else:
+        connection.close(reset=True)
+
+
+def _begins_with(request: socket.socket, expected: bytes) -> bool:
+    """Whether the first bytes from a client are the expected ones. They stay in the socket's buffer."""
+    until = time.monotonic() + _SECONDS_FOR_A_SECRET
     request.settimeout(_SECONDS_FOR_A_SECRET)
     try:
-        said = request.recv(len(secret), socket.MSG_PEEK)
+        said = request.recv(len(expected), socket.MSG_PEEK)
+        while said and said != expected and expected.startswith(said) and time.monotonic() < until:
+            time.sleep(0.01)  # a part of them has come
+            said = request.recv(len(expected), socket.MSG_PEEK)
         request.settimeout(None)
     except OSError:
         return False
-    return compare_digest(said, secret)
+    return compare_digest(said, expected)
 
 
 def _ask_for_a_secret(session: SparkSession) -> None:
