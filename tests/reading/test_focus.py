@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,16 @@ def test_what_could_not_be_written_is_told_and_leaves_nothing(lake: Path, config
     with pytest.raises(UsageError, match="--spreadsheet is for a .csv file"):
         focus.export(reader, config, folder / "focus.parquet", spreadsheet=True)
     assert sorted(path.name for path in folder.iterdir()) == ["lake"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to another user")
+def test_a_link_of_another_user_beside_the_file_is_told_before_anything_is_written(lake: Path, config: Config) -> None:
+    link = lake.parent / "focus.recency.json"
+    link.symlink_to(lake.parent / "victim")
+    os.lchown(link, 54321, 54321)
+    with pytest.raises(UsageError, match=r"focus\.recency\.json cannot be written: it is a link of another user"):
+        exported(lake, config, "focus.csv")
+    assert not (lake.parent / "focus.csv").exists()
 
 
 def test_the_command_prints_what_it_wrote(lake: Path) -> None:

@@ -56,7 +56,8 @@ def expect_writable(out: Path, month: str | None, spreadsheet: bool = False) -> 
         raise UsageError(f"{out}: the ending says what is written: {' or '.join(_WRITERS)}")
     if spreadsheet and out.suffix.lower() != ".csv":
         raise UsageError(f"{out}: --spreadsheet is for a .csv file; a Parquet file keeps every byte")
-    output.expect_writable(out)
+    for path in (out, _recency_file(out)):
+        output.expect_writable(path)
     if month is not None:
         check_month(month)
 
@@ -115,7 +116,11 @@ def _write(batches: pa.RecordBatchReader, out: Path, spreadsheet: bool) -> Expor
                 cost += pc.sum(batch["BilledCost"]).as_py() or 0
         if not rows:
             path.unlink()
-    return Export(out, out.with_name(f"{out.stem}.recency.json"), rows, cost)
+    return Export(out, _recency_file(out), rows, cost)
+
+
+def _recency_file(out: Path) -> Path:
+    return out.with_name(f"{out.stem}.recency.json")
 
 
 def _without_formulas(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,19 +31,13 @@ def expect_writable(out: Path) -> Path:
 
 
 def _target(out: Path) -> Path:
-    """The file that `out` is or, as a link, leads to. UsageError for a link that another user may have planted.
-
-    In a folder such as /tmp a link is followed only if it belongs to this user or to the folder's owner. Linux has the
-    same rule (fs.protected_symlinks), but does not apply it when a program reads a link instead of following it.
-    """
+    """The file that `out` is or, as a link, leads to. UsageError for a link of another user, except of root."""
     for _ in range(_LINKS):
         if not out.is_symlink():
             return out.parent.resolve() / out.name
-        folder = out.parent.stat()
-        is_shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
-        if is_shared and out.lstat().st_uid not in (os.geteuid(), folder.st_uid):
+        if out.lstat().st_uid not in (os.geteuid(), 0):
             problem = "is a link of another user, who chose the file that it leads to"
-            raise UsageError(f"{out} cannot be written: it {problem}; give a file in a folder of your own")
+            raise UsageError(f"{out} cannot be written: it {problem}; give the file itself")
         out = out.parent / os.readlink(out)
     raise UsageError(f"{out} cannot be written: it is a link in a circle; give the file to write")
 
