@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from cloud_analytics.errors import UsageError
 from cloud_analytics.generate import TRUTH_FILE, GeneratorSettings, Truth, generate, writer
 from cloud_analytics.generate.catalog import COLUMNS
 from cloud_analytics.generate.dirt_cases import ACCEPTED, MASTER_CASES, REJECTED
@@ -574,6 +575,26 @@ def test_overwrite_leaves_only_the_new_landing(tmp_path: Path) -> None:
     (tmp_path / "again" / "README.md").unlink()
     assert fingerprint(tmp_path / "fresh") == fingerprint(tmp_path / "again")
     assert not (tmp_path / "again" / "users").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+@pytest.mark.parametrize("which", ["folder", "folder above", "open to all", "link to the events"])
+def test_a_folder_in_the_hands_of_another_user_is_refused(which: str, tmp_path: Path) -> None:
+    """That user could exchange a folder in it for a link, and the files overwrote those of the link's folder."""
+    theirs, mine = tmp_path / "theirs", tmp_path / "mine"
+    theirs.mkdir()
+    mine.mkdir()
+    if which == "open to all":
+        theirs.chmod(0o777)
+    elif which == "link to the events":
+        (theirs / "usage_events_stream").symlink_to(mine)
+        os.lchown(theirs / "usage_events_stream", 54321, 54321)
+    else:
+        os.chown(theirs, 54321, 54321)
+    with pytest.raises(UsageError, match="is in the hands of another user: name a folder of your own"):
+        generate(theirs / "new" if which == "folder above" else theirs, SMALL)
+    assert list(mine.iterdir()) == []
+    assert [path.name for path in theirs.iterdir() if not path.is_symlink()] == []
 
 
 def test_no_file_is_written_through_a_link_that_lies_in_the_folder(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cloud_analytics.config.sources import EVENTS_FOLDER, MASTERS
+from cloud_analytics.errors import UsageError
 from cloud_analytics.generate.catalog import BILLING
 from cloud_analytics.generate.dirt_events import EventDirt
 from cloud_analytics.generate.events import BLOCK, EventStream
@@ -19,6 +21,7 @@ from cloud_analytics.generate.plan import Calendar, plan_anomalies
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import TRUTH_FILE, Truth
 from cloud_analytics.runtime.filelock import FileLock, is_locked
+from cloud_analytics.trust import trusted_users
 
 _ASIDE, _LOCK = "_generating.", "lock"  # the pipeline ignores names with this prefix; `make run` looks for them
 
@@ -81,12 +84,14 @@ def filled(out: Path, overwrite: bool) -> Iterator[Path]:
     """Yield a staging folder; at the end, its files are moved into `out`, the folder of events last and by one rename.
 
     Raises FileExistsError if `out` is a file, if another process is generating into it, or if it holds landing files
-    and `overwrite` is false. If `overwrite` is true, landing files are removed at the end, and other files stay. If the
-    block fails, `out` is unchanged. The next process removes what a killed process has left.
+    and `overwrite` is false; UsageError if `out` is in the hands of another user. If `overwrite` is true, landing files
+    are removed at the end, and other files stay. If the block fails, `out` is unchanged. The next process removes what
+    a killed process has left.
     """
     if out.exists() and not out.is_dir():
         raise FileExistsError(f"{out} is a file: name a folder to generate into")
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    _expect_own(out)
     _expect_room(out, overwrite)
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -101,6 +106,16 @@ def filled(out: Path, overwrite: bool) -> Iterator[Path]:
             for folder in made:
                 folder.rmdir()
         raise
+
+
+def _expect_own(out: Path) -> None:
+    """UsageError if another user could exchange a folder for a link, which would lead the files elsewhere."""
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    for folder in filter(Path.is_dir, (there, *(out / name for name in (EVENTS_FOLDER, *MASTERS)))):
+        mode = folder.stat().st_mode
+        is_open = mode & stat.S_IWOTH and not mode & stat.S_ISVTX
+        if is_open or not {folder.lstat().st_uid, folder.stat().st_uid} <= trusted_users():
+            raise UsageError(f"{folder} is in the hands of another user: name a folder of your own to generate into")
 
 
 def _expect_room(out: Path, overwrite: bool) -> None:
