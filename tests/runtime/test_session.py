@@ -215,12 +215,17 @@ def test_arrow_returns_what_threads_took_that_have_ended() -> None:
     assert done.stdout.strip() == "system"
 
 
-@pytest.mark.spark
-def test_nobody_without_the_secret_calls_what_foreach_batch_calls(spark: SparkSession) -> None:
+def callback_server(spark: SparkSession) -> Any:
+    """The port on which Python waits for Java's calls, opened if it is not open yet."""
     gateway = spark.sparkContext._gateway
     assert gateway is not None
     ensure_callback_server_started(gateway)
-    pool = gateway._callback_server.pool
+    return gateway._callback_server
+
+
+@pytest.mark.spark
+def test_nobody_without_the_secret_calls_what_foreach_batch_calls(spark: SparkSession) -> None:
+    server = callback_server(spark)
     called = []
 
     class Function:
@@ -230,10 +235,9 @@ def test_nobody_without_the_secret_calls_what_foreach_batch_calls(spark: SparkSe
         class Java:
             implements = ["java.lang.Runnable"]  # noqa: RUF012
 
-    name = pool.put(Function())
+    name = server.pool.put(Function())
     for told in (b"", b"A\nwrong\ne\n"):
-        port = gateway._callback_server.port
-        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
+        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", server.port), timeout=10) as stranger:
             stranger.sendall(told + f"c\n{name}\ncall\ne\n".encode())
             while stranger.recv(1024):
                 pass
@@ -246,12 +250,9 @@ def test_what_a_stranger_sends_to_foreach_batch_is_not_kept(
 ) -> None:
     """A line without an end filled the memory: py4j waits for the end before it looks at the secret."""
     monkeypatch.setattr("cloud_analytics.runtime.jvm._SECONDS_FOR_A_SECRET", 1)
-    gateway = spark.sparkContext._gateway
-    assert gateway is not None
-    ensure_callback_server_started(gateway)
+    server = callback_server(spark)
     for told in (b"A" * 2**20, b"A\n", b""):
-        port = gateway._callback_server.port
-        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
+        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", server.port), timeout=10) as stranger:
             stranger.sendall(told)
             assert stranger.recv(1024) == b""  # it is cut off
 

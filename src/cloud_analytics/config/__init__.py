@@ -23,7 +23,7 @@ from cloud_analytics.config.sources import MASTERS, SourceContract, Sources
 from cloud_analytics.config.spark import SparkSettings
 from cloud_analytics.config.taxonomy import Taxonomy
 from cloud_analytics.errors import ConfigError, UsageError
-from cloud_analytics.trust import trusted_users
+from cloud_analytics.trust import is_trusted
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # importlib.resources.abc since Python 3.11; this module loses it in 3.14
@@ -73,7 +73,7 @@ def default_conf_dir() -> Path | Traversable:
     if (here / "pipeline.yaml").is_file():
         # Links and the current folder are checked too: their owners could replace the files after this check.
         for path in (Path(), here, *here.glob("*.yaml")):
-            if not {path.lstat().st_uid, path.stat().st_uid} <= trusted_users():
+            if not is_trusted(path):
                 raise UsageError(
                     f"{path.absolute()} belongs to another user, and settings can make Spark run code: give --conf"
                     f" {here} if you trust its owner, or start elsewhere"

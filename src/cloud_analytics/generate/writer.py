@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from cloud_analytics.generate.plan import Calendar, plan_anomalies
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import TRUTH_FILE, Truth
 from cloud_analytics.runtime.filelock import FileLock, is_locked
-from cloud_analytics.trust import trusted_users
+from cloud_analytics.trust import is_open, is_trusted
 
 _ASIDE, _LOCK = "_generating.", "lock"  # the pipeline ignores names with this prefix; `make run` looks for them
 
@@ -112,9 +111,7 @@ def _expect_own(out: Path) -> None:
     """UsageError if another user could exchange a folder for a link, which would lead the files elsewhere."""
     there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     for folder in filter(Path.is_dir, (there, *(out / name for name in (EVENTS_FOLDER, *MASTERS)))):
-        mode = folder.stat().st_mode
-        is_open = mode & stat.S_IWOTH and not mode & stat.S_ISVTX
-        if is_open or not {folder.lstat().st_uid, folder.stat().st_uid} <= trusted_users():
+        if is_open(folder) or not is_trusted(folder):
             raise UsageError(f"{folder} is in the hands of another user: name a folder of your own to generate into")
 
 
