@@ -227,7 +227,7 @@ def test_a_conf_of_another_user_in_the_current_folder_is_refused(
     assert default_conf_dir() == Path("conf")
     os.chown(given, 12345, 12345, follow_symlinks=False)
     with pytest.raises(
-        UsageError, match=rf"{re.escape(str(Path(given).absolute()))} belongs to another user.*give --conf conf if"
+        UsageError, match=rf"{re.escape(str(Path(given).absolute()))} belongs to another user.*give --conf conf,"
     ) as told:
         load()
     assert "\n" not in str(told.value)

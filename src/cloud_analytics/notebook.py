@@ -18,7 +18,6 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from cloud_analytics.config import load
-from cloud_analytics.errors import UsageError
 from cloud_analytics.generate import GeneratorSettings, generate
 from cloud_analytics.gold import marts
 from cloud_analytics.insight.answers import heading, readable
@@ -32,6 +31,7 @@ from cloud_analytics.runtime.temporary import temporary_folder
 from cloud_analytics.serving.target import SECRETS
 from cloud_analytics.session import build_session, holds_little, stop_session
 from cloud_analytics.tables.columns import COUNT, USD, Unit
+from cloud_analytics.trust import expect_trusted
 from cloud_analytics.untrusted import printable
 
 CLEAN = GeneratorSettings(anomalies=True, weekly=True, informative=True)
@@ -68,15 +68,12 @@ def open_lake() -> tuple[Pipeline, LakeReader]:
 def _go_to_the_repository() -> None:
     """Change to the repository above. UsageError if a stranger owns a path in it, since Jupyter imports from there."""
     here = Path.cwd()
-    trusted = {os.geteuid(), 0, here.stat().st_uid}  # the owner of the notebook's folder can run code anyway
+    so = "and Python would run what lies in {}: move the notebook to a folder that is not below it"
+    owner = here.stat().st_uid  # of the notebook's folder, who can run code anyway
     for folder in (here, *here.parents):
         if (folder / "src" / "cloud_analytics").is_dir():
             for path in (folder, *folder.iterdir()):
-                if path.lstat().st_uid not in trusted:
-                    raise UsageError(
-                        f"{path} belongs to another user, and Python would run what lies in {folder}: move the notebook"
-                        " to a folder that is not below it"
-                    )
+                expect_trusted(path, so.format(folder), {owner})
             os.chdir(folder)
             return
 

@@ -171,7 +171,7 @@ def test_a_link_of_another_user_beside_the_file_is_told_before_anything_is_writt
     link = lake.parent / "focus.recency.json"
     link.symlink_to(lake.parent / "victim")
     os.lchown(link, 54321, 54321)
-    with pytest.raises(UsageError, match=r"focus\.recency\.json cannot be written: it is a link of another user"):
+    with pytest.raises(UsageError, match=r"focus\.recency\.json belongs to another user"):
         exported(lake, config, "focus.csv")
     assert not (lake.parent / "focus.csv").exists()
 

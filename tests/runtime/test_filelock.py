@@ -91,13 +91,13 @@ def test_a_holder_that_is_gone_is_not_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
-def test_root_writes_to_no_lake_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its owner could exchange a folder for a link while root writes there."""
-    state = tmp_path / "_state"
-    state.mkdir()
-    os.chown(state, 4321, 4321)
-    with pytest.raises(UsageError, match=r"is a lake of another user \(number 4321\), who could lead root to any file"):
+@pytest.mark.parametrize("theirs", ["lake/_state", "lake", "."])
+def test_nobody_writes_to_a_lake_in_the_hands_of_another_user(theirs: str, tmp_path: Path) -> None:
+    """That user could exchange a folder for a link during the write."""
+    state = tmp_path / "lake" / "_state"
+    state.mkdir(parents=True)
+    os.chown(tmp_path / theirs, 4321, 4321)
+    told = f"{tmp_path / theirs} belongs to another user, who could lead .* CLOUD_ANALYTICS_TRUST=4321"
+    with pytest.raises(UsageError, match=told):
         locks.held(state, "writer", "writing").__enter__()
-    monkeypatch.setenv("SUDO_UID", "4321")  # that user's own `sudo`
-    with locks.held(state, "writer", "writing"):
-        pass
+    assert list(state.iterdir()) == []

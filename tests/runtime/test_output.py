@@ -10,6 +10,7 @@ import pytest
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime import output
+from cloud_analytics.trust import TRUST
 
 
 def test_a_pipe_a_device_and_a_folder_stay_what_they_are(tmp_path: Path) -> None:
@@ -52,24 +53,33 @@ def test_a_link_stays_one_and_its_file_is_replaced_in_one_step(tmp_path: Path) -
     [(0o1777, 12345, False), (0o1777, 0, True), (0o1777, 54321, False), (0o0755, 54321, False)],
 )
 def test_a_link_of_another_user_is_not_followed(mode: int, owner: int, counts: bool, tmp_path: Path) -> None:
-    """Also not in a folder of its owner, as of a lake that somebody hands over."""
     shared, victim = tmp_path / "shared", tmp_path / "victim"
     victim.write_text("old")
     shared.mkdir()
-    os.chown(shared, 54321, 54321)
     shared.chmod(mode)
     link, own = shared / "report.html", tmp_path / "link to it"
     link.symlink_to("../victim")
     os.lchown(link, owner, owner)
     own.symlink_to(link)
     for out in (link, own):
-        refused = pytest.raises(UsageError, match=r"report\.html cannot be written: it is a link of another user")
+        refused = pytest.raises(UsageError, match=rf"report\.html belongs to another user, .*{TRUST}={owner}$")
         with contextlib.nullcontext() if counts else refused:
             output.expect_writable(out)
         with contextlib.nullcontext() if counts else refused, output.replacing(out) as path:
             path.write_text("new")
     assert victim.read_text() == ("new" if counts else "old")
     assert link.is_symlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_nothing_is_written_into_a_folder_of_another_user(tmp_path: Path) -> None:
+    """That user could exchange the folder in which the file is made, and so lead it to another one of this name."""
+    (shared := tmp_path / "shared").mkdir()
+    (link := tmp_path / "report.html").symlink_to(shared / "report.html")
+    os.chown(shared, 54321, 54321)
+    for out in (shared / "report.html", link):
+        with pytest.raises(UsageError, match=f"{shared} belongs to another user"), output.replacing(out):
+            raise AssertionError
 
 
 def test_links_in_a_circle_are_told_in_one_line(tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ if sys.argv[1:]:
 def start(place: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "TMPDIR": str(place)}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
 
 
@@ -70,3 +74,14 @@ def test_folders_of_others_under_its_name_are_not_looked_into(tmp_path: Path, mo
     monkeypatch.setattr(os, "getuid", lambda: theirs.stat().st_uid + 1)
     temporary._sweep(tmp_path)
     assert theirs.is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_place_of_another_user_is_refused(tmp_path: Path) -> None:
+    """That user could exchange the private folder for another one, and Java takes libraries from it."""
+    os.chown(tmp_path, 54321, 54321)
+    process = start(tmp_path)
+    assert process.wait(60) == 1
+    assert process.stderr is not None
+    assert "UsageError: " + str(tmp_path) + " belongs to another user, who could exchange" in process.stderr.read()
+    assert list(tmp_path.iterdir()) == []

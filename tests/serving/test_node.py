@@ -179,6 +179,16 @@ def test_what_another_user_can_exchange_is_not_started(tmp_path: Path, place: st
         EmbeddedNode(home).start()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_no_node_is_used_in_a_lake_of_another_user(tmp_path: Path) -> None:
+    """That user could put another folder with another configuration into its place."""
+    os.chown(tmp_path, 4321, 4321)
+    for use in (EmbeddedNode(tmp_path / "_cassandra").start, EmbeddedNode(tmp_path / "_cassandra").in_use().__enter__):
+        with pytest.raises(UsageError, match="belongs to another user, who could exchange the lake's Cassandra node"):
+            use()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_client_knows_the_node_before_it_sends_the_password(node: EmbeddedNode, tmp_path: Path) -> None:
     """When the node ends, anybody may take its port, and clients that live on connect again by themselves."""
     access, other = node.start(), tmp_path / "other.pem"

@@ -22,8 +22,8 @@ from cloud_analytics.config.section import Section, read_yaml, validated
 from cloud_analytics.config.sources import MASTERS, SourceContract, Sources
 from cloud_analytics.config.spark import SparkSettings
 from cloud_analytics.config.taxonomy import Taxonomy
-from cloud_analytics.errors import ConfigError, UsageError
-from cloud_analytics.trust import is_trusted
+from cloud_analytics.errors import ConfigError
+from cloud_analytics.trust import expect_trusted
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # importlib.resources.abc since Python 3.11; this module loses it in 3.14
@@ -73,11 +73,7 @@ def default_conf_dir() -> Path | Traversable:
     if (here / "pipeline.yaml").is_file():
         # Links and the current folder are checked too: their owners could replace the files after this check.
         for path in (Path(), here, *here.glob("*.yaml")):
-            if not is_trusted(path):
-                raise UsageError(
-                    f"{path.absolute()} belongs to another user, and settings can make Spark run code: give --conf"
-                    f" {here} if you trust its owner, or start elsewhere"
-                )
+            expect_trusted(path, f"and settings can make Spark run code: start elsewhere, or give --conf {here}")
         return here
     packaged = files("cloud_analytics") / "conf"  # this also works inside a wheel that is not unpacked
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "conf"

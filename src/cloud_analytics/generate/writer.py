@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cloud_analytics.config.sources import EVENTS_FOLDER, MASTERS
-from cloud_analytics.errors import UsageError
 from cloud_analytics.generate.catalog import BILLING
 from cloud_analytics.generate.dirt_events import EventDirt
 from cloud_analytics.generate.events import BLOCK, EventStream
@@ -20,7 +19,7 @@ from cloud_analytics.generate.plan import Calendar, plan_anomalies
 from cloud_analytics.generate.settings import GeneratorSettings
 from cloud_analytics.generate.truth import TRUTH_FILE, Truth
 from cloud_analytics.runtime.filelock import FileLock, is_locked
-from cloud_analytics.trust import is_open, is_trusted
+from cloud_analytics.trust import expect_trusted
 
 _ASIDE, _LOCK = "_generating.", "lock"  # the pipeline ignores names with this prefix; `make run` looks for them
 
@@ -90,7 +89,8 @@ def filled(out: Path, overwrite: bool) -> Iterator[Path]:
     if out.exists() and not out.is_dir():
         raise FileExistsError(f"{out} is a file: name a folder to generate into")
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    _expect_own(out)
+    for name in (EVENTS_FOLDER, *MASTERS):
+        expect_trusted(out / name, "who could lead the files elsewhere: name a folder of your own to generate into")
     _expect_room(out, overwrite)
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -105,14 +105,6 @@ def filled(out: Path, overwrite: bool) -> Iterator[Path]:
             for folder in made:
                 folder.rmdir()
         raise
-
-
-def _expect_own(out: Path) -> None:
-    """UsageError if another user could exchange a folder for a link, which would lead the files elsewhere."""
-    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
-    for folder in filter(Path.is_dir, (there, *(out / name for name in (EVENTS_FOLDER, *MASTERS)))):
-        if is_open(folder) or not is_trusted(folder):
-            raise UsageError(f"{folder} is in the hands of another user: name a folder of your own to generate into")
 
 
 def _expect_room(out: Path, overwrite: bool) -> None:

@@ -31,6 +31,7 @@ from py4j.protocol import Py4JJavaError
 from cloud_analytics.errors import PipelineError, UsageError
 from cloud_analytics.lake.file_system import FileSystem
 from cloud_analytics.runtime.filelock import FileLock
+from cloud_analytics.trust import expect_trusted
 from cloud_analytics.untrusted import json_value
 
 LEASES = "_state/leases"
@@ -41,13 +42,14 @@ _LOOKS = 10  # attempts if no living holder is noted: a test whether the lock is
 
 @contextmanager
 def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterator[None]:
-    """Hold the lock `name` in the folder. UsageError, with the text `doing`, if another process holds it.
+    """Hold the lock `name` in the folder. UsageError, with the text `doing`, if another process holds it, or if
+    another user could exchange the folder.
 
     A holder `by_turns` releases the lock after each micro-batch. It waits for every other holder, and every other
     process waits for it.
     """
+    expect_trusted(folder, "who could lead what is written there elsewhere: use a --lake of your own")
     folder.mkdir(parents=True, exist_ok=True)
-    _expect_no_other_owner(folder)
     path = folder / f"{name}.lock"
     lock = FileLock(path)
     looks = _LOOKS
@@ -65,16 +67,6 @@ def held(folder: Path, name: str, doing: str, by_turns: bool = False) -> Iterato
         yield
     finally:
         lock.release()
-
-
-def _expect_no_other_owner(folder: Path) -> None:
-    """UsageError if root writes to another user's lake: that user could swap folders for links while root writes."""
-    owner = str(folder.stat().st_uid)
-    if os.geteuid() == 0 and owner not in ("0", os.environ.get("SUDO_UID")):
-        raise UsageError(
-            f"{folder.parent} is a lake of another user (number {owner}), who could lead root to any file: work as that"
-            " user, or give the whole lake to root (chown -R)"
-        )
 
 
 def _lives(process: str) -> bool:

@@ -7,7 +7,6 @@ import pwd
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cloud_analytics.config.spark import LEAST_HEAP_MIB
 from cloud_analytics.errors import CloudAnalyticsError, UsageError
 from cloud_analytics.runtime.java import require_java
 from cloud_analytics.runtime.lock import PYSPARK
+from cloud_analytics.runtime.temporary import expect_place
 
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _LOCALE_VARIABLES = ("LC_ALL", "LC_CTYPE", "LANG")
@@ -79,10 +79,10 @@ def _user() -> str | None:
 
 def _temporary_folder() -> str | None:
     try:
-        folder = tempfile.gettempdir()
-    except OSError:
-        return "no folder for temporary files: set TMPDIR to one that is there and can be written"
-    return f"TMPDIR={folder}: Spark reads a comma as the end of a folder's name; use another" if "," in folder else None
+        place = str(expect_place())
+    except UsageError as error:
+        return str(error)
+    return f"TMPDIR={place}: Spark reads a comma as the end of a folder's name; use another" if "," in place else None
 
 
 def _spark_home() -> str | None:

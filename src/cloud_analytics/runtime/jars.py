@@ -31,7 +31,7 @@ from pathlib import Path
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.runtime.lock import S3A, JarSet, LockedJar
-from cloud_analytics.trust import is_open, trusted_users
+from cloud_analytics.trust import expect_trusted, is_open, trusted_users
 
 logger = logging.getLogger(__name__)
 
@@ -118,17 +118,13 @@ def _expect_closed(jars: Path) -> None:
         with suppress(OSError):
             if folder.stat().st_uid == os.geteuid() and is_open(folder, 0o022):
                 folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o022)
+    so = "and jars in it run as you"
+    remedy = "set CLOUD_ANALYTICS_CACHE to a folder of your own"
+    expect_trusted(jars, f"{so}: {remedy}")
     for folder in (jars, *jars.parents):
         with suppress(OSError):  # the folder does not exist yet, or cannot be reached
-            if folder.stat().st_uid not in trusted_users():
-                problem, remedy = f"{folder} belongs to another user", ""
-            elif is_open(folder, 0o022 if folder in cache else 0o002):
-                problem, remedy = f"others can write to {folder}", f"`chmod go-w {folder}`, or "
-            else:
-                continue
-            raise UsageError(
-                f"{problem}, and jars in it run as you: {remedy}set CLOUD_ANALYTICS_CACHE to a folder of your own"
-            )
+            if is_open(folder, 0o022 if folder in cache else 0o002):
+                raise UsageError(f"others can write to {folder}, {so}: `chmod go-w {folder}`, or {remedy}")
 
 
 def _remember(folder: Path, found: dict[str, list[int]]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cloud_analytics.errors import UsageError
+from cloud_analytics.trust import expect_trusted
 
 _LINKS = 40  # longest chain of links to follow, the same limit as in Linux
 
@@ -31,13 +32,12 @@ def expect_writable(out: Path) -> Path:
 
 
 def _target(out: Path) -> Path:
-    """The file that `out` is or, as a link, leads to. UsageError for a link of another user, except of root."""
+    """The file that `out` is or, as a link, leads to. UsageError if another user could lead the output elsewhere."""
     for _ in range(_LINKS):
-        if not out.is_symlink():
+        link = out.is_symlink()
+        expect_trusted(out if link else out.parent, f"who could lead {out} elsewhere: give a file in a folder of yours")
+        if not link:
             return out.parent.resolve() / out.name
-        if out.lstat().st_uid not in (os.geteuid(), 0):
-            problem = "is a link of another user, who chose the file that it leads to"
-            raise UsageError(f"{out} cannot be written: it {problem}; give the file itself")
         out = out.parent / os.readlink(out)
     raise UsageError(f"{out} cannot be written: it is a link in a circle; give the file to write")
 

@@ -12,16 +12,27 @@ from pathlib import Path
 
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.filelock import FileLock, is_locked
+from cloud_analytics.trust import expect_trusted
 
 _PREFIX = f"cloud-analytics-{os.getuid()}-"
 _LOCK = "owner.lock"
+
+
+def expect_place() -> Path:
+    """The folder TMPDIR, else `/tmp`. UsageError if none can be written, or if another user could exchange it."""
+    try:
+        place = Path(tempfile.gettempdir())
+    except OSError:
+        raise UsageError("no folder for temporary files: set TMPDIR to one that is there and can be written") from None
+    expect_trusted(place, "who could exchange temporary files: set TMPDIR to a folder of your own")
+    return place
 
 
 @lru_cache(maxsize=1)
 def temporary_folder() -> Path:
     """The private folder of this process below TMPDIR, deleted when it ends. UsageError if it cannot be created."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).absolute()
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=expect_place())).absolute()
     except OSError as error:
         raise UsageError(f"no folder for temporary files ({error.strerror}): set TMPDIR to one that is there") from None
     lock = FileLock(folder / f"new.{_LOCK}")

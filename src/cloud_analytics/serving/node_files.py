@@ -23,6 +23,7 @@ import yaml
 
 from cloud_analytics.errors import StoreDamaged, UsageError
 from cloud_analytics.serving.connect import Login
+from cloud_analytics.trust import expect_trusted
 from cloud_analytics.untrusted import json_value
 
 HOST = "127.0.0.1"
@@ -53,9 +54,10 @@ class NodeFiles:
 
     @contextmanager
     def writable(self) -> Iterator[None]:
-        """Create the folder if it is missing. UsageError if a write inside the `with` block fails."""
+        """Create the folder if it is missing. UsageError if another user could exchange it, or if a write fails."""
         try:
             self._expect_own_path(str(self.home))
+            expect_trusted(self.home.parent, "who could exchange the lake's Cassandra node: use a --lake of your own")
             self.home.mkdir(0o700, parents=True, exist_ok=True)
             yield
         except OSError as error:
