@@ -28,7 +28,7 @@ from cloud_analytics.lake.built import NEVER_BUILT, Partition, States
 from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import Lake, Transaction
 from cloud_analytics.lake.periods import Periods
-from cloud_analytics.lake.rows import is_little
+from cloud_analytics.lake.rows import computed_once, is_little
 from cloud_analytics.silver import state as silver_state
 from cloud_analytics.tables import Earlier, Mart, Read, Table
 from cloud_analytics.tables.zones import QUARANTINED_EVENTS, SILVER_EVENTS, SILVER_MASTERS
@@ -220,7 +220,7 @@ class _Refresh:
         return new.unionByName(kept) if old else new
 
     def _partitions(self, table: Table, folder: str, names: Iterable[str]) -> DataFrame:
-        """The rows of some partitions. Spark caches them for the other tables of this pass if they are little.
+        """The rows of some partitions. They are kept for the other tables of this pass if they are little.
 
         To list and open the files of sixty dates takes longer than to compute with their few rows.
         """
@@ -231,8 +231,7 @@ class _Refresh:
             if found is None:
                 found = self.lake.read(folder, table.schema, partitions)
                 if is_little([found]):
-                    found = found.coalesce(1).persist()
-                    self.held.callback(found.unpersist)
+                    found = computed_once(self.held, found.coalesce(1), little=True)
                 self.frames[key] = found
             return found
 

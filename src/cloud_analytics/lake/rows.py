@@ -7,6 +7,7 @@ one task, then opens and commits each file. If the input is larger than `LITTLE_
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -71,6 +73,24 @@ def is_little(frames: Iterable[DataFrame]) -> bool:
         return sum(int(leaves.apply(place).stats().sizeInBytes()) for place in range(leaves.size()))
 
     return sum(map(size, frames)) <= LITTLE_BYTES
+
+
+def computed_once(until: ExitStack, frame: DataFrame, little: bool) -> DataFrame:
+    """The same rows, to be read by several queries: they are computed once, and kept until the stack is closed.
+
+    Otherwise each query would plan again how these rows are made, which for little rows takes longer than to make them.
+    So `little` rows are computed at once and lose their plan. On a cluster they keep it: an executor that dies takes
+    its rows with it, and Spark must be able to make them again.
+    """
+    context = frame.sparkSession.sparkContext
+    if little and context.master.startswith("local"):
+        rows = frame.localCheckpoint()
+        spark = context._jsc.sc()
+        until.callback(spark.unpersistRDD, rows._jdf.queryExecution().analyzed().rdd().id(), False)
+    else:
+        rows = frame.persist(StorageLevel.MEMORY_AND_DISK)
+        until.callback(rows.unpersist)
+    return rows
 
 
 def collected(frame: DataFrame) -> pa.Table:

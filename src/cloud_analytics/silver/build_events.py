@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Observation, Row
 from pyspark.sql import functions as F
 
@@ -17,7 +16,7 @@ from cloud_analytics.config import EVENTS, Config
 from cloud_analytics.lake import periods
 from cloud_analytics.lake.built import NEVER_BUILT, TABLES
 from cloud_analytics.lake.lake import LONG_LINES, Lake, Transaction, lies_below, partition_folder, partition_values
-from cloud_analytics.lake.rows import Changes, is_little, row_changes
+from cloud_analytics.lake.rows import Changes, collected, computed_once, is_little, row_changes
 from cloud_analytics.landing.text import trimmed
 from cloud_analytics.quality import metrics, quarantine
 from cloud_analytics.quality.events import BRONZE_ERRORS, judged
@@ -192,22 +191,23 @@ class _Build:
             bronze = self.lake.rows(BRONZE_EVENTS, work.folders)
             # The text of an accepted line is needed only if its event has copies, so it is not cached.
             text_of_rejects = F.when(F.size("errors") > 0, F.col("raw"))
-            records = _held(held, judged(bronze, self.config).withColumn("raw", text_of_rejects))
+            little = is_little([bronze]) and not self.lake.load(LONG_LINES)  # files of such lines may be small: packed
+            records = computed_once(held, judged(bronze, self.config).withColumn("raw", text_of_rejects), little)
             counts = usage_events.record_counts(records).first()
             assert counts is not None  # an aggregate without groups has one row
-            standing = self._standing(held, work, records, counts["ids"])
+            standing = self._standing(held, work, records, counts["ids"], little)
             if standing is None or not standing.displaced:
-                return work, *self._write(held, work, bronze, records, counts, standing)
+                return work, *self._write(held, work, bronze, records, counts, standing, little)
         return self.build(work.with_anew(standing.displaced))
 
-    def _standing(self, held: ExitStack, work: _Work, records: DataFrame, ids: int) -> _Standing | None:
+    def _standing(self, held: ExitStack, work: _Work, records: DataFrame, ids: int, little: bool) -> _Standing | None:
         """The events in Silver, on the dates to which rows are added, that the new rows repeat; None without any."""
         if not work.added or not ids:
             return None
         came = usage_events.smallest_files(records)
         if ids <= _BROADCAST_IDS:
             came = F.broadcast(came)
-        events = _held(held, usage_events.standing_copies(came, self._silver(work.added)))
+        events = computed_once(held, usage_events.standing_copies(came, self._silver(work.added)), little)
         row = events.agg(
             F.count_distinct("event_id").alias("ids"),
             F.collect_set(F.struct(F.col("date").cast("string").alias("date"), "source_file")).alias("files"),
@@ -224,6 +224,7 @@ class _Build:
         records: DataFrame,
         counts: Row,
         standing: _Standing | None,
+        little: bool,
     ) -> tuple[int, Baselines]:
         """Write events, rejects, baselines and metrics; return the number of events and the state of the baselines."""
         copies = None
@@ -233,7 +234,7 @@ class _Build:
         elif counts["copies"]:
             copies = usage_events.lines_of_copies(records, bronze)
         if copies is not None:
-            copies = _held(held, judged(copies, self.config))
+            copies = computed_once(held, judged(copies, self.config), little)
         survivors, rejects = usage_events.split_copies(records, copies)
         if standing is not None:  # the standing events were compared with the new copies, but are already in the lake
             came = F.col("batch_id").isin([batch for batches in work.added.values() for batch in batches])
@@ -243,11 +244,10 @@ class _Build:
         if work.before:  # Silver also holds the events of the dates that are not rebuilt
             events += self.state.events - (self._silver(work.anew).count() if work.anew else 0)
         baselines, made = self._baselines(work, survivors, events)
-        little = is_little([bronze]) and not self.lake.load(LONG_LINES)  # files of such lines may be small: packed
-        kept = self._write_events(work, survivors, baselines, ids, little) if ids or work.anew else {}
+        accepted = self._write_events(work, survivors, baselines, ids, little) if ids or work.anew else {}
         lost = self._write_rejects(work, rejects if copies is not None or counts["rejected"] else None, little)
-        verdicts = metrics.verdicts(ids, lost.get("rows", 0), {**kept, **lost})
-        counted = {"dates": work.dates, **verdicts, "joins": metrics.match_rates(kept)}
+        verdicts = metrics.verdicts(ids, lost.get("rows", 0), {**accepted, **lost})
+        counted = {"dates": work.dates, **verdicts, "joins": metrics.match_rates(accepted)}
         metrics.record(self.transaction, self.config, {EVENTS: counted})
         return events, made
 
@@ -310,19 +310,13 @@ class _Build:
         if work.before:
             history = history.unionByName(self._silver(work.before).select(_BASELINE_COLUMNS))
         fresh = scores.baselines(history, self.config.anomalies.events)
-        staged = self.transaction.replace(COST_BASELINES.path, fresh.repartition(1))
+        rows = collected(fresh) if is_little([history]) else fresh.repartition(1)
+        staged = self.transaction.replace(COST_BASELINES.path, rows)
         assert staged is not None  # a frame was given
         return self.lake.read(staged, COST_BASELINES.schema), Baselines(rules, events)
 
     def _silver(self, dates: Iterable[str]) -> DataFrame:
         return self.lake.rows(SILVER_EVENTS, _folders(dates))
-
-
-def _held(held: ExitStack, frame: DataFrame) -> DataFrame:
-    """Cache the frame until the stack is closed."""
-    kept = frame.persist(StorageLevel.MEMORY_AND_DISK)
-    held.callback(kept.unpersist)
-    return kept
 
 
 def _folders(dates: Iterable[str]) -> list[str]:
