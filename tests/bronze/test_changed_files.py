@@ -246,6 +246,32 @@ def test_files_that_go_one_after_the_other_stop_no_stream(
     assert (batch.files, batch.input_rows, batch.unreadable) == (1, 1, {})
 
 
+def test_a_file_that_is_exchanged_while_it_is_read_and_put_back_is_read_again(
+    make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger would hold length and time of a file of which no line was read."""
+    landing = write_landing(tmp_path / "landing", {"f.jsonl": [hostile.event("own")]})
+    pipeline, file, aside = make_pipeline(landing, tmp_path / "lake"), "usage_events_stream/f.jsonl", tmp_path / "aside"
+    (other := tmp_path / "other").write_text(hostile.event("another one") + "\n")
+
+    def read(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+        os.rename(landing / file, aside)
+        os.rename(other, landing / file)
+        lines = read_lines(spark, paths).localCheckpoint()
+        os.rename(landing / file, other)
+        os.rename(aside, landing / file)
+        return lines
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cloud_analytics.bronze.ingest.read_lines", read)
+        assert pipeline.bronze().batches
+    assert not audited(make_pipeline, landing, tmp_path / "lake").balanced
+    (batch,) = make_pipeline(landing, tmp_path / "lake").bronze().batches
+    assert (batch.files_again, batch.lines_gone) == (1, {"f.jsonl": 1})
+    assert [row["event_id"] for row in rows_of(tmp_path / "lake", "bronze/usage_events")] == ["own"]
+    assert not make_pipeline(landing, tmp_path / "lake").bronze().changed
+
+
 def test_folders_below_are_not_looked_into_and_what_is_no_file_not_read(
     make_pipeline: MakePipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cloud_analytics.bronze import masters
 from cloud_analytics.config.pipeline import LandingSettings
 from cloud_analytics.errors import UsageError
+from cloud_analytics.landing.csv_files import read_masters
 from cloud_analytics.landing.folder import Contents, look
 from cloud_analytics.pipeline import Outcome, Pipeline
 from cloud_analytics.reading import audit
@@ -105,6 +106,30 @@ def test_a_master_that_goes_between_listing_and_reading_waits_for_the_next_run(
     assert "users: users.csv went before it was read: its latest snapshot stays" in caplog.text
     assert again(pipeline).stream().silver_masters == ["users"]
     assert len(rows_of(Path(pipeline.lake.root), "silver/users")) == before - 1
+
+
+def test_a_master_that_is_exchanged_while_it_is_read_and_put_back_is_read_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, aside = Path(pipeline.landing) / "users.csv", Path(pipeline.landing).with_name("aside")
+    lines = users.read_bytes().splitlines(keepends=True)
+    users.write_bytes(b"".join(lines[:-1]))
+    (other := aside.with_name("other")).write_bytes(lines[0])
+
+    def read(*args: Any) -> Any:
+        users.rename(aside)
+        other.rename(users)
+        contents = read_masters(*args)
+        users.rename(other)
+        aside.rename(users)
+        return contents
+
+    with monkeypatch.context() as patch:
+        patch.setattr(masters, "read_masters", read)
+        assert again(pipeline).bronze().snapshots == ["users"]
+    assert again(pipeline).bronze().snapshots == ["users"]
+    assert again(pipeline).bronze().snapshots == []
+    assert len(rows_of(Path(pipeline.lake.root), "bronze/users")) == len(lines) - 2
 
 
 def test_a_landing_folder_without_anything_that_is_known_changes_nothing(pipeline: Pipeline) -> None:

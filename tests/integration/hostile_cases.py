@@ -183,6 +183,10 @@ def values_of_events() -> list[Case]:
             [good(value=v) for v in (1_000_000_001, "1.1e9", "999999999999.999999")]
             + [good(value=100_000.5, metric="cpu_hours", unit="hours")],
             note="`conf/taxonomy.yaml`; it would outweigh all others in a sum")
+    c.lines("ids that are long numbers, or have large exponents", SILVER,
+            [spliced(c.id(), key, v) for key in ("org_id", "resource_id")
+             for v in ("12345678901234567.1", "12345678901234567.2", "1e999", "2e999", "1e-999")],
+            note="their text is kept, so that two numbers are two ids")
     c.lines("a number of 300,000 digits", "invalid_value", [good(value="9" * 300_000), good(value="9" * 300_000 + "x")])
     c.lines("a null value", SILVER, [good(value=None)], "missing_value")
     c.lines("a negative cost", "negative_cost", [good(cost_usd_increment=-0.02)])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -26,7 +26,7 @@ from cloud_analytics.lake.folder import Document
 from cloud_analytics.lake.lake import LONG_LINE, LONG_LINES, Lake, Transaction, lies_below
 from cloud_analytics.lake.rows import LITTLE_BYTES
 from cloud_analytics.landing.events import parse_lines, read_lines, stored_lines
-from cloud_analytics.landing.folder import KnownFile, has_long_line
+from cloud_analytics.landing.folder import as_now, as_read, has_long_line
 from cloud_analytics.tables import Table
 from cloud_analytics.tables.zones import BRONZE_EVENTS, QUARANTINED_EVENTS
 
@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str) -> MicroBatch | None:
     """Ingest the files that are new or differ from their ledger entry, in one transaction; None if there are none.
 
-    A file that differs is read again, and the same transaction removes its earlier rows. The ledger stores the length
-    and the time of the file from *before* it was read: if the file grows meanwhile, it differs again.
+    A file that differs is read again, and the same transaction removes its earlier rows. If a file changes while it is
+    read, it differs again (`as_read`).
     """
     started = time.monotonic()
     # Only one entry per name: for a name with glob characters, Spark's stream lists other files of the batch again.
@@ -47,11 +47,12 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
         return None
     batch_id = ledger.unused(lake, batch_id)
     ingest_ts = datetime.now(timezone.utc)
+    before = _as_now(lake.spark, new)
     unreadable = _with_long_lines(lake.spark, new, config.pipeline.landing.max_line_bytes)
     readable = [info for info in new if info not in unreadable]
     while readable or unreadable:
         try:
-            return _write(lake, config, readable, unreadable, batch_id, ingest_ts, started)
+            return _write(lake, config, readable, unreadable, before, batch_id, ingest_ts, started)
         except Exception:
             # Compressed files are tried one by one, and missing files are looked for, only after a read has failed.
             broken = [info for info in readable if info.name.endswith(".gz") and _is_broken(lake.spark, info)]
@@ -69,6 +70,10 @@ def ingest(lake: Lake, config: Config, found: Sequence[FileInfo], batch_id: str)
 def _files(spark: SparkSession, info: FileInfo) -> FileSystem:
     """The file system whose root is the folder of a file."""
     return file_system(spark, info.path.rpartition("/")[0])
+
+
+def _as_now(spark: SparkSession, files: Iterable[FileInfo]) -> dict[str, FileInfo | None]:
+    return {info.name: as_now(_files(spark, info), info.name, info) for info in files}
 
 
 def _with_long_lines(spark: SparkSession, files: Sequence[FileInfo], limit: int) -> dict[FileInfo, str]:
@@ -102,6 +107,7 @@ def _write(
     config: Config,
     files: Sequence[FileInfo],
     unreadable: Mapping[FileInfo, str],
+    before: Mapping[str, FileInfo | None],
     batch_id: str,
     ingest_ts: datetime,
     started: float,
@@ -122,18 +128,18 @@ def _write(
         lines = sum(row.lines for row in seen)
         written = {row.date.isoformat() for row in seen if row.date is not None}
         timeless = sum(row.lines for row in seen if row.date is None)
-        before = lake.load(ledger.CLOCK)
-        newest = max((at for at in (before, *(row.latest for row in seen)) if at is not None), default=None)
+        clock = lake.load(ledger.CLOCK)
+        newest = max((at for at in (clock, *(row.latest for row in seen)) if at is not None), default=None)
         metadata = {"batch_id": F.lit(batch_id), "ingest_ts": F.lit(ingest_ts)}
         lateness = Observation()
         known = lake.load(ledger.FILES)
-        entered = {info.name: KnownFile(info.length, info.modified, batch_id) for info in (*files, *unreadable)}
-        again = entered.keys() & known.keys()
+        here = [*files, *unreadable]
+        again = {info.name for info in here} & known.keys()
         with lake.transaction() as transaction:
             gone = _lines_gone(lake, again, parsed) if again else {}
             lost = _retract(lake, transaction, again) if again else {}
             if written:
-                events = _events(parsed.withColumns(metadata), newest, before, watermark, lateness)
+                events = _events(parsed.withColumns(metadata), newest, clock, watermark, lateness)
                 rows = lake.gathered(events, ["date"], len(written), little)
                 transaction.replace(BRONZE_EVENTS.path, rows, BRONZE_EVENTS.folders, remove=None)
             if timeless or unreadable:
@@ -152,7 +158,7 @@ def _write(
             is_backfill = all(info.modified <= began for info in files)
             batch = MicroBatch(
                 batch_id=batch_id,
-                files=len(entered),
+                files=len(here),
                 files_again=len(again),
                 input_rows=lines,
                 rejected_rows=timeless + len(unreadable),
@@ -170,6 +176,8 @@ def _write(
             rules = config.fingerprint()
             are_judged_alike = not known or lake.load(rejects.RULES) == rules
             transaction.store(rejects.RULES, rules if are_judged_alike else None)
+            after = _as_now(spark, here)
+            entered = {info.name: as_read(info, before[info.name], after[info.name], batch_id) for info in here}
             transaction.store(ledger.FILES, {**known, **entered})
             transaction.store(ledger.DATES, ledger.dates_after(lake, batch_id, transaction.number, written, lost))
             transaction.store(ledger.CLOCK, newest)

@@ -24,7 +24,7 @@ from cloud_analytics.errors import UsageError
 from cloud_analytics.lake.file_system import FileInfo
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.landing.csv_files import Master, extra_columns, parse_master, read_masters
-from cloud_analytics.landing.folder import KnownFile, changes, look
+from cloud_analytics.landing.folder import KnownFile, as_now, as_read, changes, look
 from cloud_analytics.tables import spark_types
 from cloud_analytics.tables.zones import MASTER_METADATA
 
@@ -56,6 +56,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
         source: parse_master(here, contents, config.sources[source], known[source], settings.max_record_bytes)
         for source, here in stale.items()
     }
+    after = {source: {name: as_now(files, name, info) for name, info in here.items()} for source, here in stale.items()}
     problems = [problem for master in parsed.values() for problem in master.problems]
     if problems:
         raise UsageError("; ".join(problems) + "; correct this in landing and run again")
@@ -70,7 +71,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
         updated = dict(latest)
         with lake.transaction() as transaction:
             for source in ready:
-                listed = {name: KnownFile(info.length, info.modified) for name, info in stale[source].items()}
+                listed = {name: as_read(info, info, after[source][name]) for name, info in stale[source].items()}
                 digest = _digest(stale[source], contents)
                 if source in latest and digest == latest[source].content:
                     updated[source] = replace(latest[source], files=listed)

@@ -123,7 +123,8 @@ class LocalFileSystem(FileSystem):
             return FileInfo(f"file:{path}", kind=Kind.OTHER, leaves_root=leaves)
         kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER}
         kind = kinds.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
-        return FileInfo(f"file:{path}", status.st_size, status.st_mtime_ns // 1_000_000, kind, leaves)
+        modified, changed = status.st_mtime_ns // 1_000_000, status.st_ctime_ns
+        return FileInfo(f"file:{path}", status.st_size, modified, kind, leaves, changed)
 
 
 class HadoopFileSystem(FileSystem):

@@ -82,10 +82,9 @@ def computed_once(until: ExitStack, frame: DataFrame, little: bool) -> DataFrame
     So `little` rows are computed at once and lose their plan. On a cluster they keep it: an executor that dies takes
     its rows with it, and Spark must be able to make them again.
     """
-    context = frame.sparkSession.sparkContext
-    if little and context.master.startswith("local"):
+    spark = frame.sparkSession.sparkContext._jsc.sc()
+    if little and spark.isLocal():
         rows = frame.localCheckpoint()
-        spark = context._jsc.sc()
         until.callback(spark.unpersistRDD, rows._jdf.queryExecution().analyzed().rdd().id(), False)
     else:
         rows = frame.persist(StorageLevel.MEMORY_AND_DISK)

@@ -22,7 +22,6 @@ FIELDS = (
     "event_id", "timestamp", "org_id", "resource_id", "user_id", "service", "region", "metric", "value", "unit",
     "cost_usd_increment", "schema_version", "carbon_kg", "genai_tokens",
 )  # fmt: skip
-_NUMERIC = ("value", "cost_usd_increment", "carbon_kg", "genai_tokens", "schema_version")
 _SCHEME = re.compile(r"^[a-z0-9]+:/")
 _EVENT = "struct<" + ",".join(f"{name}:string" for name in FIELDS) + ">"
 _READER = {
@@ -30,10 +29,13 @@ _READER = {
     # Hadoop silently drops lines above this limit, and the core-site.xml of a machine may set a lower limit.
     "mapreduce.input.linerecordreader.line.maxlength": str(2**31 - 1),
 }
-# Spark reads an unquoted number of 16 characters or more as a double, which can lose digits. Quotes keep its text.
+# Spark reads an unquoted number with a fraction or an exponent as a double. From 16 characters on it can lose digits,
+# and an exponent of three digits can make it 0 or infinite. Quotes keep its text.
+_LOSES = r"(?:[-0-9.eE+]{16}|[-0-9.]{1,13}+[eE][+-]?[0-9]{3})"
 _LONG_NUMBER = (
-    r'("(?:' + "|".join(_NUMERIC) + r')"\s*:\s*)'
-    r"(?=[-0-9.eE+]{16})(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])"
+    r'("(?:' + "|".join(FIELDS) + r')"\s*:\s*)'
+    rf"(?={_LOSES})"
+    r"(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])"
 )
 
 
@@ -86,7 +88,7 @@ def parse_lines(lines: DataFrame) -> DataFrame:
     fields are null. If a key is repeated, its last value counts. Numbers keep their exact text.
     """
     raw = F.col("raw")
-    may_be_long = raw.rlike(r":\s*[-0-9.eE+]{16}")  # cheaper than _LONG_NUMBER, and nearly no line matches it
+    may_be_long = raw.rlike(rf":\s*{_LOSES}")  # cheaper than _LONG_NUMBER, and nearly no line matches it
     exact = F.when(may_be_long, F.regexp_replace(raw, _LONG_NUMBER, '$1"$2"')).otherwise(raw)
     parsed = lines.withColumn("_parsed", listed(exact, _EVENT))
     item = F.col("_parsed.r").getItem(0)

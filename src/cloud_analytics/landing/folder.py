@@ -15,6 +15,7 @@ from typing import IO, cast
 
 from cloud_analytics.config.sources import EVENTS_FOLDER, MASTERS
 from cloud_analytics.lake.file_system import FileInfo, Kind, ReadableFiles
+from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.untrusted import printable
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ _FILE_SYSTEMS_OWN = "lost+found"
 # Users expect that a file with one of these parts in its name is read, so a message names a file that is not.
 _LIKE_DATA = {"csv", "json", "jsonl", "ndjson", "parquet"}
 _LEADS_OUT = "is a link that leads out of landing; landing.follow_links allows it"
+_UNKNOWN = -1  # the length of no file
 _NAMED = 5  # a message names at most this many paths for one reason
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 2**20
@@ -144,6 +146,22 @@ class KnownFile:
     length: int
     modified: int
     batch_id: str = ""
+
+
+def as_now(files: ReadableFiles, path: str, listed: FileInfo) -> FileInfo | None:
+    """A file of landing as it is now; None if it is gone. A store is not asked, which is slow: `listed` is returned."""
+    return listed if local_folder(files.root) is None else files.entry(path)
+
+
+def as_read(listed: FileInfo, before: FileInfo | None, after: FileInfo | None, batch_id: str = "") -> KnownFile:
+    """The ledger's entry of a file that was read between two looks at it (`as_now`).
+
+    If the file was changed or exchanged since it was listed, nobody knows what was read. Then the entry equals no file,
+    so that the next start reads the file again.
+    """
+    looks = [(look.length, look.modified) for look in (listed, before, after) if look is not None]
+    steady = before is not None and after is not None and len(set(looks)) == 1 and before.changed == after.changed
+    return KnownFile(listed.length if steady else _UNKNOWN, listed.modified, batch_id)
 
 
 @dataclass(frozen=True)
