@@ -13,11 +13,13 @@ from cloud_analytics import config as configuration
 from cloud_analytics.config import Config, SparkSettings
 from cloud_analytics.lake.lake import Lake
 from cloud_analytics.pipeline import Pipeline
+from cloud_analytics.runtime.filelock import FileLock
 from tests.integration.lakes import day_lines, write_landing
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 MakePipeline = Callable[..., Pipeline]
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +55,32 @@ def make_pipeline(spark: SparkSession, config: Config) -> MakePipeline:
 
 
 @pytest.fixture(scope="session")
-def baseline(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def made_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """`made_once(name, make)` → a folder that `make` fills once for all processes of these tests. Nobody changes it."""
+    root = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # one of several processes, whose folders lie beside each other
+        root = root.parent
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        with FileLock(root / f"{name}.lock"):
+            if not (root / name).exists():
+                folder = tmp_path_factory.mktemp(name)
+                make(folder)
+                folder.rename(root / name)
+        return root / name
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def baseline(make_pipeline: MakePipeline, made_once: MadeOnce) -> tuple[Path, Path]:
     """(landing, lake) of one clean run over one file of `day_lines`, never served; to be copied, not changed."""
-    folder = tmp_path_factory.mktemp("baseline")
-    landing = write_landing(folder / "landing", {"all.jsonl": day_lines()})
-    make_pipeline(landing, folder / "lake").run()
-    return landing, folder / "lake"
+
+    def make(folder: Path) -> None:
+        make_pipeline(write_landing(folder / "landing", {"all.jsonl": day_lines()}), folder / "lake").run()
+
+    folder = made_once("baseline", make)
+    return folder / "landing", folder / "lake"
 
 
 @pytest.fixture

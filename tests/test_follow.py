@@ -57,7 +57,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, f"{what}: not within {PATIENCE:.0f} s"
-        time.sleep(0.1)
+        time.sleep(0.2)  # what is looked at costs time, too
 
 
 @contextmanager

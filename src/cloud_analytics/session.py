@@ -22,7 +22,7 @@ from cloud_analytics.errors import UsageError, cause_line
 from cloud_analytics.lake.uris import local_folder
 from cloud_analytics.runtime.environment import spark_variables, submitted
 from cloud_analytics.runtime.jars import ensure, object_store_jars
-from cloud_analytics.runtime.jvm import ANSI, JVM_RESULTS, driver_options, remember_lookups, silence, started
+from cloud_analytics.runtime.jvm import ANSI, JVM_RESULTS, driver_options, silence, spare_messages, started
 from cloud_analytics.runtime.lock import FILE_SYSTEM, PYSPARK, SPARK
 from cloud_analytics.runtime.temporary import temporary_folder
 
@@ -119,7 +119,7 @@ def build_session(
     variables = spark_variables()  # before this function sets some
     os.environ["TZ"] = "UTC"
     time.tzset()
-    remember_lookups()
+    spare_messages()
     given = submitted() or SparkContext._active_spark_context is not None  # a JVM that others started runs already
     options = {**_DEFAULTS, **(_ONE_JVM if settings.is_local and not submitted() else _CLUSTER)}
     partitions = min(settings.shuffle_partitions, _LITTLE_PARTITIONS) if quick_start else settings.shuffle_partitions

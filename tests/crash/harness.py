@@ -32,7 +32,7 @@ from tests.integration.lakes import METADATA, Tables, bag, silver_and_gold, unkn
 
 # What may differ between two lakes of one landing folder: how files fell into micro-batches, and when.
 INGEST = {*METADATA, "batch_id", "lateness_seconds", "ingest_date"}
-_POLL = 0.0005
+_POLL = 0.002
 
 
 def configure(folder: Path, patience: str = "5 seconds", tolerance: int = 24) -> Path:

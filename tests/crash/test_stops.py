@@ -33,9 +33,8 @@ def test_sigterm_is_one_line(baseline: tuple[Path, Path], tmp_path: Path) -> Non
     command = ("run", "--landing", str(landing), "--serving", "none")
     stops: list[tuple[Callable[[Driver], None], Moment]] = [
         (to_python, Moment("seconds", 4)),
-        (to_all, Moment("begun", 1, delay=0.3)),
-        (to_python, Moment("done", 1, delay=0.5)),
-        (to_all, Moment("done", 1, delay=0.2)),
+        (to_python, Moment("begun", 1, delay=0.3)),
+        (to_all, Moment("done", 1, delay=0.3)),
     ]
     for stop, moment in stops:
         with Driver(lake, conf, *command, "--quiet") as driver:

@@ -29,7 +29,8 @@ RUN_ELSEWHERE = {
     r"make (setup|run)|source \.venv/bin/activate": _CLONE,
     r"make (test|test-all)|pytest .*": "tests/docs/test_commands.py::test_make_test_collects_this_test",
     r"make soak (KILLS=\d+|SOAK=--follow)|python -m tests\.crash\.soak .*": _LONG,
-    r"python -m benchmarks .*|python -m benchmarks\.yardstick .*|python benchmarks/serving_load\.py.*": _LONG,
+    r"python -m benchmarks(\.yardstick|\.staged)? .*": _LONG,
+    r"python benchmarks/(serving_load|query_latency|dashboard)\.py.*": _LONG,
     r"python benchmarks/detection\.py .*": "tests/anomaly/test_detection.py::test_the_unit_price_finds_price_spikes",
     r"jupyter lab notebooks": "tests/notebooks/test_notebooks.py::test_runs_without_noise_and_shows_tables_and_a_plot",
     r"cloud-analytics export focus .*": "tests/reading/test_focus.py::test_the_command_prints_what_it_wrote",
@@ -66,11 +67,6 @@ UNTRIED = {
     " -- run --serving none --landing gs://… --lake gs://…",
 }
 
-# Run as printed, but smaller.
-SMALLER = {
-    "python benchmarks/query_latency.py LAKE": ("--times", "5"),
-    "python benchmarks/dashboard.py LAKE": ("--times", "2"),
-}
 # The session's folder has landing data: what made it is what the session began with.
 BEGAN_WITH = {"cloud-analytics generate --out data/landing", "cloud-analytics cassandra start"}
 # Exit status 1 is an answer, where data may be as they are.
@@ -170,7 +166,7 @@ def test_what_was_not_tried_is_marked_and_listed() -> None:
 
 def test_no_entry_is_left_over() -> None:
     unused = [pattern for pattern in RUN_ELSEWHERE if not any(re.fullmatch(pattern, text) for text in TEXTS)]
-    assert unused + [text for text in [*SMALLER, *BEGAN_WITH, *MAY_SAY_NO] if text not in TEXTS] == []
+    assert unused + [text for text in [*BEGAN_WITH, *MAY_SAY_NO] if text not in TEXTS] == []
 
 
 @pytest.mark.parametrize("text", ["docker run analytics", "duckdb lake.db", "make soak", "jupyter notebook"])
@@ -211,7 +207,7 @@ def test_make_test_collects_this_test() -> None:
 def test_it_runs_as_printed(command: Command, session: Session) -> None:
     if command.text in BEGAN_WITH:
         return  # the fixture fails where one of them does
-    words = session.filled(command.words) + [*SMALLER.get(command.text, ())]
+    words = session.filled(command.words)
     if words[0] == "cloud-analytics":
         done = call(words)
         allowed = {0, 1} if command.text in MAY_SAY_NO else {0}

@@ -18,7 +18,11 @@ SMALL = [
     "-m benchmarks reference --landing LANDING --times 1 --work WORK --results RESULTS",
     "-m benchmarks forecasts --events 2000 --work WORK --results RESULTS",
     "-m benchmarks.yardstick LANDING --check LAKE",
+    "-m benchmarks.staged LANDING STAGED",
     "benchmarks/serving_load.py --rows 300 --orgs 20 --times 1",
+    "-m cloud_analytics serve --lake LAKE",
+    "benchmarks/query_latency.py LAKE --times 5",
+    "benchmarks/dashboard.py LAKE --times 2",
 ]
 
 
@@ -34,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_pipeline: MakePipeline
 @pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.cassandra
-@pytest.mark.parametrize("arguments", SMALL, ids=lambda text: text.split()[1 if text.startswith("-m") else 0])
+@pytest.mark.parametrize("arguments", SMALL, ids=lambda text: text.split()[text.startswith("-m")])
 def test_it_runs_in_a_small_size(arguments: str, folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}"}
     words = [str(folder / word) if word.isupper() else word for word in arguments.split()]

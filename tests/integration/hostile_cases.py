@@ -184,7 +184,7 @@ def values_of_events() -> list[Case]:
             + [good(value=100_000.5, metric="cpu_hours", unit="hours")],
             note="`conf/taxonomy.yaml`; it would outweigh all others in a sum")
     c.lines("ids that are long numbers, or have large exponents", SILVER,
-            [spliced(c.id(), key, v) for key in ("org_id", "resource_id")
+            [spliced(f"{c.id()}_{key}_{v}", key, v) for key in ("org_id", "resource_id")
              for v in ("12345678901234567.1", "12345678901234567.2", "1e999", "2e999", "1e-999")],
             note="their text is kept, so that two numbers are two ids")
     c.lines("a number of 300,000 digits", "invalid_value", [good(value="9" * 300_000), good(value="9" * 300_000 + "x")])

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import random
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from cloud_analytics.lake.lake import Lake
-from cloud_analytics.lake.rows import collected, collected_with_contents, is_little, parquet_files, row_hash
+from cloud_analytics.lake.rows import (
+    collected,
+    collected_with_contents,
+    computed_once,
+    is_little,
+    parquet_files,
+    row_hash,
+)
 
 ODD = ["plain", "a/b", "50%", "x=y", "größe", "tab\there", "", None, "[z]", "back\\slash", "a b"]
 
@@ -66,3 +76,15 @@ def test_little_is_told_by_the_files_that_are_read(spark: SparkSession, tmp_path
     small, large = spark.read.parquet(str(tmp_path / "small")), spark.read.parquet(str(tmp_path / "large"))
     assert is_little([small, small.crossJoin(small.withColumnRenamed("id", "other"))])
     assert not is_little([small, large.limit(1)])
+
+
+@pytest.mark.parametrize("little", [True, False])
+def test_rows_are_computed_once_and_kept_until_the_end(spark: SparkSession, little: bool) -> None:
+    kept = spark.sparkContext._jsc.sc().getPersistentRDDs
+    before = kept().size()
+    with ExitStack() as until:
+        rows = computed_once(until, spark.range(3).withColumn("dice", F.rand()), little)
+        assert rows.collect() == rows.collect()
+        assert kept().size() == before + 1
+        assert ("Range" in rows._jdf.queryExecution().analyzed().toString()) is not little
+    assert kept().size() == before

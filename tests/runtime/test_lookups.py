@@ -1,4 +1,4 @@
-"""What py4j found in the JVM is kept; what may change is asked for each time."""
+"""py4j sends no more messages than needed: what it found is kept, and lists go in large parts."""
 
 from __future__ import annotations
 
@@ -39,3 +39,16 @@ def test_values_and_unknown_classes_are_asked_for_each_time(spark: SparkSession,
     assert jvm.com.example.NotHere is not jvm.com.example.NotHere  # a later jar may bring it
     assert sum("MAX_VALUE" in command for command in asked) == 2
     assert sum("NotHere" in command for command in asked) == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 10, 11, 25])
+def test_lists_arrive_whole_in_few_messages(spark: SparkSession, asked: list[str], size: int) -> None:
+    jvm: Any = spark.sparkContext._jvm
+    items = [[number, str(number)] for number in range(size)]
+    sent = jvm.java.util.ArrayList(items)
+    assert len([command for command in asked if not command.startswith("m\n")]) <= size + 8
+    assert [list(pair) for pair in sent] == items
+    assert [list(pair) for pair in jvm.java.util.ArrayList([*items, [None, "null"], None])[:-1]] == [
+        *items,
+        [None, "null"],
+    ]

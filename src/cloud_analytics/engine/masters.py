@@ -7,9 +7,10 @@ and ingest time. So a file that arrives again with the same records makes no rea
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
-from pyspark.sql import Observation
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from cloud_analytics.bronze import ledger
@@ -19,7 +20,7 @@ from cloud_analytics.engine.versions import inputs
 from cloud_analytics.lake import built
 from cloud_analytics.lake.built import NEVER_BUILT, Partition
 from cloud_analytics.lake.lake import Lake, Transaction
-from cloud_analytics.lake.rows import Changes, collected, content_hash, row_changes, row_hash
+from cloud_analytics.lake.rows import Changes, collected, computed_once, content_hash, is_little, row_changes, row_hash
 from cloud_analytics.quality import masters, metrics, quarantine
 from cloud_analytics.tables.zones import INGEST_TS, QUARANTINED_EVENTS, SILVER_MASTERS, SOURCE_FILE
 
@@ -55,12 +56,21 @@ def _build(
     lake: Lake, transaction: Transaction, config: Config, source: str, changes: Changes | None
 ) -> dict[str, Any]:
     """Replace a master and its rejects. Returns the counts of both, and the `content` hash of the master's rows."""
-    table, snapshot = SILVER_MASTERS[source], lake.load(ledger.SNAPSHOTS).get(source)
+    snapshot = lake.load(ledger.SNAPSHOTS).get(source)
     folder = f"bronze/{source}/ingest_date={snapshot.ingest_date if snapshot else None}"
     # One task is enough: a master fits into the driver's memory, and it becomes one file.
     bronze = lake.read(folder, bronze_masters.schema(config.sources[source])).coalesce(1)
-    judged = masters.judged(bronze, source, config)
-    verdicts = Observation()
+    with ExitStack() as until:
+        judged = masters.judged(bronze, source, config)
+        if is_little([bronze]):
+            judged = computed_once(until, judged, little=True)
+        return _replaced(lake, transaction, config, source, judged, changes)
+
+
+def _replaced(
+    lake: Lake, transaction: Transaction, config: Config, source: str, judged: DataFrame, changes: Changes | None
+) -> dict[str, Any]:
+    table, verdicts = SILVER_MASTERS[source], Observation()
     passed = F.size("errors") == 0
     hashed = [column.name for column in table.columns if column not in (INGEST_TS, SOURCE_FILE)]
     rows = table.select(
@@ -79,7 +89,7 @@ def _build(
         changes[table.path] = row_changes(before, now, table.key)
     counts = verdicts.get
     rejects = None
-    if counts["quarantine"]:  # validated again instead of cached, since most masters have no rejects
+    if counts["quarantine"]:  # a large master is validated again instead of cached: most have no rejects
         broken = judged.where(~passed).withColumn("date", F.to_date("ingest_ts"))
         rejects = collected(quarantine.rejects(broken, source, config.fingerprint()))
     transaction.replace(f"quarantine/{source}", rejects, QUARANTINED_EVENTS.folders)
