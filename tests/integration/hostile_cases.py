@@ -323,6 +323,10 @@ def masters() -> list[Case]:
     c.files("an amount that is no number", {"invalid_number": 2},
             _csv(billing, "kind_b1,org_a,2025-08,x,0,0,EUR,1.3", "kind_b2,org_a,2025-08,1,0,NaN,EUR,1",
                  name="kind_b1"))
+    c.files("an invoice of 10^16 USD and more", {"invalid_number": 2},
+            _csv(billing, "kind_b6,org_a,2025-08,999999999999.99,0,0,EUR,99999999.99",
+                 "kind_b7,org_a,2025-08,1,-500000000000,0,USD,20000", name="kind_b4"),
+            note="a sum over enough of them would exceed its type, and Spark would make it null")
     c.files("credits below 0", {SILVER: 1}, _csv(billing, "kind_b5,org_a,2025-08,1,-3,0,EUR,1.3", name="kind_b3"),
             "negative_credits", note="they raise the net revenue")
     c.files("a rate or currency that is none", {"invalid_rate": 2},

@@ -154,5 +154,19 @@ def test_a_master_of_any_size_is_not_read(tmp_path: Path) -> None:
     assert parse_master(other, contents, CONTRACT, {}, 2**20).records == 1
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_master_of_too_many_lines_is_not_read(tmp_path: Path, end: str) -> None:
+    """A record takes some hundred bytes in memory, and may have two in its file."""
+    for name in ("x", "y"):
+        (tmp_path / f"{name}.csv").write_text(f"a,b{end}" + f"1{end}" * 99, newline="")
+    files = LocalFileSystem(str(tmp_path))
+    found = {info.name: info for info in files.files("")}
+    for limit, refused in ((64 * 200, False), (64 * 200 - 1, True)):
+        contents = read_masters(files, [found.values()], LandingSettings(max_master_bytes=limit))
+        master = parse_master(found, contents, CONTRACT, {}, 2**20)
+        told = "its files have 200 lines, more than 199 (one for 64 bytes of landing.max_master_bytes)"
+        assert master.unfinished == [told] * refused
+
+
 def test_an_empty_file_is_legal() -> None:
     assert parse(b"", "f.csv", CONTRACT) == ([], [], None)

@@ -144,6 +144,9 @@ def billing_monthly(reader: Reader) -> None:
     rate = parse_decimal(reader.fields["exchange_rate_to_usd"] or "", RATE)
     reader.row["exchange_rate_to_usd"] = rate
     currency, subtotal = reader.row["currency"], reader.row["subtotal"]
+    amounts = [reader.row[column] for column in ("subtotal", "credits", "taxes")]
+    if rate is not None and None not in amounts and max(map(abs, amounts)) * abs(rate) >= 10**16:
+        reader.errors.add("invalid_number")
     if currency is None or rate is None or rate <= 0:
         reader.errors.add("invalid_rate")
     if currency == "USD" and rate is not None and rate != 1:

@@ -226,6 +226,7 @@ TICKETS = "ticket_id,org_id,category,severity,created_at,resolved_at,csat,sla_br
         (",o1,2025-06,1,,,EUR,1", ["missing_key"]),
         ("i1, ,2025-6,x,,,,0", ["missing_key", "invalid_date", "invalid_number", "invalid_rate"]),
         ("i1,o1,2025-06,,,,EUR,1", ["invalid_number"]),
+        ("i1,o1,2025-06,1,,-999999999999,EUR,10001", ["invalid_number"]),
         ("i1,o1,2025-06,1,,,EUR,0.00000000001", ["invalid_rate"]),
         ("i1,o1,2025-06,1,,,USD,", ["invalid_rate"]),
         ("i1,o1,2025-06,1,,,EUR", ["malformed_csv"]),

@@ -112,6 +112,11 @@ class LandingSettings(Section):
         """The most bytes of a record of a master: Silver holds a rejected record many times over."""
         return min(self.max_line_bytes, self.max_master_bytes // 4)
 
+    @property
+    def max_master_lines(self) -> int:
+        """The most lines in all files of a master: each takes some hundred bytes in memory, however short it is."""
+        return self.max_master_bytes // 64
+
 
 def _as_landing(given: object) -> object:
     """Accept a folder alone as the section `landing`."""

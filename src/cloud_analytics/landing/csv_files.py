@@ -131,7 +131,8 @@ def read_masters(
     """
     refused: dict[str, bytes | str] = {}
     files: list[FileInfo] = []
-    for found in map(list, masters):
+    listed = list(map(list, masters))
+    for found in listed:
         total, most = sum(info.length for info in found), limits.max_master_bytes
         if total > most:
             reason = f"its files have {total:,} bytes, more than {most:,} (landing.max_master_bytes)"
@@ -140,7 +141,17 @@ def read_masters(
         too_long = [info for info in found if has_long_line(landing, info, limits.max_record_bytes)]
         refused |= {info.path: _too_long(info.name, limits.max_record_bytes) for info in too_long}
         files += [info for info in found if info.path not in refused]
-    return {**refused, **landing.contents(files)}
+    contents = landing.contents(files)
+    for found in listed:
+        lines = sum(_line_ends(contents[info.path]) for info in found if info.path in contents)
+        if lines > limits.max_master_lines:
+            limit = f"{limits.max_master_lines:,} (one for 64 bytes of landing.max_master_bytes)"
+            refused |= {info.path: f"its files have {lines:,} lines, more than {limit}" for info in found}
+    return {**contents, **refused}
+
+
+def _line_ends(content: bytes) -> int:
+    return max(content.count(b"\n"), content.count(b"\r"))
 
 
 def _too_long(name: str, limit: int) -> str:

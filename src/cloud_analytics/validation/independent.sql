@@ -159,6 +159,7 @@ valid AS (
     FROM typed
     WHERE invoice_id IS NOT NULL AND org_id IS NOT NULL AND month IS NOT NULL AND subtotal IS NOT NULL
         AND credits IS NOT NULL AND taxes IS NOT NULL AND currency IS NOT NULL AND rate > 0
+        AND greatest(abs(subtotal), abs(credits), abs(taxes))::DECIMAL(38, 6) * rate < 10000000000000000
     QUALIFY row_number() OVER (PARTITION BY invoice_id ORDER BY position DESC) = 1
 )
 SELECT org_id, strftime(month, '%Y-%m') AS billing_month,

@@ -33,7 +33,8 @@ _SHARED = {"malformed_csv": "NOT fits_header", "missing_key": "blank_key"}
 _MASTERS: dict[str, dict[str, str]] = {
     "billing_monthly": {
         "invalid_date": "month IS NULL",
-        "invalid_number": "subtotal IS NULL OR credits IS NULL OR taxes IS NULL",
+        "invalid_number": r"subtotal IS NULL OR credits IS NULL OR taxes IS NULL OR greatest\(abs\(subtotal\),"
+        r" abs\(credits\), abs\(taxes\)\) \* abs\(exchange_rate_to_usd\) >= 10000000000000000",
         "invalid_rate": "currency IS NULL OR exchange_rate_to_usd IS NULL OR exchange_rate_to_usd <= 0",
     },
     "support_tickets": {
