@@ -24,8 +24,10 @@ def trusted_users() -> set[int]:
     """
     root = Path("/").stat().st_uid  # not 0 where a container shows root under another number
     users = {os.geteuid(), 0, root, Path(__file__).stat().st_uid}
-    named = [os.environ["SUDO_UID"]] if os.geteuid() == 0 and "SUDO_UID" in os.environ else []
-    for name in (*named, *filter(None, map(str.strip, os.environ.get(TRUST, "").split(",")))):
+    named = os.environ.get(TRUST, "").split(",")
+    if os.geteuid() == 0:
+        named.append(os.environ.get("SUDO_UID", ""))
+    for name in filter(None, map(str.strip, named)):
         try:
             users.add(int(name) if re.fullmatch("[0-9]+", name) else pwd.getpwnam(name).pw_uid)
         except KeyError:
