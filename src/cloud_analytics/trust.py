@@ -6,7 +6,6 @@ import itertools
 import os
 import pwd
 import re
-import stat
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -57,9 +56,3 @@ def _name(user: int) -> str:
         return pwd.getpwuid(user).pw_name
     except KeyError:
         return str(user)
-
-
-def is_open(folder: Path, bits: int = stat.S_IWOTH) -> bool:
-    """Whether others (by `bits`) can replace files in a folder. In a folder with the sticky bit (/tmp) they cannot."""
-    mode = folder.stat().st_mode
-    return bool(mode & bits) and not mode & stat.S_ISVTX

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -72,8 +72,8 @@ def _files(spark: SparkSession, info: FileInfo) -> FileSystem:
     return file_system(spark, info.path.rpartition("/")[0])
 
 
-def _as_now(spark: SparkSession, files: Iterable[FileInfo]) -> dict[str, FileInfo | None]:
-    return {info.name: as_now(_files(spark, info), info.name, info) for info in files}
+def _as_now(spark: SparkSession, files: Sequence[FileInfo]) -> dict[str, FileInfo | None]:
+    return as_now(_files(spark, files[0]), {info.name: info for info in files})  # one folder holds them all
 
 
 def _with_long_lines(spark: SparkSession, files: Sequence[FileInfo], limit: int) -> dict[FileInfo, str]:

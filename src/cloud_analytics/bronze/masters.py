@@ -56,7 +56,7 @@ def ingest(lake: Lake, landing: str, config: Config) -> tuple[list[str], list[st
         source: parse_master(here, contents, config.sources[source], known[source], settings.max_record_bytes)
         for source, here in stale.items()
     }
-    after = {source: {name: as_now(files, name, info) for name, info in here.items()} for source, here in stale.items()}
+    after = {source: as_now(files, here) for source, here in stale.items()}
     problems = [problem for master in parsed.values() for problem in master.problems]
     if problems:
         raise UsageError("; ".join(problems) + "; correct this in landing and run again")

@@ -70,6 +70,7 @@ def _build(
 def _replaced(
     lake: Lake, transaction: Transaction, config: Config, source: str, judged: DataFrame, changes: Changes | None
 ) -> dict[str, Any]:
+    """Replace a master and its rejects by `judged` records; see `_build`."""
     table, verdicts = SILVER_MASTERS[source], Observation()
     passed = F.size("errors") == 0
     hashed = [column.name for column in table.columns if column not in (INGEST_TS, SOURCE_FILE)]

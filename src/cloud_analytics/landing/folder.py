@@ -148,9 +148,14 @@ class KnownFile:
     batch_id: str = ""
 
 
-def as_now(files: ReadableFiles, path: str, listed: FileInfo) -> FileInfo | None:
-    """A file of landing as it is now; None if it is gone. A store is not asked, which is slow: `listed` is returned."""
-    return listed if local_folder(files.root) is None else files.entry(path)
+def as_now(files: ReadableFiles, found: Mapping[str, FileInfo]) -> dict[str, FileInfo | None]:
+    """Each file of `found` (by its path below `files`) as it is now; None if it is gone.
+
+    A store is not asked, which is slow: the files are returned as they were found.
+    """
+    if local_folder(files.root) is None:
+        return dict(found)
+    return {path: files.entry(path) for path in found}
 
 
 def as_read(listed: FileInfo, before: FileInfo | None, after: FileInfo | None, batch_id: str = "") -> KnownFile:
@@ -159,9 +164,13 @@ def as_read(listed: FileInfo, before: FileInfo | None, after: FileInfo | None, b
     If the file was changed or exchanged since it was listed, nobody knows what was read. Then the entry equals no file,
     so that the next start reads the file again.
     """
-    looks = [(look.length, look.modified) for look in (listed, before, after) if look is not None]
-    steady = before is not None and after is not None and len(set(looks)) == 1 and before.changed == after.changed
-    return KnownFile(listed.length if steady else _UNKNOWN, listed.modified, batch_id)
+    is_steady = (
+        before is not None
+        and after is not None
+        and (listed.length, listed.modified) == (before.length, before.modified)
+        and (before, before.changed) == (after, after.changed)
+    )
+    return KnownFile(listed.length if is_steady else _UNKNOWN, listed.modified, batch_id)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from pathlib import Path
 from cloud_analytics.errors import UsageError
 from cloud_analytics.runtime.filelock import FileLock
 from cloud_analytics.runtime.lock import S3A, JarSet, LockedJar
-from cloud_analytics.trust import expect_trusted, is_open, trusted_users
+from cloud_analytics.trust import expect_trusted, trusted_users
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,12 @@ def _is_closed(path: Path) -> bool:
     return status.st_uid in trusted_users() and not status.st_mode & 0o022  # a link has all mode bits
 
 
+def _is_open(folder: Path, bits: int) -> bool:
+    """Whether others (by `bits`) can replace files in a folder. In a folder with the sticky bit (/tmp) they cannot."""
+    mode = folder.stat().st_mode
+    return bool(mode & bits) and not mode & stat.S_ISVTX
+
+
 def _expect_closed(jars: Path) -> None:
     """UsageError if another user can replace the folder of all sets, or a folder above it.
 
@@ -116,14 +122,14 @@ def _expect_closed(jars: Path) -> None:
     cache = (jars, Path(os.path.realpath(cache_folder())))
     for folder in cache:
         with suppress(OSError):
-            if folder.stat().st_uid == os.geteuid() and is_open(folder, 0o022):
+            if folder.stat().st_uid == os.geteuid() and _is_open(folder, 0o022):
                 folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o022)
     so = "and jars in it run as you"
     remedy = "set CLOUD_ANALYTICS_CACHE to a folder of your own"
     expect_trusted(jars, f"{so}: {remedy}")
     for folder in (jars, *jars.parents):
         with suppress(OSError):  # the folder does not exist yet, or cannot be reached
-            if is_open(folder, 0o022 if folder in cache else 0o002):
+            if _is_open(folder, 0o022 if folder in cache else 0o002):
                 raise UsageError(f"others can write to {folder}, {so}: `chmod go-w {folder}`, or {remedy}")
 
 
