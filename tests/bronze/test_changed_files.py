@@ -246,13 +246,17 @@ def test_files_that_go_one_after_the_other_stop_no_stream(
     assert (batch.files, batch.input_rows, batch.unreadable) == (1, 1, {})
 
 
+@pytest.mark.parametrize("is_link", [False, True])
 def test_a_file_that_is_exchanged_while_it_is_read_and_put_back_is_read_again(
-    make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    is_link: bool, make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ledger would hold length and time of a file of which no line was read."""
     landing = write_landing(tmp_path / "landing", {"f.jsonl": [hostile.event("own")]})
     pipeline, file, aside = make_pipeline(landing, tmp_path / "lake"), "usage_events_stream/f.jsonl", tmp_path / "aside"
     (other := tmp_path / "other").write_text(hostile.event("another one") + "\n")
+    if is_link:
+        (landing / file).rename(landing / "own")
+        (landing / file).symlink_to("../own")
 
     def read(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
         os.rename(landing / file, aside)

@@ -37,7 +37,7 @@ class FileInfo:
     modified: int = 0
     kind: Kind = field(default=Kind.FILE, compare=False)
     leaves_root: bool = field(default=False, compare=False)  # whether it is a link out of the root
-    # Nanoseconds since 1970 when its content or name last changed; nobody can set this back. 0: the store does not say.
+    # Nanoseconds since 1970 when its content or name last changed, or the link; nobody can set this back. 0: not known.
     changed: int = field(default=0, compare=False)
 
     @property

@@ -119,12 +119,12 @@ class LocalFileSystem(FileSystem):
         leaves = is_link and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder))
         try:
             status = look()
+            changed = max(status.st_ctime_ns, os.lstat(path).st_ctime_ns) if is_link else status.st_ctime_ns
         except OSError:  # deleted meanwhile, or a link that is broken, circular, or leads where access is denied
             return FileInfo(f"file:{path}", kind=Kind.OTHER, leaves_root=leaves)
         kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER}
         kind = kinds.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
-        modified, changed = status.st_mtime_ns // 1_000_000, status.st_ctime_ns
-        return FileInfo(f"file:{path}", status.st_size, modified, kind, leaves, changed)
+        return FileInfo(f"file:{path}", status.st_size, status.st_mtime_ns // 1_000_000, kind, leaves, changed)
 
 
 class HadoopFileSystem(FileSystem):
