@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,45 @@ def test_what_may_not_be_looked_at_is_not_taken_for_absent(tmp_path: Path, monke
     monkeypatch.setattr(os, "stat", refuse)
     with pytest.raises(PermissionError):
         LocalFileSystem(str(tmp_path)).exists("a")
+
+
+def test_what_is_in_a_folder_that_may_be_listed_but_not_entered_is_not_taken_for_absent() -> None:
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root, "t")
+        folder.mkdir()
+        (folder / "a.jsonl").write_text("{}")
+        Path(root, "away.jsonl").symlink_to("/root/a.jsonl" if os.geteuid() == 0 else f"{root}/../{'x' * 300}")
+        Path(root).chmod(0o755)
+        folder.chmod(0o644)
+        files = LocalFileSystem(root)
+        try:
+            with as_a_plain_user():
+                for look in (files.entries, files.files):
+                    with pytest.raises(PermissionError):
+                        look("t")
+                for ask in (files.entry, files.exists, files.info, files.read_text):
+                    with pytest.raises(PermissionError):
+                        ask("t/a.jsonl")
+                # A link of somebody else to what only others may read must not stop everybody.
+                assert {entry.name: entry.kind for entry in files.entries("")} == {
+                    "t": Kind.FOLDER,
+                    "away.jsonl": Kind.OTHER,
+                }
+        finally:
+            folder.chmod(0o755)
+
+
+@contextmanager
+def as_a_plain_user() -> Iterator[None]:
+    """Root is denied nothing: meanwhile this process is a user without rights."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(4321)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_move_replaces_and_makes_the_folder(files: FileSystem, tmp_path: Path) -> None:

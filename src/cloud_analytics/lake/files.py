@@ -113,14 +113,22 @@ class LocalFileSystem(FileSystem):
 
     def entry(self, path: str) -> FileInfo | None:
         local = self._path(path)
-        return self._entry(local, os.path.islink(local), lambda: os.stat(local)) if os.path.lexists(local) else None
+        try:
+            is_link = stat.S_ISLNK(os.lstat(local).st_mode)
+        except PermissionError:
+            raise  # None would make the file look gone
+        except (OSError, ValueError):
+            return None
+        return self._entry(local, is_link, lambda: os.stat(local))
 
     def _entry(self, path: str, is_link: bool, look: Callable[[], os.stat_result]) -> FileInfo:
         leaves = is_link and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder))
         try:
             status = look()
             changed = max(status.st_ctime_ns, os.lstat(path).st_ctime_ns) if is_link else status.st_ctime_ns
-        except OSError:  # deleted meanwhile, or a link that is broken, circular, or leads where access is denied
+        except OSError as error:  # deleted meanwhile, or a link that is broken, circular or leads out to what is denied
+            if isinstance(error, PermissionError) and not leaves:
+                raise  # a folder whose names may be read, but not what they name: its files would look gone
             return FileInfo(f"file:{path}", kind=Kind.OTHER, leaves_root=leaves)
         kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER}
         kind = kinds.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
