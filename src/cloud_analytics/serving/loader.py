@@ -225,7 +225,7 @@ class Loader:
 
     def _write(self, part: _Part, clock: int) -> None:
         if part.frame is not None:
-            upsert(part.frame, part.table, self.target, clock, self.session)
+            upsert(part.frame, part.table, self.target, clock, self.session, part.plan.rows)
         pace = self.target.requests_per_second
         delete(self.session, part.table, part.columns, part.stale, clock - 1, pace)
 

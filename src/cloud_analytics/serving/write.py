@@ -34,6 +34,7 @@ TUNING = {
 # The deletion below the writetime clears old values. So nulls are not written: each one would be a tombstone.
 _MEANING = {"writetime": _WRITETIME, f"{_OUTPUT}ignoreNulls": "true"}
 _CONCURRENCY = 64
+_ONE_TASK = 10_000  # rows that one task writes sooner than Spark shuffles them for several
 _TICK, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 _LOOK_EVERY = 2.0  # seconds between two checks of the store while the connector writes
 _THROTTLER = "datastax-java-driver.advanced.throttler."
@@ -42,13 +43,22 @@ Keys = set[tuple[Any, ...]]
 
 
 def upsert(
-    rows: DataFrame, table: ServingTable, target: Target, writetime: int, session: Session | None = None
+    rows: DataFrame,
+    table: ServingTable,
+    target: Target,
+    writetime: int,
+    session: Session | None = None,
+    number: int | None = None,
 ) -> None:
     """Write rows of a mart through the Spark Cassandra Connector. StoreUnavailable if the write fails.
 
     With a session the store is checked meanwhile, since the connector would wait forever for a store that is away.
+    `number`: how many rows there are, if known; few are not shuffled.
     """
-    by_key = rows.repartition(*map(F.col, table.partition_key)).sortWithinPartitions(*table.primary_key)
+    # The rows of a partition of the table stay in one task and lie together, so that batches of them are full.
+    little = number is not None and number <= _ONE_TASK
+    in_tasks = rows.coalesce(1) if little else rows.repartition(*map(F.col, table.partition_key))
+    by_key = in_tasks.sortWithinPartitions(*table.primary_key)
     options = {**target.connector_options(), **TUNING, **_MEANING}
     if target.requests_per_second is not None:
         options[f"{_OUTPUT}batch.size.rows"] = "1"  # one write per request, so that the limit counts both
