@@ -215,6 +215,30 @@ def test_words_of_the_taxonomy_match_whatever_their_case(conf: Path) -> None:
     assert load(conf).taxonomy.metric_units()["cpu_hours"] == "hours"
 
 
+def test_a_conf_that_is_away_is_not_replaced_by_the_installed_one(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a mount that is away leaves it: other rules would judge the whole lake, without a word."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLOUD_ANALYTICS_CONF", raising=False)
+    (conf / "pipeline.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"conf/pipeline.yaml: cannot be read .*give the folder with --conf"):
+        load()
+    shutil.rmtree(conf)
+    installed = load()
+    conf.mkdir()
+    with pytest.raises(ConfigError, match=r"conf/rules.yaml: cannot be read"):
+        load()
+    (conf / "nginx.conf").touch()  # the folder of another program
+    assert load() == installed
+    shutil.rmtree(conf)
+    for target in ("nowhere", "conf", CONF / "rules.yaml"):
+        conf.symlink_to(target)
+        with pytest.raises(ConfigError, match="the folder conf cannot be read"):
+            load()
+        conf.unlink()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 @pytest.mark.parametrize("given", ["conf", "conf/rules.yaml", "conf/link.yaml", "."])
 def test_a_conf_of_another_user_in_the_current_folder_is_refused(

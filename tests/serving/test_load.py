@@ -53,6 +53,28 @@ def target(node: Direct, request: pytest.FixtureRequest) -> Target:
     return local_target(node, request.node.name.removeprefix("test_")[:40])
 
 
+@pytest.fixture(scope="module")
+def shared(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(built / "lake", tmp_path_factory.mktemp("shared") / "lake"))
+
+
+@pytest.fixture
+def open_served(shared: Path, built: Path, spark: SparkSession, config: Config, served: Target) -> OpenLake:
+    """As `open_lake`, over a lake that is served. Its tests share it with its keyspace: a first load takes long."""
+
+    def open_it(chosen: Config = config) -> Pipeline:
+        return Pipeline(Lake(spark, str(shared)), str(built / "landing"), chosen, target=served)
+
+    open_it().serve()
+    return open_it
+
+
+@pytest.fixture
+def served(node: Direct) -> Target:
+    """The keyspace of `open_served`."""
+    return local_target(node, "shared")
+
+
 def without_storage(config: Config) -> Config:
     """Rules that reject what they took before: events of storage."""
     services = [service for service in config.taxonomy.services if service != "storage"]
@@ -106,14 +128,13 @@ def test_a_mart_whose_files_others_deleted_is_not_loaded(open_lake: OpenLake, ta
     assert unequal(open_lake()) == []
 
 
-def test_a_table_that_somebody_emptied_is_loaded_again(open_lake: OpenLake, target: Target) -> None:
-    open_lake().serve()
-    with target.session() as session:
+def test_a_table_that_somebody_emptied_is_loaded_again(open_served: OpenLake, served: Target) -> None:
+    with served.session() as session:
         session.execute("TRUNCATE revenue_monthly")
-    assert {part.table for part in plan(open_lake().lake, target).tables if part.rows} == {"revenue_monthly"}
-    assert set(open_lake().serve().served) == {"revenue_monthly"}
-    assert unequal(open_lake()) == []
-    assert open_lake().serve().served == {}
+    assert {part.table for part in plan(open_served().lake, served).tables if part.rows} == {"revenue_monthly"}
+    assert set(open_served().serve().served) == {"revenue_monthly"}
+    assert unequal(open_served()) == []
+    assert open_served().serve().served == {}
 
 
 def test_what_a_load_would_write_is_told_without_spark(open_lake: OpenLake, target: Target, config: Config) -> None:
@@ -162,70 +183,68 @@ class Reader:
         return self.empty
 
 
-def test_a_lost_checkpoint_loads_nothing_twice(open_lake: OpenLake, target: Target) -> None:
-    pipeline = open_lake()
-    pipeline.serve()
-    before = writetimes(target)
+def test_a_lost_checkpoint_loads_nothing_twice(open_served: OpenLake, served: Target) -> None:
+    pipeline = open_served()
+    before = writetimes(served)
     pipeline.lake.files.delete("_checkpoints")
-    assert open_lake().serve().served == {}
-    with target.session() as session:
+    assert open_served().serve().served == {}
+    with served.session() as session:
         session.execute("TRUNCATE revenue_monthly")
-    assert set(open_lake().serve().served) == {"revenue_monthly"}
-    assert writetimes(target) == before
+    assert set(open_served().serve().served) == {"revenue_monthly"}
+    assert writetimes(served) == before
 
 
-def test_without_memory_all_is_loaded_again_and_strangers_go(open_lake: OpenLake, target: Target) -> None:
-    pipeline = open_lake()
-    pipeline.serve()
-    with target.session() as session:
+def test_without_memory_all_is_loaded_again_and_strangers_go(open_served: OpenLake, served: Target) -> None:
+    pipeline = open_served()
+    with served.session() as session:
         for org, day in (("org_a", "2025-05-21"), ("ghost", "2025-05-21"), ("ghost", "1999-01-01")):
             session.execute(
                 f"INSERT INTO finops_daily_usage (org_id, usage_date, service) VALUES ('{org}', '{day}', 'magic')"
             )
     (document,) = state_of(pipeline.lake)
     never_stored(pipeline.lake, document)
-    assert set(open_lake().serve().served) == set(tables())
-    assert unequal(open_lake()) == []
+    assert set(open_served().serve().served) == set(tables())
+    assert unequal(open_served()) == []
 
 
-def other_lake(open_lake: OpenLake, tmp_path: Path) -> Pipeline:
-    """A lake of its own: the folder is one that was never served."""
-    shutil.copytree(open_lake().lake.root, tmp_path / "other")
-    first = open_lake()
+def other_lake(first: Pipeline, built: Path, tmp_path: Path) -> Pipeline:
+    """A lake of its own, which was never served, with the same target."""
+    shutil.copytree(built / "lake", tmp_path / "other")
     return Pipeline(Lake(first.lake.spark, str(tmp_path / "other")), first.landing, first.config, target=first.target)
 
 
-def test_another_lake_is_refused_unless_it_takes_over(open_lake: OpenLake, target: Target, tmp_path: Path) -> None:
-    other = other_lake(open_lake, tmp_path)
-    open_lake().serve()
-    before = writetimes(target)
-    for call in (other.serve, lambda: plan(other.lake, target)):
+def test_another_lake_is_refused_unless_it_takes_over(
+    open_served: OpenLake, served: Target, built: Path, tmp_path: Path
+) -> None:
+    other = other_lake(open_served(), built, tmp_path)
+    before = writetimes(served)
+    for call in (other.serve, lambda: plan(other.lake, served)):
         with pytest.raises(
             UsageError, match=r"holds the rows of another lake \(.*/lake\): .*serve --take-over"
         ) as told:
             call()
         assert "\n" not in str(told.value)
-    assert writetimes(target) == before
-    assert open_lake().serve().served == {}
-    assert unequal(open_lake()) == []
+    assert writetimes(served) == before
+    assert open_served().serve().served == {}
+    assert unequal(open_served()) == []
 
-    other.target = replace(target, take_over=True)
+    other.target = replace(served, take_over=True)
     assert {part.table for part in plan(other.lake, other.target).tables} == set(tables())
     assert set(other.serve().served) == set(tables())
-    other.target = target
+    other.target = served
     assert other.serve().served == {}  # it is its own now
     with pytest.raises(UsageError, match=r"another lake \(.*/other\)"):
-        open_lake().serve()
-    with target.session() as session:
+        open_served().serve()
+    with served.session() as session:
         session.execute("TRUNCATE revenue_monthly")
-    serve(open_lake().lake, replace(target, take_over=True))  # what it remembers to have loaded holds no more
-    assert unequal(open_lake()) == []
+    serve(open_served().lake, replace(served, take_over=True))  # what it remembers to have loaded holds no more
+    assert unequal(open_served()) == []
 
 
 def test_of_two_lakes_that_find_a_keyspace_empty_one_has_it(
-    open_lake: OpenLake, target: Target, tmp_path: Path
+    open_lake: OpenLake, target: Target, built: Path, tmp_path: Path
 ) -> None:
-    lakes = [open_lake().lake, other_lake(open_lake, tmp_path).lake]
+    lakes = [open_lake().lake, other_lake(open_lake(), built, tmp_path).lake]
     with writing_session(target) as session:
         mine, others = (Owner(f"of {lake.root}", lake.root, 1) for lake in lakes)
         assert expect_own(session, lakes[0], str(target), {}) is None
@@ -235,19 +254,18 @@ def test_of_two_lakes_that_find_a_keyspace_empty_one_has_it(
 
 
 def test_a_keyspace_without_an_identity_is_its_lakes_or_nobodys(
-    open_lake: OpenLake, target: Target, tmp_path: Path
+    open_served: OpenLake, served: Target, built: Path, tmp_path: Path
 ) -> None:
     """As every keyspace was left by versions that wrote none."""
-    other = other_lake(open_lake, tmp_path)
-    open_lake().serve()
-    with target.session() as session:
+    other = other_lake(open_served(), built, tmp_path)
+    with served.session() as session:
         session.execute("DROP TABLE lake_identity")
-    never_stored(open_lake().lake, IDENTITY.path)
+    never_stored(open_served().lake, IDENTITY.path)
     with pytest.raises(UsageError, match="holds rows, and nothing says that they are this lake's"):
         other.serve()
-    before = writetimes(target)
-    assert open_lake().serve().served == {}
-    assert writetimes(target) == before
+    before = writetimes(served)
+    assert open_served().serve().served == {}
+    assert writetimes(served) == before
     with pytest.raises(UsageError, match="another lake"):
         other.serve()
 
@@ -291,17 +309,16 @@ def test_a_store_that_was_restored_is_loaded_again(open_lake: OpenLake, target: 
 
 
 def test_a_command_is_told_before_it_begins(
-    open_lake: OpenLake, target: Target, tmp_path: Path, cluster: CassandraSettings
+    open_served: OpenLake, served: Target, built: Path, tmp_path: Path, cluster: CassandraSettings
 ) -> None:
-    other = other_lake(open_lake, tmp_path)
-    open_lake().serve()
-    config = with_cluster(other.config, cluster)
+    other = other_lake(open_served(), built, tmp_path)
+    config = with_cluster(other.config, cluster.model_copy(update={"keyspace": served.keyspace}))
     with pytest.raises(UsageError, match="another lake"), open_target(config, other.lake.root, "cassandra"):
         pass
     with open_target(config, other.lake.root, "cassandra", take_over=True) as taken:
         assert taken is not None
         assert taken.take_over
-    with open_target(config, open_lake().lake.root, "cassandra") as own:
+    with open_target(config, open_served().lake.root, "cassandra") as own:
         assert own is not None
         assert not own.take_over
 
@@ -309,13 +326,14 @@ def test_a_command_is_told_before_it_begins(
 def test_a_question_about_a_lake_is_not_answered_with_the_rows_of_another(
     open_lake: OpenLake,
     target: Target,
+    built: Path,
     tmp_path: Path,
     cluster: CassandraSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither by a command nor by a dashboard that was open before. Without a lake there is nothing to mistake."""
     monkeypatch.setattr("cloud_analytics.dashboard.source._OWN", 0.0)
-    mine, other = open_lake(), other_lake(open_lake, tmp_path)
+    mine, other = open_lake(), other_lake(open_lake(), built, tmp_path)
     config = with_cluster(mine.config, cluster)
     mine.serve()
     refused = pytest.raises(UsageError, match=r"keyspace \w+ holds the rows of another lake \(.*/lake\): ")
@@ -342,24 +360,22 @@ def with_cluster(config: Config, cluster: CassandraSettings) -> Config:
     return config.model_copy(update={"pipeline": config.pipeline.model_copy(update={"serving": serving})})
 
 
-def test_a_late_write_of_an_earlier_load_changes_nothing(open_lake: OpenLake, target: Target) -> None:
-    open_lake().serve()
-    with target.session() as session:
-        early = min(writetimes(target)) - 1
-        (document,) = state_of(open_lake().lake)
-        never_stored(open_lake().lake, document)
-        open_lake().serve()  # the slices are now cleared up to a later moment
+def test_a_late_write_of_an_earlier_load_changes_nothing(open_served: OpenLake, served: Target) -> None:
+    with served.session() as session:
+        early = min(writetimes(served)) - 1
+        (document,) = state_of(open_served().lake)
+        never_stored(open_served().lake, document)
+        open_served().serve()  # the slices are now cleared up to a later moment
         session.execute(
             "INSERT INTO finops_daily_usage (org_id, usage_date, service, total_cost_usd)"
             f" VALUES ('org_a', '2025-05-21', 'late', 1) USING TIMESTAMP {early}"
         )
-    assert unequal(open_lake()) == []
+    assert unequal(open_served()) == []
 
 
-def test_rows_are_written_again_before_they_expire(open_lake: OpenLake, target: Target) -> None:
-    pipeline = open_lake()
-    pipeline.serve()
-    before = max(writetimes(target))
+def test_rows_are_written_again_before_they_expire(open_served: OpenLake, served: Target) -> None:
+    pipeline = open_served()
+    before = max(writetimes(served))
     (path,) = state_of(pipeline.lake)
     document = Document(path, Loaded, Loaded())
     state = pipeline.lake.load(document)
@@ -368,9 +384,9 @@ def test_rows_are_written_again_before_they_expire(open_lake: OpenLake, target: 
     partitions = {**state.partitions, "org_daily_usage_by_service": old}
     with pipeline.lake.transaction() as transaction:
         transaction.store(document, replace(state, partitions=partitions))
-    assert set(open_lake().serve().served) == {"finops_daily_usage"}
-    assert min(writetimes(target)) > before
-    assert open_lake().serve().served == {}
+    assert set(open_served().serve().served) == {"finops_daily_usage"}
+    assert min(writetimes(served)) > before
+    assert open_served().serve().served == {}
 
 
 def test_a_table_that_was_dropped_comes_back(open_lake: OpenLake, target: Target) -> None:
@@ -541,16 +557,15 @@ def test_a_column_that_went_and_came_back_is_filled_again(open_lake: OpenLake, t
     assert unequal(open_lake()) == []
 
 
-def test_a_damaged_checkpoint_is_thrown_away(open_lake: OpenLake, target: Target) -> None:
-    pipeline = open_lake()
-    pipeline.serve()
-    before = writetimes(target)
+def test_a_damaged_checkpoint_is_thrown_away(open_served: OpenLake, served: Target) -> None:
+    pipeline = open_served()
+    before = writetimes(served)
     (offsets,) = (Path(pipeline.lake.root) / "_checkpoints").glob("serving_*/offsets")
     (offsets / "0").write_text("v1")
-    with target.session() as session:
+    with served.session() as session:
         session.execute("TRUNCATE revenue_monthly")
-    assert set(open_lake().serve().served) == {"revenue_monthly"}
-    assert writetimes(target) == before
+    assert set(open_served().serve().served) == {"revenue_monthly"}
+    assert writetimes(served) == before
 
 
 def test_a_change_log_that_was_torn_lost_or_littered_hides_no_change(

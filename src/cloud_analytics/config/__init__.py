@@ -65,18 +65,29 @@ class Config(Section):
 def default_conf_dir() -> Path | Traversable:
     """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package.
 
+    A `./conf` with files of another program alone is passed over.
     Raises UsageError if `./conf`, or a link to it, belongs to another user: settings can name code that Spark runs.
     """
     if "CLOUD_ANALYTICS_CONF" in os.environ:
         return Path(os.environ["CLOUD_ANALYTICS_CONF"])
     here = Path("conf")
-    if (here / "pipeline.yaml").is_file():
+    if _is_meant(here):
         # Links and the current folder are checked too: their owners could replace the files after this check.
         for path in (Path(), here, *here.glob("*.yaml")):
             expect_trusted(path, f"and settings can make Spark run code: start elsewhere, or give --conf {here}")
         return here
     packaged = files("cloud_analytics") / "conf"  # this also works inside a wheel that is not unpacked
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "conf"
+
+
+def _is_meant(folder: Path) -> bool:
+    """Whether a folder of this name is there, unless it holds files of another program alone.
+
+    An empty folder and a link to nowhere are meant, too: a mount may be away, and other rules would judge the lake.
+    """
+    ours = {f"{name}.yaml" for name in Config.model_fields}
+    found = set(os.listdir(folder)) if folder.is_dir() else set()
+    return os.path.lexists(folder) and (not found or bool(found & ours))
 
 
 def load(conf_dir: Path | None = None) -> Config:
