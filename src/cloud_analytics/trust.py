@@ -6,7 +6,6 @@ import itertools
 import os
 import pwd
 import re
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,13 +33,13 @@ def trusted_users() -> set[int]:
     return users
 
 
-def expect_trusted(path: Path, so: str, also: Collection[int] = ()) -> None:
+def expect_trusted(path: Path, so: str) -> None:
     """UsageError if another user could exchange the path: the owner of it, of a folder above, or of a link on the way.
 
-    `so` continues the message: what such a user could do, and what to do against it. `also`: users who are trusted here
-    besides `trusted_users`. Parts of the path that do not exist are passed over.
+    `so` continues the message: what such a user could do, and what to do against it. Parts of the path that do not
+    exist are passed over.
     """
-    trusted, given = {*trusted_users(), *also}, path.absolute()
+    trusted, given = trusted_users(), path.absolute()
     places = (given, *given.parents, *Path(os.path.realpath(given)).parents)
     for place, look in itertools.product(places, (os.lstat, os.stat)):
         with suppress(OSError):  # it does not exist, or cannot be reached
