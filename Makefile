@@ -10,11 +10,12 @@ LAKE   ?= data
 
 setup: $(STAMP)
 
+# Python compiles what it imports. To compile all of the packages now would take half a minute.
 $(STAMP): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=python3.11 ..." % v)'
 	@echo "setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt >$(VENV)/setup.log 2>&1 || { \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt >$(VENV)/setup.log 2>&1 || { \
 		echo "error: the packages could not be installed (no network?): $(VENV)/setup.log says why; then run make again" >&2; exit 2; }
 	@$(BIN)/python -m cloud_analytics.runtime
 	@touch $@

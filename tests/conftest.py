@@ -35,7 +35,9 @@ def spark() -> Iterator[SparkSession]:
 
     # The path brings S3A: tests of object stores run in this session too. No quick start: it lives so long that code
     # compiled well pays (`make test` takes 19 minutes, and took 22 with code compiled quickly).
-    session = build_session(SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2), "s3a://store")
+    session = build_session(
+        SparkSettings(master="local[2]", driver_memory="1536m", shuffle_partitions=2), "s3a://store"
+    )
     yield session
     session.stop()
 
