@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -108,13 +109,24 @@ def test_links_are_followed_and_one_to_nowhere_is_none(tmp_path: Path) -> None:
     assert [info.path for info in found] == [f"file:{tmp_path}/t/linked/a.jsonl"]
 
 
-def test_what_may_not_be_looked_at_is_not_taken_for_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOTCONN], ids=os.strerror)
+def test_what_cannot_be_looked_at_is_not_taken_for_absent(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, **_: object) -> None:
+        raise OSError(error, os.strerror(error), path)
 
-    monkeypatch.setattr(os, "stat", refuse)
-    with pytest.raises(PermissionError):
-        LocalFileSystem(str(tmp_path)).exists("a")
+    files = LocalFileSystem(str(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refuse)
+        with pytest.raises(OSError, match=re.escape(os.strerror(error))):
+            files.exists("a")
+        (tmp_path / "a").touch()
+        with pytest.raises(OSError, match=re.escape(os.strerror(error))):
+            files.entry("a")
+        patched.setattr(os, "lstat", refuse)
+        with pytest.raises(OSError, match=re.escape(os.strerror(error))):
+            files.entry("a")
 
 
 def test_what_is_in_a_folder_that_may_be_listed_but_not_entered_is_not_taken_for_absent() -> None:

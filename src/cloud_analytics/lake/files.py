@@ -5,6 +5,7 @@ A reader calls `open_files`: its `ReadableFiles` need no Spark.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 # In these stores an object appears whole, and replaces the old one, when its upload ends. A rename is a copy.
 _OBJECT_STORES = ("s3a", "s3", "gs")
 _MESSAGE = 2**20  # bytes in one answer of the JVM
+_NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
+
+
+def _expect_absent(error: OSError | ValueError) -> None:
+    """Raise the error unless it says that nothing is there (ValueError: the path has a null character).
+
+    What may not be looked at, or is on a disk or server that fails, must not count as gone.
+    """
+    if isinstance(error, OSError) and error.errno not in _NOTHING_THERE:
+        raise error
 
 
 class LocalFileSystem(FileSystem):
@@ -45,9 +56,8 @@ class LocalFileSystem(FileSystem):
     def exists(self, path: str) -> bool:
         try:
             os.stat(self._path(path))
-        except PermissionError:
-            raise  # False would make the lake look empty
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            _expect_absent(error)
             return False
         return True
 
@@ -115,9 +125,8 @@ class LocalFileSystem(FileSystem):
         local = self._path(path)
         try:
             is_link = stat.S_ISLNK(os.lstat(local).st_mode)
-        except PermissionError:
-            raise  # None would make the file look gone
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            _expect_absent(error)
             return None
         return self._entry(local, is_link, lambda: os.stat(local))
 
@@ -127,8 +136,8 @@ class LocalFileSystem(FileSystem):
             status = look()
             changed = max(status.st_ctime_ns, os.lstat(path).st_ctime_ns) if is_link else status.st_ctime_ns
         except OSError as error:  # deleted meanwhile, or a link that is broken, circular or leads out to what is denied
-            if isinstance(error, PermissionError) and not leaves:
-                raise  # a folder whose names may be read, but not what they name: its files would look gone
+            if not (leaves and isinstance(error, PermissionError)):
+                _expect_absent(error)
             return FileInfo(f"file:{path}", kind=Kind.OTHER, leaves_root=leaves)
         kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER}
         kind = kinds.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
