@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,9 @@ def _is_meant(folder: Path) -> bool:
     An empty folder and a link to nowhere are meant, too: a mount may be away, and other rules would judge the lake.
     """
     ours = {f"{name}.yaml" for name in Config.model_fields}
-    found = set(os.listdir(folder)) if folder.is_dir() else set()
+    found = set[str]()
+    with suppress(OSError):
+        found.update(os.listdir(folder))
     return os.path.lexists(folder) and (not found or bool(found & ours))
 
 
