@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakePipeline
+from tests.conftest import MadeOnce, MakePipeline
 from tests.integration import hostile, hostile_cases
 from tests.integration.lakes import audit_of
 from tests.oracle import Result, compute
@@ -23,17 +23,26 @@ class Compared:
 
 def run_and_compute(make_pipeline: MakePipeline, landing: Path, lake: Path) -> Compared:
     """One clean run over a landing folder, and the oracle's reading of it."""
-    pipeline = make_pipeline(landing, lake)
     started = datetime.now(timezone.utc)
-    pipeline.run()
-    counted = audit_of(pipeline).as_json()
-    return Compared(lake, compute(landing, started), counted)
+    make_pipeline(landing, lake).run()
+    return computed(make_pipeline, landing, lake, started)
+
+
+def computed(make_pipeline: MakePipeline, landing: Path, lake: Path, started: datetime) -> Compared:
+    """The oracle's reading of a lake whose only run began at `started`."""
+    return Compared(lake, compute(landing, started), audit_of(make_pipeline(landing, lake)).as_json())
 
 
 @pytest.fixture(scope="session")
-def hostile_run(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+def hostile_run(make_pipeline: MakePipeline, made_once: MadeOnce) -> Compared:
     """A run over every kind of hostile input."""
-    folder = tmp_path_factory.mktemp("hostile [a]{b}")  # what would be a glob to Spark
-    hostile.write(folder / "landing")
-    hostile_cases.write(folder / "landing")
-    return run_and_compute(make_pipeline, folder / "landing", folder / "lake")
+
+    def make(folder: Path) -> None:
+        hostile.write(folder / "landing")
+        hostile_cases.write(folder / "landing")
+        (folder / "started").write_text(datetime.now(timezone.utc).isoformat())
+        make_pipeline(folder / "landing", folder / "lake").run()
+
+    folder = made_once("hostile [a]{b}", make)  # what would be a glob to Spark
+    started = datetime.fromisoformat((folder / "started").read_text())
+    return computed(make_pipeline, folder / "landing", folder / "lake", started)

@@ -18,6 +18,7 @@ from cloud_analytics.reading.lake import LakeReader
 from cloud_analytics.reading.served import compare
 from cloud_analytics.serving.tables import tables
 from cloud_analytics.serving.target import Target
+from tests.conftest import MadeOnce, MakePipeline
 from tests.integration import hostile
 from tests.integration.lakes import write_landing
 from tests.serving.astra.double import Double, astra_double
@@ -26,13 +27,15 @@ OpenLake = Callable[..., Pipeline]
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, config: Config) -> Path:
+def built(make_pipeline: MakePipeline, made_once: MadeOnce) -> Path:
     """A folder with a landing and a lake whose Gold was never served. One organisation lives of storage alone."""
-    folder = tmp_path_factory.mktemp("built")
-    alone = hostile.event("alone", org_id="org_alone", service="storage", timestamp="2025-05-21T10:00:00Z")
-    write_landing(folder / "landing", {"all.jsonl": [*hostile.regular(12), alone]})
-    Pipeline(Lake(spark, str(folder / "lake")), str(folder / "landing"), config).run()
-    return folder
+
+    def make(folder: Path) -> None:
+        alone = hostile.event("alone", org_id="org_alone", service="storage", timestamp="2025-05-21T10:00:00Z")
+        write_landing(folder / "landing", {"all.jsonl": [*hostile.regular(12), alone]})
+        make_pipeline(folder / "landing", folder / "lake").run()
+
+    return made_once("built", make)
 
 
 @pytest.fixture
