@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,25 +71,13 @@ def default_conf_dir() -> Path | Traversable:
     if "CLOUD_ANALYTICS_CONF" in os.environ:
         return Path(os.environ["CLOUD_ANALYTICS_CONF"])
     here = Path("conf")
-    if _is_meant(here):
+    if os.path.lexists(here):  # also if it is empty, or a link to nowhere: its mount may be away
         # Links and the current folder are checked too: their owners could replace the files after this check.
         for path in (Path(), here, *here.glob("*.yaml")):
             expect_trusted(path, f"and settings can make Spark run code: start elsewhere, or give --conf {here}")
         return here
     packaged = files("cloud_analytics") / "conf"  # this also works inside a wheel that is not unpacked
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "conf"
-
-
-def _is_meant(folder: Path) -> bool:
-    """Whether a folder of this name is there, unless it holds files of another program alone.
-
-    An empty folder and a link to nowhere are meant, too: a mount may be away, and other rules would judge the lake.
-    """
-    ours = {f"{name}.yaml" for name in Config.model_fields}
-    found = set[str]()
-    with suppress(OSError):
-        found.update(os.listdir(folder))
-    return os.path.lexists(folder) and (not found or bool(found & ours))
 
 
 def load(conf_dir: Path | None = None) -> Config:
