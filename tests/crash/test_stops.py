@@ -27,13 +27,19 @@ def to_all(driver: Driver) -> None:
     driver.signal(signal.SIGTERM)
 
 
-def test_sigterm_is_one_line(baseline: tuple[Path, Path], tmp_path: Path) -> None:
+def from_a_terminal(driver: Driver) -> None:
+    """Ctrl-C reaches all processes of a command."""
+    driver.signal(signal.SIGINT)
+
+
+def test_a_stop_is_one_line(baseline: tuple[Path, Path], tmp_path: Path) -> None:
     landing = write_landing(tmp_path / "landing", split(day_lines(), 3, 7))
     lake, conf = tmp_path / "lake", configure(tmp_path / "conf", "2 seconds")
     command = ("run", "--landing", str(landing), "--serving", "none")
     stops: list[tuple[Callable[[Driver], None], Moment]] = [
         (to_python, Moment("seconds", 4)),
         (to_python, Moment("begun", 1, delay=0.3)),
+        (from_a_terminal, Moment("begun", 1, delay=0.3)),
         (to_all, Moment("done", 1, delay=0.3)),
     ]
     for stop, moment in stops:
@@ -42,7 +48,7 @@ def test_sigterm_is_one_line(baseline: tuple[Path, Path], tmp_path: Path) -> Non
             stop(driver)
             status = driver.end()
             assert (status, driver.output) == (
-                143,
+                130 if stop is from_a_terminal else 143,
                 "stopped; what was complete stays, and the same command does the rest\n",
             ), f"{stop.__name__} {moment}"
     with Driver(lake, conf, *command) as driver:

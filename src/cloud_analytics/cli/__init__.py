@@ -13,7 +13,7 @@ import click
 from cloud_analytics import __version__
 from cloud_analytics.cli import flow, insight, machine, outputs, period, quality, questions
 from cloud_analytics.cli.manners import NAME, Group
-from cloud_analytics.cli.signals import end_well_on_sigterm, print_stop, stop_status
+from cloud_analytics.cli.signals import end_well_when_stopped, print_stop, stop_status
 from cloud_analytics.errors import CloudAnalyticsError, UsageError, cause_line
 from cloud_analytics.untrusted import printable
 
@@ -48,7 +48,7 @@ for _module in (flow, questions, outputs, period, quality, insight, machine):
 def main() -> None:
     """Run the command line. An error or a stop is printed as one line, without a traceback."""
     _mend_streams()
-    end_well_on_sigterm()
+    end_well_when_stopped()
     # Warnings of libraries are for developers. PYTHONWARNINGS=error would end a run, also in Spark's Python workers.
     warnings.simplefilter("ignore")
     os.environ.pop("PYTHONWARNINGS", None)

@@ -10,24 +10,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_terminal = -1  # after SIGTERM, a copy of the file descriptor of standard error, which is then redirected to /dev/null
+_terminal = -1  # after a stop, a copy of the file descriptor of standard error, which is then redirected to /dev/null
+_status = 128 + signal.SIGTERM  # of a command that was stopped
 
 
-def end_well_on_sigterm() -> None:
-    """Let SIGTERM end a command like an error, so that the command closes Spark, the embedded node and all else."""
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGALRM, _end)
+def end_well_when_stopped() -> None:
+    """Let SIGTERM and Ctrl-C end a command like an error, so that it closes Spark, the embedded node and all else."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell without job control
+            signal.signal(number, _end)
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    global _terminal
+def _end(number: int, _frame: FrameType | None) -> None:
+    global _terminal, _status
     if _terminal < 0:
+        if number == signal.SIGINT:
+            _status = 128 + number
         # Interrupted threads, finalizers and py4j calls print long error messages, which help nobody.
         _terminal = os.dup(2)
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
         sys.unraisablehook = _try_again
-    sys.exit(128 + signal.SIGTERM)
+    sys.exit(_status)
 
 
 def print_stop() -> None:

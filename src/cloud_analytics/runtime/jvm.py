@@ -137,7 +137,9 @@ def _stops_wait() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) is wait:  # PySpark sets its own handler for SIGINT
+            # PySpark sets its own handler for SIGINT, which first asks Java to end all jobs: that suits a notebook, but
+            # the failure of these jobs can hide the stop. So it does not replace a handler of this program.
+            if signal.getsignal(number) is wait or handler is not signal.default_int_handler:
                 signal.signal(number, handler)
         if asked:
             signal.raise_signal(asked[0])
