@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 from py4j.protocol import Py4JNetworkError
 
@@ -41,6 +44,16 @@ def test_a_file_of_another_type_is_named_with_what_to_do() -> None:
         "Parquet column cannot be converted in file file:///lake/gold/a.parquet. Column: [events], Expected: bigint,"
         " Found: BINARY: restore it from a backup. One of Silver or Gold can be deleted with its folder"
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EIO, "look at the disk"), (errno.ESTALE, "mount it anew"), (errno.EMFILE, "raise the limit on open files")],
+)
+def test_an_error_of_the_disk_or_a_mount_says_what_to_do(number: int, remedy: str) -> None:
+    text = os.strerror(number)
+    with pytest.raises(UsageError, match=rf"{text}.* \(lake /lake\): {remedy}"), readable_refusals("/lake"):
+        raise OSError(number, text, "/lake/bronze")
 
 
 def test_also_of_an_error_that_hides_it() -> None:

@@ -20,6 +20,10 @@ _REFUSALS = {
     "Read-only file system": "mount it for writing, or use another --lake",
     "Permission denied": "give this user the right to it, or use another folder",
     "Input/output error": "look at the disk",
+    "Remote I/O error": "look at the disk",
+    "Stale file handle": "mount it anew",
+    "Transport endpoint is not connected": "mount it anew",
+    "Too many open files": "raise the limit on open files",
     "Not a directory": "use a folder",
 }
 # Spark's messages about a file whose column has another type than the table, and about a file that is no Parquet.
