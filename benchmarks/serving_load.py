@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -51,9 +52,9 @@ def by_default(rows: DataFrame, table: ServingTable, target: Target) -> None:
     rows.write.format("org.apache.spark.sql.cassandra").mode("append").options(**options).save()
 
 
-def as_a_load(rows: DataFrame, table: ServingTable, target: Target) -> None:
-    """Write the rows as a load does."""
-    upsert(rows, table, target, time.time_ns() // 1_000)
+def as_a_load(rows: DataFrame, table: ServingTable, target: Target, number: int) -> None:
+    """Write the rows as a load does, which knows their number."""
+    upsert(rows, table, target, time.time_ns() // 1_000, number=number)
 
 
 def main() -> None:
@@ -63,7 +64,10 @@ def main() -> None:
     parser.add_argument("--orgs", type=int, default=300)
     parser.add_argument("--times", type=int, default=3)
     arguments = parser.parse_args()
-    ways: dict[str, Callable[[DataFrame, ServingTable, Target], None]] = {"defaults": by_default, "ours": as_a_load}
+    ways: dict[str, Callable[[DataFrame, ServingTable, Target], None]] = {
+        "defaults": by_default,
+        "ours": partial(as_a_load, number=arguments.rows),
+    }
     table, rates = tables()["finops_daily_usage"], {name: list[float]() for name in ways}
     spark = build_session(SparkSettings(master="local[2]", shuffle_partitions=4))
     with tempfile.TemporaryDirectory() as folder, EmbeddedNode(Path(folder) / "_cassandra").in_use() as access:

@@ -34,7 +34,7 @@ def spark() -> Iterator[SparkSession]:
     from cloud_analytics.session import build_session
 
     # The path brings S3A: tests of object stores run in this session too. No quick start: it lives so long that code
-    # compiled well pays (`make test` takes 19 minutes, and took 22 with code compiled quickly).
+    # compiled well pays (on 2026-11-27 `make test` took 19 minutes, and 22 with code compiled quickly).
     session = build_session(
         SparkSettings(master="local[2]", driver_memory="1536m", shuffle_partitions=2), "s3a://store"
     )

@@ -65,7 +65,6 @@ class Config(Section):
 def default_conf_dir() -> Path | Traversable:
     """`CLOUD_ANALYTICS_CONF`, else `./conf`, else the configuration that ships with the package.
 
-    A `./conf` with files of another program alone is passed over.
     Raises UsageError if `./conf`, or a link to it, belongs to another user: settings can name code that Spark runs.
     """
     if "CLOUD_ANALYTICS_CONF" in os.environ:
